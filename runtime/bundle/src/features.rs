@@ -1,0 +1,334 @@
+//! Region features of many images on disk: written by `mmnas extract`, read by training.
+//!
+//! A folder of shards (safetensors: `features` f32 `[sum of regions, D]`, `boxes` f32 `[sum of regions, 4]`,
+//! `offsets` i64 `[images + 1]`, `sizes` i64 `[images, 2]` width and height) and `features.json`, which appears last.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::boxes::BoxXyxy;
+use crate::files::{inside, read_text};
+use crate::{Error, Result, write_atomically};
+
+/// File name of the index.
+pub(crate) const INDEX: &str = "features.json";
+const FORMAT: &str = "mmnas-features";
+const MAX_INDEX_BYTES: u64 = 1 << 30;
+const MAX_HEADER_BYTES: u64 = 1 << 20;
+
+/// Regions of one image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegionFeatures {
+    /// `[regions, D]` row-major.
+    pub features: Vec<f32>,
+    /// One box a region, in pixels of the original image.
+    pub boxes: Vec<BoxXyxy>,
+    /// Width and height of the original image in pixels.
+    pub size: (u32, u32),
+}
+
+/// `features.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureIndex {
+    /// Format name and version.
+    pub format: crate::manifest::Format,
+    /// D, width of a region's features.
+    pub feature: usize,
+    /// SHA-256 of the vision graph that gave them.
+    pub vision_sha256: String,
+    /// The shards in order.
+    pub shards: Vec<FeatureShard>,
+}
+
+/// One shard of a [`FeatureIndex`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureShard {
+    /// File name.
+    pub file: String,
+    /// Images in the order of the shard's rows.
+    pub images: Vec<String>,
+}
+
+/// Writes shards, then the index.
+#[derive(Debug)]
+pub struct FeatureWriter {
+    folder: PathBuf,
+    index: FeatureIndex,
+}
+
+impl FeatureWriter {
+    /// Writes into `folder`, which must exist.
+    pub fn new(folder: &Path, feature: usize, vision_sha256: String) -> FeatureWriter {
+        let format = crate::manifest::Format::current(FORMAT);
+        FeatureWriter {
+            folder: folder.to_path_buf(),
+            index: FeatureIndex { format, feature, vision_sha256, shards: Vec::new() },
+        }
+    }
+
+    /// Writes the next shard.
+    pub fn write_shard(&mut self, images: Vec<(String, RegionFeatures)>) -> Result<()> {
+        let file = format!("features-{:05}.safetensors", self.index.shards.len());
+        let path = self.folder.join(&file);
+        let d = self.index.feature;
+        let (mut features, mut boxes, mut offsets, mut sizes, mut names) =
+            (Vec::new(), Vec::new(), vec![0i64], Vec::new(), Vec::new());
+        for (name, regions) in images {
+            if regions.features.len() != regions.boxes.len() * d {
+                let expected = format!("{} boxes × {d} features", regions.boxes.len());
+                return Err(Error::invalid(&path, name, expected, format!("{} numbers", regions.features.len())));
+            }
+            features.extend(regions.features.iter().flat_map(|v| v.to_le_bytes()));
+            boxes.extend(regions.boxes.iter().flatten().flat_map(|v| v.to_le_bytes()));
+            offsets.push(offsets[offsets.len() - 1] + regions.boxes.len() as i64);
+            sizes.extend([i64::from(regions.size.0), i64::from(regions.size.1)]);
+            names.push(name);
+        }
+        let rows = offsets[offsets.len() - 1] as usize;
+        let bytes = |values: &[i64]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+        let (offset_bytes, size_bytes) = (bytes(&offsets), bytes(&sizes));
+        let damaged = |e| Error::invalid(&path, "(tensors)", "consistent shapes", e);
+        let views: BTreeMap<&str, TensorView<'_>> = BTreeMap::from([
+            ("features", TensorView::new(Dtype::F32, vec![rows, d], &features).map_err(damaged)?),
+            ("boxes", TensorView::new(Dtype::F32, vec![rows, 4], &boxes).map_err(damaged)?),
+            ("offsets", TensorView::new(Dtype::I64, vec![offsets.len()], &offset_bytes).map_err(damaged)?),
+            ("sizes", TensorView::new(Dtype::I64, vec![names.len(), 2], &size_bytes).map_err(damaged)?),
+        ]);
+        write_atomically(&path, &safetensors::serialize(views, None).map_err(damaged)?)?;
+        self.index.shards.push(FeatureShard { file, images: names });
+        Ok(())
+    }
+
+    /// Writes the index and ends.
+    pub fn finish(self) -> Result<()> {
+        let file = self.folder.join(INDEX);
+        let text = serde_json::to_vec(&self.index).map_err(|e| Error::json(&file, &e))?;
+        write_atomically(&file, &text)
+    }
+}
+
+struct OpenShard {
+    path: PathBuf,
+    file: File,
+    features_at: u64,
+    boxes: Vec<BoxXyxy>,
+    offsets: Vec<u64>,
+    sizes: Vec<(u32, u32)>,
+}
+
+/// Reads the features of images by name. Only boxes and offsets are held in memory; features are read from the files
+/// (that is, from the system's cache) when asked for, from any number of threads.
+pub struct FeatureStore {
+    folder: PathBuf,
+    feature: usize,
+    vision_sha256: String,
+    shards: Vec<OpenShard>,
+    places: HashMap<String, (usize, usize)>,
+}
+
+impl std::fmt::Debug for FeatureStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FeatureStore")
+            .field("folder", &self.folder)
+            .field("images", &self.places.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl FeatureStore {
+    /// Opens a folder that `mmnas extract` wrote.
+    pub fn open(folder: &Path) -> Result<FeatureStore> {
+        let file = folder.join(INDEX);
+        let index: FeatureIndex =
+            serde_json::from_str(&read_text(&file, MAX_INDEX_BYTES)?).map_err(|e| Error::json(&file, &e))?;
+        if index.format.name != FORMAT || index.format.major > crate::manifest::MAJOR {
+            let found = format!("{} {}.{}", index.format.name, index.format.major, index.format.minor);
+            return Err(Error::invalid(&file, "format", format!("{FORMAT} 1.x"), found));
+        }
+        let mut store = FeatureStore {
+            folder: folder.to_path_buf(),
+            feature: index.feature,
+            vision_sha256: index.vision_sha256,
+            shards: Vec::with_capacity(index.shards.len()),
+            places: HashMap::new(),
+        };
+        for (number, shard) in index.shards.into_iter().enumerate() {
+            let opened =
+                OpenShard::open(&inside(folder, &shard.file, &file, "shards")?, index.feature, shard.images.len())?;
+            store.shards.push(opened);
+            store.places.extend(shard.images.into_iter().enumerate().map(|(row, name)| (name, (number, row))));
+        }
+        Ok(store)
+    }
+
+    /// D, width of a region's features.
+    pub fn feature(&self) -> usize {
+        self.feature
+    }
+
+    /// SHA-256 of the vision graph that gave the features.
+    pub fn vision_sha256(&self) -> &str {
+        &self.vision_sha256
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Whether the image `name` is there.
+    pub fn contains(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// The regions of the image `name`.
+    pub fn get(&self, name: &str) -> Result<RegionFeatures> {
+        let missing =
+            || Error::invalid(self.folder.join(INDEX), "shards", format!("features of the image {name:?}"), "none");
+        let &(shard, row) = self.places.get(name).ok_or_else(missing)?;
+        self.shards[shard].read(row, self.feature)
+    }
+}
+
+impl OpenShard {
+    fn open(path: &Path, feature: usize, images: usize) -> Result<OpenShard> {
+        let damaged = |field: &str, expected: String, found: String| Error::invalid(path, field, expected, found);
+        let mut file = File::open(path).map_err(Error::io(path, "read"))?;
+        let length = file.metadata().map_err(Error::io(path, "read"))?.len();
+        let mut prefix = [0u8; 8];
+        file.read_exact(&mut prefix).map_err(Error::io(path, "read"))?;
+        let header = u64::from_le_bytes(prefix);
+        if header > MAX_HEADER_BYTES || header + 8 > length {
+            return Err(damaged("(header)", format!("at most {MAX_HEADER_BYTES} bytes"), header.to_string()));
+        }
+        let mut start = vec![0; header as usize];
+        file.read_exact(&mut start).map_err(Error::io(path, "read"))?;
+        let metadata: Metadata = serde_json::from_slice(&start).map_err(|e| Error::json(path, &e))?;
+        let data = 8 + header;
+        let section = |name: &str, shape: &[Option<usize>], dtype: Dtype| {
+            let info = metadata.info(name).ok_or_else(|| damaged(name, "a tensor".into(), "none".into()))?;
+            let fits =
+                info.shape.len() == shape.len() && info.shape.iter().zip(shape).all(|(a, b)| b.is_none_or(|b| *a == b));
+            if info.dtype != dtype || !fits || data + info.data_offsets.1 as u64 > length {
+                return Err(damaged(
+                    name,
+                    format!("{dtype:?} {shape:?} inside the file"),
+                    format!("{:?} {:?}", info.dtype, info.shape),
+                ));
+            }
+            Ok((data + info.data_offsets.0 as u64, info.data_offsets.1 - info.data_offsets.0, info.shape.clone()))
+        };
+        let bytes = |name: &str, shape: &[Option<usize>], dtype: Dtype| {
+            let (at, len, _) = section(name, shape, dtype)?;
+            read_at(&file, path, at, len)
+        };
+        let (features_at, _, shape) = section("features", &[None, Some(feature)], Dtype::F32)?;
+        let boxes = bytes("boxes", &[Some(shape[0]), Some(4)], Dtype::F32)?;
+        let boxes = floats(&boxes).as_chunks::<4>().0.to_vec();
+        let integers =
+            |content: Vec<u8>| content.as_chunks::<8>().0.iter().map(|c| i64::from_le_bytes(*c)).collect::<Vec<i64>>();
+        let offsets = integers(bytes("offsets", &[Some(images + 1)], Dtype::I64)?);
+        let ordered = offsets.first() == Some(&0)
+            && offsets.windows(2).all(|w| w[0] <= w[1])
+            && offsets.last() == Some(&(shape[0] as i64));
+        if !ordered {
+            return Err(damaged("offsets", format!("rising from 0 to {}", shape[0]), "another order".into()));
+        }
+        let sizes = integers(bytes("sizes", &[Some(images), Some(2)], Dtype::I64)?);
+        let side = |v: i64| u32::try_from(v).map_err(|_| damaged("sizes", "pixels".into(), v.to_string()));
+        let sizes = sizes.chunks_exact(2).map(|s| Ok((side(s[0])?, side(s[1])?))).collect::<Result<_>>()?;
+        let offsets = offsets.into_iter().map(|v| v as u64).collect();
+        Ok(OpenShard { path: path.to_path_buf(), file, features_at, boxes, offsets, sizes })
+    }
+
+    fn read(&self, row: usize, feature: usize) -> Result<RegionFeatures> {
+        let (from, to) = (self.offsets[row], self.offsets[row + 1]);
+        let width = 4 * feature as u64;
+        let content = read_at(&self.file, &self.path, self.features_at + from * width, ((to - from) * width) as usize)?;
+        Ok(RegionFeatures {
+            features: floats(&content),
+            boxes: self.boxes[from as usize..to as usize].to_vec(),
+            size: self.sizes[row],
+        })
+    }
+}
+
+fn floats(content: &[u8]) -> Vec<f32> {
+    content.as_chunks::<4>().0.iter().map(|c| f32::from_le_bytes(*c)).collect()
+}
+
+/// Positional reads need no lock and, unlike a memory map, turn a file that shrinks under us into an error.
+#[cfg(unix)]
+fn read_at(file: &File, path: &Path, at: u64, len: usize) -> Result<Vec<u8>> {
+    use std::os::unix::fs::FileExt;
+    let mut content = vec![0; len];
+    file.read_exact_at(&mut content, at).map_err(Error::io(path, "read"))?;
+    Ok(content)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, path: &Path, at: u64, len: usize) -> Result<Vec<u8>> {
+    use std::os::windows::fs::FileExt;
+    let mut content = vec![0; len];
+    let mut done = 0;
+    while done < len {
+        match file.seek_read(&mut content[done..], at + done as u64).map_err(Error::io(path, "read"))? {
+            0 => return Err(Error::io(path, "read")(std::io::ErrorKind::UnexpectedEof.into())),
+            n => done += n,
+        }
+    }
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(regions: usize, start: f32) -> RegionFeatures {
+        RegionFeatures {
+            features: (0..regions * 3).map(|k| start + k as f32).collect(),
+            boxes: (0..regions).map(|k| [k as f32, 0.0, 9.0, 9.0]).collect(),
+            size: (20, 10),
+        }
+    }
+
+    #[test]
+    fn images_with_different_numbers_of_regions_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = FeatureWriter::new(folder.path(), 3, "ab".into());
+        writer.write_shard(vec![("a".into(), image(2, 0.0)), ("b".into(), image(5, 100.0))]).unwrap();
+        writer.write_shard(vec![("c".into(), image(1, 7.0))]).unwrap();
+        writer.finish().unwrap();
+        let store = FeatureStore::open(folder.path()).unwrap();
+        assert_eq!(store.len(), 3);
+        for (name, expected) in [("a", image(2, 0.0)), ("b", image(5, 100.0)), ("c", image(1, 7.0))] {
+            assert_eq!(store.get(name).unwrap(), expected);
+        }
+        assert!(store.get("d").unwrap_err().to_string().contains("\"d\""));
+    }
+
+    #[test]
+    fn a_cut_shard_is_an_error_at_opening() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = FeatureWriter::new(folder.path(), 3, "ab".into());
+        writer.write_shard(vec![("a".into(), image(2, 0.0))]).unwrap();
+        writer.finish().unwrap();
+        let shard = folder.path().join("features-00000.safetensors");
+        let content = std::fs::read(&shard).unwrap();
+        for keep in [0, 7, 20, content.len() - 1] {
+            std::fs::write(&shard, &content[..keep]).unwrap();
+            assert!(FeatureStore::open(folder.path()).is_err(), "{keep}");
+        }
+    }
+}

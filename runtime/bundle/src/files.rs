@@ -1,0 +1,180 @@
+//! Reading with limits, hashing, and writing that never leaves half a file.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{Error, Result};
+
+/// Size and hash of a file of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256 in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl FileRecord {
+    /// The record of `content`.
+    pub fn of(content: &[u8]) -> FileRecord {
+        FileRecord { bytes: content.len() as u64, sha256: sha256_hex(content) }
+    }
+
+    /// Reads `file` whole and checks its length before and its hash after; `check_hash` turns the latter off.
+    pub fn read_checked(&self, file: &Path, check_hash: bool) -> Result<Vec<u8>> {
+        let content = read_exactly(file, self.bytes)?;
+        if check_hash {
+            let found = sha256_hex(&content);
+            if found != self.sha256 {
+                return Err(Error::Hash { file: file.to_path_buf(), expected: self.sha256.clone(), found });
+            }
+        }
+        Ok(content)
+    }
+}
+
+/// SHA-256 of `content` in lower-case hexadecimal.
+pub fn sha256_hex(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn open(file: &Path) -> Result<(File, u64)> {
+    let handle = File::open(file).map_err(Error::io(file, "read"))?;
+    let meta = handle.metadata().map_err(Error::io(file, "read"))?;
+    if !meta.is_file() {
+        return Err(Error::invalid(file, "(file)", "a regular file", "a folder or device"));
+    }
+    Ok((handle, meta.len()))
+}
+
+fn read_exactly(file: &Path, bytes: u64) -> Result<Vec<u8>> {
+    let (handle, found) = open(file)?;
+    if found != bytes {
+        return Err(Error::invalid(file, "(length)", format!("{bytes} bytes"), format!("{found} bytes")));
+    }
+    read_open(handle, file, found)
+}
+
+fn read_open(handle: File, file: &Path, len: u64) -> Result<Vec<u8>> {
+    let mut content = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+    handle.take(len).read_to_end(&mut content).map_err(Error::io(file, "read"))?;
+    Ok(content)
+}
+
+/// Reads a UTF-8 file of at most `limit` bytes.
+pub(crate) fn read_text(file: &Path, limit: u64) -> Result<String> {
+    let (handle, len) = open(file)?;
+    if len > limit {
+        return Err(Error::invalid(file, "(length)", format!("at most {limit} bytes"), format!("{len} bytes")));
+    }
+    String::from_utf8(read_open(handle, file, len)?).map_err(|e| {
+        Error::invalid(file, "(text)", "UTF-8", format!("another byte at {}", e.utf8_error().valid_up_to()))
+    })
+}
+
+/// `name` inside `folder`, or an error where it would leave it. `manifest` and `field` name the place in the error.
+pub(crate) fn inside(folder: &Path, name: &str, manifest: &Path, field: &str) -> Result<PathBuf> {
+    let path = Path::new(name);
+    let plain = !name.is_empty() && path.components().all(|c| matches!(c, Component::Normal(_)));
+    if !plain || name.contains('\\') || name.contains('\0') {
+        return Err(Error::invalid(manifest, field, "a relative path inside the bundle", format!("{name:?}")));
+    }
+    Ok(folder.join(path))
+}
+
+/// Writes `content` to a temporary file beside `file`, syncs it and renames it into place, so that a reader or a crash
+/// sees the old file or the new one and never a part.
+pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(file, "write"))?;
+    temporary.write_all(content).map_err(Error::io(file, "write"))?;
+    temporary.as_file().sync_all().map_err(Error::io(file, "write"))?;
+    set_readable(temporary.as_file()).map_err(Error::io(file, "write"))?;
+    temporary.persist(file).map_err(|e| Error::io(file, "write")(e.error))?;
+    Ok(())
+}
+
+/// Temporary files are private to their owner; what is renamed into place shall be as readable as any other file.
+#[cfg(unix)]
+fn set_readable(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn set_readable(_: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// A new folder that appears under its name only when it is complete.
+#[derive(Debug)]
+pub struct NewFolder {
+    work: tempfile::TempDir,
+    target: PathBuf,
+}
+
+impl NewFolder {
+    /// Starts the folder `target`, which must not exist yet.
+    pub fn create(target: &Path) -> Result<NewFolder> {
+        if target.symlink_metadata().is_ok() {
+            return Err(Error::Exists { path: target.to_path_buf() });
+        }
+        let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(parent).map_err(Error::io(parent, "create"))?;
+        let work =
+            tempfile::Builder::new().prefix(".mmnas-").tempdir_in(parent).map_err(Error::io(target, "create"))?;
+        Ok(NewFolder { work, target: target.to_path_buf() })
+    }
+
+    /// Where to write until [`NewFolder::finish`].
+    pub fn path(&self) -> &Path {
+        self.work.path()
+    }
+
+    /// Renames the folder into place.
+    pub fn finish(self) -> Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(self.work.path(), fs::Permissions::from_mode(0o755))
+                .map_err(Error::io(&self.target, "create"))?;
+        }
+        if self.target.symlink_metadata().is_ok() {
+            return Err(Error::Exists { path: self.target });
+        }
+        fs::rename(self.work.path(), &self.target).map_err(Error::io(&self.target, "create"))?;
+        // Nothing is left under the temporary name, so its guard has nothing to remove.
+        let _ = self.work.keep();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_inside_the_folder() {
+        let folder = Path::new("bundle");
+        for bad in ["", "/etc/passwd", "../x", "a/../../x", "./x", "a\\b", "a\0b"] {
+            assert!(inside(folder, bad, Path::new("m"), "f").is_err(), "{bad:?}");
+        }
+        assert_eq!(inside(folder, "a/b.onnx", Path::new("m"), "f").unwrap(), folder.join("a/b.onnx"));
+    }
+
+    #[test]
+    fn sha256_of_nothing_is_the_known_one() {
+        assert_eq!(sha256_hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+
+    #[test]
+    fn a_folder_in_the_way_is_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let error = NewFolder::create(root.path()).unwrap_err();
+        assert!(matches!(error, Error::Exists { .. }));
+    }
+}

@@ -1,0 +1,26 @@
+//! The contract between the search side, which writes bundles, and the runtime, which runs them.
+//!
+//! A *bundle* is a folder that holds an exported multimodal network: ONNX graphs of its stages, the tokenizer, the
+//! answer labels, recorded inputs and outputs, and a [`Manifest`] that describes them. This crate knows what an
+//! [`Architecture`] is, what a bundle holds, how text becomes ids ([`TextEncoder`]), and how boxes become relations and
+//! box features ([`boxes`]). It knows no engine: neither ONNX Runtime nor libtorch.
+//!
+//! Names follow Yu et al., "Deep Multimodal Neural Architecture Search" (ACM MM 2020), and its published code.
+
+pub mod boxes;
+pub mod golden;
+pub mod manifest;
+pub mod samples;
+
+mod architecture;
+mod error;
+mod features;
+mod files;
+mod text;
+
+pub use architecture::{Architecture, Operation};
+pub use error::{Error, Result};
+pub use features::{FeatureIndex, FeatureShard, FeatureStore, FeatureWriter, RegionFeatures};
+pub use files::{FileRecord, NewFolder, sha256_hex, write_atomically};
+pub use manifest::{Bundle, Manifest, VisionBundle};
+pub use text::{CLS, PAD, TextEncoder, UNK, Vocabulary};

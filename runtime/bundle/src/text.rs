@@ -1,0 +1,187 @@
+use std::path::Path;
+
+use tokenizers::tokenizer::{NormalizedString, Normalizer, PreTokenizedString, PreTokenizer};
+use tokenizers::{OffsetReferential, OffsetType, Tokenizer};
+
+use crate::files::read_text;
+use crate::{Error, Result};
+
+/// Id of padding.
+pub const PAD: i64 = 0;
+/// Id of a word that the vocabulary does not hold.
+pub const UNK: i64 = 1;
+/// Id of the class token of the published vocabulary; no text produces it.
+pub const CLS: i64 = 2;
+
+/// No question needs more text than this many bytes; the rest is cut before any work is done on it.
+const MAX_TEXT_BYTES: usize = 1 << 16;
+/// A tokenizer file above this size is refused before it is parsed.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// The published rule (`fixtures/official/text.json`): lower-case, delete `.,'!?"()*#:;`, turn `-` and `/` into spaces,
+/// split on white space. As the parts of a Hugging Face tokenizers file.
+fn published_settings(vocabulary: serde_json::Map<String, serde_json::Value>) -> serde_json::Value {
+    serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "Lowercase"},
+            {"type": "Replace", "pattern": {"Regex": "[.,'!?\"()*#:;]"}, "content": ""},
+            {"type": "Replace", "pattern": {"Regex": "[-/]"}, "content": " "}
+        ]},
+        "pre_tokenizer": {"type": "WhitespaceSplit"},
+        "post_processor": null, "decoder": null,
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "UNK"}
+    })
+}
+
+/// Words in the order of their first appearance, after PAD 0, UNK 1 and CLS 2.
+#[derive(Debug)]
+pub struct Vocabulary {
+    words: serde_json::Map<String, serde_json::Value>,
+    rule: TextEncoder,
+}
+
+impl Default for Vocabulary {
+    fn default() -> Self {
+        Vocabulary::new()
+    }
+}
+
+impl Vocabulary {
+    /// The three special tokens.
+    #[allow(clippy::expect_used)] // the settings are a constant of this file
+    pub fn new() -> Vocabulary {
+        let words: serde_json::Map<_, _> =
+            [("PAD", PAD), ("UNK", UNK), ("CLS", CLS)].map(|(w, id)| (w.to_owned(), id.into())).into_iter().collect();
+        let text = published_settings(words.clone()).to_string();
+        let rule = TextEncoder::from_json(&text, Path::new("tokenizer.json")).expect("the published rule parses");
+        Vocabulary { words, rule }
+    }
+
+    /// Adds the words of `text` that are new.
+    pub fn add_text(&mut self, text: &str) -> Result<()> {
+        for word in self.rule.words(text)? {
+            self.add_word(word);
+        }
+        Ok(())
+    }
+
+    /// Adds one word as it is, with the next free id, unless it is known.
+    pub fn add_word(&mut self, word: String) {
+        let next = self.words.len();
+        self.words.entry(word).or_insert_with(|| next.into());
+    }
+
+    /// Number of ids, the special tokens included.
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Never true: the special tokens are always there.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// The content of `tokenizer.json`: the published rule with these words.
+    pub fn to_tokenizer_json(&self) -> String {
+        published_settings(self.words.clone()).to_string()
+    }
+}
+
+/// Turns text into token ids by a Hugging Face tokenizers file.
+#[derive(Debug, Clone)]
+pub struct TextEncoder {
+    tokenizer: Box<Tokenizer>,
+}
+
+impl TextEncoder {
+    /// Reads `tokenizer.json`.
+    pub fn read(file: &Path) -> Result<TextEncoder> {
+        TextEncoder::from_json(&read_text(file, MAX_FILE_BYTES)?, file)
+    }
+
+    /// Parses the content of a tokenizers file; `file` names it in errors.
+    pub fn from_json(text: &str, file: &Path) -> Result<TextEncoder> {
+        let tokenizer: Tokenizer =
+            text.parse().map_err(|e| Error::invalid(file, "(tokenizer)", "Hugging Face tokenizers JSON", e))?;
+        Ok(TextEncoder { tokenizer: Box::new(tokenizer) })
+    }
+
+    /// Number of ids, so that every id is below it.
+    pub fn vocabulary_size(&self) -> usize {
+        let highest = self.tokenizer.get_vocab(true).into_values().max();
+        highest.map_or(0, |id| id as usize + 1)
+    }
+
+    /// The token ids of `text`, at most `max_tokens`, without padding. Unknown words become [`UNK`]; a text without any
+    /// word gives an empty list.
+    pub fn encode(&self, text: &str, max_tokens: usize) -> Result<Vec<i64>> {
+        let encoding = self
+            .tokenizer
+            .encode_fast(cut(text), false)
+            .map_err(|e| Error::invalid("tokenizer.json", "(encode)", "ids", e))?;
+        Ok(encoding.get_ids().iter().take(max_tokens).map(|&id| i64::from(id)).collect())
+    }
+
+    /// As [`TextEncoder::encode`], where a text without any word is an error.
+    pub fn encode_question(&self, text: &str, max_tokens: usize) -> Result<Vec<i64>> {
+        let ids = self.encode(text, max_tokens)?;
+        if ids.is_empty() {
+            return Err(Error::EmptyText { text: text.chars().take(80).collect() });
+        }
+        Ok(ids)
+    }
+
+    /// The words of `text` by the file's normaliser and splitter, before any look-up.
+    pub fn words(&self, text: &str) -> Result<Vec<String>> {
+        let failed = |e: tokenizers::Error| Error::invalid("tokenizer.json", "(split)", "words", e);
+        let mut normalized = NormalizedString::from(cut(text));
+        if let Some(normalizer) = self.tokenizer.get_normalizer() {
+            normalizer.normalize(&mut normalized).map_err(failed)?;
+        }
+        let mut split = PreTokenizedString::from(normalized);
+        if let Some(splitter) = self.tokenizer.get_pre_tokenizer() {
+            splitter.pre_tokenize(&mut split).map_err(failed)?;
+        }
+        Ok(split
+            .get_splits(OffsetReferential::Normalized, OffsetType::Byte)
+            .into_iter()
+            .map(|(word, _, _)| word.to_owned())
+            .collect())
+    }
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_get_ids_by_first_appearance() {
+        let mut vocabulary = Vocabulary::new();
+        vocabulary.add_text("Is the T-shirt red?").unwrap();
+        vocabulary.add_text("the red one").unwrap();
+        let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("t")).unwrap();
+        assert_eq!(encoder.encode("is the t shirt red one two", 14).unwrap(), [3, 4, 5, 6, 7, 8, UNK]);
+        assert_eq!(encoder.vocabulary_size(), vocabulary.len());
+    }
+
+    #[test]
+    fn a_question_needs_a_word() {
+        for text in ["", "?", "  \n", "...!"] {
+            assert!(
+                matches!(Vocabulary::new().rule.encode_question(text, 14), Err(Error::EmptyText { .. })),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_huge_text_is_cut_not_processed() {
+        let text = "wörter ".repeat(2 << 20);
+        assert_eq!(Vocabulary::new().rule.encode(&text, 14).unwrap(), [UNK; 14]);
+    }
+}
