@@ -1,1 +1,40 @@
-//! x
+//! Gradient-based multimodal neural architecture search: MMnas (Yu et al., ACM MM 2020) in Rust on libtorch.
+//!
+//! A [`Space`] lists the operations that each block may be. A [`Network`] holds all of them (the *supernet*, searched by
+//! [`search::search`]) or one a block (a *derived network*, trained by [`retrain::retrain`]); both are the same code on
+//! spaces of different width. What a network is for is a [`task::Task`]: how samples become tensors, head, loss, metric.
+//!
+//! Parameter names are the published code's, so that weights move between the two.
+
+pub mod data;
+pub mod export;
+pub mod operations;
+pub mod progress;
+pub mod recipe;
+pub mod retrain;
+pub mod search;
+pub mod task;
+pub mod vision;
+
+mod adam;
+mod alpha;
+mod att_flat;
+mod checkpoint;
+mod error;
+mod layers;
+mod network;
+mod path;
+mod run;
+mod seed;
+mod space;
+mod trainer;
+
+pub use adam::{Adam, AdamSettings};
+pub use alpha::{Alpha, AlphaSnapshot};
+pub use checkpoint::{Checkpoint, TensorMap, load_tensors, save_tensors};
+pub use error::{Error, Result};
+pub use network::{FeatureNorm, Inputs, Naming, Network, Parameters};
+pub use path::{Choice, Path, SamplingMode};
+pub use run::{NetworkRecord, RunFolder};
+pub use seed::{rng, seed};
+pub use space::Space;

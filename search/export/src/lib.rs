@@ -1,1 +1,8 @@
 //! x
+/// x
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// x
+    #[error("x")]
+    X,
+}

@@ -1,0 +1,126 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::{Parameters, TensorMap};
+
+/// Constants of [`Adam`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdamSettings {
+    /// Learning rate.
+    pub lr: f64,
+    /// Decay of the first and the second moment.
+    pub betas: (f64, f64),
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+}
+
+#[derive(Debug)]
+struct Moments {
+    first: Tensor,
+    second: Tensor,
+    steps: i64,
+}
+
+/// Adam (Kingma and Ba) as PyTorch computes it, with a state that can be saved: libtorch's own keeps its moments to
+/// itself. A parameter without a gradient keeps its value, its moments and its own count of steps.
+#[derive(Debug, Default)]
+pub struct Adam {
+    moments: BTreeMap<String, Moments>,
+}
+
+impl Adam {
+    /// Moves the parameters that have a gradient. `gradients` are by the parameters' names.
+    pub fn step(&mut self, parameters: &Parameters, gradients: &[(&String, Tensor)], settings: AdamSettings) {
+        let _guard = tch::no_grad_guard();
+        let (beta1, beta2) = settings.betas;
+        for (name, gradient) in gradients {
+            let Some(parameter) = parameters.get(*name) else { continue };
+            let fresh = || Moments { first: parameter.zeros_like(), second: parameter.zeros_like(), steps: 0 };
+            let moments = self.moments.entry((*name).clone()).or_insert_with(fresh);
+            moments.steps += 1;
+            let _ = moments.first.lerp_(gradient, 1.0 - beta1);
+            let _ = moments.second.g_mul_scalar_(beta2).g_add_(&(gradient.square() * (1.0 - beta2)));
+            let (correction1, correction2) =
+                (1.0 - beta1.powi(moments.steps as i32), 1.0 - beta2.powi(moments.steps as i32));
+            let mut denominator = moments.second.sqrt() / correction2.sqrt();
+            let _ = denominator.g_add_scalar_(settings.epsilon);
+            let update = (&moments.first / denominator) * (settings.lr / correction1);
+            let _ = parameter.shallow_clone().g_sub_(&update);
+        }
+    }
+
+    /// The moments and step counts as tensors, under `prefix`.
+    pub fn save(&self, prefix: &str, into: &mut TensorMap) {
+        for (name, moments) in &self.moments {
+            into.insert(format!("{prefix}.first.{name}"), moments.first.shallow_clone());
+            into.insert(format!("{prefix}.second.{name}"), moments.second.shallow_clone());
+            into.insert(format!("{prefix}.steps.{name}"), Tensor::from_slice(&[moments.steps]));
+        }
+    }
+
+    /// The state that [`Adam::save`] wrote, for the given parameters.
+    pub fn load(prefix: &str, parameters: &Parameters, from: &TensorMap) -> Adam {
+        let mut adam = Adam::default();
+        for (name, parameter) in parameters {
+            let part = |kind: &str| from.get(&format!("{prefix}.{kind}.{name}"));
+            if let (Some(first), Some(second), Some(steps)) = (part("first"), part("second"), part("steps")) {
+                if first.size() == parameter.size() && second.size() == parameter.size() {
+                    let copy = |t: &Tensor| t.to_device(parameter.device()).to_kind(parameter.kind()).copy();
+                    let steps = steps.int64_value(&[0]);
+                    adam.moments.insert(name.clone(), Moments { first: copy(first), second: copy(second), steps });
+                }
+            }
+        }
+        adam
+    }
+}
+
+/// The norm of all gradients together, in double precision.
+pub(crate) fn gradient_norm(gradients: &[(&String, Tensor)]) -> f64 {
+    let norms: Vec<Tensor> = gradients.iter().map(|(_, g)| g.norm()).collect();
+    if norms.is_empty() {
+        return 0.0;
+    }
+    Tensor::stack(&norms, 0).to_kind(Kind::Double).norm().double_value(&[])
+}
+
+/// Scales the gradients so that their norm is at most `limit` (published: 1.0).
+pub(crate) fn clip_gradients(gradients: &mut [(&String, Tensor)], norm: f64, limit: f64) {
+    let factor = limit / (norm + 1e-6);
+    if factor < 1.0 {
+        for (_, gradient) in gradients {
+            let _ = gradient.g_mul_scalar_(factor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+    use tch::nn::{self, OptimizerConfig};
+
+    #[test]
+    fn it_moves_as_libtorchs_own() {
+        tch::manual_seed(3);
+        let store = nn::VarStore::new(Device::Cpu);
+        let theirs = store.root().var_copy("w", &Tensor::randn([5, 3], (Kind::Float, Device::Cpu)));
+        let ours: Parameters = [("w".to_owned(), theirs.detach().copy())].into();
+        let mut their_adam =
+            nn::Adam { beta1: 0.9, beta2: 0.98, eps: 1e-9, ..nn::Adam::default() }.build(&store, 0.01).unwrap();
+        let mut our_adam = Adam::default();
+        let settings = AdamSettings { lr: 0.01, betas: (0.9, 0.98), epsilon: 1e-9 };
+        let name = "w".to_owned();
+        for step in 0..20 {
+            let target = Tensor::randn([5, 3], (Kind::Float, Device::Cpu));
+            let gradient = (&ours["w"] - &target) * 2.0;
+            their_adam.backward_step(&(&theirs - &target).square().sum(Kind::Float));
+            our_adam.step(&ours, &[(&name, gradient)], settings);
+            let difference = (&ours["w"] - &theirs).abs().max().double_value(&[]);
+            assert!(difference < 1e-6, "step {step}: {difference}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+use std::collections::BTreeMap;
+
+use mmnas_bundle::Architecture;
+use rand::RngExt as _;
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::{Adam, AdamSettings, Choice, Path, SamplingMode, Space, TensorMap, rng};
+
+/// The architecture parameters: one number an operation, `p = softmax(alpha)` within a block (MMnas, section 3.3).
+#[derive(Debug)]
+pub struct Alpha {
+    space: Space,
+    values: BTreeMap<String, Tensor>,
+    adam: Adam,
+}
+
+/// Alpha at one moment, for logs and pictures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlphaSnapshot {
+    /// `softmax(alpha)` of each block, the encoder's first.
+    pub probabilities: Vec<Vec<f64>>,
+    /// Mean entropy of the blocks relative to its maximum, 0 (decided) to 1 (uniform).
+    pub entropy: f64,
+}
+
+/// Keys sort as the blocks do, so that maps of alphas are in the blocks' order.
+fn key(block: usize) -> String {
+    format!("{block:05}")
+}
+
+impl Alpha {
+    /// Zeros: every operation of a block is equally likely. (The published code overwrites its start with ±1 in favour of
+    /// a hand-made pattern.)
+    pub fn uniform(space: &Space) -> Alpha {
+        let zeros = |ops: &[_]| Tensor::zeros([ops.len() as i64], (Kind::Float, tch::Device::Cpu));
+        let values = space.blocks().enumerate().map(|(block, ops)| (key(block), zeros(ops))).collect();
+        Alpha { space: space.clone(), values, adam: Adam::default() }
+    }
+
+    /// Alphas with the given values, one list a block.
+    pub fn from_values(space: &Space, values: &[Vec<f32>]) -> Alpha {
+        let mut alpha = Alpha::uniform(space);
+        for (block, values) in values.iter().enumerate() {
+            alpha.values.insert(key(block), Tensor::from_slice(values));
+        }
+        alpha
+    }
+
+    /// The values, one list a block.
+    pub fn values(&self) -> Vec<Vec<f32>> {
+        self.values.values().map(|alpha| to_vec(alpha).into_iter().map(|v| v as f32).collect()).collect()
+    }
+
+    /// `softmax(alpha)` of each block.
+    pub fn probabilities(&self) -> Vec<Vec<f64>> {
+        self.values.values().map(|alpha| to_vec(&alpha.softmax(0, Kind::Double))).collect()
+    }
+
+    /// Samples one operation a block.
+    pub fn sample(&self, run: u64, purpose: &str, counter: u64) -> Vec<usize> {
+        let mut rng = rng(run, purpose, counter);
+        self.probabilities().iter().map(|p| pick(p, rng.random::<f64>())).collect()
+    }
+
+    /// Samples the gated path of an architecture step.
+    pub fn sample_gated(&self, mode: SamplingMode, run: u64, purpose: &str, counter: u64, device: tch::Device) -> Path {
+        let mut rng = rng(run, purpose, counter);
+        let choose = |p: &Vec<f64>| {
+            let first = pick(p, rng.random::<f64>());
+            let mut others: Vec<usize> = (0..p.len()).filter(|&k| k != first).collect();
+            if mode == SamplingMode::Full || others.is_empty() {
+                return Choice::gated(first, others, p.len(), device);
+            }
+            // Without replacement, then one of the two by the softmax over just them.
+            let rest: f64 = others.iter().map(|&k| p[k]).sum();
+            let weights: Vec<f64> = others.iter().map(|&k| p[k] / rest).collect();
+            let second = others.swap_remove(pick(&weights, rng.random::<f64>()));
+            let first_is_active = rng.random::<f64>() * (p[first] + p[second]) < p[first];
+            let (active, inactive) = if first_is_active { (first, second) } else { (second, first) };
+            Choice::gated(active, vec![inactive], p.len(), device)
+        };
+        Path(self.probabilities().iter().map(choose).collect())
+    }
+
+    /// The gradient of the alphas from the gradients of the gates: `d alpha_i = Σ_j g_j p_j (δ_ij − p_i)`, sums and
+    /// softmax over the operations that ran; 0 for the others.
+    pub fn gradients(&self, path: &Path, gate_gradients: &[Tensor]) -> Vec<Tensor> {
+        let blocks = self.values.values().zip(&path.0).zip(gate_gradients);
+        blocks
+            .map(|((alpha, choice), gates)| {
+                let involved = involved(choice);
+                let p = alpha.index_select(0, &involved).softmax(0, Kind::Float);
+                let g = gates.to_device(tch::Device::Cpu).to_kind(Kind::Float).index_select(0, &involved);
+                let mean = (&g * &p).sum(Kind::Float);
+                alpha.zeros_like().index_copy(0, &involved, &(p * (g - mean)))
+            })
+            .collect()
+    }
+
+    /// An Adam step on the alphas; in mode `two` both alphas of a block are then shifted so that the sum of their
+    /// exponentials stays what it was.
+    pub fn step(&mut self, path: &Path, gradients: Vec<Tensor>, settings: AdamSettings, mode: SamplingMode) {
+        self.update(path, mode, |values, adam| {
+            let names: Vec<String> = values.keys().cloned().collect();
+            let gradients: Vec<(&String, Tensor)> = names.iter().zip(gradients).collect();
+            adam.step(values, &gradients, settings);
+        });
+    }
+
+    /// As [`Alpha::step`] with plain gradient descent.
+    pub fn step_sgd(&mut self, path: &Path, gradients: &[Tensor], lr: f64, mode: SamplingMode) {
+        self.update(path, mode, |values, _| {
+            for (alpha, gradient) in values.values_mut().zip(gradients) {
+                let _ = alpha.g_sub_(&(gradient * lr));
+            }
+        });
+    }
+
+    fn update(
+        &mut self,
+        path: &Path,
+        mode: SamplingMode,
+        apply: impl FnOnce(&mut BTreeMap<String, Tensor>, &mut Adam),
+    ) {
+        let mass = |alpha: &Tensor, choice: &Choice| alpha.index_select(0, &involved(choice)).logsumexp(0, false);
+        let before: Vec<Tensor> = self.values.values().zip(&path.0).map(|(a, c)| mass(a, c)).collect();
+        apply(&mut self.values, &mut self.adam);
+        if mode == SamplingMode::Two {
+            for ((alpha, choice), before) in self.values.values_mut().zip(&path.0).zip(before) {
+                let indices = involved(choice);
+                let shift = mass(alpha, choice) - before;
+                *alpha = alpha.index_add(0, &indices, &(-shift).expand([indices.size()[0]], false));
+            }
+        }
+    }
+
+    /// The operation of largest alpha in every block.
+    pub fn derive(&self) -> Architecture {
+        let best: Vec<usize> =
+            self.values.values().map(|alpha| alpha.argmax(0, false).int64_value(&[]) as usize).collect();
+        self.space.architecture(&best)
+    }
+
+    /// Probabilities and entropy now.
+    pub fn snapshot(&self) -> AlphaSnapshot {
+        let probabilities = self.probabilities();
+        let relative = |p: &Vec<f64>| {
+            let entropy: f64 = p.iter().filter(|&&v| v > 0.0).map(|v| -v * v.ln()).sum();
+            if p.len() > 1 { entropy / (p.len() as f64).ln() } else { 0.0 }
+        };
+        let entropy = probabilities.iter().map(relative).sum::<f64>() / probabilities.len().max(1) as f64;
+        AlphaSnapshot { probabilities, entropy }
+    }
+
+    /// The alphas and their optimiser's state as tensors.
+    pub fn save(&self, into: &mut TensorMap) {
+        for (name, alpha) in &self.values {
+            into.insert(format!("alpha.{name}"), alpha.shallow_clone());
+        }
+        self.adam.save("alpha_optim", into);
+    }
+
+    /// The state that [`Alpha::save`] wrote; none where it does not fit the space.
+    pub fn load(space: &Space, from: &TensorMap) -> Option<Alpha> {
+        let mut alpha = Alpha::uniform(space);
+        for (name, value) in &mut alpha.values {
+            let saved = from.get(&format!("alpha.{name}"))?;
+            if saved.size() != value.size() {
+                return None;
+            }
+            *value = saved.copy();
+        }
+        alpha.adam = Adam::load("alpha_optim", &alpha.values, from);
+        Some(alpha)
+    }
+}
+
+fn to_vec(tensor: &Tensor) -> Vec<f64> {
+    let tensor = tensor.to_kind(Kind::Double).contiguous();
+    let mut values = vec![0.0; tensor.numel()];
+    tensor.copy_data(&mut values, tensor.numel());
+    values
+}
+
+/// The index of the part of `weights` (sum 1) that `at` (0 to 1) falls into.
+fn pick(weights: &[f64], at: f64) -> usize {
+    let mut sum = 0.0;
+    weights
+        .iter()
+        .position(|w| {
+            sum += w;
+            at < sum
+        })
+        .unwrap_or(weights.len() - 1)
+}
+
+/// The operations that ran, the active one first.
+fn involved(choice: &Choice) -> Tensor {
+    let indices: Vec<i64> = match choice {
+        Choice::One(active) => vec![*active as i64],
+        Choice::Gated { active, inactive, .. } => std::iter::once(active).chain(inactive).map(|&k| k as i64).collect(),
+    };
+    Tensor::from_slice(&indices)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_follow_the_probabilities() {
+        let space = Space::published(0, 1);
+        let alpha = Alpha::from_values(&space, &[vec![1.0, 0.0, -1.0, 2.0]]);
+        let p = &alpha.probabilities()[0];
+        let mut counts = [0.0; 4];
+        for step in 0..20_000 {
+            counts[alpha.sample(1, "test", step)[0]] += 1.0 / 20_000.0;
+        }
+        for k in 0..4 {
+            assert!((counts[k] - p[k]).abs() < 0.015, "{counts:?} {p:?}");
+        }
+    }
+
+    #[test]
+    fn a_gated_pair_has_two_different_operations_and_the_active_one_follows_their_softmax() {
+        let space = Space::published(0, 1);
+        let alpha = Alpha::from_values(&space, &[vec![0.0, 0.0, 0.0, 2.0]]);
+        let (mut with_last, mut last_active) = (0.0, 0.0);
+        for step in 0..4_000 {
+            let path = alpha.sample_gated(SamplingMode::Two, 1, "test", step, tch::Device::Cpu);
+            let Choice::Gated { active, inactive, .. } = &path.0[0] else { panic!("not gated") };
+            assert_eq!(inactive.len(), 1);
+            assert_ne!(*active, inactive[0]);
+            if *active == 3 || inactive[0] == 3 {
+                with_last += 1.0;
+                last_active += f64::from(u8::from(*active == 3));
+            }
+        }
+        let expected = 2f64.exp() / (2f64.exp() + 1.0);
+        assert!((last_active / with_last - expected).abs() < 0.03, "{} {expected}", last_active / with_last);
+    }
+}

@@ -1,0 +1,9 @@
+//! Data sets: reading, splitting into parts, and batches of tensors.
+
+pub mod easy_vqa;
+
+mod split;
+mod vqa_data;
+
+pub use split::{Parts, SplitShares};
+pub use vqa_data::{TextRules, VqaData};

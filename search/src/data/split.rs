@@ -1,0 +1,77 @@
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, rng};
+
+/// Shares of the images that go to each part; the rest of 1 stays unused.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitShares {
+    /// Trains the weights of the supernet.
+    pub weights: f64,
+    /// Trains alpha.
+    pub alpha: f64,
+    /// Trains nothing: measures. (The published code measures on the part that trains alpha.)
+    pub validation: f64,
+}
+
+/// Indices of the samples of three disjoint parts, cut between images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts {
+    /// Trains the weights of the supernet.
+    pub weights: Vec<usize>,
+    /// Trains alpha.
+    pub alpha: Vec<usize>,
+    /// Measures.
+    pub validation: Vec<usize>,
+}
+
+impl Parts {
+    /// Cuts the images, shuffled by `seed`. `samples` lists the samples of each image, so no image is in two parts.
+    pub fn cut(samples: &[Vec<usize>], shares: SplitShares, seed: u64) -> Result<Parts> {
+        let images = samples.len();
+        let mut order: Vec<usize> = (0..images).collect();
+        order.shuffle(&mut rng(seed, "split", 0));
+        let mut images_left = order.into_iter();
+        let mut part = |name: &'static str, share: f64| {
+            let count = (share * images as f64).round() as usize;
+            let mut indices: Vec<usize> =
+                images_left.by_ref().take(count).flat_map(|i| samples[i].iter().copied()).collect();
+            indices.sort_unstable();
+            if indices.is_empty() { Err(Error::EmptyPart { part: name, images }) } else { Ok(indices) }
+        };
+        // Validation first: rounding must not starve the smallest part.
+        let validation = part("validation", shares.validation)?;
+        let alpha = part("alpha", shares.alpha)?;
+        Ok(Parts { validation, alpha, weights: part("weights", shares.weights)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    const SHARES: SplitShares = SplitShares { weights: 0.7, alpha: 0.2, validation: 0.1 };
+
+    fn images() -> Vec<Vec<usize>> {
+        (0..50).map(|i| (3 * i..3 * i + 3).collect()).collect()
+    }
+
+    #[test]
+    fn parts_share_no_image_and_depend_on_the_seed_alone() {
+        let parts = Parts::cut(&images(), SHARES, 7).unwrap();
+        let of = |indices: &[usize]| indices.iter().map(|k| k / 3).collect::<HashSet<_>>();
+        let (w, a, v) = (of(&parts.weights), of(&parts.alpha), of(&parts.validation));
+        assert_eq!((w.len(), a.len(), v.len()), (35, 10, 5));
+        assert!(w.is_disjoint(&a) && w.is_disjoint(&v) && a.is_disjoint(&v));
+        assert_eq!(parts, Parts::cut(&images(), SHARES, 7).unwrap());
+        assert_ne!(parts, Parts::cut(&images(), SHARES, 8).unwrap());
+    }
+
+    #[test]
+    fn an_empty_part_is_an_error() {
+        let error = Parts::cut(&images()[..2], SHARES, 1).unwrap_err();
+        assert!(matches!(error, Error::EmptyPart { part: "validation", images: 2 }), "{error}");
+    }
+}

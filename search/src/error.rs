@@ -1,0 +1,69 @@
+use std::path::PathBuf;
+
+/// What can go wrong while searching, training and exporting.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file of the contract (samples, features, architecture, folders) is not as it must be.
+    #[error(transparent)]
+    Bundle(#[from] mmnas_bundle::Error),
+    /// The export refused the network or could not write it.
+    #[error(transparent)]
+    Export(#[from] mmnas_export::Error),
+    /// libtorch refused an operation.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+    /// A recipe that does not parse, or with a value out of its range.
+    #[error("{}: {field}: expected {expected}, found {found}", file.display())]
+    Recipe {
+        /// The recipe's file.
+        file: PathBuf,
+        /// The key.
+        field: String,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A checkpoint or weights file that does not fit the run.
+    #[error("{}: {field}: expected {expected}, found {found}", file.display())]
+    Checkpoint {
+        /// The file.
+        file: PathBuf,
+        /// The tensor or state.
+        field: String,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// The loss or a gradient became infinite or not a number; the last checkpoint stays as it was.
+    #[error("epoch {epoch}, step {step}: expected a finite {what}, found {value}; the last checkpoint is kept")]
+    NotFinite {
+        /// Epoch, from 0.
+        epoch: usize,
+        /// Step inside the epoch, from 0.
+        step: usize,
+        /// "loss" or "gradient norm".
+        what: &'static str,
+        /// The value.
+        value: f64,
+    },
+    /// A part of the data without any sample.
+    #[error("data: the {part} part: expected at least one sample, found none ({images} images in all; see [split])")]
+    EmptyPart {
+        /// Which part.
+        part: &'static str,
+        /// Number of images before the split.
+        images: usize,
+    },
+    /// A run folder that is already in use.
+    #[error("{}: a run lies there already; --resume continues it, another --out starts a new one", path.display())]
+    RunExists {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,360 @@
+use std::collections::BTreeMap;
+
+use mmnas_bundle::Operation;
+use mmnas_bundle::manifest::Dimensions;
+use tch::{Device, Kind, Tensor, nn};
+
+use crate::layers::{Dropout, Linear};
+use crate::operations::{self, Context, OperationModule};
+use crate::task::{Head, Task};
+use crate::{Choice, Path, Space};
+
+/// What a network reads. Positions from a count on are padding: they change no result.
+#[derive(Debug)]
+pub struct Inputs {
+    /// Token ids, i64 `[batch, tokens]`.
+    pub tokens: Tensor,
+    /// Region features, f32 `[batch, regions, D]`.
+    pub features: Tensor,
+    /// Corners of the regions in pixels, f32 `[batch, regions, 4]`.
+    pub boxes: Tensor,
+    /// Tokens of each sample, at least 1.
+    pub token_count: Vec<i64>,
+    /// Regions of each sample, at least 1.
+    pub region_count: Vec<i64>,
+}
+
+/// True from each row's count on, `[batch, 1, 1, n]`; none where every row is full.
+fn padding_mask(counts: &[i64], n: i64, device: Device) -> Option<Tensor> {
+    if counts.iter().all(|&c| c >= n) {
+        return None;
+    }
+    let counts = Tensor::from_slice(counts).to_device(device).view([-1, 1]);
+    let mask = Tensor::arange(n, (Kind::Int64, device)).unsqueeze(0).ge_tensor(&counts);
+    Some(mask.view([-1, 1, 1, n]))
+}
+
+impl Inputs {
+    fn text_mask(&self) -> Option<Tensor> {
+        padding_mask(&self.token_count, self.tokens.size()[1], self.tokens.device())
+    }
+
+    fn region_mask(&self) -> Option<Tensor> {
+        padding_mask(&self.region_count, self.features.size()[1], self.features.device())
+    }
+}
+
+/// Relations of all pairs of `boxes` `[batch, n, 4]` → `[batch, n, n, 4]`; the formula is
+/// [`mmnas_bundle::boxes::relation`].
+pub(crate) fn relations(boxes: &Tensor) -> Tensor {
+    let corner = |k: i64| boxes.select(-1, k);
+    let axis = |k: i64| {
+        let (low, high) = (corner(k), corner(k + 2));
+        let (centre, size): (Tensor, Tensor) = ((&low + &high) * 0.5, high - low + 1.0);
+        let (ci, cj) = (centre.unsqueeze(-1), centre.unsqueeze(-2));
+        let (si, sj) = (size.unsqueeze(-1), size.unsqueeze(-2));
+        let distance = ((ci - cj).abs() / &si).clamp_min(1e-3).log();
+        (distance, (si / sj).log())
+    };
+    let ((dx, dw), (dy, dh)) = (axis(0), axis(1));
+    Tensor::stack(&[dx, dy, dw, dh], -1)
+}
+
+/// Mean and deviation of each feature over the training images: features are standardised before `imgfeat_linear`. The
+/// export folds both into that layer, so that a bundle holds published parameters only.
+#[derive(Debug)]
+pub struct FeatureNorm {
+    /// `[D]`.
+    pub mean: Tensor,
+    /// `[D]`, above 0.
+    pub std: Tensor,
+}
+
+/// How parameters of a block are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// `…dag.<block>.0.<parameter>`.
+    Derived,
+    /// `…dag.<block>.0.candidate_ops.<op>.<parameter>`.
+    Supernet,
+}
+
+/// Named parameters in the order of their names.
+pub type Parameters = BTreeMap<String, Tensor>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Shared,
+    Relations,
+    Operation { block: usize, index: usize },
+}
+
+/// A network with all operations of a space: a supernet, or a derived network where the space has one a block.
+#[derive(Debug)]
+pub struct Network {
+    space: Space,
+    dimensions: Dimensions,
+    embedding: Tensor,
+    lstm: Vec<Tensor>,
+    image: Linear,
+    relation: Linear,
+    blocks: Vec<Vec<Box<dyn OperationModule>>>,
+    head: Box<dyn Head>,
+    norm: Option<FeatureNorm>,
+    parameters: Parameters,
+    owners: Vec<Owner>,
+    device: Device,
+}
+
+/// The dotted prefix of a block's parameters (sic: "backnone" is the published spelling).
+fn block_prefix(space: &Space, block: usize) -> String {
+    let encoder = space.encoder.len();
+    if block < encoder {
+        format!("backnone.cells_enc.0.dag.{block}.0")
+    } else {
+        format!("backnone.cells_dec.0.dag.{}.0", block - encoder)
+    }
+}
+
+impl Network {
+    /// A network for the task `T` with freshly initialised parameters, drawn from libtorch's generator.
+    pub fn new<T: Task>(space: &Space, dimensions: &Dimensions, naming: Naming, device: Device) -> Network {
+        let d = dimensions;
+        let store = nn::VarStore::new(device);
+        let root = store.root();
+        let path = |dotted: &str| dotted.split('.').fold(root.clone(), |p, part| p / part);
+        let embedding = root.clone() / "embedding";
+        let embedding = embedding.randn_standard("weight", &[d.vocabulary as i64, d.embedding as i64]);
+        let lstm = path("lstm");
+        let bound = 1.0 / (d.hidden as f64).sqrt();
+        let gates = 4 * d.hidden as i64;
+        let shapes = [
+            ("weight_ih_l0", vec![gates, d.embedding as i64]),
+            ("weight_hh_l0", vec![gates, d.hidden as i64]),
+            ("bias_ih_l0", vec![gates]),
+            ("bias_hh_l0", vec![gates]),
+        ];
+        let lstm = shapes.map(|(name, shape)| lstm.uniform(name, &shape, -bound, bound)).into();
+        let mut operation_prefixes = Vec::new();
+        let blocks = space.blocks().enumerate().map(|(block, operations)| {
+            let build = |(index, operation): (usize, &Operation)| {
+                let mut prefix = block_prefix(space, block);
+                if naming == Naming::Supernet {
+                    prefix += &format!(".candidate_ops.{index}");
+                }
+                let module = operations::build(&path(&prefix), *operation, d);
+                operation_prefixes.push((prefix + ".", Owner::Operation { block, index }));
+                module
+            };
+            operations.iter().enumerate().map(build).collect()
+        });
+        let blocks = blocks.collect();
+        let image = Linear::new(path("imgfeat_linear"), d.feature, d.hidden, true);
+        let relation = Linear::new(path("linear_y_rel"), 4, d.relation, true);
+        let head = T::head(&root, d);
+        let parameters: Parameters = store.variables().into_iter().collect();
+        let owner = |name: &String| {
+            let operation =
+                operation_prefixes.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, owner)| *owner);
+            operation.unwrap_or(if name.starts_with("linear_y_rel.") { Owner::Relations } else { Owner::Shared })
+        };
+        let owners = parameters.keys().map(owner).collect();
+        Network {
+            space: space.clone(),
+            dimensions: d.clone(),
+            embedding,
+            lstm,
+            image,
+            relation,
+            blocks,
+            head,
+            norm: None,
+            parameters,
+            owners,
+            device,
+        }
+    }
+
+    /// The space whose operations the network holds.
+    pub fn space(&self) -> &Space {
+        &self.space
+    }
+
+    /// The network's sizes.
+    pub fn dimensions(&self) -> &Dimensions {
+        &self.dimensions
+    }
+
+    /// Where its parameters lie.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Its parameters by name. They are shared with the network: writing into them changes it.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Standardises features from now on.
+    pub fn set_feature_norm(&mut self, norm: Option<FeatureNorm>) {
+        self.norm = norm;
+    }
+
+    /// How features are standardised.
+    pub fn feature_norm(&self) -> Option<&FeatureNorm> {
+        self.norm.as_ref()
+    }
+
+    /// The names of the parameters that a pass along `path` uses, and so the ones that get a gradient. Operations that
+    /// are not on it are left out, so that an optimiser does not move them by old momentum (the published code does).
+    pub fn parameters_on(&self, path: &Path) -> Vec<&String> {
+        let active: Vec<usize> = path.0.iter().map(Choice::active).collect();
+        let relations = self.uses_relations(path);
+        let used = |owner: &Owner| match owner {
+            Owner::Shared => true,
+            Owner::Relations => relations,
+            Owner::Operation { block, index } => active[*block] == *index,
+        };
+        self.parameters.keys().zip(&self.owners).filter(|(_, owner)| used(owner)).map(|(name, _)| name).collect()
+    }
+
+    fn operation(&self, block: usize, index: usize) -> Operation {
+        let encoder = self.space.encoder.len();
+        if block < encoder { self.space.encoder[block][index] } else { self.space.decoder[block - encoder][index] }
+    }
+
+    /// Whether an active operation of the path reads relations.
+    fn uses_relations(&self, path: &Path) -> bool {
+        path.0
+            .iter()
+            .enumerate()
+            .any(|(block, c)| self.operation(block, c.active()) == Operation::RelationSelfAttention)
+    }
+
+    /// Whether any operation that runs reads relations.
+    fn computes_relations(&self, path: &Path) -> bool {
+        let reads = |block: usize, index: usize| self.operation(block, index) == Operation::RelationSelfAttention;
+        path.0.iter().enumerate().any(|(block, choice)| match choice {
+            Choice::One(index) => reads(block, *index),
+            Choice::Gated { active, inactive, .. } => {
+                reads(block, *active) || inactive.iter().any(|&k| reads(block, k))
+            }
+        })
+    }
+
+    fn block(&self, block: usize, choice: &Choice, x: &Tensor, context: &Context<'_>) -> Tensor {
+        let run = |index: usize| self.blocks[block][index].forward(x, context);
+        match choice {
+            Choice::One(index) => run(*index),
+            Choice::Gated { active, inactive, gates } => {
+                let mut y = gates.get(*active as i64) * run(*active);
+                for &index in inactive {
+                    // The gradient of a gate needs the output's value only; building no graph for it saves its memory.
+                    let output = tch::no_grad(|| run(index));
+                    y = y + gates.get(index as i64) * output;
+                }
+                y
+            }
+        }
+    }
+
+    /// Tokens → the LSTM's states, `[batch, tokens, H]`.
+    fn embed(&self, tokens: &Tensor) -> Tensor {
+        let words = Tensor::embedding(&self.embedding, tokens, -1, false, false);
+        let zeros = || Tensor::zeros([1, words.size()[0], self.dimensions.hidden as i64], (Kind::Float, self.device));
+        words.lstm(&[zeros(), zeros()], &self.lstm, true, 1, 0.0, false, false, true).0
+    }
+
+    /// Relations of the regions, projected and rectified: `[batch, regions, regions, relation]`.
+    fn relation_states(&self, boxes: &Tensor) -> Tensor {
+        self.relation.forward(&relations(boxes)).relu()
+    }
+
+    fn regions(&self, features: &Tensor) -> Tensor {
+        match &self.norm {
+            Some(norm) => self.image.forward(&((features - &norm.mean) / &norm.std)),
+            None => self.image.forward(features),
+        }
+    }
+
+    /// The task's output for `inputs` along `path`; for VQA logits `[batch, answers]`.
+    pub fn forward(&self, inputs: &Inputs, path: &Path, dropout: Dropout) -> Tensor {
+        let (text_mask, region_mask) = (inputs.text_mask(), inputs.region_mask());
+        let relations = self.computes_relations(path).then(|| self.relation_states(&inputs.boxes));
+        let encoder = self.space.encoder.len();
+        let context = Context { mask: text_mask.as_ref(), text: None, text_mask: None, relations: None, dropout };
+        let mut x = self.embed(&inputs.tokens);
+        for (block, choice) in path.0.iter().enumerate().take(encoder) {
+            x = self.block(block, choice, &x, &context);
+        }
+        let context = Context {
+            mask: region_mask.as_ref(),
+            text: Some(&x),
+            text_mask: text_mask.as_ref(),
+            relations: relations.as_ref(),
+            dropout,
+        };
+        let mut y = self.regions(&inputs.features);
+        for (block, choice) in path.0.iter().enumerate().skip(encoder) {
+            y = self.block(block, choice, &y, &context);
+        }
+        self.head.output(&self.head.pool_text(&x, text_mask.as_ref(), dropout), &y, region_mask.as_ref(), dropout)
+    }
+
+    /// What the stages of a bundle of this network give for `inputs`, by the names that mmnas-export gives them: first
+    /// the text stage's, then the image stage's, then the output of the head. Of a derived network, in evaluation.
+    pub fn stage_outputs(&self, inputs: &Inputs) -> StageOutputs {
+        let _guard = tch::no_grad_guard();
+        let path = Path::single(&vec![0; self.space.len()]);
+        let off = Dropout(0.0);
+        let (text_mask, region_mask) = (inputs.text_mask(), inputs.region_mask());
+        let encoder = self.space.encoder.len();
+        let mut x = self.embed(&inputs.tokens);
+        let context = Context { mask: text_mask.as_ref(), text: None, text_mask: None, relations: None, dropout: off };
+        for module in &self.blocks[..encoder] {
+            x = module[0].forward(&x, &context);
+        }
+        let decoder = &self.blocks[encoder..];
+        let mut text = vec![("text_pooled".to_owned(), self.head.pool_text(&x, text_mask.as_ref(), off))];
+        for (index, module) in decoder.iter().enumerate() {
+            if let Some((keys, values)) = module[0].text_keys_values(&x) {
+                text.push((format!("key_{index}"), keys));
+                text.push((format!("value_{index}"), values));
+            }
+        }
+        let relations = self.computes_relations(&path).then(|| self.relation_states(&inputs.boxes));
+        let is_guided = |block: usize| self.operation(block, 0) == Operation::GuidedAttention;
+        let first_guided = (encoder..self.blocks.len()).find(|&b| is_guided(b)).unwrap_or(self.blocks.len()) - encoder;
+        let context = Context {
+            mask: region_mask.as_ref(),
+            text: None,
+            text_mask: None,
+            relations: relations.as_ref(),
+            dropout: off,
+        };
+        let mut y = self.regions(&inputs.features);
+        for module in &decoder[..first_guided] {
+            y = module[0].forward(&y, &context);
+        }
+        let mut image = vec![("regions".to_owned(), y)];
+        let bias = |module: &Vec<Box<dyn OperationModule>>| relations.as_ref().and_then(|r| module[0].relation_bias(r));
+        let biases: Vec<Tensor> = decoder[first_guided..].iter().filter_map(bias).collect();
+        if !biases.is_empty() {
+            image.push(("relation_bias".to_owned(), Tensor::cat(&biases, 1)));
+        }
+        StageOutputs { text, image, output: self.forward(inputs, &path, off) }
+    }
+}
+
+/// Outputs of the stages, by name.
+#[derive(Debug)]
+pub struct StageOutputs {
+    /// `text_pooled` `[batch, 2 H]`; for each GA block `b` of the decoder `key_b` and `value_b`
+    /// `[batch, heads, tokens, head width]`.
+    pub text: Vec<(String, Tensor)>,
+    /// `regions` `[batch, regions, H]` after the blocks before the first GA; `relation_bias`
+    /// `[batch, RSA blocks from there on · heads, regions, regions]` where there are such blocks.
+    pub image: Vec<(String, Tensor)>,
+    /// Output of the head.
+    pub output: Tensor,
+}

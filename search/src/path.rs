@@ -1,0 +1,62 @@
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+/// How an architecture step estimates the gradient of alpha (ProxylessNAS's two modes). A value that is passed, not a
+/// state of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SamplingMode {
+    /// All operations of a block run; the gate of the sampled one is 1, the others' 0.
+    Full,
+    /// Two operations are sampled, one of them active.
+    Two,
+}
+
+/// What one block does in one forward pass.
+#[derive(Debug)]
+pub enum Choice {
+    /// Only this operation runs.
+    One(usize),
+    /// `y = Σ g_j · op_j(x)` over the active operation (gate 1) and the inactive ones (gate 0, their outputs detached),
+    /// so that `y` is the active operation's output and the gates receive gradients.
+    Gated {
+        /// The operation that is on.
+        active: usize,
+        /// Operations that run only for the gradient of their gates.
+        inactive: Vec<usize>,
+        /// One number an operation of the block, `[operations]`, with gradient.
+        gates: Tensor,
+    },
+}
+
+impl Choice {
+    /// A gated choice among `operations` of a block; the gates are made here.
+    pub fn gated(active: usize, inactive: Vec<usize>, operations: usize, device: tch::Device) -> Choice {
+        let values: Vec<f32> = (0..operations).map(|j| if j == active { 1.0 } else { 0.0 }).collect();
+        let gates = Tensor::from_slice(&values).to_device(device).set_requires_grad(true);
+        Choice::Gated { active, inactive, gates }
+    }
+
+    /// The operation whose output is the block's.
+    pub fn active(&self) -> usize {
+        match self {
+            Choice::One(active) | Choice::Gated { active, .. } => *active,
+        }
+    }
+}
+
+/// One choice a block, the encoder's first.
+#[derive(Debug)]
+pub struct Path(pub Vec<Choice>);
+
+impl Path {
+    /// The path through the operations `active`.
+    pub fn single(active: &[usize]) -> Path {
+        Path(active.iter().map(|&k| Choice::One(k)).collect())
+    }
+
+    /// The gates of all gated blocks, in order.
+    pub fn gates(&self) -> Vec<&Tensor> {
+        self.0.iter().filter_map(|c| if let Choice::Gated { gates, .. } = c { Some(gates) } else { None }).collect()
+    }
+}

@@ -1,0 +1,63 @@
+//! Progress on standard error: a bar with rate and time left on a terminal, one line an epoch elsewhere.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Where a run reports to.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+}
+
+impl Progress {
+    /// A bar over `total` steps where standard error is a terminal.
+    pub fn new(what: &'static str, total: u64) -> Progress {
+        let style = "{prefix:>8} [{bar:30}] {pos}/{len} steps, {per_sec}, {eta} left  {msg}";
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template(style)
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("=> ");
+            ProgressBar::new(total).with_prefix(what).with_style(style)
+        });
+        Progress { bar, quiet: false }
+    }
+
+    /// Says nothing: for tests and for callers that draw their own.
+    pub fn quiet() -> Progress {
+        Progress { bar: None, quiet: true }
+    }
+
+    /// `done` steps are done; `message` stands beside the bar.
+    pub fn at(&self, done: u64, message: impl FnOnce() -> String) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.set_message(message());
+        }
+    }
+
+    /// The run starts with `done` steps behind it, which do not count for its rate.
+    pub fn resume_at(&self, done: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.reset_eta();
+        }
+    }
+
+    /// A line that stays.
+    pub fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None if !self.quiet => eprintln!("{text}"),
+            None => {}
+        }
+    }
+
+    /// Removes the bar.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

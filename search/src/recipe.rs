@@ -1,0 +1,199 @@
+//! Recipes: every constant of a run, as TOML. Unknown keys are errors; any value can be overridden.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{SplitShares, TextRules};
+use crate::{AdamSettings, Error, Result, SamplingMode, Space};
+
+/// A whole recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Seeds every random decision.
+    pub seed: u64,
+    /// Shares of the images that go to the three parts.
+    pub split: SplitShares,
+    /// How text becomes numbers.
+    pub text: TextRules,
+    /// Sizes that searching and retraining share.
+    pub model: ModelSettings,
+    /// Numbers of blocks; every block may be any operation of the published pool.
+    pub space: SpaceSettings,
+    /// The search.
+    pub search: SearchSettings,
+    /// The training of the derived architecture from scratch.
+    pub retrain: TrainSettings,
+}
+
+/// Sizes of the network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSettings {
+    /// Width of a word vector (published: 300).
+    pub embedding: usize,
+    /// Inner width of AttFlat (published: 512).
+    pub attflat: usize,
+    /// Width of an attention head (published: 64).
+    pub head: usize,
+    /// Width of the relation layer (published: 64).
+    pub relation: usize,
+    /// Dropout rate (published: 0.1).
+    pub dropout: f64,
+    /// Whether features are standardised by the training images' mean and deviation.
+    pub standardise: bool,
+}
+
+/// The space's size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpaceSettings {
+    /// Number of encoder blocks (published: 12).
+    pub encoder: usize,
+    /// Number of decoder blocks (published: 18).
+    pub decoder: usize,
+}
+
+/// How weights are trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainSettings {
+    /// H (published: 256 while searching, 512 while retraining).
+    pub hidden: usize,
+    /// Passes over the data.
+    pub epochs: usize,
+    /// Samples a step.
+    pub batch: usize,
+    /// Largest norm of all gradients together (published: 1.0; losses are sums).
+    pub clip: f64,
+    /// Factors on the learning rate in the first epochs (published: ¼, ½, ¾).
+    pub warmup: Vec<f64>,
+    /// Epochs from whose start on the rate is multiplied by `decay` once more.
+    pub decay_epochs: Vec<usize>,
+    /// See `decay_epochs` (published: 0.2).
+    pub decay: f64,
+    /// Steps between checkpoints, besides the one after every epoch; 0 for none.
+    pub checkpoint_steps: u64,
+    /// Adam's constants (published: β .9 .98, ε 1e-9).
+    pub adam: AdamSettings,
+}
+
+impl TrainSettings {
+    /// The learning rate of `epoch`, from 0.
+    pub fn learning_rate(&self, epoch: usize) -> f64 {
+        let warmup = self.warmup.get(epoch).copied().unwrap_or(1.0);
+        let decays = self.decay_epochs.iter().filter(|&&e| epoch >= e).count();
+        self.adam.lr * warmup * self.decay.powi(decays as i32)
+    }
+}
+
+/// The search: how weights are trained, and how alpha is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchSettings {
+    /// Weight steps.
+    pub weights: TrainSettings,
+    /// Which gate mode architecture steps use.
+    pub mode: SamplingMode,
+    /// First epoch with architecture steps (published: 20).
+    pub alpha_from_epoch: usize,
+    /// Weight steps between architecture steps (published: 5).
+    pub alpha_every: u64,
+    /// Samples an architecture step.
+    pub alpha_batch: usize,
+    /// Adam's constants for alpha (published: lr .1, β 0 .999).
+    pub alpha: AdamSettings,
+}
+
+impl Recipe {
+    /// Reads a recipe and applies overrides, each `key.of.the.recipe=value`, the value in TOML.
+    pub fn read(file: &Path, overrides: &[String]) -> Result<Recipe> {
+        let text = std::fs::read_to_string(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
+        Recipe::parse(&text, file, overrides)
+    }
+
+    /// As [`Recipe::read`] from text; `file` names it in errors.
+    pub fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Recipe> {
+        let wrong = |field: &str, expected: &str, found: &dyn std::fmt::Display| Error::Recipe {
+            file: file.to_path_buf(),
+            field: field.to_owned(),
+            expected: expected.to_owned(),
+            found: found.to_string(),
+        };
+        let mut table: toml::Table = text.parse().map_err(|e| wrong("(file)", "TOML", &e))?;
+        for entry in overrides {
+            let parsed = entry.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+            let (key, value) = parsed.ok_or_else(|| wrong("--set", "KEY=VALUE", entry))?;
+            let line: toml::Table = format!("v = {value}").parse().map_err(|e| wrong(key, "a TOML value", &e))?;
+            let mut parts: Vec<&str> = key.split('.').collect();
+            let last = parts.pop().unwrap_or_default();
+            let mut place = &mut table;
+            for part in parts {
+                place = place
+                    .get_mut(part)
+                    .and_then(toml::Value::as_table_mut)
+                    .ok_or_else(|| wrong(key, "a key of the recipe", &part))?;
+            }
+            place.insert(last.to_owned(), line["v"].clone());
+        }
+        let recipe: Recipe =
+            table.try_into().map_err(|e: toml::de::Error| wrong("(keys)", "the keys of a recipe", &e.message()))?;
+        recipe.check().map_err(|(field, expected, found)| wrong(field, expected, &found))?;
+        Ok(recipe)
+    }
+
+    fn check(&self) -> std::result::Result<(), (&'static str, &'static str, String)> {
+        let m = &self.model;
+        let widths = [
+            ("model.embedding", m.embedding),
+            ("model.attflat", m.attflat),
+            ("model.head", m.head),
+            ("model.relation", m.relation),
+            ("space.encoder", self.space.encoder),
+            ("space.decoder", self.space.decoder),
+            ("text.max_tokens", self.text.max_tokens),
+            ("search.weights.batch", self.search.weights.batch),
+            ("search.alpha_batch", self.search.alpha_batch),
+            ("search.alpha_every", self.search.alpha_every as usize),
+            ("retrain.batch", self.retrain.batch),
+            ("search.weights.epochs", self.search.weights.epochs),
+            ("retrain.epochs", self.retrain.epochs),
+        ];
+        if let Some((field, value)) = widths.iter().find(|(_, v)| *v == 0 || *v > 1 << 20) {
+            return Err((field, "1 to 1048576", value.to_string()));
+        }
+        for (field, hidden) in
+            [("search.weights.hidden", self.search.weights.hidden), ("retrain.hidden", self.retrain.hidden)]
+        {
+            if hidden == 0 || !hidden.is_multiple_of(m.head) {
+                return Err((field, "a multiple of model.head", hidden.to_string()));
+            }
+        }
+        if !(0.0..1.0).contains(&m.dropout) {
+            return Err(("model.dropout", "0 to below 1", m.dropout.to_string()));
+        }
+        let s = &self.split;
+        if [s.weights, s.alpha, s.validation].iter().any(|v| !(*v > 0.0))
+            || s.weights + s.alpha + s.validation > 1.0 + 1e-9
+        {
+            return Err(("split", "positive shares with a sum of at most 1", format!("{s:?}")));
+        }
+        Ok(())
+    }
+
+    /// The space to search.
+    pub fn space(&self) -> Space {
+        Space::published(self.space.encoder, self.space.decoder)
+    }
+
+    /// The recipe with everything resolved, as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(|e| Error::Recipe {
+            file: "recipe".into(),
+            field: "(recipe)".into(),
+            expected: "a recipe that can be written".into(),
+            found: e.to_string(),
+        })
+    }
+}

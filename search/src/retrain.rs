@@ -1,0 +1,165 @@
+//! Training of a derived architecture from scratch.
+
+use mmnas_bundle::manifest::{Provenance, TaskName};
+use mmnas_bundle::{Architecture, write_atomically};
+
+use crate::checkpoint::copy_into;
+use crate::data::{Parts, VqaData};
+use crate::progress::Progress;
+use crate::recipe::{Recipe, TrainSettings};
+use crate::search::{dimensions, load_network, save_network};
+use crate::seed::seed_torch;
+use crate::task::Task;
+use crate::trainer::{EpochRecord, Learner, Moment, Trainer, weight_step};
+use crate::{Adam, Naming, Network, NetworkRecord, Path, Result, RunFolder, Space, TensorMap, save_tensors};
+
+/// What retraining gave.
+#[derive(Debug)]
+pub struct RetrainResult {
+    /// One record an epoch.
+    pub records: Vec<EpochRecord>,
+    /// Best score on the validation part, 0 to 1, whose weights were kept.
+    pub validation: f64,
+    /// Number of trained numbers.
+    pub parameters: u64,
+}
+
+struct RetrainLearner<'a> {
+    settings: &'a TrainSettings,
+    dropout: f64,
+    network: Network,
+    adam: Adam,
+    best: Option<(f64, TensorMap)>,
+    record: NetworkRecord,
+}
+
+impl RetrainLearner<'_> {
+    fn path(&self) -> Path {
+        Path::single(&vec![0; self.network.space().len()])
+    }
+}
+
+impl<T: Task> Learner<T> for RetrainLearner<'_> {
+    fn step(&mut self, task: &T, batch: &T::Batch, learning_rate: f64, at: Moment) -> Result<f64> {
+        let path = self.path();
+        weight_step(
+            (&self.network, &mut self.adam),
+            (task, batch),
+            &path,
+            (self.settings, learning_rate, self.dropout),
+            at,
+        )
+    }
+
+    fn best_path(&self) -> (&Network, Path) {
+        (&self.network, self.path())
+    }
+
+    fn epoch_ended(&mut self, validation: f64) -> serde_json::Map<String, serde_json::Value> {
+        if self.best.as_ref().is_none_or(|(score, _)| validation >= *score) {
+            let weights = self.network.parameters().iter().map(|(name, p)| (name.clone(), p.detach().copy())).collect();
+            self.best = Some((validation, weights));
+        }
+        serde_json::Map::new()
+    }
+
+    fn publish(&self, run: &RunFolder) -> Result<()> {
+        let Some((validation, weights)) = &self.best else { return Ok(()) };
+        let mut weights: TensorMap = weights.iter().map(|(name, p)| (name.clone(), p.shallow_clone())).collect();
+        if let Some(norm) = self.network.feature_norm() {
+            weights.insert(FEATURE_MEAN.to_owned(), norm.mean.shallow_clone());
+            weights.insert(FEATURE_STD.to_owned(), norm.std.shallow_clone());
+        }
+        save_tensors(&run.file(NETWORK), &weights, Default::default())?;
+        run.write_json(RECORD, &NetworkRecord { validation: *validation, ..self.record.clone() })
+    }
+
+    fn save(&self, into: &mut TensorMap) {
+        save_network(&self.network, &self.adam, into);
+        if let Some((score, weights)) = &self.best {
+            into.insert("best_score".into(), tch::Tensor::from_slice(&[*score]));
+            into.extend(weights.iter().map(|(name, p)| (format!("best.{name}"), p.shallow_clone())));
+        }
+    }
+
+    fn load(&mut self, from: &TensorMap, file: &std::path::Path) -> Result<()> {
+        self.adam = load_network(&self.network, from, file)?;
+        if let Some(score) = from.get("best_score") {
+            let weights: TensorMap =
+                self.network.parameters().iter().map(|(name, p)| (name.clone(), p.detach().zeros_like())).collect();
+            copy_into(&weights, from, "best.", file)?;
+            self.best = Some((score.double_value(&[0]), weights));
+        }
+        Ok(())
+    }
+}
+
+/// File of the trained weights in a run's folder.
+pub(crate) const NETWORK: &str = "network.safetensors";
+/// File of the [`NetworkRecord`].
+pub(crate) const RECORD: &str = "network.json";
+/// File of the answers.
+pub(crate) const LABELS: &str = "labels.json";
+/// File of the tokenizer.
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
+/// Mean of the features, beside the weights.
+pub(crate) const FEATURE_MEAN: &str = "feature_norm.mean";
+/// Deviation of the features, beside the weights.
+pub(crate) const FEATURE_STD: &str = "feature_norm.std";
+
+/// Trains `architecture` from scratch on the weights and alpha parts together, or goes on with the training that lies in
+/// `run`. After every epoch the run's folder holds the weights that scored best on the validation part.
+pub fn retrain(
+    recipe: &Recipe,
+    architecture: &Architecture,
+    data: &VqaData,
+    run: &RunFolder,
+    progress: bool,
+    stop_after: Option<u64>,
+) -> Result<RetrainResult> {
+    let parts = Parts::cut(data.samples_of_images(), recipe.split, recipe.seed)?;
+    let mut train = [parts.weights, parts.alpha].concat();
+    train.sort_unstable();
+    let settings = &recipe.retrain;
+    seed_torch(recipe.seed, "initial weights", 1);
+    let dimensions = dimensions(recipe, data, settings.hidden);
+    let mut network =
+        Network::new::<VqaData>(&Space::single(architecture), &dimensions, Naming::Derived, tch::Device::Cpu);
+    if recipe.model.standardise {
+        network.set_feature_norm(Some(data.feature_norm(&train)?));
+    }
+    let parameters = network.parameters().values().map(|p| p.numel() as u64).sum();
+    let (name, sha256) = data.provenance();
+    let record = NetworkRecord {
+        task: TaskName::Vqa,
+        architecture: architecture.clone(),
+        dimensions,
+        max_tokens: recipe.text.max_tokens,
+        validation: 0.0,
+        vision_sha256: data.vision_sha256().to_owned(),
+        provenance: Provenance {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: recipe.seed,
+            data: [(name, sha256)].into(),
+            recipe: serde_json::to_value(recipe).map_err(|e| mmnas_bundle::Error::json("recipe", &e))?,
+        },
+    };
+    write_atomically(&run.file(TOKENIZER), data.vocabulary().to_tokenizer_json().as_bytes())?;
+    run.write_json(LABELS, &data.labels())?;
+    let total = Trainer::<VqaData>::total_steps(settings, train.len());
+    let progress = if progress { Progress::new("retrain", total) } else { Progress::quiet() };
+    let mut learner =
+        RetrainLearner { settings, dropout: recipe.model.dropout, network, adam: Adam::default(), best: None, record };
+    let trainer = Trainer {
+        task: data,
+        run,
+        settings,
+        seed: recipe.seed,
+        train: &train,
+        validation: &parts.validation,
+        progress,
+        stop_after,
+    };
+    let records = trainer.run(&mut learner)?;
+    Ok(RetrainResult { records, validation: learner.best.map_or(0.0, |(score, _)| score), parameters })
+}
