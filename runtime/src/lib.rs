@@ -1,1 +1,50 @@
-//! x
+//! Runs an exported multimodal network on ONNX Runtime.
+//!
+//! A [`Model`] is a bundle that is loaded: it turns an image into an [`ImageState`], a text into a [`TextState`], and
+//! the two into [`Answer`]s. The states are worth keeping: a second question about a known image runs no vision and no
+//! image stage.
+//!
+//! ```no_run
+//! use mmnas_runtime::{LoadOptions, Model};
+//! # fn main() -> mmnas_runtime::Result<()> {
+//! let model = Model::load("bundle".as_ref(), &LoadOptions::default())?;
+//! let image = model.encode_image_file("image.png".as_ref())?;
+//! for answer in model.answer(&image, "what colour is the circle?", 3)? {
+//!     println!("{} {:.4}", answer.label, answer.probability);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ONNX Runtime 1.28 or newer is loaded when the first model is, from (in this order) [`LoadOptions::ort_library`], the
+//! environment variable `MMNAS_ORT_DYLIB`, the folder of the program or shared library that holds this crate, and the
+//! system's library folders. A process holds one ONNX Runtime.
+
+pub use mmnas_bundle as bundle;
+
+mod answer;
+mod error;
+mod evaluate;
+mod extract;
+mod golden;
+mod image_files;
+mod model;
+mod onnxruntime;
+mod options;
+mod spec_check;
+mod stage;
+mod state;
+mod tensor;
+mod verify;
+mod vision;
+mod wiring;
+
+pub use answer::Answer;
+pub use error::{Error, ErrorCode, Result};
+pub use evaluate::{Evaluation, evaluate};
+pub use extract::{ExtractProgress, ExtractReport, extract};
+pub use model::Model;
+pub use onnxruntime::onnxruntime;
+pub use options::LoadOptions;
+pub use state::{ImageState, TextState};
+pub use verify::{StageCheck, VerifyReport, verify};

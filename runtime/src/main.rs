@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! `mmnas`: answers questions about images with an exported network, and checks, measures and feeds such networks.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -1,2 +1,9 @@
-//! x
-fn main() {}
+//! The `mmnas-search` binary.
+
+use std::process::ExitCode;
+
+mod cli;
+
+fn main() -> ExitCode {
+    cli::main()
+}

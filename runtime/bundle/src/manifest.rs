@@ -559,6 +559,17 @@ impl VisionBundle {
         &self.manifest
     }
 
+    /// SHA-256 of the stage's first graph: which features it gives.
+    pub fn graph_sha256(&self) -> Result<&str> {
+        let file = self.folder.join(VISION);
+        let graph = self.vision().stage.graphs.first();
+        let graph = graph.ok_or_else(|| Error::invalid(&file, "vision.stage.graphs", "at least one graph", "none"))?;
+        let record = self.manifest.files.get(&graph.file);
+        let record =
+            record.ok_or_else(|| Error::invalid(&file, "files", format!("a record of {:?}", graph.file), "none"))?;
+        Ok(&record.sha256)
+    }
+
     /// Reads a file of the folder and checks it.
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
         let file = self.folder.join(VISION);

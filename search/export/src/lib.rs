@@ -1,8 +1,27 @@
-//! x
-/// x
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// x
-    #[error("x")]
-    X,
-}
+//! Weights and an architecture become an ONNX bundle; no libtorch anywhere (`cargo tree -p mmnas-export` proves it).
+//!
+//! A network is cut into three stages because its two sides can be kept: `text` (tokens → text state), `image` (region
+//! features and boxes → image state) and `fusion` (both states → the head's output). [`write_bundle`] writes them with
+//! everything else that a bundle holds; [`write_vision`] writes a vision stage that stands alone.
+
+mod blocks;
+mod bundle;
+mod error;
+mod fusion_stage;
+mod graph;
+mod image_stage;
+mod onnx;
+mod regions;
+mod text_stage;
+mod vision;
+mod weights;
+
+pub mod efficientnet;
+
+pub use bundle::{BundleParts, GoldenTensor, write_bundle};
+pub use error::{Error, Result};
+pub use vision::write_vision;
+pub use weights::{Weight, Weights};
+
+/// Opset of the standard operators in every graph.
+pub const OPSET: i64 = 20;

@@ -1,0 +1,92 @@
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use mmnas_runtime::{Answer, LoadOptions, Model};
+use serde_json::json;
+
+use super::{Failure, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  mmnas answer bundle photo.png \"what colour is the circle?\"
+  mmnas answer bundle photo.png \"what shape is it?\" \"is it red?\" --top 1 --json";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The bundle's folder
+    bundle: PathBuf,
+    /// The image: PNG, JPEG, WebP, BMP or GIF
+    image: PathBuf,
+    /// One or more questions about the image, which is encoded once
+    #[arg(required = true)]
+    question: Vec<String>,
+    /// How many answers to give, the best first
+    #[arg(long, value_name = "N", default_value = "3")]
+    top: NonZeroUsize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
+    let start = Instant::now();
+    let model = Model::load(&arguments.bundle, options)?;
+    let loaded = Instant::now();
+    let image = model.encode_image_file(&arguments.image)?;
+    let encoded = Instant::now();
+    let mut answers = Vec::with_capacity(arguments.question.len());
+    for question in &arguments.question {
+        answers.push((question.as_str(), model.answer(&image, question, arguments.top.get())?));
+    }
+    let milliseconds = |from: Instant, to: Instant| (to - from).as_secs_f64() * 1e3;
+    let answered = Instant::now();
+    tracing::info!(
+        "load {:.1} ms, image {:.1} ms, answers {:.1} ms",
+        milliseconds(start, loaded),
+        milliseconds(loaded, encoded),
+        milliseconds(encoded, answered)
+    );
+    if !arguments.json {
+        return Ok(output::print(&text(&answers))?);
+    }
+    let top = |a: &Answer| json!({ "label": a.label, "probability": a.probability });
+    let entry = |(question, best): &(&str, Vec<Answer>)| json!({ "question": question, "top": best.iter().map(top).collect::<Vec<_>>() });
+    output::print_json(&json!({
+        "image": arguments.image.display().to_string(),
+        "answers": answers.iter().map(entry).collect::<Vec<_>>(),
+        "milliseconds": {
+            "load": milliseconds(start, loaded),
+            "image": milliseconds(loaded, encoded),
+            "answers": milliseconds(encoded, answered),
+        },
+    }))
+}
+
+/// One question's answers as lines of label and probability; several questions each with its answers below.
+fn text(answers: &[(&str, Vec<Answer>)]) -> String {
+    let rows = |best: &[Answer], indent: &str| {
+        let row = |a: &Answer| vec![format!("{indent}{}", a.label), format!("{:.4}", a.probability)];
+        output::table(&best.iter().map(row).collect::<Vec<_>>(), &[])
+    };
+    match answers {
+        [(_, best)] => rows(best, ""),
+        _ => answers.iter().map(|(question, best)| format!("{question}\n{}", rows(best, "  "))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_questions_are_told_apart() {
+        let answer = |label: &str| Answer { label: label.into(), probability: 0.5, logit: 0.0, index: 0 };
+        let one = [("what?", vec![answer("dog"), answer("a cat")])];
+        assert_eq!(text(&one), "dog    0.5000\na cat  0.5000\n");
+        let two = [("what?", vec![answer("dog")]), ("red?", vec![answer("no")])];
+        assert_eq!(text(&two), "what?\n  dog  0.5000\nred?\n  no  0.5000\n");
+    }
+}

@@ -1,0 +1,71 @@
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use mmnas_runtime::{LoadOptions, extract};
+use serde_json::json;
+
+use super::{Failure, output, progress};
+
+const EXAMPLES: &str = "\
+Image files are found by extension (png jpg jpeg webp bmp gif) in the folder and below;
+their names in the output are relative to it. The output appears when it is complete.
+
+Examples:
+  mmnas extract --vision vision --images data/train --out features
+  mmnas extract --vision vision --images data/train --out features --batch 32 --json";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// Folder of the vision stage: vision.json and its graph
+    #[arg(long, value_name = "DIR")]
+    vision: PathBuf,
+    /// Folder of the images
+    #[arg(long, value_name = "DIR")]
+    images: PathBuf,
+    /// New folder for the features
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Images that run together
+    #[arg(long, value_name = "N", default_value = "16")]
+    batch: NonZeroUsize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
+    let start = Instant::now();
+    let bar = progress::bar(0, "images");
+    let mut report_progress = |at: mmnas_runtime::ExtractProgress| {
+        bar.set_length(at.images as u64);
+        bar.set_position(at.done as u64);
+    };
+    let (vision, images, out) = (&arguments.vision, &arguments.images, &arguments.out);
+    let outcome = extract(vision, images, out, arguments.batch, options, &mut report_progress);
+    bar.finish_and_clear();
+    let report = outcome?;
+    let seconds = start.elapsed().as_secs_f64();
+    let rate = report.images as f64 / seconds.max(1e-9);
+    if arguments.json {
+        return output::print_json(&json!({
+            "out": out.display().to_string(),
+            "images": report.images,
+            "shards": report.shards,
+            "regions": report.regions,
+            "feature": report.feature,
+            "vision_sha256": report.vision_sha256,
+            "seconds": seconds,
+            "images_per_second": rate,
+        }));
+    }
+    Ok(output::print(&format!(
+        "{}: {} images, {} regions of {} features each, {seconds:.1} s, {rate:.1} images/s",
+        out.display(),
+        report.images,
+        report.regions,
+        report.feature
+    ))?)
+}

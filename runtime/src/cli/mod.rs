@@ -1,0 +1,158 @@
+//! The command line.
+
+mod answer;
+mod evaluate;
+mod extract;
+mod output;
+mod progress;
+mod verify;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use mmnas_runtime::{Error, ErrorCode, LoadOptions};
+
+const EXAMPLES: &str = "\
+Examples:
+  mmnas answer bundle photo.png \"what colour is the circle?\"
+  mmnas answer bundle photo.png \"what shape is it?\" \"is it red?\" --top 1 --json
+  mmnas verify bundle
+  mmnas extract --vision vision --images data/train --out features
+  mmnas evaluate bundle --samples test.jsonl --images data/test
+
+ONNX Runtime 1.28 or newer is taken from --ort-library, else from the environment
+variable MMNAS_ORT_DYLIB, else from the folder of this program, else from the system.
+
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 verification failed.";
+
+/// Runs exported multimodal networks on ONNX Runtime
+#[derive(Parser)]
+#[command(name = "mmnas", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Global {
+    /// The ONNX Runtime library, or a folder that holds it
+    #[arg(long, global = true, value_name = "PATH")]
+    ort_library: Option<PathBuf>,
+    /// Threads that one operator may use [default: all processors]
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Tell what happens on the standard error output; twice for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+impl Global {
+    fn load_options(&self) -> LoadOptions {
+        LoadOptions { ort_library: self.ort_library.clone(), threads: self.threads, ..LoadOptions::default() }
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer questions about an image
+    Answer(answer::Arguments),
+    /// Compare a bundle's outputs with those recorded when it was written
+    Verify(verify::Arguments),
+    /// Write the region features of many images, to train with
+    Extract(extract::Arguments),
+    /// Measure the accuracy and the speed of a bundle on samples
+    Evaluate(evaluate::Arguments),
+}
+
+/// Why a command did not end well.
+enum Failure {
+    /// An error of the library.
+    Library(Error),
+    /// The result cannot be written.
+    Output(std::io::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Library(error)
+    }
+}
+
+impl From<mmnas_runtime::bundle::Error> for Failure {
+    fn from(error: mmnas_runtime::bundle::Error) -> Failure {
+        Failure::Library(error.into())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::Output(error)
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Failure {
+        Failure::Output(error.into())
+    }
+}
+
+/// Runs the program with its arguments.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(cli.global.verbose);
+    let options = cli.global.load_options();
+    let outcome = match &cli.command {
+        Command::Answer(arguments) => answer::run(arguments, &options),
+        Command::Verify(arguments) => verify::run(arguments, &options),
+        Command::Extract(arguments) => extract::run(arguments, &options),
+        Command::Evaluate(arguments) => evaluate::run(arguments, &options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Library(error)) => {
+            output::error(&error);
+            ExitCode::from(if error.code() == ErrorCode::VerificationFailed { 3 } else { 1 })
+        }
+        // Whoever reads the output has enough of it.
+        Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Failure::Output(error)) => {
+            output::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => tracing::Level::INFO,
+        2 => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    };
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_command() {
+        for arguments in [["mmnas", "--threads", "2", "verify", "b"], ["mmnas", "verify", "b", "--threads", "2"]] {
+            assert_eq!(Cli::parse_from(arguments).global.threads, NonZeroUsize::new(2));
+        }
+        assert!(Cli::try_parse_from(["mmnas", "answer", "b", "i", "q", "--top", "0"]).is_err());
+        assert!(Cli::try_parse_from(["mmnas", "answer", "b", "i"]).is_err());
+    }
+}

@@ -1,0 +1,74 @@
+//! What the commands print.
+
+use std::error::Error;
+use std::io::Write;
+
+/// Writes `text` to the standard output, ending it with a line end.
+pub(super) fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.trim_end().as_bytes())?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// Writes `value` as indented JSON to the standard output.
+pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), super::Failure> {
+    Ok(print(&serde_json::to_string_pretty(value)?)?)
+}
+
+/// Writes an error as one line to the standard error output.
+pub(super) fn error(error: &dyn Error) {
+    // Nobody is left to tell where even this fails.
+    let _ = writeln!(std::io::stderr(), "mmnas: {}", chain(error));
+}
+
+/// An error and its sources on one line; what an error already says of its source is not repeated.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let message = inner.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        source = inner.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Rows with their columns aligned, the columns in `right` to the right.
+pub(super) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |c: usize| rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cell = |(c, cell): (usize, &String)| {
+            let fill = " ".repeat(widths[c] - cell.chars().count());
+            if right.contains(&c) { format!("{fill}{cell}") } else { format!("{cell}{fill}") }
+        };
+        row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [["wörter", "1"], ["b", "12"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&rows, &[1]), "wörter   1\nb       12\n");
+        assert_eq!(table(&[], &[]), "");
+    }
+
+    #[test]
+    fn a_source_is_told_once() {
+        let error = mmnas_runtime::Error::from(mmnas_runtime::bundle::Error::Io {
+            path: "x".into(),
+            action: "read",
+            source: std::io::Error::other("gone\naway"),
+        });
+        assert_eq!(chain(&error), "x: cannot read: gone away");
+    }
+}

@@ -1,0 +1,207 @@
+use std::path::{Path, PathBuf};
+
+/// What can go wrong when a bundle is loaded or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A bundle, or a file around it, cannot be read or holds something else than it must.
+    #[error(transparent)]
+    Bundle(#[from] mmnas_bundle::Error),
+    /// An argument of a call is outside its range.
+    #[error("{argument}: expected {expected}, found {found}")]
+    Argument {
+        /// The argument.
+        argument: &'static str,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// An image cannot be decoded.
+    #[error("{image}: cannot decode the image: {reason}")]
+    Image {
+        /// The image's file, or "(bytes)" where it came from memory.
+        image: String,
+        /// What the decoder says.
+        reason: String,
+    },
+    /// No ONNX Runtime could be loaded.
+    #[error("no usable ONNX Runtime (1.28 or newer) found; tried {}", tried.join("; "))]
+    OnnxRuntimeMissing {
+        /// Every place that was tried, each with the reason why it did not do.
+        tried: Vec<String>,
+    },
+    /// The process already runs another ONNX Runtime than the one asked for: only one can be loaded.
+    #[error(
+        "{}: cannot load this ONNX Runtime, the process already runs {}",
+        asked.display(),
+        loaded.display()
+    )]
+    OnnxRuntimeTaken {
+        /// The library asked for.
+        asked: PathBuf,
+        /// The library that is loaded.
+        loaded: PathBuf,
+    },
+    /// ONNX Runtime refused a graph or failed while running it.
+    #[error("{}: {action} failed: {reason}", file.display())]
+    Inference {
+        /// The graph's file.
+        file: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What ONNX Runtime says, on one line.
+        reason: String,
+    },
+    /// A tensor that went into a stage or came out of it is not what the manifest says.
+    #[error("{}: {tensor}: expected {expected}, found {found}", file.display())]
+    Tensor {
+        /// The graph's file.
+        file: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// The bundle's task is not the one that the call is for.
+    #[error("{}: task: expected {expected}, found {found}", bundle.display())]
+    WrongTask {
+        /// The bundle's folder.
+        bundle: PathBuf,
+        /// The task that the call needs.
+        expected: &'static str,
+        /// The bundle's task.
+        found: String,
+    },
+    /// The bundle has no vision stage: it takes region features and no pixels.
+    #[error("{}: vision: expected a vision stage (the call gives pixels), found none", bundle.display())]
+    NoVision {
+        /// The bundle's folder.
+        bundle: PathBuf,
+    },
+    /// A state was given to another model than the one that made it.
+    #[error("{state}: expected a state of this model, found one of another model")]
+    ForeignState {
+        /// Which state.
+        state: &'static str,
+    },
+    /// A bundle does not give its recorded outputs.
+    #[error("{}: verification failed: {reason}", bundle.display())]
+    Verification {
+        /// The bundle's folder.
+        bundle: PathBuf,
+        /// The stages that failed and how.
+        reason: String,
+    },
+}
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The kind of an [`Error`] as a number that never changes its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(i32)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// An argument is outside its range, or does not belong to the model.
+    InvalidArgument = 1,
+    /// The operating system refused to read or write.
+    Io = 2,
+    /// A file of the bundle is damaged, cut, or not what the manifest says.
+    InvalidBundle = 3,
+    /// The bundle was written by a later major version.
+    FutureVersion = 4,
+    /// An image cannot be decoded.
+    Image = 5,
+    /// A text holds no word.
+    EmptyText = 6,
+    /// ONNX Runtime is not found, not loadable, too old, or another one is loaded already.
+    OnnxRuntimeMissing = 7,
+    /// ONNX Runtime refused a graph or failed while running it.
+    Inference = 8,
+    /// The call does not fit the bundle's task or its inputs.
+    WrongTask = 9,
+    /// The bundle does not give its recorded outputs.
+    VerificationFailed = 10,
+    /// An output is in the way.
+    Exists = 11,
+}
+
+impl Error {
+    /// The error's kind.
+    pub fn code(&self) -> ErrorCode {
+        use mmnas_bundle::Error as Bundle;
+        match self {
+            Error::Bundle(Bundle::Io { .. }) => ErrorCode::Io,
+            Error::Bundle(Bundle::FutureVersion { .. }) => ErrorCode::FutureVersion,
+            Error::Bundle(Bundle::EmptyText { .. }) => ErrorCode::EmptyText,
+            Error::Bundle(Bundle::Exists { .. }) => ErrorCode::Exists,
+            Error::Bundle(_) => ErrorCode::InvalidBundle,
+            Error::Argument { .. } | Error::ForeignState { .. } => ErrorCode::InvalidArgument,
+            Error::Image { .. } => ErrorCode::Image,
+            Error::OnnxRuntimeMissing { .. } | Error::OnnxRuntimeTaken { .. } => ErrorCode::OnnxRuntimeMissing,
+            Error::Inference { .. } | Error::Tensor { .. } => ErrorCode::Inference,
+            Error::WrongTask { .. } | Error::NoVision { .. } => ErrorCode::WrongTask,
+            Error::Verification { .. } => ErrorCode::VerificationFailed,
+        }
+    }
+
+    /// An [`Error::Argument`].
+    pub(crate) fn argument(
+        argument: &'static str,
+        expected: impl std::fmt::Display,
+        found: impl std::fmt::Display,
+    ) -> Error {
+        Error::Argument { argument, expected: expected.to_string(), found: found.to_string() }
+    }
+
+    /// An [`Error::Inference`]; the reason is brought onto one line.
+    pub(crate) fn inference(file: &Path, action: &'static str, reason: impl std::fmt::Display) -> Error {
+        Error::Inference { file: file.to_path_buf(), action, reason: one_line(&reason.to_string()) }
+    }
+
+    /// An [`Error::Bundle`] for a field that holds something else than it must.
+    pub(crate) fn invalid(
+        file: &Path,
+        field: impl Into<String>,
+        expected: impl std::fmt::Display,
+        found: impl std::fmt::Display,
+    ) -> Error {
+        mmnas_bundle::Error::invalid(file, field, expected, found).into()
+    }
+
+    /// An [`Error::Bundle`] for a file that the system does not let us read.
+    pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+        let wrap = mmnas_bundle::Error::io(path, "read");
+        move |source| wrap(source).into()
+    }
+}
+
+/// `text` with every run of white space, line ends included, turned into one space.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_follow_the_kind_of_the_inner_error() {
+        let io = Error::read(Path::new("x"))(std::io::ErrorKind::NotFound.into());
+        assert_eq!(io.code(), ErrorCode::Io);
+        let invalid = Error::invalid(Path::new("manifest.json"), "text", "a word", "none");
+        assert_eq!(invalid.code(), ErrorCode::InvalidBundle);
+        assert_eq!(invalid.to_string(), "manifest.json: text: expected a word, found none");
+        let empty = Error::from(mmnas_bundle::Error::EmptyText { text: "?".into() });
+        assert_eq!(empty.code() as i32, 6);
+    }
+
+    #[test]
+    fn reasons_of_several_lines_become_one() {
+        let error = Error::inference(Path::new("a.onnx"), "loading", "first\n  second");
+        assert_eq!(error.to_string(), "a.onnx: loading failed: first second");
+    }
+}

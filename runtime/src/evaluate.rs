@@ -1,0 +1,133 @@
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Instant;
+
+use mmnas_bundle::manifest::{MANIFEST, TaskName};
+use mmnas_bundle::samples::VqaSample;
+use serde::Serialize;
+
+use crate::{Error, Model, Result, image_files};
+
+/// How well and how fast a bundle answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// The bundle's task.
+    pub task: TaskName,
+    /// The derived architecture as the paper writes it.
+    pub architecture: String,
+    /// Number of trained numbers, the vision stage not counted.
+    pub parameters: u64,
+    /// Number of questions that were asked.
+    pub questions: usize,
+    /// Number of questions whose best answer is the sample's, letter for letter.
+    pub correct: usize,
+    /// `correct / questions`, 0 to 1.
+    pub accuracy: f64,
+    /// Median milliseconds of an answer about an image that is encoded already: text, fusion, ranking.
+    pub milliseconds_known: f64,
+    /// Median milliseconds of an answer about a new image: those of encoding its file and `milliseconds_known`.
+    pub milliseconds_new: f64,
+    /// Size of the bundle in bytes, its manifest included.
+    pub bundle_bytes: u64,
+}
+
+/// Asks the questions of `samples` about the images in the folder `images`, encoding each image once, and counts the
+/// answers that are right. A sample whose answer is no label of the bundle counts as wrong. `progress` is called with
+/// the number of questions asked after every image.
+///
+/// # Errors
+/// No sample; a sample whose image leaves the folder or cannot be read, or whose question holds no word; a bundle of
+/// another task than VQA; a failure of ONNX Runtime.
+pub fn evaluate(
+    model: &Model,
+    samples: &[VqaSample],
+    images: &Path,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Evaluation> {
+    if samples.is_empty() {
+        return Err(Error::argument("samples", "at least one", 0));
+    }
+    let mut encode_times = Vec::new();
+    let mut answer_times = Vec::with_capacity(samples.len());
+    let mut correct = 0;
+    for (image, questions) in by_image(samples) {
+        let file = image_files::inside(images, image)?;
+        let start = Instant::now();
+        let state = model.encode_image_file(&file)?;
+        encode_times.push(milliseconds(start));
+        for sample in questions {
+            let start = Instant::now();
+            let answers = model.answer(&state, &sample.question, 1)?;
+            answer_times.push(milliseconds(start));
+            correct += usize::from(answers.first().is_some_and(|a| a.label == sample.answer));
+        }
+        progress(answer_times.len());
+    }
+    let manifest = model.manifest();
+    let file = model.bundle().folder().join(MANIFEST);
+    let manifest_bytes = file.metadata().map_err(Error::read(&file))?.len();
+    let known = median(&mut answer_times);
+    Ok(Evaluation {
+        task: manifest.task,
+        architecture: manifest.architecture.to_string(),
+        parameters: manifest.parameters,
+        questions: samples.len(),
+        correct,
+        accuracy: correct as f64 / samples.len() as f64,
+        milliseconds_known: known,
+        milliseconds_new: median(&mut encode_times) + known,
+        bundle_bytes: model.bundle().bytes().saturating_add(manifest_bytes),
+    })
+}
+
+/// The samples of each image, images in the order of their first appearance.
+fn by_image(samples: &[VqaSample]) -> Vec<(&str, Vec<&VqaSample>)> {
+    let mut places = HashMap::new();
+    let mut groups: Vec<(&str, Vec<&VqaSample>)> = Vec::new();
+    for sample in samples {
+        let place = *places.entry(sample.image.as_str()).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push((&sample.image, Vec::new()));
+        }
+        groups[place].1.push(sample);
+    }
+    groups
+}
+
+fn milliseconds(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+/// The middle one, or the mean of the two in the middle; 0 for none.
+fn median(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    let (Some(high), Some(low)) = (times.get(times.len() / 2), times.get(times.len().saturating_sub(1) / 2)) else {
+        return 0.0;
+    };
+    (high + low) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(&mut []), 0.0);
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn questions_of_an_image_come_together() {
+        let sample = |image: &str, question: &str| VqaSample {
+            image: image.into(),
+            question: question.into(),
+            answer: String::new(),
+        };
+        let samples = [sample("b", "1"), sample("a", "2"), sample("b", "3")];
+        let groups = by_image(&samples);
+        assert_eq!(groups.iter().map(|(image, q)| (*image, q.len())).collect::<Vec<_>>(), [("b", 2), ("a", 1)]);
+        assert_eq!(groups[0].1[1].question, "3");
+    }
+}

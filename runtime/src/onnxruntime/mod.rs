@@ -1,0 +1,134 @@
+//! The ONNX Runtime of this process: found, loaded once, kept until the end.
+
+mod library_file;
+mod mapped;
+mod search;
+
+use std::error::Error as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+
+use crate::{Error, LoadOptions, Result};
+use search::Candidate;
+
+struct Loaded {
+    library: PathBuf,
+    version: String,
+    environment: Environment,
+}
+
+/// ONNX Runtime allows one environment a process, and none after it was dropped: it is kept for good.
+static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
+
+fn loaded() -> MutexGuard<'static, Option<Loaded>> {
+    LOADED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The ONNX Runtime library that this process runs and its version, "1.28.0"; `None` before the first load. The version
+/// is "unknown" where the library does not tell it.
+pub fn onnxruntime() -> Option<(PathBuf, String)> {
+    loaded().as_ref().map(|l| (l.library.clone(), l.version.clone()))
+}
+
+/// The environment that sessions are made in; the first call loads the library.
+///
+/// No other function of this crate may touch `ort` before this one has returned: without a library it panics.
+pub(crate) fn environment(options: &LoadOptions) -> Result<Environment> {
+    let mut slot = loaded();
+    if let Some(loaded) = slot.as_ref() {
+        if let Some(asked) = &options.ort_library
+            && !is_same_library(asked, &loaded.library)
+        {
+            return Err(Error::OnnxRuntimeTaken { asked: asked.clone(), loaded: loaded.library.clone() });
+        }
+        return Ok(loaded.environment.clone());
+    }
+    let loaded = load(options)?;
+    tracing::info!("ONNX Runtime {} from {}", loaded.version, loaded.library.display());
+    Ok(slot.insert(loaded).environment.clone())
+}
+
+/// Whether `asked`, a file or a folder that holds it, is the library `loaded`.
+fn is_same_library(asked: &Path, loaded: &Path) -> bool {
+    search::files_of(asked).iter().any(|file| file.canonicalize().is_ok_and(|file| file == loaded))
+}
+
+fn load(options: &LoadOptions) -> Result<Loaded> {
+    let mut tried = Vec::new();
+    for candidate in search::candidates(options.ort_library.as_deref()) {
+        let (place, library) = match candidate {
+            Candidate::Missing { place } => {
+                tried.push(place);
+                continue;
+            }
+            Candidate::File { place, file } => (place, file),
+            Candidate::SystemName { place, name } => (place, name),
+        };
+        match load_library(&library) {
+            Ok(loaded) => return Ok(loaded),
+            Err(Failure::Unusable(reason)) => tried.push(format!("{place}: {}", crate::error::one_line(&reason))),
+            Err(Failure::Taken(loaded)) => return Err(Error::OnnxRuntimeTaken { asked: library, loaded }),
+        }
+    }
+    Err(Error::OnnxRuntimeMissing { tried })
+}
+
+enum Failure {
+    /// This file does not do; another may.
+    Unusable(String),
+    /// The process already holds an ONNX Runtime that another user of `ort` loaded.
+    Taken(PathBuf),
+}
+
+/// Loads `library`: a file's path, or a bare name that the system's loader looks up.
+fn load_library(library: &Path) -> std::result::Result<Loaded, Failure> {
+    let is_file = library.components().count() > 1;
+    let library = if is_file {
+        library_file::check(library).map_err(Failure::Unusable)?;
+        library.canonicalize().map_err(|e| Failure::Unusable(e.to_string()))?
+    } else {
+        library.to_path_buf()
+    };
+    let builder = ort::init_from(&library).map_err(|e| Failure::Unusable(load_reason(&e)))?;
+    // A second load returns Ok whatever it is asked for, so look at what the process really holds.
+    let library = if is_file {
+        if !mapped::holds(&library) {
+            return Err(Failure::Taken(mapped::named(search::library_name()).unwrap_or_default()));
+        }
+        library
+    } else {
+        mapped::named(search::library_name()).unwrap_or(library)
+    };
+    let environment = builder
+        .with_name("mmnas")
+        .with_telemetry(false)
+        .with_logger(std::sync::Arc::new(log))
+        .build()
+        .map_err(|e| Failure::Unusable(e.to_string()))?;
+    environment.set_log_level(LogLevel::Warning);
+    let version = library_file::version(&library).unwrap_or_else(|| "unknown".to_owned());
+    Ok(Loaded { library, version, environment })
+}
+
+/// ONNX Runtime's own messages go where this program's go and not straight to the standard error output.
+fn log(level: LogLevel, category: &str, _id: &str, place: &str, message: &str) {
+    match level {
+        LogLevel::Fatal | LogLevel::Error => tracing::error!(category, place, "{message}"),
+        LogLevel::Warning => tracing::warn!(category, place, "{message}"),
+        LogLevel::Info => tracing::debug!(category, place, "{message}"),
+        LogLevel::Verbose => tracing::trace!(category, place, "{message}"),
+    }
+}
+
+/// What kept the library from loading. The error's own text only says that loading failed; the loader's reason is the
+/// source of an error inside it.
+fn load_reason(error: &ort::LoadDynamicError) -> String {
+    let inner = match error {
+        ort::LoadDynamicError::Dlopen { error, .. } => error.source(),
+        _ => None,
+    };
+    inner.map_or_else(|| error.to_string(), |inner| inner.to_string())
+}

@@ -1,0 +1,185 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use mmnas_bundle::manifest::{Dim, Graph, Precision, Stage, TensorSpec, Variant};
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::Outlet;
+
+use crate::spec_check::{CallCheck, describe_spec, dtype_name};
+use crate::tensor::{Tensor, dtype_of};
+use crate::{Error, Result};
+
+/// Tensors by the names that graphs and manifest give them.
+pub(crate) type Tensors = BTreeMap<String, Tensor>;
+
+/// A stage of the network in ONNX Runtime.
+#[derive(Debug)]
+pub(crate) struct StageRunner {
+    file: PathBuf,
+    inputs: Vec<TensorSpec>,
+    outputs: Vec<TensorSpec>,
+    // ONNX Runtime's binding runs a session from one thread at a time.
+    session: Mutex<Session>,
+}
+
+/// The graph of `stage` that this runtime prefers: fp32 with fused operators, else any fp32. `manifest` and `name` are
+/// for the error where there is none.
+pub(crate) fn preferred_graph<'a>(stage: &'a Stage, name: &str, manifest: &Path) -> Result<&'a Graph> {
+    let mut graphs = fp32_graphs(stage);
+    let first = graphs.next();
+    let fused = first.into_iter().chain(graphs).find(|g| g.variant == Variant::Ort);
+    fused
+        .or(first)
+        .ok_or_else(|| Error::invalid(manifest, format!("{name}.graphs"), "a graph of precision fp32", "none"))
+}
+
+/// The graphs of `stage` in full precision.
+pub(crate) fn fp32_graphs(stage: &Stage) -> impl Iterator<Item = &Graph> {
+    stage.graphs.iter().filter(|g| g.precision == Precision::Fp32)
+}
+
+impl StageRunner {
+    /// Loads the graph in `content`, which was read from `file`, and compares it with what `stage` says. Operators use
+    /// `threads` threads.
+    pub(crate) fn load(
+        environment: &Environment,
+        stage: &Stage,
+        file: PathBuf,
+        content: &[u8],
+        threads: usize,
+    ) -> Result<StageRunner> {
+        let session =
+            create_session(environment, content, threads).map_err(|e| Error::inference(&file, "loading", e))?;
+        check_names(&file, "inputs", &stage.inputs, session.inputs())?;
+        check_names(&file, "outputs", &stage.outputs, session.outputs())?;
+        // An input that the manifest does not list would never be fed.
+        if let Some(extra) = session.inputs().iter().find(|o| stage.inputs.iter().all(|spec| spec.name != o.name())) {
+            let expected = "only the inputs that the manifest lists";
+            return Err(Error::invalid(&file, "inputs", expected, format!("{:?}", extra.name())));
+        }
+        let (inputs, outputs) = (stage.inputs.clone(), stage.outputs.clone());
+        Ok(StageRunner { file, inputs, outputs, session: Mutex::new(session) })
+    }
+
+    /// The graph's file.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// What the manifest says about the inputs.
+    pub(crate) fn inputs(&self) -> &[TensorSpec] {
+        &self.inputs
+    }
+
+    /// What the manifest says about the outputs.
+    pub(crate) fn outputs(&self) -> &[TensorSpec] {
+        &self.outputs
+    }
+
+    /// Runs the stage on the inputs that it lists, taken from the first of `sources` that holds them; the rest of the
+    /// sources is ignored. Gives the outputs that the manifest lists.
+    pub(crate) fn run(&self, sources: &[&Tensors]) -> Result<Tensors> {
+        let mut call = CallCheck::new(&self.file);
+        let mut feeds: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(self.inputs.len());
+        for spec in &self.inputs {
+            let tensor = sources.iter().find_map(|source| source.get(&spec.name));
+            let tensor = tensor.ok_or_else(|| self.missing(spec))?;
+            call.check(spec, tensor)?;
+            feeds.push((
+                spec.name.as_str().into(),
+                tensor.view().map_err(|e| Error::inference(&self.file, "feeding", e))?,
+            ));
+        }
+        // A panic in another thread leaves a session as usable as an error does.
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let results = session.run(feeds).map_err(|e| Error::inference(&self.file, "running", e))?;
+        let mut outputs = Tensors::new();
+        for spec in &self.outputs {
+            let value = results.get(&spec.name).ok_or_else(|| self.missing(spec))?;
+            let tensor = Tensor::copy_of(value).map_err(|e| Error::inference(&self.file, "reading an output", e))?;
+            call.check(spec, &tensor)?;
+            outputs.insert(spec.name.clone(), tensor);
+        }
+        Ok(outputs)
+    }
+
+    fn missing(&self, spec: &TensorSpec) -> Error {
+        Error::Tensor {
+            file: self.file.clone(),
+            tensor: spec.name.clone(),
+            expected: "a tensor".to_owned(),
+            found: "none".to_owned(),
+        }
+    }
+}
+
+fn create_session(environment: &Environment, content: &[u8], threads: usize) -> ort::Result<Session> {
+    Session::builder(environment)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(threads)?
+        .with_inter_threads(1)?
+        // Each session has its own threads; spinning ones would take the processors from the other sessions'.
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?
+        .with_log_level(LogLevel::Warning)?
+        .commit_from_memory(content)
+}
+
+/// Checks that a graph has every tensor of `specs`, with the type and the sizes that they say.
+fn check_names(file: &Path, side: &str, specs: &[TensorSpec], outlets: &[Outlet]) -> Result<()> {
+    for spec in specs {
+        let found = outlets.iter().find(|o| o.name() == spec.name);
+        if found.is_some_and(|outlet| fits(spec, outlet)) {
+            continue;
+        }
+        let found = found.map_or_else(|| "none".to_owned(), describe_outlet);
+        return Err(Error::invalid(file, format!("{side}.{}", spec.name), describe_spec(spec), found));
+    }
+    Ok(())
+}
+
+/// Whether a graph's tensor can be what `spec` says. Sizes that the graph leaves open, or a whole shape that it does not
+/// tell (no dimension), are checked in every call.
+fn fits(spec: &TensorSpec, outlet: &Outlet) -> bool {
+    let shape: &[i64] = outlet.dtype().tensor_shape().map_or(&[], |shape| shape);
+    let same_size = |(dim, &size): (&Dim, &i64)| match dim {
+        Dim::Fixed(expected) => size < 0 || usize::try_from(size) == Ok(*expected),
+        Dim::Named(_) => true,
+    };
+    dtype_of(outlet.dtype().tensor_type()) == Some(spec.dtype)
+        && (shape.is_empty() || shape.len() == spec.shape.len() && spec.shape.iter().zip(shape).all(same_size))
+}
+
+fn describe_outlet(outlet: &Outlet) -> String {
+    let dtype = dtype_of(outlet.dtype().tensor_type()).map_or("another type", dtype_name);
+    let size = |&size: &i64| if size < 0 { "?".to_owned() } else { size.to_string() };
+    let sizes: Vec<String> = outlet.dtype().tensor_shape().map_or(Vec::new(), |shape| shape.iter().map(size).collect());
+    format!("{dtype} [{}]", sizes.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(graphs: &[(Variant, Precision)]) -> Stage {
+        let graph = |&(variant, precision)| Graph { variant, precision, file: format!("{variant:?}-{precision:?}") };
+        Stage { graphs: graphs.iter().map(graph).collect(), inputs: vec![], outputs: vec![] }
+    }
+
+    #[test]
+    fn fused_fp32_is_preferred_and_other_precisions_are_not_taken() {
+        let portable = (Variant::Portable, Precision::Fp32);
+        let fused = (Variant::Ort, Precision::Fp32);
+        let half = (Variant::Ort, Precision::Fp16);
+        let file = Path::new("manifest.json");
+        let chosen = |graphs: &[_]| preferred_graph(&stage(graphs), "text", file).map(|g| g.file.clone());
+        assert_eq!(chosen(&[half, portable, fused]).unwrap(), "Ort-Fp32");
+        assert_eq!(chosen(&[half, portable]).unwrap(), "Portable-Fp32");
+        assert!(chosen(&[half]).unwrap_err().to_string().contains("text.graphs"));
+    }
+}

@@ -1,0 +1,73 @@
+use std::sync::Arc;
+
+use crate::stage::Tensors;
+use crate::{Error, Result};
+
+/// A number that tells the models of a process apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ModelId(u64);
+
+impl ModelId {
+    /// A number that no other model has.
+    pub(crate) fn next() -> ModelId {
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        ModelId(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+    }
+}
+
+/// An encoded image: what the image stage makes of its regions. Cheap to clone; belongs to the model that made it.
+#[derive(Debug, Clone)]
+pub struct ImageState {
+    model: ModelId,
+    tensors: Arc<Tensors>,
+}
+
+/// An encoded text: what the text stage makes of its words. Cheap to clone; belongs to the model that made it.
+#[derive(Debug, Clone)]
+pub struct TextState {
+    model: ModelId,
+    tensors: Arc<Tensors>,
+}
+
+impl ImageState {
+    pub(crate) fn new(model: ModelId, tensors: Tensors) -> ImageState {
+        ImageState { model, tensors: Arc::new(tensors) }
+    }
+
+    /// The tensors, for the model that made them.
+    pub(crate) fn tensors_for(&self, model: ModelId) -> Result<&Tensors> {
+        if self.model == model { Ok(&self.tensors) } else { Err(Error::ForeignState { state: "image" }) }
+    }
+}
+
+impl TextState {
+    pub(crate) fn new(model: ModelId, tensors: Tensors) -> TextState {
+        TextState { model, tensors: Arc::new(tensors) }
+    }
+
+    /// The tensors, for the model that made them.
+    pub(crate) fn tensors_for(&self, model: ModelId) -> Result<&Tensors> {
+        if self.model == model { Ok(&self.tensors) } else { Err(Error::ForeignState { state: "text" }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_of_another_model_is_refused() {
+        let (ours, theirs) = (ModelId::next(), ModelId::next());
+        let image = ImageState::new(theirs, Tensors::new());
+        assert!(image.tensors_for(theirs).is_ok());
+        assert!(matches!(image.tensors_for(ours), Err(Error::ForeignState { state: "image" })));
+        assert!(TextState::new(theirs, Tensors::new()).tensors_for(ours).is_err());
+    }
+
+    #[test]
+    fn states_cross_threads() {
+        fn check<T: Send + Sync + Clone>() {}
+        check::<ImageState>();
+        check::<TextState>();
+    }
+}

@@ -1,0 +1,216 @@
+//! From an image file to the features of its regions: the one place where pixels are prepared.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Cursor, Seek};
+use std::path::{Path, PathBuf};
+
+use image::imageops::FilterType;
+use image::{ImageReader, Limits, RgbImage};
+use mmnas_bundle::manifest::{RegionSource, Resize, Vision};
+use mmnas_bundle::{RegionFeatures, boxes};
+use ort::environment::Environment;
+
+use crate::stage::{StageRunner, Tensors};
+use crate::tensor::{Data, Tensor};
+use crate::wiring::{FEATURES, PIXELS};
+use crate::{Error, Result};
+
+/// Longest side of an image that is decoded, in pixels.
+const MAX_SIDE: u32 = 20_000;
+/// Most memory that decoding one image may take, in bytes.
+const MAX_DECODED_BYTES: u64 = 512 << 20;
+
+/// Decodes an image file: PNG, JPEG, WebP, BMP or GIF (its first picture), told by content and not by name.
+/// Transparency is dropped, and a rotation noted in the file's metadata is not applied.
+pub(crate) fn decode_file(file: &Path) -> Result<RgbImage> {
+    // Opening a pipe would block, so ask before opening.
+    let meta = file.metadata().map_err(Error::read(file))?;
+    if !meta.is_file() {
+        let reason = "expected an image file, found a folder or device".to_owned();
+        return Err(Error::Image { image: file.display().to_string(), reason });
+    }
+    let handle = File::open(file).map_err(Error::read(file))?;
+    decode(BufReader::new(handle), &file.display().to_string())
+}
+
+/// As [`decode_file`], for a file's content.
+pub(crate) fn decode_bytes(encoded: &[u8]) -> Result<RgbImage> {
+    decode(Cursor::new(encoded), "(bytes)")
+}
+
+fn decode(source: impl BufRead + Seek, name: &str) -> Result<RgbImage> {
+    let failed = |reason: String| Error::Image { image: name.to_owned(), reason: crate::error::one_line(&reason) };
+    let mut reader = ImageReader::new(source).with_guessed_format().map_err(|e| failed(e.to_string()))?;
+    if reader.format().is_none() {
+        return Err(failed("expected PNG, JPEG, WebP, BMP or GIF, found another content".to_owned()));
+    }
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_DECODED_BYTES);
+    reader.limits(limits);
+    let image = reader.decode().map_err(|e| failed(e.to_string()))?.into_rgb8();
+    if image.width() == 0 || image.height() == 0 {
+        return Err(failed("expected at least one pixel, found none".to_owned()));
+    }
+    Ok(image)
+}
+
+/// An image as the vision stage reads it.
+pub(crate) struct Pixels {
+    /// `[height, width, 3]` row-major, RGB.
+    rgb: Vec<u8>,
+    /// Width and height of the original in pixels.
+    size: (u32, u32),
+}
+
+/// Brings an image to the vision stage's size.
+pub(crate) fn prepare(image: RgbImage, vision: &Vision) -> Pixels {
+    let size = image.dimensions();
+    let target = (vision.width, vision.height);
+    let image = match vision.resize {
+        _ if size == target => image,
+        Resize::Triangle => image::imageops::resize(&image, target.0, target.1, FilterType::Triangle),
+    };
+    Pixels { rgb: image.into_raw(), size }
+}
+
+/// A vision stage in ONNX Runtime.
+#[derive(Debug)]
+pub(crate) struct VisionRunner {
+    vision: Vision,
+    runner: StageRunner,
+}
+
+impl VisionRunner {
+    /// Loads the graph in `content`, which was read from `file`.
+    pub(crate) fn load(
+        environment: &Environment,
+        vision: &Vision,
+        file: PathBuf,
+        content: &[u8],
+        threads: usize,
+    ) -> Result<VisionRunner> {
+        let runner = StageRunner::load(environment, &vision.stage, file, content, threads)?;
+        Ok(VisionRunner { vision: vision.clone(), runner })
+    }
+
+    /// What the stage is.
+    pub(crate) fn vision(&self) -> &Vision {
+        &self.vision
+    }
+
+    /// The stage itself.
+    pub(crate) fn runner(&self) -> &StageRunner {
+        &self.runner
+    }
+
+    /// The regions of each image of a batch.
+    pub(crate) fn regions(&self, batch: &[Pixels]) -> Result<Vec<RegionFeatures>> {
+        let (width, height) = (self.vision.width as usize, self.vision.height as usize);
+        let mut rgb = Vec::with_capacity(batch.iter().map(|p| p.rgb.len()).sum());
+        batch.iter().for_each(|p| rgb.extend_from_slice(&p.rgb));
+        let shape = vec![batch.len(), height, width, 3];
+        let found = format!("{} bytes", rgb.len());
+        let wrong = |found: String| Error::Tensor {
+            file: self.runner.file().to_path_buf(),
+            tensor: PIXELS.to_owned(),
+            expected: format!("u8 {shape:?}"),
+            found,
+        };
+        let pixels = Tensor::new(shape.clone(), Data::U8(rgb)).ok_or_else(|| wrong(found))?;
+        let outputs = self.runner.run(&[&Tensors::from([(PIXELS.to_owned(), pixels)])])?;
+        let (count, width) = (self.vision.regions.count(), self.vision.feature);
+        let expected = [batch.len(), count, width];
+        let features = outputs.get(FEATURES).filter(|t| t.shape() == expected).and_then(Tensor::as_f32);
+        let features = features.ok_or_else(|| Error::Tensor {
+            file: self.runner.file().to_path_buf(),
+            tensor: FEATURES.to_owned(),
+            expected: format!("f32 {expected:?}"),
+            found: outputs.get(FEATURES).map_or_else(|| "none".to_owned(), |t| format!("{:?}", t.shape())),
+        })?;
+        if let Some(value) = features.iter().find(|v| !v.is_finite()) {
+            return Err(Error::Tensor {
+                file: self.runner.file().to_path_buf(),
+                tensor: FEATURES.to_owned(),
+                expected: "finite numbers".to_owned(),
+                found: value.to_string(),
+            });
+        }
+        // The manifest was checked: there is at least one region of at least one feature.
+        let of_image = features.chunks_exact(count * width);
+        let regions = batch.iter().zip(of_image).map(|(pixels, features)| RegionFeatures {
+            features: features.to_vec(),
+            boxes: self.boxes(pixels.size),
+            size: pixels.size,
+        });
+        Ok(regions.collect())
+    }
+
+    fn boxes(&self, (width, height): (u32, u32)) -> Vec<boxes::BoxXyxy> {
+        match self.vision.regions {
+            RegionSource::Grid { rows, columns } => boxes::grid(rows, columns, width, height),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmnas_bundle::manifest::Stage;
+
+    use super::*;
+
+    fn vision(width: u32, height: u32) -> Vision {
+        Vision {
+            stage: Stage { graphs: vec![], inputs: vec![], outputs: vec![] },
+            width,
+            height,
+            resize: Resize::Triangle,
+            regions: RegionSource::Grid { rows: 1, columns: 1 },
+            feature: 1,
+            backbone: String::new(),
+        }
+    }
+
+    fn png(image: &RgbImage) -> Vec<u8> {
+        let mut encoded = Cursor::new(Vec::new());
+        image.write_to(&mut encoded, image::ImageFormat::Png).unwrap();
+        encoded.into_inner()
+    }
+
+    #[test]
+    fn an_image_of_the_right_size_is_not_touched() {
+        let image = RgbImage::from_fn(3, 2, |x, y| image::Rgb([x as u8, y as u8, 9]));
+        let pixels = prepare(decode_bytes(&png(&image)).unwrap(), &vision(3, 2));
+        assert_eq!(pixels.rgb, image.as_raw().as_slice());
+        assert_eq!(pixels.size, (3, 2));
+    }
+
+    #[test]
+    fn reduction_averages() {
+        let image = RgbImage::from_fn(64, 64, |x, _| image::Rgb(if x % 2 == 0 { [0; 3] } else { [200; 3] }));
+        let pixels = prepare(image, &vision(8, 4));
+        assert_eq!(pixels.rgb.len(), 8 * 4 * 3);
+        assert!(pixels.rgb.iter().all(|v| (85..=115).contains(v)), "{:?}", pixels.rgb);
+    }
+
+    #[test]
+    fn what_is_no_image_is_a_typed_error() {
+        let image = RgbImage::new(40, 40);
+        let whole = png(&image);
+        for content in [&b""[..], b"hello", &whole[..20], &whole[..whole.len() / 2]] {
+            assert!(matches!(decode_bytes(content), Err(Error::Image { .. })), "{} bytes", content.len());
+        }
+    }
+
+    #[test]
+    fn an_image_that_claims_a_huge_size_is_refused_before_it_is_decoded() {
+        // A BMP header that claims 30,000 × 30,000 pixels.
+        let mut bmp = vec![b'B', b'M', 0, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0];
+        bmp.extend(30_000i32.to_le_bytes());
+        bmp.extend(30_000i32.to_le_bytes());
+        bmp.extend([1, 0, 24, 0]);
+        bmp.resize(1024, 0);
+        assert!(matches!(decode_bytes(&bmp), Err(Error::Image { .. })));
+    }
+}

@@ -1,0 +1,82 @@
+//! Which tensors flow between the stages.
+
+use std::path::Path;
+
+use mmnas_bundle::manifest::{MANIFEST, Manifest, TaskName, TensorSpec, Vision};
+
+use crate::{Error, Result};
+
+/// Token ids, i64 `[batch, tokens]`.
+pub(crate) const TOKENS: &str = "tokens";
+/// Number of tokens of each text, i64 `[batch]`.
+pub(crate) const TOKEN_COUNT: &str = "token_count";
+/// Region features, f32 `[batch, regions, D]`.
+pub(crate) const FEATURES: &str = "features";
+/// Region boxes in pixels, f32 `[batch, regions, 4]`.
+pub(crate) const BOXES: &str = "boxes";
+/// Number of regions of each image, i64 `[batch]`.
+pub(crate) const REGION_COUNT: &str = "region_count";
+/// Pixels, u8 `[batch, height, width, 3]`.
+pub(crate) const PIXELS: &str = "pixels";
+/// What the head gives for VQA, f32 `[batch, outputs]`.
+pub(crate) const LOGITS: &str = "logits";
+
+/// Checks that every input of a stage has a source, so that a bundle that cannot run is refused when it is loaded.
+pub(crate) fn check(manifest: &Manifest, folder: &Path) -> Result<()> {
+    let file = folder.join(MANIFEST);
+    let stages = &manifest.stages;
+    let names = |specs: &[TensorSpec]| specs.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+    let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    let (text, image) = (names(&stages.text.outputs), names(&stages.image.outputs));
+    if let Some(twice) = text.iter().find(|name| image.contains(name)) {
+        let found = format!("{twice:?} in both");
+        return Err(Error::invalid(&file, "stages.image.outputs", "other names than the text stage's outputs", found));
+    }
+    let states = [text, image, owned(&[TOKEN_COUNT, REGION_COUNT])].concat();
+    check_sources(&file, "stages.text.inputs", &stages.text.inputs, &owned(&[TOKENS, TOKEN_COUNT]))?;
+    check_sources(&file, "stages.image.inputs", &stages.image.inputs, &owned(&[FEATURES, BOXES, REGION_COUNT]))?;
+    check_sources(&file, "stages.fusion.inputs", &stages.fusion.inputs, &states)?;
+    if manifest.task == TaskName::Vqa {
+        check_output(&file, "stages.fusion.outputs", &stages.fusion.outputs, LOGITS)?;
+    }
+    manifest.vision.as_ref().map_or(Ok(()), |vision| check_vision(vision, &file))
+}
+
+/// Checks that the vision stage reads pixels and nothing else, and gives features; `file` describes it.
+pub(crate) fn check_vision(vision: &Vision, file: &Path) -> Result<()> {
+    check_sources(file, "vision.stage.inputs", &vision.stage.inputs, &[PIXELS.to_owned()])?;
+    check_output(file, "vision.stage.outputs", &vision.stage.outputs, FEATURES)
+}
+
+fn check_output(file: &Path, field: &str, outputs: &[TensorSpec], name: &str) -> Result<()> {
+    if outputs.iter().any(|spec| spec.name == name) {
+        return Ok(());
+    }
+    Err(Error::invalid(file, field, format!("an output {name:?}"), "none"))
+}
+
+fn check_sources(file: &Path, field: &str, inputs: &[TensorSpec], sources: &[String]) -> Result<()> {
+    match inputs.iter().find(|spec| !sources.contains(&spec.name)) {
+        Some(spec) => {
+            let expected = format!("names among {}", sources.join(", "));
+            Err(Error::invalid(file, field, expected, format!("{:?}", spec.name)))
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmnas_bundle::manifest::Dtype;
+
+    use super::*;
+
+    #[test]
+    fn an_input_without_a_source_is_named() {
+        let inputs = [TensorSpec::new(TOKENS, Dtype::I64, &["batch", "tokens"])];
+        let sources = [TOKENS.to_owned()];
+        assert!(check_sources(Path::new("m"), "stages.text.inputs", &inputs, &sources).is_ok());
+        let error = check_sources(Path::new("m"), "stages.text.inputs", &inputs, &[BOXES.to_owned()]).unwrap_err();
+        assert_eq!(error.to_string(), "m: stages.text.inputs: expected names among boxes, found \"tokens\"");
+    }
+}

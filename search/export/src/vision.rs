@@ -1,0 +1,159 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mmnas_bundle::manifest::{self, Dtype, Precision, RegionSource, Resize, Stage, Variant, Vision, VisionManifest};
+use mmnas_bundle::{FileRecord, NewFolder, write_atomically};
+
+use crate::bundle::{GoldenTensor, golden_file};
+use crate::efficientnet::{self, Convolution};
+use crate::graph::{Attribute, Graph};
+use crate::onnx::data_type;
+use crate::{Result, Weight, Weights};
+
+/// File of the vision graph, in its own folder and in bundles.
+pub(crate) const VISION_GRAPH: &str = "vision.onnx";
+const GOLDEN: &str = "golden.safetensors";
+
+/// A vision stage over EfficientNet-Lite0: square input of `side` pixels, the last block of each of the five resolutions
+/// averaged over the cells of a `grid × grid` grid and concatenated.
+pub(crate) fn describe(side: u32, grid: usize, graph: &BuiltStage) -> Vision {
+    Vision {
+        stage: graph.stage(VISION_GRAPH),
+        width: side,
+        height: side,
+        resize: Resize::Triangle,
+        regions: RegionSource::Grid { rows: grid, columns: grid },
+        feature: efficientnet::LAST_OF_RESOLUTION.iter().map(|(_, channels)| channels).sum(),
+        backbone: "EfficientNet-Lite0, last blocks of five resolutions".to_owned(),
+    }
+}
+
+/// A graph that is ready to be written, with what the manifest says of it.
+#[derive(Debug)]
+pub(crate) struct BuiltStage {
+    pub bytes: Vec<u8>,
+    inputs: Vec<manifest::TensorSpec>,
+    outputs: Vec<manifest::TensorSpec>,
+}
+
+impl From<Graph> for BuiltStage {
+    fn from(graph: Graph) -> BuiltStage {
+        let (bytes, inputs, outputs) = graph.finish();
+        BuiltStage { bytes, inputs, outputs }
+    }
+}
+
+impl BuiltStage {
+    pub(crate) fn stage(&self, file: &str) -> Stage {
+        let graph = manifest::Graph { variant: Variant::Ort, precision: Precision::Fp32, file: file.to_owned() };
+        Stage { graphs: vec![graph], inputs: self.inputs.clone(), outputs: self.outputs.clone() }
+    }
+}
+
+/// Writes the folder of a vision stage: EfficientNet-Lite0 from the published checkpoint's `weights`, input `side` pixels
+/// (a multiple of 32 · `grid`), regions on a `grid × grid` grid. `golden` are recorded inputs and outputs.
+pub fn write_vision(weights: &Weights, side: u32, grid: usize, golden: &[GoldenTensor], out: &Path) -> Result<()> {
+    let cells = grid.saturating_mul(32);
+    if grid == 0 || side == 0 || !(side as usize).is_multiple_of(cells) || side > Vision::MAX_SIDE {
+        let expected = format!("a multiple of 32 × grid = {cells}, at most {}", Vision::MAX_SIDE);
+        return Err(mmnas_bundle::Error::invalid("vision stage", "side", expected, side).into());
+    }
+    let folder = NewFolder::create(out)?;
+    let built: BuiltStage = build(weights, side as usize, grid)?.into();
+    let golden = golden_file(golden)?;
+    let files: BTreeMap<String, FileRecord> = [(VISION_GRAPH, &built.bytes), (GOLDEN, &golden)]
+        .map(|(name, content)| (name.to_owned(), FileRecord::of(content)))
+        .into();
+    let description = VisionManifest {
+        format: manifest::Format::current(manifest::VISION_FORMAT),
+        vision: describe(side, grid, &built),
+        golden: GOLDEN.to_owned(),
+        files,
+    };
+    write_atomically(&folder.path().join(VISION_GRAPH), &built.bytes)?;
+    write_atomically(&folder.path().join(GOLDEN), &golden)?;
+    let file = folder.path().join(manifest::VISION);
+    let text = serde_json::to_string_pretty(&description).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
+    write_atomically(&file, text.as_bytes())?;
+    Ok(folder.finish()?)
+}
+
+/// `pixels` u8 `[batch, side, side, 3]` → `features` f32 `[batch, grid², 512]`.
+fn build(weights: &Weights, side: usize, grid: usize) -> Result<Graph> {
+    let mut graph = Graph::new("vision");
+    let g = &mut graph;
+    let side_text = side.to_string();
+    let pixels = g.input("pixels", Dtype::U8, &["batch", &side_text, &side_text, "3"]);
+    let x = g.node("Cast", &[&pixels], vec![("to", Attribute::Int(i64::from(data_type::FLOAT)))]);
+    let (mean, scale) = (g.scalar(efficientnet::PIXEL_MEAN), g.scalar(efficientnet::PIXEL_SCALE));
+    let x = g.node("Sub", &[&x, &mean], vec![]);
+    let x = g.node("Div", &[&x, &scale], vec![]);
+    let mut x = g.node("Transpose", &[&x], vec![("perm", Attribute::Ints(vec![0, 3, 1, 2]))]);
+    let mut size = side;
+    let (name, norm, layer) = efficientnet::stem();
+    (x, size) = convolution(g, weights, (&x, size), &name, &norm, layer)?;
+    let mut pooled = Vec::new();
+    for (number, block) in efficientnet::blocks().into_iter().enumerate() {
+        let input = x.clone();
+        for (name, norm, layer) in &block.layers {
+            (x, size) = convolution(g, weights, (&x, size), name, norm, *layer)?;
+        }
+        if block.residual {
+            x = g.node("Add", &[&input, &x], vec![]);
+        }
+        if efficientnet::LAST_OF_RESOLUTION.iter().any(|(last, _)| *last == number) {
+            let cell = (size / grid) as i64;
+            let attributes = vec![
+                ("kernel_shape", Attribute::Ints(vec![cell, cell])),
+                ("strides", Attribute::Ints(vec![cell, cell])),
+            ];
+            pooled.push(if cell == 1 { x.clone() } else { g.node("AveragePool", &[&x], attributes) });
+        }
+    }
+    let pooled: Vec<&str> = pooled.iter().map(String::as_str).collect();
+    let all = g.node("Concat", &pooled, vec![("axis", Attribute::Int(1))]);
+    let features: usize = efficientnet::LAST_OF_RESOLUTION.iter().map(|(_, channels)| channels).sum();
+    let shape = g.integers(&[0, features as i64, (grid * grid) as i64]);
+    let all = g.node("Reshape", &[&all, &shape], vec![]);
+    let all = g.node("Transpose", &[&all], vec![("perm", Attribute::Ints(vec![0, 2, 1]))]);
+    g.output(&all, "features", Dtype::F32, &["batch", &(grid * grid).to_string(), &features.to_string()]);
+    Ok(graph)
+}
+
+/// A convolution with its batch norm folded in, and ReLU6 where it follows; returns the output and its side.
+fn convolution(
+    g: &mut Graph,
+    weights: &Weights,
+    (x, size): (&str, usize),
+    name: &str,
+    norm: &str,
+    layer: Convolution,
+) -> Result<(String, usize)> {
+    let n = layer.outputs;
+    let of_norm = |part: &str| Ok::<_, crate::Error>(&weights.get(&format!("{norm}.{part}"), &[n])?.data);
+    let (gain, shift, mean, variance) =
+        (of_norm("weight")?, of_norm("bias")?, of_norm("running_mean")?, of_norm("running_var")?);
+    let scale: Vec<f64> = (0..n)
+        .map(|k| f64::from(gain[k]) / (f64::from(variance[k]) + efficientnet::BATCH_NORM_EPSILON).sqrt())
+        .collect();
+    let weight = weights.get(&format!("{name}.weight"), &layer.weight_shape())?;
+    let filter = weight.data.len() / n;
+    let scaled = weight.data.iter().enumerate().map(|(k, v)| (f64::from(*v) * scale[k / filter]) as f32).collect();
+    let bias = (0..n).map(|k| (f64::from(shift[k]) - f64::from(mean[k]) * scale[k]) as f32).collect();
+    let weight = g.weight(&format!("{name}.weight"), &Weight::new(&layer.weight_shape(), scaled));
+    let bias = g.weight(&format!("{name}.bias"), &Weight::new(&[n], bias));
+    let (before, after) = layer.padding(size);
+    let (before, after, kernel, stride) = (before as i64, after as i64, layer.kernel as i64, layer.stride as i64);
+    let attributes = vec![
+        ("kernel_shape", Attribute::Ints(vec![kernel, kernel])),
+        ("strides", Attribute::Ints(vec![stride, stride])),
+        ("pads", Attribute::Ints(vec![before, before, after, after])),
+        ("group", Attribute::Int(if layer.depthwise { layer.inputs as i64 } else { 1 })),
+    ];
+    let mut y = g.node("Conv", &[x, &weight, &bias], attributes);
+    if layer.activation {
+        let (low, high) = (g.scalar(0.0), g.scalar(6.0));
+        y = g.node("Clip", &[&y, &low, &high], vec![]);
+    }
+    Ok((y, size.div_ceil(layer.stride)))
+}

@@ -1,0 +1,174 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use pytorch_reader::{DType, PytorchReader};
+use safetensors::{Dtype, SafeTensors};
+
+use crate::{Error, Result};
+
+/// A parameter: f32, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weight {
+    /// Dimensions, outermost first.
+    pub shape: Vec<usize>,
+    /// The numbers.
+    pub data: Vec<f32>,
+}
+
+impl Weight {
+    /// A parameter of the given shape.
+    pub fn new(shape: &[usize], data: Vec<f32>) -> Weight {
+        Weight { shape: shape.to_vec(), data }
+    }
+
+    /// The transpose of a matrix: linear layers are stored as `[outputs, inputs]`, ONNX's MatMul wants `[inputs, outputs]`.
+    pub(crate) fn transposed(&self) -> Weight {
+        let (rows, columns) = (self.shape[0], self.shape[1]);
+        let data = (0..columns)
+            .flat_map(|c| (0..rows).map(move |r| (r, c)))
+            .map(|(r, c)| self.data[r * columns + c])
+            .collect();
+        Weight { shape: vec![columns, rows], data }
+    }
+
+    /// Matrices with the same number of rows, side by side.
+    pub(crate) fn beside(parts: &[Weight]) -> Weight {
+        let rows = parts.first().map_or(0, |p| p.shape[0]);
+        let row =
+            |r: usize| parts.iter().flat_map(move |p| p.data[r * p.shape[1]..(r + 1) * p.shape[1]].iter().copied());
+        let columns = parts.iter().map(|p| p.shape[1]).sum();
+        Weight { shape: vec![rows, columns], data: (0..rows).flat_map(row).collect() }
+    }
+}
+
+/// Parameters by name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Weights(BTreeMap<String, Weight>);
+
+impl FromIterator<(String, Weight)> for Weights {
+    fn from_iter<I: IntoIterator<Item = (String, Weight)>>(iter: I) -> Self {
+        Weights(iter.into_iter().collect())
+    }
+}
+
+impl Weights {
+    /// Reads the f32 tensors of a safetensors file.
+    pub fn read_safetensors(file: &Path) -> Result<Weights> {
+        let content = std::fs::read(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
+        let wrong = |found: String| Error::Checkpoint {
+            file: file.to_path_buf(),
+            expected: "safetensors with f32 tensors",
+            found,
+        };
+        let tensors = SafeTensors::deserialize(&content).map_err(|e| wrong(e.to_string()))?;
+        let weight = |(name, view): (&str, safetensors::tensor::TensorView<'_>)| {
+            if view.dtype() != Dtype::F32 {
+                return Err(wrong(format!("{name} of {:?}", view.dtype())));
+            }
+            Ok((name.to_owned(), Weight { shape: view.shape().to_vec(), data: floats(view.data()) }))
+        };
+        tensors.iter().map(weight).collect()
+    }
+
+    /// Reads the f32 tensors of a PyTorch checkpoint (zip or legacy; any strides). Integer tensors (counters of batch
+    /// norms) are left out.
+    pub fn read_pytorch(file: &Path) -> Result<Weights> {
+        let wrong = |found: String| Error::Checkpoint {
+            file: file.to_path_buf(),
+            expected: "a PyTorch checkpoint with f32 tensors",
+            found,
+        };
+        let reader = PytorchReader::new(file).map_err(|e| wrong(e.to_string()))?;
+        let mut weights = BTreeMap::new();
+        for (name, tensor) in reader.tensors() {
+            if tensor.dtype() == DType::F32 {
+                let bytes = tensor.read().map_err(|e| wrong(format!("{name}: {e}")))?;
+                weights.insert(name.clone(), Weight { shape: tensor.shape().to_vec(), data: floats(&bytes) });
+            }
+        }
+        if weights.is_empty() {
+            return Err(wrong("no f32 tensor".into()));
+        }
+        Ok(Weights(weights))
+    }
+
+    /// The parameter `name`, which must have the given shape.
+    pub fn get(&self, name: &str, shape: &[usize]) -> Result<&Weight> {
+        let wrong = |found: String| Error::Parameter { name: name.to_owned(), expected: format!("{shape:?}"), found };
+        let weight = self.0.get(name).ok_or_else(|| wrong("none".into()))?;
+        if weight.shape != shape {
+            return Err(wrong(format!("{:?}", weight.shape)));
+        }
+        Ok(weight)
+    }
+
+    /// Adds or replaces a parameter.
+    pub fn insert(&mut self, name: impl Into<String>, weight: Weight) {
+        self.0.insert(name.into(), weight);
+    }
+
+    /// Removes a parameter.
+    pub fn remove(&mut self, name: &str) -> Option<Weight> {
+        self.0.remove(name)
+    }
+
+    /// Number of numbers in all parameters together.
+    pub fn count(&self) -> u64 {
+        self.0.values().map(|w| w.data.len() as u64).sum()
+    }
+
+    /// Folds the standardisation `(x − mean) / std` of region features into `imgfeat_linear`, computed in double
+    /// precision: `W' = W / std`, `b' = b − W' · mean`.
+    pub fn fold_feature_norm(&mut self, hidden: usize, mean: &[f32], std: &[f32]) -> Result<()> {
+        let d = mean.len();
+        let weight = self.get("imgfeat_linear.weight", &[hidden, d])?;
+        let scaled: Vec<f64> =
+            weight.data.iter().zip(std.iter().cycle()).map(|(w, s)| f64::from(*w) / f64::from(*s)).collect();
+        let bias = self.get("imgfeat_linear.bias", &[hidden])?;
+        let moved = |(row, b): (&[f64], &f32)| {
+            f64::from(*b) - row.iter().zip(mean).map(|(w, m)| w * f64::from(*m)).sum::<f64>()
+        };
+        let bias = scaled.chunks_exact(d).zip(&bias.data).map(|row| moved(row) as f32).collect();
+        self.insert("imgfeat_linear.weight", Weight::new(&[hidden, d], scaled.into_iter().map(|v| v as f32).collect()));
+        self.insert("imgfeat_linear.bias", Weight::new(&[hidden], bias));
+        Ok(())
+    }
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|c| f32::from_le_bytes(*c)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folded_norm_gives_the_same_linear_layer() {
+        let mut weights: Weights = [
+            ("imgfeat_linear.weight".to_owned(), Weight::new(&[2, 3], vec![1.0, -2.0, 0.5, 3.0, 0.25, -1.0])),
+            ("imgfeat_linear.bias".to_owned(), Weight::new(&[2], vec![0.5, -0.5])),
+        ]
+        .into_iter()
+        .collect();
+        let (mean, std, x) = ([1.0f32, -2.0, 4.0], [2.0f32, 0.5, 8.0], [0.3f32, 0.7, -1.1]);
+        let apply = |w: &Weights, x: &[f32]| -> Vec<f32> {
+            let (m, b) =
+                (w.get("imgfeat_linear.weight", &[2, 3]).unwrap(), w.get("imgfeat_linear.bias", &[2]).unwrap());
+            (0..2).map(|r| b.data[r] + (0..3).map(|c| m.data[r * 3 + c] * x[c]).sum::<f32>()).collect()
+        };
+        let standardised: Vec<f32> = (0..3).map(|k| (x[k] - mean[k]) / std[k]).collect();
+        let expected = apply(&weights, &standardised);
+        weights.fold_feature_norm(2, &mean, &std).unwrap();
+        for (a, b) in apply(&weights, &x).iter().zip(&expected) {
+            assert!((a - b).abs() < 1e-5, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn missing_and_wrongly_shaped_parameters_are_named() {
+        let weights: Weights = [("a".to_owned(), Weight::new(&[2], vec![0.0; 2]))].into_iter().collect();
+        assert_eq!(weights.get("b", &[2]).unwrap_err().to_string(), "parameter b: expected [2], found none");
+        assert_eq!(weights.get("a", &[3]).unwrap_err().to_string(), "parameter a: expected [3], found [2]");
+    }
+}

@@ -1,0 +1,32 @@
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use mmnas_search::Result;
+use mmnas_search::data::easy_vqa;
+
+/// Writes a data set as JSON lines
+#[derive(Args)]
+#[command(after_help = "Example:\n  mmnas-search convert easy-vqa .native/easy_vqa --out data")]
+pub(super) struct Arguments {
+    /// The data set's format
+    format: Format,
+    /// The data set's folder
+    data: PathBuf,
+    /// Folder for train.jsonl and test.jsonl
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// The data folder of the PyPI package easy-vqa
+    EasyVqa,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let [train, test] = match arguments.format {
+        Format::EasyVqa => easy_vqa::convert(&arguments.data, &arguments.out)?,
+    };
+    println!("{}: {train} training and {test} test questions", arguments.out.display());
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! The command line: one file a subcommand.
+
+mod convert;
+mod export;
+mod retrain;
+mod search;
+mod vision;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use mmnas_search::data::VqaData;
+use mmnas_search::recipe::Recipe;
+use mmnas_search::{Result, RunFolder};
+
+/// Searches a multimodal network, trains what it found, exports it as an ONNX bundle.
+#[derive(Parser)]
+#[command(
+    name = "mmnas-search",
+    version,
+    after_help = "\
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage.
+
+The whole way, on a data set of JSON lines:
+  mmnas-search vision --weights efficientnet_lite0.pth --out vision
+  mmnas extract --vision vision --images photos --out features
+  mmnas-search search --recipe recipe.toml --samples train.jsonl --features features --out search
+  mmnas-search retrain --recipe recipe.toml --architecture search/architecture.json \\
+      --samples train.jsonl --features features --out retrain
+  mmnas-search export retrain --vision vision --out bundle"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Convert(convert::Arguments),
+    Vision(vision::Arguments),
+    Search(search::Arguments),
+    Retrain(retrain::Arguments),
+    Export(export::Arguments),
+}
+
+/// What searching and retraining are given alike.
+#[derive(Args)]
+struct RunArguments {
+    /// The recipe, TOML
+    #[arg(long)]
+    recipe: PathBuf,
+    /// Samples, JSON lines with image, question and answer
+    #[arg(long)]
+    samples: PathBuf,
+    /// Features of the samples' images, written by `mmnas extract`
+    #[arg(long)]
+    features: PathBuf,
+    /// Folder of the run
+    #[arg(long)]
+    out: PathBuf,
+    /// Go on with the run that lies there, to the result that it would have had
+    #[arg(long)]
+    resume: bool,
+    /// Replace a value of the recipe, as often as needed
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl RunArguments {
+    fn open(&self) -> Result<(Recipe, VqaData, RunFolder)> {
+        let recipe = Recipe::read(&self.recipe, &self.set)?;
+        let data = VqaData::load(&self.samples, &self.features, &recipe.text, tch::Device::Cpu)?;
+        let run = RunFolder::open(&self.out, &recipe, self.resume)?;
+        Ok((recipe, data, run))
+    }
+}
+
+pub(crate) fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Convert(arguments) => convert::run(&arguments),
+        Command::Vision(arguments) => vision::run(&arguments),
+        Command::Search(arguments) => search::run(&arguments),
+        Command::Retrain(arguments) => retrain::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mmnas-search: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,42 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use mmnas_bundle::Architecture;
+use mmnas_search::{Result, retrain};
+
+use super::RunArguments;
+
+/// Trains an architecture from scratch
+#[derive(Args)]
+#[command(after_help = "\
+The run's folder gets recipe.toml, log.jsonl, network.safetensors (the weights of the best validation score under their
+published names), network.json, labels.json, tokenizer.json and checkpoint.safetensors.
+
+Example:
+  mmnas-search retrain --recipe search/recipes/easy_vqa.toml --architecture search/architecture.json \\
+      --samples train.jsonl --features features --out retrain")]
+pub(super) struct Arguments {
+    /// The architecture, in the published JSON form
+    #[arg(long)]
+    architecture: PathBuf,
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let architecture = Architecture::read(&arguments.architecture)?;
+    let (recipe, data, run) = arguments.run.open()?;
+    let result = retrain::retrain(&recipe, &architecture, &data, &run, true, None)?;
+    if arguments.run.json {
+        let value = serde_json::json!({ "architecture": architecture, "validation": result.validation, "parameters": result.parameters });
+        println!("{value}");
+    } else {
+        println!(
+            "{}: {architecture}, {} parameters, validation {:.2} %",
+            arguments.run.out.display(),
+            result.parameters,
+            100.0 * result.validation
+        );
+    }
+    Ok(())
+}
