@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::Bundle;
-use mmnas_bundle::manifest::Stage;
+use mmnas_bundle::manifest::{Stage, TensorSpec};
 use serde::Serialize;
 
 use crate::golden::Golden;
@@ -30,7 +30,7 @@ pub struct StageCheck {
     /// The graph's file name in the bundle; for `network`, the files in order.
     pub file: String,
     /// The largest `|found − recorded| / max(1, |recorded|)` of all outputs: absolute for small numbers, relative for
-    /// large ones. Infinite where the outputs cannot be compared.
+    /// large ones; of the exponentials where the manifest calls an output a logarithm. Infinite where the outputs cannot be compared.
     pub worst: f64,
     /// The largest difference that passes.
     pub tolerance: f64,
@@ -114,7 +114,7 @@ fn check_stage(
                 StageRunner::load(&environment, stage, path, &content, threads)?.run(&[&inputs])?
             }
         };
-        checks.push(compare(name, graph.file.clone(), &found, &recorded));
+        checks.push(compare(name, graph.file.clone(), &found, &recorded, &stage.outputs));
     }
     Ok(())
 }
@@ -136,14 +136,15 @@ fn check_network(model: &Model, golden: &Golden) -> Result<StageCheck> {
     };
     let files = [text, image, fusion].map(file_name).join(" ");
     let recorded = golden.outputs("fusion", fusion.outputs())?;
-    Ok(compare("network", files, &found, &recorded))
+    Ok(compare("network", files, &found, &recorded, fusion.outputs()))
 }
 
-fn compare(stage: &str, file: String, found: &Tensors, recorded: &Tensors) -> StageCheck {
+fn compare(stage: &str, file: String, found: &Tensors, recorded: &Tensors, specs: &[TensorSpec]) -> StageCheck {
     let mut worst = Ok(0.0f64);
     for (name, recorded) in recorded {
+        let logarithm = specs.iter().any(|spec| spec.name == *name && spec.logarithm);
         let difference = match found.get(name) {
-            Some(found) => difference(found, recorded),
+            Some(found) => difference(found, recorded, if logarithm { f64::exp } else { |value| value }),
             None => Err("is missing".to_owned()),
         };
         worst = match (worst, difference) {
@@ -160,8 +161,8 @@ fn compare(stage: &str, file: String, found: &Tensors, recorded: &Tensors) -> St
     StageCheck { stage: stage.to_owned(), file, worst, tolerance: TOLERANCE, passed, problem }
 }
 
-/// The largest `|found − recorded| / max(1, |recorded|)`, or why there is none.
-fn difference(found: &Tensor, recorded: &Tensor) -> std::result::Result<f64, String> {
+/// The largest `|found − recorded| / max(1, |recorded|)` of the `measure` of the numbers, or why there is none.
+fn difference(found: &Tensor, recorded: &Tensor, measure: fn(f64) -> f64) -> std::result::Result<f64, String> {
     if found.shape() != recorded.shape() {
         return Err(format!("expected the recorded shape {:?}, found {:?}", recorded.shape(), found.shape()));
     }
@@ -176,6 +177,7 @@ fn difference(found: &Tensor, recorded: &Tensor) -> std::result::Result<f64, Str
         if !a.is_finite() || !b.is_finite() {
             return Err(format!("expected finite numbers, found {a} where {b} was recorded"));
         }
+        let (a, b) = (measure(a), measure(b));
         worst = worst.max((a - b).abs() / b.abs().max(1.0));
     }
     Ok(worst)
@@ -195,13 +197,24 @@ mod tests {
 
     fn check(found: &[f32], recorded: &[f32]) -> StageCheck {
         let tensors = |values| Tensors::from([("x".to_owned(), floats(values))]);
-        compare("text", "text.onnx".to_owned(), &tensors(found), &tensors(recorded))
+        compare("text", "text.onnx".to_owned(), &tensors(found), &tensors(recorded), &[])
     }
 
     #[test]
     fn the_difference_is_absolute_below_one_and_relative_above() {
-        assert!((difference(&floats(&[0.25]), &floats(&[0.5])).unwrap() - 0.25).abs() < 1e-9);
-        assert!((difference(&floats(&[1001.0]), &floats(&[1000.0])).unwrap() - 1e-3).abs() < 1e-9);
+        assert!((difference(&floats(&[0.25]), &floats(&[0.5]), |v| v).unwrap() - 0.25).abs() < 1e-9);
+        assert!((difference(&floats(&[1001.0]), &floats(&[1000.0]), |v| v).unwrap() - 1e-3).abs() < 1e-9);
+    }
+
+    #[test]
+    fn logarithms_are_compared_by_what_they_stand_for() {
+        let spec = TensorSpec { logarithm: true, ..TensorSpec::new("x", mmnas_bundle::manifest::Dtype::F32, &["n"]) };
+        let tensors = |values| Tensors::from([("x".to_owned(), floats(values))]);
+        let worst = |found, recorded| {
+            compare("image", String::new(), &tensors(found), &tensors(recorded), std::slice::from_ref(&spec)).worst
+        };
+        assert!(worst(&[-13.0], &[-13.8]) < 2e-6);
+        assert!((worst(&[0.0], &[-0.5]) - 0.393).abs() < 1e-3);
     }
 
     #[test]
@@ -217,7 +230,7 @@ mod tests {
     fn another_shape_or_a_missing_output_never_passes() {
         assert!(!check(&[0.0], &[0.0, 0.0]).passed);
         let recorded = Tensors::from([("x".to_owned(), floats(&[0.0]))]);
-        assert!(!compare("text", String::new(), &Tensors::new(), &recorded).passed);
+        assert!(!compare("text", String::new(), &Tensors::new(), &recorded, &[]).passed);
     }
 
     #[test]

@@ -165,13 +165,17 @@ pub struct TensorSpec {
     pub dtype: Dtype,
     /// Dimensions, outermost first.
     pub shape: Vec<Dim>,
+    /// Whether the values are logarithms of what acts. Near zero a logarithm turns the rounding of its argument into any
+    /// difference, so two such tensors are compared by their exponentials.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub logarithm: bool,
 }
 
 impl TensorSpec {
     /// A spec; in `shape`, text that parses as a number is a fixed size.
     pub fn new(name: impl Into<String>, dtype: Dtype, shape: &[&str]) -> TensorSpec {
         let dim = |d: &&str| d.parse().map_or_else(|_| Dim::Named((*d).to_owned()), Dim::Fixed);
-        TensorSpec { name: name.into(), dtype, shape: shape.iter().map(dim).collect() }
+        TensorSpec { name: name.into(), dtype, shape: shape.iter().map(dim).collect(), logarithm: false }
     }
 }
 

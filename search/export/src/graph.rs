@@ -41,18 +41,27 @@ impl Graph {
 
     /// Declares `value` as the output `name`.
     pub(crate) fn output(&mut self, value: &str, name: &str, dtype: Dtype, shape: &[&str]) {
-        let spec = TensorSpec::new(name, dtype, shape);
+        self.declare(value, TensorSpec::new(name, dtype, shape));
+    }
+
+    /// As [`Graph::output`] for a value that is a logarithm.
+    pub(crate) fn logarithm_output(&mut self, value: &str, name: &str, dtype: Dtype, shape: &[&str]) {
+        self.declare(value, TensorSpec { logarithm: true, ..TensorSpec::new(name, dtype, shape) });
+    }
+
+    fn declare(&mut self, value: &str, spec: TensorSpec) {
+        let name = &spec.name.clone();
         self.proto.output.push(value_info(&spec));
         self.outputs.push(spec);
         // Renaming the producer's output saves an Identity; a value that has no producer here is an input and needs one.
         let produced = self.proto.node.iter().any(|node| node.output.iter().any(|o| o == value));
         if !produced {
-            self.push("Identity", "", vec![value.to_owned()], vec![name.to_owned()], vec![]);
+            self.push("Identity", "", vec![value.to_owned()], vec![name.clone()], vec![]);
             return;
         }
         for node in &mut self.proto.node {
             for place in node.input.iter_mut().chain(&mut node.output).filter(|place| *place == value) {
-                *place = name.to_owned();
+                place.clone_from(name);
             }
         }
     }

@@ -55,7 +55,12 @@ pub(crate) fn build(source: Source<'_>, architecture: &Architecture) -> Result<G
     g.output(&y, "regions", Dtype::F32, &["batch", "regions", &d.hidden.to_string()]);
     if let Some(late) = late {
         let count = relational.iter().filter(|&&b| b >= first_guided).count();
-        g.output(&late, "relation_bias", Dtype::F32, &["batch", &(count * heads).to_string(), "regions", "regions"]);
+        g.logarithm_output(
+            &late,
+            "relation_bias",
+            Dtype::F32,
+            &["batch", &(count * heads).to_string(), "regions", "regions"],
+        );
     }
     Ok(graph)
 }

@@ -1,0 +1,262 @@
+//! What lies between C and Rust: panics stop here, out-parameters are written here, handles are made and freed here.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::Once;
+use std::thread;
+
+use crate::error::mmnas_error;
+use crate::status::mmnas_status;
+
+/// Proves that a handle may be used from many threads, as the header promises for `const` ones.
+macro_rules! shareable {
+    ($handle:ty) => {
+        const _: () = {
+            const fn shareable<T: Send + Sync>() {}
+            shareable::<$handle>();
+        };
+    };
+}
+pub(crate) use shareable;
+
+/// Runs a function that has nothing to return but its status.
+///
+/// # Safety
+///
+/// `error_out` is NULL or may be written to.
+pub(crate) unsafe fn call(
+    error_out: *mut *mut mmnas_error,
+    body: impl FnOnce() -> Result<(), mmnas_error>,
+) -> mmnas_status {
+    // SAFETY: promised by the caller of this function.
+    unsafe { store(error_out, std::ptr::null_mut()) };
+    let error = match catch(body) {
+        Ok(Ok(())) => return mmnas_status::Ok,
+        Ok(Err(error)) => error,
+        Err(message) => mmnas_error::new(mmnas_status::Panic, &message),
+    };
+    let status = error.status();
+    if !error_out.is_null() {
+        // SAFETY: as above.
+        unsafe { store(error_out, Box::into_raw(Box::new(error))) };
+    }
+    status
+}
+
+/// Runs a function that makes a handle: the handle goes to `out`, or NULL when there is none.
+///
+/// # Safety
+///
+/// `out` and `error_out` are each NULL or may be written to.
+pub(crate) unsafe fn make<T>(
+    name: &str,
+    out: *mut *mut T,
+    error_out: *mut *mut mmnas_error,
+    body: impl FnOnce() -> Result<T, mmnas_error>,
+) -> mmnas_status {
+    // SAFETY: promised by the caller of this function.
+    unsafe { store(out, std::ptr::null_mut()) };
+    let body = || {
+        // Without a place for the handle the work would be for nothing, and its result lost.
+        if out.is_null() {
+            return Err(null(name));
+        }
+        let handle = Box::into_raw(Box::new(body()?));
+        // SAFETY: as above.
+        unsafe { store(out, handle) };
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { call(error_out, body) }
+}
+
+/// Runs a function that cannot fail; `fallback` is its value should it panic all the same.
+pub(crate) fn value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+    catch(body).unwrap_or(fallback)
+}
+
+/// Frees a handle that [`make`] or [`value`] gave out. NULL is no handle.
+///
+/// # Safety
+///
+/// `handle` is NULL or comes from `Box::into_raw`, and nobody uses it any more.
+pub(crate) unsafe fn free<T>(handle: *mut T) {
+    value((), || {
+        if !handle.is_null() {
+            // SAFETY: promised by the caller of this function.
+            drop(unsafe { Box::from_raw(handle) });
+        }
+    });
+}
+
+/// The handle behind a pointer that must not be NULL.
+///
+/// # Safety
+///
+/// `pointer` is NULL or points to a live handle, which nobody changes while the reference is in use.
+pub(crate) unsafe fn handle<'a, T>(name: &str, pointer: *const T) -> Result<&'a T, mmnas_error> {
+    // SAFETY: promised by the caller of this function.
+    unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
+}
+
+/// As [`handle`], for a handle that is to be changed.
+///
+/// # Safety
+///
+/// `pointer` is NULL or points to a live handle, which nobody else uses while the reference is in use.
+pub(crate) unsafe fn handle_mut<'a, T>(name: &str, pointer: *mut T) -> Result<&'a mut T, mmnas_error> {
+    // SAFETY: promised by the caller of this function.
+    unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
+}
+
+/// Writes to an out-parameter. NULL means that the caller does not want the value.
+///
+/// # Safety
+///
+/// `out` is NULL or may be written to.
+pub(crate) unsafe fn store<T: Copy>(out: *mut T, value: T) {
+    if !out.is_null() {
+        // SAFETY: promised by the caller of this function.
+        unsafe { out.write(value) };
+    }
+}
+
+pub(crate) fn null(name: &str) -> mmnas_error {
+    mmnas_error::invalid(name, "a pointer", "NULL")
+}
+
+thread_local! {
+    /// How many calls of this library are under way on this thread.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// Where the last panic inside such a call happened.
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs `body`; a panic becomes its message.
+///
+/// `AssertUnwindSafe` holds because the runtime keeps its locks' contents valid at every step, and because what `body`
+/// was making is dropped when it unwinds.
+fn catch<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    keep_quiet();
+    DEPTH.with(|depth| depth.set(depth.get() + 1));
+    let result = panic::catch_unwind(AssertUnwindSafe(body));
+    DEPTH.with(|depth| depth.set(depth.get() - 1));
+    result.map_err(|payload| {
+        let place = PLACE.take().map_or_else(String::new, |place| format!(" at {place}"));
+        format!("the library panicked{place}: {}", text_of(payload))
+    })
+}
+
+fn text_of(payload: Box<dyn Any + Send>) -> String {
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => match payload.downcast::<&'static str>() {
+            Ok(text) => (*text).to_owned(),
+            Err(payload) => {
+                // Dropping what we know nothing about might panic again, outside of any boundary.
+                std::mem::forget(payload);
+                "no message".to_owned()
+            }
+        },
+    }
+}
+
+/// A panic normally prints to the host's standard error. This replaces the printing, for threads that are inside a call
+/// of this library, by a note of the place for the message. It reaches no further than the copy of Rust's standard
+/// library that this library was linked with.
+fn keep_quiet() {
+    static ONCE: Once = Once::new();
+    // The hook must not be changed by a thread that is unwinding; the next call will do it.
+    if thread::panicking() {
+        return;
+    }
+    ONCE.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
+            let ours = DEPTH.try_with(|depth| depth.get() > 0).unwrap_or(false);
+            if !ours {
+                return previous(panic);
+            }
+            let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
+            // A panic while a thread ends finds no storage any more, and then needs no place.
+            let _ = PLACE.try_with(|slot| slot.replace(place));
+        }));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use super::{call, free, make, value};
+    use crate::error::{mmnas_error, mmnas_error_free};
+    use crate::status::mmnas_status;
+
+    /// What a caller sees of a failure: its status and its message.
+    fn failure(body: impl FnOnce() -> Result<(), mmnas_error>) -> (mmnas_status, String) {
+        let mut error = ptr::null_mut();
+        // SAFETY: `error` may be written to.
+        let status = unsafe { call(&raw mut error, body) };
+        // SAFETY: a failed call has written an error.
+        let seen = unsafe { &*error };
+        assert_eq!(seen.status(), status);
+        let message = seen.message().to_owned();
+        // SAFETY: the error is ours, and not used after this.
+        unsafe { mmnas_error_free(error) };
+        (status, message)
+    }
+
+    #[test]
+    fn a_panic_becomes_a_status_with_its_place() {
+        let (status, message) = failure(|| panic!("number {}", 7));
+        assert_eq!(status, mmnas_status::Panic);
+        assert!(message.starts_with("the library panicked at "), "{message}");
+        assert!(message.contains("boundary.rs:"), "{message}");
+        assert!(message.ends_with(": number 7"), "{message}");
+    }
+
+    #[test]
+    fn a_panic_of_another_kind_is_caught_too() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("dropped");
+            }
+        }
+        let (status, message) = failure(|| std::panic::panic_any(Bomb));
+        assert_eq!(status, mmnas_status::Panic);
+        assert!(message.ends_with(": no message"), "{message}");
+    }
+
+    #[test]
+    fn a_caller_need_not_take_the_error() {
+        // SAFETY: NULL is allowed.
+        let status = unsafe { call(ptr::null_mut(), || Err(mmnas_error::new(mmnas_status::Io, "no"))) };
+        assert_eq!(status, mmnas_status::Io);
+    }
+
+    #[test]
+    fn out_parameters_are_cleared_first() {
+        let mut number = 5_u32;
+        let mut out: *mut u32 = &raw mut number;
+        let mut error = ptr::dangling_mut();
+        // SAFETY: both may be written to.
+        let status = unsafe { make("number_out", &raw mut out, &raw mut error, || Ok(6)) };
+        assert_eq!(status, mmnas_status::Ok);
+        assert!(error.is_null());
+        // SAFETY: `make` has written a handle.
+        assert_eq!(unsafe { *out }, 6);
+        // SAFETY: it is ours, and not used after this.
+        unsafe { free(out) };
+        // SAFETY: both may be written to.
+        let status = unsafe { make("number_out", &raw mut out, ptr::null_mut(), || panic!("no number")) };
+        assert_eq!(status, mmnas_status::Panic);
+        assert!(out.is_null());
+    }
+
+    #[test]
+    fn what_cannot_fail_has_a_fallback() {
+        assert_eq!(value(3, || panic!("no value")), 3);
+    }
+}

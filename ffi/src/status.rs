@@ -1,0 +1,74 @@
+//! The numbers that functions return.
+
+use runtime::ErrorCode;
+
+/// What a function returns: MMNAS_STATUS_OK, or the kind of failure.
+///
+/// A status is always an int32_t. The numbers are part of the ABI: none is ever given a second meaning. A later library
+/// may return numbers that are not in this list, so treat whatever is not MMNAS_STATUS_OK as a failure.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum mmnas_status {
+    /// It worked.
+    Ok = 0,
+    /// An argument is NULL, not UTF-8, out of range, or belongs to another model. The message names it, and says what was
+    /// expected and what was found.
+    InvalidArgument = 1,
+    /// A file or folder could not be read or written.
+    Io = 2,
+    /// A file of the bundle is damaged, cut, missing, or not what the manifest says.
+    InvalidBundle = 3,
+    /// The bundle was written for a later version of this library.
+    FutureVersion = 4,
+    /// The image cannot be decoded.
+    Image = 5,
+    /// The text holds no word.
+    EmptyText = 6,
+    /// ONNX Runtime is not found, cannot be loaded, is too old, or the process already runs another one.
+    OnnxRuntimeMissing = 7,
+    /// ONNX Runtime refused a graph or failed while running it.
+    Inference = 8,
+    /// The call does not fit the bundle's task or its inputs.
+    WrongTask = 9,
+    /// The bundle does not give its recorded outputs.
+    VerificationFailed = 10,
+    /// What was to be written is there already.
+    Exists = 11,
+    /// The library failed in a way that its authors did not foresee. Please report the message.
+    Panic = 100,
+}
+
+impl From<ErrorCode> for mmnas_status {
+    fn from(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::InvalidArgument => Self::InvalidArgument,
+            ErrorCode::Io => Self::Io,
+            ErrorCode::InvalidBundle => Self::InvalidBundle,
+            ErrorCode::FutureVersion => Self::FutureVersion,
+            ErrorCode::Image => Self::Image,
+            ErrorCode::EmptyText => Self::EmptyText,
+            ErrorCode::OnnxRuntimeMissing => Self::OnnxRuntimeMissing,
+            ErrorCode::Inference => Self::Inference,
+            ErrorCode::WrongTask => Self::WrongTask,
+            ErrorCode::VerificationFailed => Self::VerificationFailed,
+            ErrorCode::Exists => Self::Exists,
+            // A kind that the runtime has gained and this list has not: an oversight here, so it is reported as one.
+            _ => Self::Panic,
+        }
+    }
+}
+
+// Both lists are written out, so that neither changes without the other.
+const _: () = {
+    assert!(mmnas_status::InvalidArgument as i32 == ErrorCode::InvalidArgument as i32);
+    assert!(mmnas_status::Io as i32 == ErrorCode::Io as i32);
+    assert!(mmnas_status::InvalidBundle as i32 == ErrorCode::InvalidBundle as i32);
+    assert!(mmnas_status::FutureVersion as i32 == ErrorCode::FutureVersion as i32);
+    assert!(mmnas_status::Image as i32 == ErrorCode::Image as i32);
+    assert!(mmnas_status::EmptyText as i32 == ErrorCode::EmptyText as i32);
+    assert!(mmnas_status::OnnxRuntimeMissing as i32 == ErrorCode::OnnxRuntimeMissing as i32);
+    assert!(mmnas_status::Inference as i32 == ErrorCode::Inference as i32);
+    assert!(mmnas_status::WrongTask as i32 == ErrorCode::WrongTask as i32);
+    assert!(mmnas_status::VerificationFailed as i32 == ErrorCode::VerificationFailed as i32);
+    assert!(mmnas_status::Exists as i32 == ErrorCode::Exists as i32);
+};

@@ -1,0 +1,110 @@
+//! Bytes, texts and paths that the caller lends: a pointer and a length.
+
+use std::ffi::c_char;
+use std::path::PathBuf;
+
+use crate::boundary::null;
+use crate::error::mmnas_error;
+
+/// The bytes at `pointer`. NULL with length 0 is no bytes.
+///
+/// # Safety
+///
+/// `pointer` is NULL or points to `len` bytes that nobody changes while the result is in use, unless `len` is larger
+/// than any object can be, which is an error.
+pub(crate) unsafe fn bytes<'a>(name: &str, pointer: *const u8, len: usize) -> Result<&'a [u8], mmnas_error> {
+    const LARGEST: usize = isize::MAX.unsigned_abs();
+    if len > LARGEST {
+        return Err(mmnas_error::invalid(&format!("{name}_len"), &format!("at most {LARGEST}"), &len.to_string()));
+    }
+    if pointer.is_null() {
+        return if len == 0 { Ok(&[]) } else { Err(null(name)) };
+    }
+    // SAFETY: not NULL, no larger than an object can be, and the rest is promised by the caller of this function.
+    Ok(unsafe { std::slice::from_raw_parts(pointer, len) })
+}
+
+/// The UTF-8 text at `pointer`. NULL with length 0 is the empty text.
+///
+/// # Safety
+///
+/// As [`bytes`].
+pub(crate) unsafe fn text<'a>(name: &str, pointer: *const c_char, len: usize) -> Result<&'a str, mmnas_error> {
+    // SAFETY: promised by the caller of this function.
+    let bytes = unsafe { bytes(name, pointer.cast(), len) }?;
+    std::str::from_utf8(bytes).map_err(|error| {
+        let place = error.valid_up_to();
+        let found = bytes.get(place).map_or_else(String::new, |byte| format!("byte 0x{byte:02X} "));
+        mmnas_error::invalid(name, "UTF-8", &format!("{found}at offset {place}"))
+    })
+}
+
+/// The path at `pointer`: UTF-8, not empty, without NUL, which no file system allows.
+///
+/// # Safety
+///
+/// As [`bytes`].
+pub(crate) unsafe fn path(name: &str, pointer: *const c_char, len: usize) -> Result<PathBuf, mmnas_error> {
+    // SAFETY: promised by the caller of this function.
+    let text = unsafe { text(name, pointer, len) }?;
+    if pointer.is_null() {
+        return Err(null(name));
+    }
+    if text.is_empty() {
+        return Err(mmnas_error::invalid(name, "a path", "an empty text"));
+    }
+    if let Some(place) = text.find('\0') {
+        return Err(mmnas_error::invalid(name, "a path without NUL", &format!("NUL at offset {place}")));
+    }
+    Ok(PathBuf::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use super::{bytes, path, text};
+    use crate::error::mmnas_error;
+
+    fn message<T>(result: Result<T, mmnas_error>) -> String {
+        result.err().map(|error| error.message().to_owned()).unwrap()
+    }
+
+    fn message_of_path(given: &[u8]) -> String {
+        // SAFETY: the bytes are there.
+        message(unsafe { path("path", given.as_ptr().cast(), given.len()) })
+    }
+
+    #[test]
+    fn null_is_the_empty_text_only_without_a_length() {
+        // SAFETY: NULL is allowed.
+        assert_eq!(unsafe { text("question", ptr::null(), 0) }.unwrap(), "");
+        // SAFETY: NULL is allowed.
+        let error = message(unsafe { text("question", ptr::null(), 1) });
+        assert_eq!(error, "question: expected a pointer, found NULL");
+    }
+
+    #[test]
+    fn no_object_is_larger_than_half_the_address_space() {
+        // SAFETY: a length that no object can have is an error.
+        let error = message(unsafe { bytes("bytes", ptr::dangling(), usize::MAX) });
+        assert_eq!(error, format!("bytes_len: expected at most {}, found {}", isize::MAX, usize::MAX));
+    }
+
+    #[test]
+    fn text_is_utf8() {
+        // SAFETY: the bytes are there.
+        let error = message(unsafe { text("question", b"what\xff".as_ptr().cast(), 5) });
+        assert_eq!(error, "question: expected UTF-8, found byte 0xFF at offset 4");
+        // SAFETY: the bytes are there.
+        assert_eq!(unsafe { text("question", "où?".as_ptr().cast(), 4) }.unwrap(), "où?");
+    }
+
+    #[test]
+    fn a_path_is_something() {
+        // SAFETY: NULL is allowed.
+        assert_eq!(message(unsafe { path("path", ptr::null(), 0) }), "path: expected a pointer, found NULL");
+        assert_eq!(message_of_path(b""), "path: expected a path, found an empty text");
+        assert_eq!(message_of_path(b"ab\0c"), "path: expected a path without NUL, found NUL at offset 2");
+    }
+}

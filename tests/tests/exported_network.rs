@@ -1,0 +1,134 @@
+//! Exported bundles on ONNX Runtime agree with libtorch, and with the published code.
+
+use mmnas_bundle::manifest::{Dimensions, Provenance, TaskName};
+use mmnas_bundle::{Architecture, Vocabulary, golden};
+use mmnas_export::{BundleParts, GoldenTensor, Weight, Weights, write_bundle};
+use mmnas_runtime::LoadOptions;
+use mmnas_search::data::VqaData;
+use mmnas_search::export::record_stages;
+use mmnas_search::{FeatureNorm, Naming, Network, Space, rng};
+use mmnas_tests::fixtures::{self, official, official_full, set_formula_weights, tensors};
+use rand::RngExt as _;
+use tch::{Device, Kind, Tensor};
+
+fn weights_of(network: &Network) -> Weights {
+    let weight = |(name, tensor): (&String, &Tensor)| {
+        let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
+        let data = Vec::<f32>::try_from(tensor.detach().flatten(0, -1)).unwrap();
+        (name.clone(), Weight::new(&shape, data))
+    };
+    network.parameters().iter().map(weight).collect()
+}
+
+/// Writes a bundle and returns the largest difference that verifying it finds.
+fn worst_difference(network: &Network, architecture: &Architecture, weights: &Weights, golden: &[GoldenTensor]) -> f64 {
+    let d: &Dimensions = network.dimensions();
+    let labels: Vec<String> = (0..d.outputs).map(|k| k.to_string()).collect();
+    let tokenizer = Vocabulary::new().to_tokenizer_json();
+    let parts = BundleParts {
+        task: TaskName::Vqa,
+        architecture,
+        dimensions: d,
+        weights,
+        max_tokens: 14,
+        tokenizer: &tokenizer,
+        labels: &labels,
+        vision: None,
+        golden,
+        metrics: Default::default(),
+        provenance: Provenance::default(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("bundle");
+    write_bundle(&parts, &out).unwrap();
+    let report = mmnas_runtime::verify(&out, &LoadOptions::default()).unwrap();
+    let stages: Vec<&str> = report.checks.iter().map(|c| c.stage.as_str()).collect();
+    assert_eq!(stages, ["text", "image", "fusion", "network"]);
+    assert!(report.passed(), "{architecture}: {report:#?}");
+    report.worst()
+}
+
+#[test]
+fn random_architectures_agree_to_1e_4() {
+    let mut rng = rng(11, "architectures", 0);
+    let mut seen = std::collections::BTreeSet::new();
+    for number in 0..24 {
+        let space = Space::published(rng.random_range(1..4), rng.random_range(1..7));
+        let choices: Vec<usize> = space.blocks().map(|ops| rng.random_range(0..ops.len())).collect();
+        let architecture = space.architecture(&choices);
+        seen.extend(architecture.decoder.iter().copied());
+        let heads = rng.random_range(1..4);
+        let mut network = Network::new::<VqaData>(
+            &Space::single(&architecture),
+            &official(64 * heads, 17),
+            Naming::Derived,
+            Device::Cpu,
+        );
+        set_formula_weights(&network);
+        let mut weights = weights_of(&network);
+        if number % 2 == 0 {
+            let float = (Kind::Float, Device::Cpu);
+            let norm = FeatureNorm { mean: Tensor::randn([64], float), std: Tensor::rand([64], float) + 0.5 };
+            let numbers = |t: &Tensor| Vec::<f32>::try_from(t).unwrap();
+            weights.fold_feature_norm(64 * heads, &numbers(&norm.mean), &numbers(&norm.std)).unwrap();
+            network.set_feature_norm(Some(norm));
+        }
+        let recorded = record_stages(&network, 14, 12, number).unwrap();
+        let worst = worst_difference(&network, &architecture, &weights, &recorded);
+        assert!(worst <= 1e-4, "{architecture}: {worst}");
+    }
+    assert_eq!(seen.len(), 4, "every operation of the decoder was tried: {seen:?}");
+}
+
+/// The recorded outputs of the head are replaced with the published code's logits, so that the whole way from the
+/// published weights to ONNX Runtime is compared with them.
+fn published_difference(folder: &str, dimensions: &Dimensions) -> f64 {
+    let architecture = Architecture::read(&fixtures::path(&format!("{folder}/net_vqa.arch.json"))).unwrap();
+    let network = Network::new::<VqaData>(&Space::single(&architecture), dimensions, Naming::Derived, Device::Cpu);
+    set_formula_weights(&network);
+    let io = tensors(&format!("{folder}/net_vqa.io.safetensors"));
+    let inputs = fixtures::inputs(&io);
+    let outputs = network.stage_outputs(&inputs);
+    let counts = [Tensor::from_slice(&inputs.token_count), Tensor::from_slice(&inputs.region_count)];
+    let mut recorded = Vec::new();
+    let mut add = |name: String, tensor: &Tensor| {
+        let dtype = if tensor.kind() == Kind::Int64 {
+            mmnas_bundle::manifest::Dtype::I64
+        } else {
+            mmnas_bundle::manifest::Dtype::F32
+        };
+        let tensor = tensor.contiguous();
+        let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+        tensor.copy_data_u8(&mut bytes, tensor.numel());
+        recorded.push(GoldenTensor { name, dtype, shape: tensor.size().iter().map(|&n| n as usize).collect(), bytes });
+    };
+    add(golden::input("text", "tokens"), &inputs.tokens);
+    add(golden::input("image", "features"), &inputs.features);
+    add(golden::input("image", "boxes"), &inputs.boxes);
+    for stage in ["text", "fusion"] {
+        add(golden::input(stage, "token_count"), &counts[0]);
+    }
+    for stage in ["image", "fusion"] {
+        add(golden::input(stage, "region_count"), &counts[1]);
+    }
+    for (stage, tensors) in [("text", &outputs.text), ("image", &outputs.image)] {
+        for (name, tensor) in tensors {
+            add(golden::output(stage, name), tensor);
+            add(golden::input("fusion", name), tensor);
+        }
+    }
+    add(golden::output("fusion", "logits"), &io["logits"]);
+    worst_difference(&network, &architecture, &weights_of(&network), &recorded)
+}
+
+#[test]
+fn official_net_vqa_agrees_with_the_published_logits() {
+    let worst = published_difference("official", &official(128, 17));
+    assert!(worst <= 1e-4, "{worst}");
+}
+
+#[test]
+fn official_full_net_vqa_agrees_with_the_published_logits() {
+    let worst = published_difference("official_full", &official_full(3129));
+    assert!(worst <= 1e-4, "{worst}");
+}

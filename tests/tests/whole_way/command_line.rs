@@ -1,0 +1,78 @@
+//! The commands, as a user runs them.
+
+use mmnas_tests::programs::run;
+
+use crate::{SMALL, learnt_sample, load};
+
+#[test]
+fn mmnas_answer_prints_the_answer() {
+    let sample = learnt_sample(&load());
+    let (bundle, image) = (SMALL.1.display().to_string(), SMALL.0.image(&sample.image).display().to_string());
+    let output = run("mmnas", &["answer", &bundle, &image, &sample.question, "--top", "2"]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(output.stdout.trim_start().starts_with(&sample.answer), "{} {}", sample.answer, output.stdout);
+    assert_eq!(output.stdout.lines().count(), 2);
+    let output = run("mmnas", &["answer", &bundle, &image, &sample.question, "is there a circle?", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(json["answers"][0]["top"][0]["label"], sample.answer.as_str());
+    assert_eq!(json["answers"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn mmnas_verify_passes_and_fails_by_its_exit_code() {
+    let output = run("mmnas", &["verify", &SMALL.1.display().to_string()]);
+    assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
+    assert!(output.stdout.contains("network"));
+}
+
+#[test]
+fn mmnas_evaluate_prints_the_table() {
+    let (bundle, samples, images) = (
+        SMALL.1.display().to_string(),
+        SMALL.0.path("small.jsonl").display().to_string(),
+        SMALL.0.path("images").display().to_string(),
+    );
+    let output = run("mmnas", &["evaluate", &bundle, "--samples", &samples, "--images", &images]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    for row in
+        ["task", "derived architecture", "parameters", "test accuracy", "image known", "image new", "bundle size"]
+    {
+        assert!(output.stdout.contains(row), "{row}: {}", output.stdout);
+    }
+}
+
+#[test]
+fn mmnas_search_runs_and_refuses_a_second_run_in_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run").display().to_string();
+    let recipe = mmnas_tests::c_consumer::workspace_root().join("search/recipes/easy_vqa.toml").display().to_string();
+    let (samples, features) =
+        (SMALL.0.path("small.jsonl").display().to_string(), SMALL.0.path("features").display().to_string());
+    let arguments = [
+        "search",
+        "--recipe",
+        &recipe,
+        "--samples",
+        &samples,
+        "--features",
+        &features,
+        "--out",
+        &out,
+        "--json",
+        "--set",
+        "search.weights.epochs=1",
+        "--set",
+        "text.min_answer_count=1",
+        "--set",
+        "search.alpha_from_epoch=0",
+    ];
+    let output = run("mmnas-search", &arguments);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let json: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(json["architecture"]["dec"].as_array().unwrap().len(), 4);
+    let log = std::fs::read_to_string(folder.path().join("run/log.jsonl")).unwrap();
+    assert!(log.contains("\"probabilities\""), "{log}");
+    let again = run("mmnas-search", &arguments);
+    assert_eq!(again.code, Some(1));
+    assert!(again.stderr.contains("--resume"), "{}", again.stderr);
+}

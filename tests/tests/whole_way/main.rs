@@ -1,0 +1,77 @@
+//! The whole way: search, derive, retrain, export, verify, and answers about PNG files from Rust, the command line and C.
+
+mod bad_input;
+mod c_programs;
+mod command_line;
+mod resume;
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use mmnas_bundle::samples::VqaSample;
+use mmnas_runtime::{LoadOptions, Model};
+use mmnas_tests::small_run::SmallRun;
+
+/// One small trained bundle for all tests of this file.
+static SMALL: LazyLock<(SmallRun, PathBuf)> = LazyLock::new(|| {
+    let run = SmallRun::prepare();
+    let bundle = run.to_bundle();
+    (run, bundle)
+});
+
+fn load() -> Model {
+    Model::load(&SMALL.1, &LoadOptions::default()).unwrap()
+}
+
+/// A question whose answer is neither yes nor no, and that the network learnt.
+fn learnt_sample(model: &Model) -> VqaSample {
+    let asked = SMALL.0.samples.iter().filter(|s| s.answer != "yes" && s.answer != "no");
+    let right = |sample: &&VqaSample| {
+        let image = model.encode_image_file(&SMALL.0.image(&sample.image)).unwrap();
+        model.answer(&image, &sample.question, 1).unwrap()[0].label == sample.answer
+    };
+    asked.into_iter().find(right).unwrap().clone()
+}
+
+#[test]
+fn the_network_learnt_its_images_by_heart() {
+    let evaluation = mmnas_runtime::evaluate(&load(), &SMALL.0.samples, &SMALL.0.path("images"), &mut |_| {}).unwrap();
+    assert!(evaluation.accuracy >= 0.9, "{evaluation:?}");
+}
+
+#[test]
+fn the_bundle_verifies_to_1e_4() {
+    let report = mmnas_runtime::verify(&SMALL.1, &LoadOptions::default()).unwrap();
+    let stages: Vec<&str> = report.checks.iter().map(|c| c.stage.as_str()).collect();
+    assert_eq!(stages, ["text", "image", "fusion", "vision", "network"]);
+    assert!(report.passed() && report.worst() <= 1e-4, "{report:#?}");
+}
+
+#[test]
+fn one_image_answers_many_questions_with_ordered_probabilities() {
+    let model = load();
+    let sample = learnt_sample(&model);
+    let image = model.encode_image_file(&SMALL.0.image(&sample.image)).unwrap();
+    let bytes = std::fs::read(SMALL.0.image(&sample.image)).unwrap();
+    let from_bytes = model.encode_image_bytes(&bytes).unwrap();
+    for question in [sample.question.as_str(), "is there a circle?", "what color is the shape?"] {
+        let answers = model.answer(&image, question, 3).unwrap();
+        assert_eq!(answers.len(), 3);
+        assert!(answers.windows(2).all(|w| w[0].probability >= w[1].probability));
+        assert!(answers.iter().all(|a| (0.0..=1.0).contains(&a.probability)));
+        assert_eq!(answers, model.answer(&from_bytes, question, 3).unwrap());
+    }
+}
+
+#[test]
+fn many_threads_get_the_answers_of_one() {
+    let model = load();
+    let sample = learnt_sample(&model);
+    let image = model.encode_image_file(&SMALL.0.image(&sample.image)).unwrap();
+    let alone = model.answer(&image, &sample.question, 3).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..25).for_each(|_| assert_eq!(model.answer(&image, &sample.question, 3).unwrap(), alone)));
+        }
+    });
+}

@@ -1,0 +1,84 @@
+//! A run that ends at any step and goes on gives, on the CPU, the bits of the run that was not interrupted.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mmnas_bundle::Architecture;
+use mmnas_search::{Error, RunFolder, TensorMap, load_tensors, retrain, search};
+use mmnas_tests::small_run::recipe;
+
+use crate::SMALL;
+
+/// libtorch has one random generator a process, so two trainings at once would disturb each other's dropout.
+fn alone() -> MutexGuard<'static, ()> {
+    static TRAINING: Mutex<()> = Mutex::new(());
+    TRAINING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn assert_same_bits(a: &Path, b: &Path) {
+    let tensors = |folder: &Path| -> TensorMap { load_tensors(&folder.join("checkpoint.safetensors")).unwrap().0 };
+    let (a, b) = (tensors(a), tensors(b));
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    for (name, tensor) in &a {
+        assert!(tensor.equal(&b[name]), "{name} differs");
+    }
+}
+
+#[test]
+fn a_search_that_is_stopped_resumes_to_the_same_alpha_and_weights() {
+    let samples = &SMALL.0;
+    let _alone = alone();
+    for mode in ["full", "two"] {
+        let recipe = recipe(&["search.weights.checkpoint_steps=3", &format!("search.mode=\"{mode}\"")]);
+        let data = samples.data(&recipe);
+        let folder = tempfile::tempdir().unwrap();
+        let whole = folder.path().join("whole");
+        let result =
+            search::search(&recipe, &data, &RunFolder::open(&whole, &recipe, false).unwrap(), false, None).unwrap();
+        // Before the first checkpoint, between two, on the last step of an epoch, in the second epoch.
+        for stop in [1, 5, 9, 14] {
+            let part = folder.path().join(format!("part-{stop}"));
+            search::search(&recipe, &data, &RunFolder::open(&part, &recipe, false).unwrap(), false, Some(stop))
+                .unwrap();
+            let resumed =
+                search::search(&recipe, &data, &RunFolder::open(&part, &recipe, true).unwrap(), false, None).unwrap();
+            assert_eq!(resumed.architecture, result.architecture);
+            assert_same_bits(&whole, &part);
+        }
+    }
+}
+
+#[test]
+fn a_retraining_that_is_stopped_resumes_to_the_same_weights() {
+    let recipe = recipe(&["retrain.epochs=2", "retrain.checkpoint_steps=4", "retrain.decay_epochs=[1]"]);
+    let data = SMALL.0.data(&recipe);
+    let _alone = alone();
+    let json = r#"{"epoch0": {"enc": [["self_att_64"]], "dec": [["rel_self_att_64"], ["guided_att_64"]]}}"#;
+    let architecture = Architecture::from_published_json(json, Path::new("test")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, resume: bool, stop: Option<u64>| {
+        let path = folder.path().join(name);
+        retrain::retrain(&recipe, &architecture, &data, &RunFolder::open(&path, &recipe, resume).unwrap(), false, stop)
+            .unwrap();
+        path
+    };
+    let whole = run("whole", false, None);
+    for stop in [3, 6, 25] {
+        let name = format!("part-{stop}");
+        run(&name, false, Some(stop));
+        let part = run(&name, true, None);
+        assert_same_bits(&whole, &part);
+        let weights = |folder: &Path| std::fs::read(folder.join("network.safetensors")).unwrap();
+        assert!(weights(&whole) == weights(&part), "network.safetensors differs");
+    }
+}
+
+#[test]
+fn a_run_is_neither_overwritten_nor_resumed_with_another_recipe() {
+    let folder = tempfile::tempdir().unwrap();
+    RunFolder::open(folder.path(), &recipe(&[]), false).unwrap();
+    let again = RunFolder::open(folder.path(), &recipe(&[]), false).unwrap_err();
+    assert!(matches!(again, Error::RunExists { .. }), "{again}");
+    let other = RunFolder::open(folder.path(), &recipe(&["seed=2"]), true).unwrap_err().to_string();
+    assert!(other.contains("seed = 2") && other.contains("seed = 1"), "{other}");
+}
