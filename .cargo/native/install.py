@@ -5,7 +5,7 @@ The wheels are pinned by version and hash in wheels.txt and fetched by pip. Each
 folder and renamed into place with a stamp inside, so an interrupted run leaves no half part and a second run does only
 what is missing.
 
-usage: install.py [--wheels DIR] [PART ...]      PART: libtorch onnxruntime easy_vqa efficientnet (default: all)
+usage: install.py [--wheels DIR | --download DIR] [PART ...]      PART: libtorch onnxruntime easy_vqa efficientnet
 """
 
 import argparse
@@ -113,9 +113,15 @@ def check_machine():
         raise SetupError(f"pip is missing: {sys.executable} -m pip does not run (Debian: apt install python3-pip)")
 
 
-def download(pins, packages, into, wheels):
-    requirements = into / "requirements.txt"
-    requirements.write_text("".join(pins[p] + "\n" for p in packages))
+def fetch(pins, packages, into, wheels):
+    """Wheels of the packages into the folder `into`, from the package index or from the folder `wheels`."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirements:
+        requirements.write("".join(pins[p] + "\n" for p in packages))
+        requirements.flush()
+        pip_download(packages, into, wheels, requirements.name)
+
+
+def pip_download(packages, into, wheels, requirements):
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
     command += ["--require-hashes", "--only-binary=:all:", "--python-version", PYTHON_TAG, "--dest", str(into)]
     for tag in MANYLINUX:
@@ -123,7 +129,7 @@ def download(pins, packages, into, wheels):
     command += ["--platform", f"manylinux2014_{platform.machine()}", "--platform", "any"]
     if wheels:
         command += ["--no-index", "--find-links", str(wheels)]
-    result = subprocess.run(command + ["-r", str(requirements)], capture_output=True, text=True)
+    result = subprocess.run(command + ["-r", requirements], capture_output=True, text=True)
     if result.returncode == 0:
         return
     errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR:")] or result.stderr.splitlines()[-1:]
@@ -161,7 +167,7 @@ def install(part, pins, wheels):
     final = NATIVE / part.name
     with tempfile.TemporaryDirectory(prefix=f".{part.name}.", dir=NATIVE) as folder:
         work = Path(folder)
-        download(pins, part.packages, work, wheels)
+        fetch(pins, part.packages, work, wheels)
         fresh = work / "fresh"
         fresh.mkdir()
         count = unpack(part, work, fresh)
@@ -177,6 +183,7 @@ def install(part, pins, wheels):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheels", type=Path, help="install from this folder of wheels, without any network")
+    parser.add_argument("--download", type=Path, metavar="DIR", help="only fetch the wheels into this folder, for --wheels")
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(p.name for p in PARTS))
     arguments = parser.parse_args()
     try:
@@ -187,6 +194,13 @@ def main():
         if arguments.wheels and not arguments.wheels.is_dir():
             raise SetupError(f"WHEELS: {arguments.wheels} is not a folder")
         pins = read_pins()
+        if arguments.download:
+            check_machine()
+            arguments.download.mkdir(parents=True, exist_ok=True)
+            for part in wanted:
+                print(f"setup: fetching {', '.join(part.packages)} ...", flush=True)
+                fetch(pins, part.packages, arguments.download, None)
+            return 0
         missing = [p for p in wanted if not p.installed(pins)]
         if not missing:
             return 0

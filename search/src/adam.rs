@@ -61,20 +61,25 @@ impl Adam {
         }
     }
 
-    /// The state that [`Adam::save`] wrote, for the given parameters.
-    pub fn load(prefix: &str, parameters: &Parameters, from: &TensorMap) -> Adam {
+    /// The state that [`Adam::save`] wrote, for the given parameters. A parameter without a state has not been moved yet; a
+    /// state that does not fit its parameter is an error, its name.
+    pub fn load(prefix: &str, parameters: &Parameters, from: &TensorMap) -> std::result::Result<Adam, String> {
         let mut adam = Adam::default();
         for (name, parameter) in parameters {
             let part = |kind: &str| from.get(&format!("{prefix}.{kind}.{name}"));
-            if let (Some(first), Some(second), Some(steps)) = (part("first"), part("second"), part("steps")) {
-                if first.size() == parameter.size() && second.size() == parameter.size() {
-                    let copy = |t: &Tensor| t.to_device(parameter.device()).to_kind(parameter.kind()).copy();
-                    let steps = steps.int64_value(&[0]);
-                    adam.moments.insert(name.clone(), Moments { first: copy(first), second: copy(second), steps });
-                }
+            let (first, second, steps) = match (part("first"), part("second"), part("steps")) {
+                (Some(first), Some(second), Some(steps)) => (first, second, steps),
+                (None, None, None) => continue,
+                _ => return Err(format!("{prefix}.{name}")),
+            };
+            if first.size() != parameter.size() || second.size() != parameter.size() || steps.size() != [1] {
+                return Err(format!("{prefix}.{name}"));
             }
+            let copy = |t: &Tensor| t.to_device(parameter.device()).to_kind(parameter.kind()).copy();
+            let moments = Moments { first: copy(first), second: copy(second), steps: steps.int64_value(&[0]) };
+            adam.moments.insert(name.clone(), moments);
         }
-        adam
+        Ok(adam)
     }
 }
 

@@ -161,18 +161,16 @@ impl Alpha {
         self.adam.save("alpha_optim", into);
     }
 
-    /// The state that [`Alpha::save`] wrote; none where it does not fit the space.
-    pub fn load(space: &Space, from: &TensorMap) -> Option<Alpha> {
+    /// The state that [`Alpha::save`] wrote; where it does not fit the space, an error, the name of what does not.
+    pub fn load(space: &Space, from: &TensorMap) -> std::result::Result<Alpha, String> {
         let mut alpha = Alpha::uniform(space);
         for (name, value) in &mut alpha.values {
-            let saved = from.get(&format!("alpha.{name}"))?;
-            if saved.size() != value.size() {
-                return None;
-            }
+            let key = format!("alpha.{name}");
+            let saved = from.get(&key).filter(|saved| saved.size() == value.size()).ok_or(key)?;
             *value = saved.copy();
         }
-        alpha.adam = Adam::load("alpha_optim", &alpha.values, from);
-        Some(alpha)
+        alpha.adam = Adam::load("alpha_optim", &alpha.values, from)?;
+        Ok(alpha)
     }
 }
 

@@ -251,7 +251,7 @@ impl Network {
                 for &index in inactive {
                     // The gradient of a gate needs the output's value only; building no graph for it saves its memory.
                     let output = tch::no_grad(|| run(index));
-                    y = y + gates.get(index as i64) * output;
+                    y += gates.get(index as i64) * output;
                 }
                 y
             }

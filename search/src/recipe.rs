@@ -174,9 +174,9 @@ impl Recipe {
             return Err(("model.dropout", "0 to below 1", m.dropout.to_string()));
         }
         let s = &self.split;
-        if [s.weights, s.alpha, s.validation].iter().any(|v| !(*v > 0.0))
-            || s.weights + s.alpha + s.validation > 1.0 + 1e-9
-        {
+        let shares = [s.weights, s.alpha, s.validation];
+        let in_range = shares.iter().all(|v| *v > 0.0) && shares.iter().sum::<f64>() <= 1.0 + 1e-9;
+        if !in_range {
             return Err(("split", "positive shares with a sum of at most 1", format!("{s:?}")));
         }
         Ok(())

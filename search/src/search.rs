@@ -86,7 +86,7 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
         let path = Path::single(&self.alpha.sample(self.seed, "weight path", at.total));
         let settings = (&self.settings.weights, learning_rate, self.dropout);
         let loss = weight_step((&self.network, &mut self.adam), (task, batch), &path, settings, at)?;
-        if at.epoch >= self.settings.alpha_from_epoch && (at.total + 1) % self.settings.alpha_every == 0 {
+        if at.epoch >= self.settings.alpha_from_epoch && (at.total + 1).is_multiple_of(self.settings.alpha_every) {
             self.architecture_step(task, at)?;
         }
         Ok(loss)
@@ -119,13 +119,7 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
 
     fn load(&mut self, from: &TensorMap, file: &std::path::Path) -> Result<()> {
         self.adam = load_network(&self.network, from, file)?;
-        let missing = || Error::Checkpoint {
-            file: file.to_path_buf(),
-            field: "alpha".into(),
-            expected: "one tensor a block of the recipe's space".into(),
-            found: "others".into(),
-        };
-        self.alpha = Alpha::load(self.network.space(), from).ok_or_else(missing)?;
+        self.alpha = Alpha::load(self.network.space(), from).map_err(|name| misfit(file, name))?;
         Ok(())
     }
 }
@@ -138,7 +132,16 @@ pub(crate) fn save_network(network: &Network, adam: &Adam, into: &mut TensorMap)
 
 pub(crate) fn load_network(network: &Network, from: &TensorMap, file: &std::path::Path) -> Result<Adam> {
     crate::checkpoint::copy_into(network.parameters(), from, "network.", file)?;
-    Ok(Adam::load("net_optim", network.parameters(), from))
+    Adam::load("net_optim", network.parameters(), from).map_err(|name| misfit(file, name))
+}
+
+fn misfit(file: &std::path::Path, field: String) -> Error {
+    Error::Checkpoint {
+        file: file.to_path_buf(),
+        field,
+        expected: "a state that fits the recipe's network".into(),
+        found: "another".into(),
+    }
 }
 
 /// Sizes of a network of hidden width `hidden` on `data`.

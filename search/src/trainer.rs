@@ -161,7 +161,8 @@ impl<T: Task> Trainer<'_, T> {
             state.next = Moment { epoch, step: step + 1, total: at.total + 1 };
             self.progress
                 .at(state.next.total, || format!("epoch {epoch}, loss {:.4}", state.loss_sum / state.loss_count));
-            let due = self.settings.checkpoint_steps > 0 && state.next.total % self.settings.checkpoint_steps == 0;
+            let due =
+                self.settings.checkpoint_steps > 0 && state.next.total.is_multiple_of(self.settings.checkpoint_steps);
             if due && step + 1 < batches.len() {
                 self.save(learner, state)?;
             }

@@ -46,7 +46,7 @@ pub fn features(weights: &Weights, pixels: &Tensor, grid: usize) -> Result<Tenso
             x = convolution(weights, &x, name, norm, *layer)?;
         }
         if block.residual {
-            x = x + input;
+            x += input;
         }
         if efficientnet::LAST_OF_RESOLUTION.iter().any(|(last, _)| *last == number) {
             pooled.push(x.adaptive_avg_pool2d([grid, grid]));

@@ -13,14 +13,19 @@ pub mod manifest;
 pub mod samples;
 
 mod architecture;
+mod bundle;
 mod error;
 mod features;
 mod files;
+mod folder;
 mod text;
+mod vision_bundle;
 
 pub use architecture::{Architecture, Operation};
+pub use bundle::Bundle;
 pub use error::{Error, Result};
 pub use features::{FeatureIndex, FeatureShard, FeatureStore, FeatureWriter, RegionFeatures};
 pub use files::{FileRecord, NewFolder, sha256_hex, write_atomically};
-pub use manifest::{Bundle, Manifest, VisionBundle};
+pub use manifest::Manifest;
 pub use text::{CLS, PAD, TextEncoder, UNK, Vocabulary};
+pub use vision_bundle::VisionBundle;

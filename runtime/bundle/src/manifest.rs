@@ -1,11 +1,10 @@
 //! `manifest.json`, format version 1, and the folders that it describes. The schema is documented in `BUNDLE.md`.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::{inside, read_text};
 use crate::{Architecture, Error, FileRecord, Result};
 
 /// File name of the manifest in a bundle's folder.
@@ -20,9 +19,6 @@ pub const VISION_FORMAT: &str = "mmnas-vision";
 pub const MAJOR: u32 = 1;
 /// The minor version that this crate writes. Readers accept any minor version and ignore fields that they do not know.
 pub const MINOR: u32 = 0;
-
-const MAX_MANIFEST_BYTES: u64 = 16 << 20;
-const MAX_LABELS_BYTES: u64 = 64 << 20;
 
 /// Name and version of a file format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -262,7 +258,7 @@ impl Vision {
     /// Largest side of the input that is accepted, in pixels.
     pub const MAX_SIDE: u32 = 4096;
 
-    fn check(&self, file: &Path) -> Result<()> {
+    pub(crate) fn check(&self, file: &Path) -> Result<()> {
         for (field, side) in [("vision.width", self.width), ("vision.height", self.height)] {
             if side == 0 || side > Self::MAX_SIDE {
                 return Err(Error::invalid(file, field, format!("1 to {} pixels", Self::MAX_SIDE), side));
@@ -333,7 +329,7 @@ fn check_size(file: &Path, field: &str, value: usize) -> Result<()> {
 }
 
 impl Manifest {
-    fn check(&self, file: &Path) -> Result<()> {
+    pub(crate) fn check(&self, file: &Path) -> Result<()> {
         let d = &self.dimensions;
         let sizes = [
             ("hidden", d.hidden),
@@ -374,152 +370,11 @@ impl Manifest {
         Ok(())
     }
 
-    fn stages(&self) -> impl Iterator<Item = (&'static str, &Stage)> {
-        self.stages.named().into_iter().chain(self.vision.as_ref().map(|v| ("vision", &v.stage)))
-    }
-}
-
-/// Parses JSON whose `format` is looked at first, so that a future version is reported as such and not as a field that
-/// is missing.
-fn parse<T: for<'de> Deserialize<'de>>(text: &str, file: &Path, name: &str) -> Result<T> {
-    #[derive(Deserialize)]
-    struct Header {
-        format: Format,
-    }
-    let header: Header = serde_json::from_str(text).map_err(|e| Error::json(file, &e))?;
-    if header.format.name != name {
-        return Err(Error::invalid(file, "format.name", format!("{name:?}"), format!("{:?}", header.format.name)));
-    }
-    if header.format.major > MAJOR {
-        let found = format!("{}.{}", header.format.major, header.format.minor);
-        return Err(Error::FutureVersion { file: file.to_path_buf(), found, supported: MAJOR });
-    }
-    if header.format.major < 1 {
-        return Err(Error::invalid(file, "format.major", MAJOR, header.format.major));
-    }
-    serde_json::from_str(text).map_err(|e| Error::json(file, &e))
-}
-
-fn check_folder(folder: &Path) -> Result<()> {
-    let meta = folder.metadata().map_err(Error::io(folder, "read"))?;
-    if !meta.is_dir() {
-        return Err(Error::invalid(folder, "(bundle)", "a folder", "a file"));
-    }
-    Ok(())
-}
-
-/// A bundle's folder with its manifest, checked.
-#[derive(Debug, Clone)]
-pub struct Bundle {
-    folder: PathBuf,
-    manifest: Manifest,
-    check_hashes: bool,
-}
-
-impl Bundle {
-    /// Reads and checks the manifest; the other files are checked when they are read. Without `check_hashes` only their
-    /// lengths are compared.
-    pub fn open(folder: &Path, check_hashes: bool) -> Result<Bundle> {
-        check_folder(folder)?;
-        let file = folder.join(MANIFEST);
-        let manifest: Manifest = parse(&read_text(&file, MAX_MANIFEST_BYTES)?, &file, BUNDLE_FORMAT)?;
-        manifest.check(&file)?;
-        let mut referenced = BTreeSet::from([manifest.text.tokenizer.as_str()]);
-        referenced.extend(manifest.labels.as_deref());
-        referenced.extend(manifest.golden.as_deref());
-        for (name, stage) in manifest.stages() {
-            if stage.graphs.is_empty() {
-                return Err(Error::invalid(&file, format!("stages.{name}.graphs"), "at least one graph", "none"));
-            }
-            referenced.extend(stage.graphs.iter().map(|g| g.file.as_str()));
-        }
-        for name in referenced {
-            if !manifest.files.contains_key(name) {
-                return Err(Error::invalid(&file, "files", format!("a record of {name:?}"), "none"));
-            }
-        }
-        for (name, record) in &manifest.files {
-            let path = inside(folder, name, &file, "files")?;
-            // Files that are not there are found now and not in the middle of a call.
-            let meta = path.metadata().map_err(Error::io(&path, "read"))?;
-            if meta.len() != record.bytes {
-                return Err(Error::invalid(
-                    &path,
-                    "(length)",
-                    format!("{} bytes", record.bytes),
-                    format!("{} bytes", meta.len()),
-                ));
-            }
-        }
-        Ok(Bundle { folder: folder.to_path_buf(), manifest, check_hashes })
-    }
-
-    /// The manifest.
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    /// The bundle's folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// The bundle's size in bytes, without the manifest.
-    pub fn bytes(&self) -> u64 {
-        self.manifest.files.values().fold(0, |sum, file| sum.saturating_add(file.bytes))
-    }
-
-    /// Where the bundle's file `name` lies.
-    pub fn path(&self, name: &str) -> Result<PathBuf> {
-        inside(&self.folder, name, &self.folder.join(MANIFEST), "files")
-    }
-
-    /// Reads a file that the manifest records, and checks it.
-    pub fn read(&self, name: &str) -> Result<Vec<u8>> {
-        let manifest = self.folder.join(MANIFEST);
-        let record = self
-            .manifest
-            .files
-            .get(name)
-            .ok_or_else(|| Error::invalid(&manifest, "files", format!("a record of {name:?}"), "none"))?;
-        record.read_checked(&inside(&self.folder, name, &manifest, "files")?, self.check_hashes)
-    }
-
-    /// Reads the answers; their number is checked against the head.
-    pub fn labels(&self) -> Result<Vec<String>> {
-        let Some(name) = &self.manifest.labels else {
-            return Err(Error::invalid(self.folder.join(MANIFEST), "labels", "a file name", "none"));
-        };
-        let file = self.folder.join(name);
-        let content = self.read(name)?;
-        if content.len() as u64 > MAX_LABELS_BYTES {
-            return Err(Error::invalid(&file, "(length)", format!("at most {MAX_LABELS_BYTES} bytes"), content.len()));
-        }
-        let labels: Vec<String> = serde_json::from_slice(&content).map_err(|e| Error::json(&file, &e))?;
-        let expected = self.manifest.dimensions.outputs;
-        if labels.len() != expected {
-            return Err(Error::invalid(&file, "(list)", format!("{expected} answers"), labels.len()));
-        }
-        Ok(labels)
-    }
-
-    /// Reads the tokenizer; its ids are checked against the embedding.
-    pub fn text_encoder(&self) -> Result<crate::TextEncoder> {
-        let name = &self.manifest.text.tokenizer;
-        let file = self.folder.join(name);
-        let text =
-            String::from_utf8(self.read(name)?).map_err(|_| Error::invalid(&file, "(text)", "UTF-8", "other bytes"))?;
-        let encoder = crate::TextEncoder::from_json(&text, &file)?;
-        let (limit, found) = (self.manifest.dimensions.vocabulary, encoder.vocabulary_size());
-        if found > limit {
-            return Err(Error::invalid(
-                &file,
-                "model.vocab",
-                format!("ids below {limit}"),
-                format!("an id of {}", found - 1),
-            ));
-        }
-        Ok(encoder)
+    /// The stages with their field names, the vision stage too.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, &Stage)> {
+        let [text, image, fusion] = [&self.stages.text, &self.stages.image, &self.stages.fusion];
+        let named = [("stages.text", text), ("stages.image", image), ("stages.fusion", fusion)];
+        named.into_iter().chain(self.vision.as_ref().map(|v| ("vision.stage", &v.stage)))
     }
 }
 
@@ -534,54 +389,4 @@ pub struct VisionManifest {
     pub golden: String,
     /// Size and hash of every other file of the folder.
     pub files: BTreeMap<String, FileRecord>,
-}
-
-/// The folder of a vision stage that stands alone, checked.
-#[derive(Debug, Clone)]
-pub struct VisionBundle {
-    folder: PathBuf,
-    manifest: VisionManifest,
-}
-
-impl VisionBundle {
-    /// Reads and checks `vision.json`.
-    pub fn open(folder: &Path) -> Result<VisionBundle> {
-        check_folder(folder)?;
-        let file = folder.join(VISION);
-        let manifest: VisionManifest = parse(&read_text(&file, MAX_MANIFEST_BYTES)?, &file, VISION_FORMAT)?;
-        manifest.vision.check(&file)?;
-        Ok(VisionBundle { folder: folder.to_path_buf(), manifest })
-    }
-
-    /// The stage.
-    pub fn vision(&self) -> &Vision {
-        &self.manifest.vision
-    }
-
-    /// The description.
-    pub fn manifest(&self) -> &VisionManifest {
-        &self.manifest
-    }
-
-    /// SHA-256 of the stage's first graph: which features it gives.
-    pub fn graph_sha256(&self) -> Result<&str> {
-        let file = self.folder.join(VISION);
-        let graph = self.vision().stage.graphs.first();
-        let graph = graph.ok_or_else(|| Error::invalid(&file, "vision.stage.graphs", "at least one graph", "none"))?;
-        let record = self.manifest.files.get(&graph.file);
-        let record =
-            record.ok_or_else(|| Error::invalid(&file, "files", format!("a record of {:?}", graph.file), "none"))?;
-        Ok(&record.sha256)
-    }
-
-    /// Reads a file of the folder and checks it.
-    pub fn read(&self, name: &str) -> Result<Vec<u8>> {
-        let file = self.folder.join(VISION);
-        let record = self
-            .manifest
-            .files
-            .get(name)
-            .ok_or_else(|| Error::invalid(&file, "files", format!("a record of {name:?}"), "none"))?;
-        record.read_checked(&inside(&self.folder, name, &file, "files")?, true)
-    }
 }

@@ -27,12 +27,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let architecture = Architecture::read(&arguments.architecture)?;
     let (recipe, data, run) = arguments.run.open()?;
     let result = retrain::retrain(&recipe, &architecture, &data, &run, true, None)?;
+    let seconds: f64 = result.records.iter().map(|r| r.seconds).sum();
     if arguments.run.json {
-        let value = serde_json::json!({ "architecture": architecture, "validation": result.validation, "parameters": result.parameters });
+        let value = serde_json::json!({
+            "architecture": architecture, "validation": result.validation, "parameters": result.parameters, "seconds": seconds,
+        });
         println!("{value}");
     } else {
         println!(
-            "{}: {architecture}, {} parameters, validation {:.2} %",
+            "{}: {architecture}, {} parameters, validation {:.2} %, {seconds:.0} s",
             arguments.run.out.display(),
             result.parameters,
             100.0 * result.validation

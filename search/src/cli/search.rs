@@ -21,18 +21,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let (recipe, data, run) = arguments.run.open()?;
     let result = search::search(&recipe, &data, &run, true, None)?;
     let last = result.records.last();
-    let (entropy, validation) =
-        last.map_or((1.0, 0.0), |r| (r.notes.get("entropy").and_then(|v| v.as_f64()).unwrap_or(1.0), r.validation));
+    let entropy = last.and_then(|r| r.notes.get("entropy")).and_then(|v| v.as_f64()).unwrap_or(1.0);
+    let validation = last.map_or(0.0, |r| r.validation);
+    let seconds: f64 = result.records.iter().map(|r| r.seconds).sum();
     if arguments.run.json {
-        println!(
-            "{}",
-            serde_json::json!({ "architecture": result.architecture, "entropy": entropy, "validation": validation })
-        );
+        let value = serde_json::json!({
+            "architecture": result.architecture, "entropy": entropy, "validation": validation, "seconds": seconds,
+        });
+        println!("{value}");
     } else {
+        let (out, architecture) = (arguments.run.out.display(), &result.architecture);
         println!(
-            "{}: found {} (entropy {entropy:.2}, shared weights {:.2} %)",
-            arguments.run.out.display(),
-            result.architecture,
+            "{out}: found {architecture} (entropy {entropy:.2}, validation with shared weights {:.2} %), {seconds:.0} s",
             100.0 * validation
         );
     }

@@ -50,7 +50,7 @@ impl MultiHeadAttention {
         let queries = self.split(&self.query.forward(x)) / (self.head as f64).sqrt();
         let mut scores = queries.matmul(&keys.transpose(-2, -1));
         if let Some(bias) = bias {
-            scores = scores + bias;
+            scores += bias;
         }
         if let Some(mask) = mask {
             scores = scores.masked_fill(mask, MASKED);

@@ -1,0 +1,85 @@
+# `make demo` and `make test` do all set-up themselves; `make help` lists the rest.
+#   WHEELS=DIR   install the native libraries from a folder of wheels, without any network
+
+SHELL := /bin/bash
+CARGO ?= cargo
+PYTHON ?= python3
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BIN := $(TARGET)/release
+DEMO := $(TARGET)/demo
+EASY := .native/easy_vqa
+RECIPE := search/recipes/easy_vqa.toml
+# Programs that lie beside a libonnxruntime.so find it without anything in the environment.
+MMNAS := $(BIN)/mmnas
+SEARCH := $(BIN)/mmnas-search
+RUN := --recipe $(RECIPE) --samples $(DEMO)/data/train.jsonl --features $(DEMO)/features --resume
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint setup build header wheels clean-demo
+
+help:
+	@echo "make demo        search, retrain, export and evaluate on easy-VQA (results in $(DEMO), kept and resumed)"
+	@echo "make test        all tests"
+	@echo "make lint        rustfmt and clippy"
+	@echo "make setup       native libraries into .native/ (WHEELS=DIR: from a folder, offline)"
+	@echo "make wheels      download the wheels into WHEELS=DIR, for a machine without network"
+	@echo "make build       the programs and the C library in $(BIN)"
+	@echo "make header      write include/mmnas_runtime.h anew"
+	@echo "make clean-demo  forget the demo's results"
+
+setup:
+	@need() { command -v "$$1" > /dev/null || { echo "setup: $$1 is missing: $$2" >&2; exit 1; }; }; \
+	need $(CARGO) "install Rust, https://rustup.rs"; \
+	need $(PYTHON) "install Python 3 with pip (Debian: apt install python3-pip)"; \
+	need cc "install a C compiler (Debian: apt install build-essential)"; \
+	need c++ "install a C++ compiler (Debian: apt install build-essential)"
+	@$(PYTHON) .cargo/native/install.py $(if $(WHEELS),--wheels "$(WHEELS)")
+
+wheels:
+	@$(PYTHON) .cargo/native/install.py --download "$(or $(WHEELS),$(error WHEELS=DIR names the folder to download into))"
+
+build: setup
+	$(CARGO) build --release --locked -p mmnas-runtime -p mmnas-search -p mmnas-ffi
+	@ln -sfn "$(CURDIR)/.native/onnxruntime/libonnxruntime.so" "$(BIN)/libonnxruntime.so"
+
+test: setup
+	$(CARGO) test --release --locked --workspace
+
+lint: setup
+	$(CARGO) fmt --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+
+header: setup
+	$(CARGO) run --release --locked -p mmnas-tests --bin update-header
+
+# The stages of the demo. Each leaves its result behind, so a demo that was interrupted goes on where it was.
+$(DEMO)/data/train.jsonl: | build
+	@$(SEARCH) convert easy-vqa $(EASY) --out $(DEMO)/data
+
+$(DEMO)/vision/vision.json: | build
+	@$(SEARCH) vision --weights .native/efficientnet/efficientnet_lite0.pth --out $(DEMO)/vision
+
+$(DEMO)/features/features.json: $(DEMO)/vision/vision.json
+	@$(MMNAS) extract --vision $(DEMO)/vision --images $(EASY)/train/images --out $(DEMO)/features
+
+$(DEMO)/search/done: $(DEMO)/data/train.jsonl $(DEMO)/features/features.json
+	@$(SEARCH) search $(RUN) --out $(DEMO)/search
+	@touch $@
+
+$(DEMO)/retrain/done: $(DEMO)/search/done
+	@$(SEARCH) retrain $(RUN) --architecture $(DEMO)/search/architecture.json --out $(DEMO)/retrain
+	@touch $@
+
+$(DEMO)/bundle/manifest.json: $(DEMO)/retrain/done
+	@$(SEARCH) export $(DEMO)/retrain --vision $(DEMO)/vision --out $(DEMO)/bundle
+
+demo: build $(DEMO)/bundle/manifest.json
+	@$(MMNAS) verify $(DEMO)/bundle
+	@echo; echo "$(EASY)/test/images/0.png: what color is the shape?"
+	@$(MMNAS) answer $(DEMO)/bundle $(EASY)/test/images/0.png "what color is the shape?"
+	@echo
+	@$(MMNAS) evaluate $(DEMO)/bundle --samples $(DEMO)/data/test.jsonl --images $(EASY)/test/images
+	@echo; echo "try: $(MMNAS) answer $(DEMO)/bundle $(EASY)/test/images/1.png \"is there a circle?\" \"what shape is in the image?\""
+
+clean-demo:
+	rm -rf $(DEMO)

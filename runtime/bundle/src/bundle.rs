@@ -1,0 +1,101 @@
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::files::inside;
+use crate::folder::{check_files, graph_files, read_description, record};
+use crate::manifest::{BUNDLE_FORMAT, MANIFEST, Manifest};
+use crate::{Error, Result, TextEncoder};
+
+const MAX_LABELS_BYTES: u64 = 64 << 20;
+
+/// A bundle's folder with its manifest, checked.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    folder: PathBuf,
+    manifest: Manifest,
+    check_hashes: bool,
+}
+
+impl Bundle {
+    /// Reads and checks the manifest; the other files are checked when they are read. Without `check_hashes` only their
+    /// lengths are compared.
+    pub fn open(folder: &Path, check_hashes: bool) -> Result<Bundle> {
+        let (file, manifest): (_, Manifest) = read_description(folder, MANIFEST, BUNDLE_FORMAT)?;
+        manifest.check(&file)?;
+        let mut referenced = BTreeSet::from([manifest.text.tokenizer.as_str()]);
+        referenced.extend(manifest.labels.as_deref());
+        referenced.extend(manifest.golden.as_deref());
+        for (field, stage) in manifest.fields() {
+            referenced.extend(graph_files(stage, field, &file)?);
+        }
+        for name in referenced {
+            record(&manifest.files, name, &file)?;
+        }
+        check_files(folder, &manifest.files, &file)?;
+        Ok(Bundle { folder: folder.to_path_buf(), manifest, check_hashes })
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The bundle's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The bundle's size in bytes, without the manifest.
+    pub fn bytes(&self) -> u64 {
+        self.manifest.files.values().fold(0, |sum, file| sum.saturating_add(file.bytes))
+    }
+
+    /// Where the bundle's file `name` lies.
+    pub fn path(&self, name: &str) -> Result<PathBuf> {
+        inside(&self.folder, name, &self.folder.join(MANIFEST), "files")
+    }
+
+    /// Reads a file that the manifest records, and checks it.
+    pub fn read(&self, name: &str) -> Result<Vec<u8>> {
+        let manifest = self.folder.join(MANIFEST);
+        let record = record(&self.manifest.files, name, &manifest)?;
+        record.read_checked(&inside(&self.folder, name, &manifest, "files")?, self.check_hashes)
+    }
+
+    /// Reads the answers; their number is checked against the head.
+    pub fn labels(&self) -> Result<Vec<String>> {
+        let Some(name) = &self.manifest.labels else {
+            return Err(Error::invalid(self.folder.join(MANIFEST), "labels", "a file name", "none"));
+        };
+        let file = self.folder.join(name);
+        let content = self.read(name)?;
+        if content.len() as u64 > MAX_LABELS_BYTES {
+            return Err(Error::invalid(&file, "(length)", format!("at most {MAX_LABELS_BYTES} bytes"), content.len()));
+        }
+        let labels: Vec<String> = serde_json::from_slice(&content).map_err(|e| Error::json(&file, &e))?;
+        let expected = self.manifest.dimensions.outputs;
+        if labels.len() != expected {
+            return Err(Error::invalid(&file, "(list)", format!("{expected} answers"), labels.len()));
+        }
+        Ok(labels)
+    }
+
+    /// Reads the tokenizer; its ids are checked against the embedding.
+    pub fn text_encoder(&self) -> Result<TextEncoder> {
+        let name = &self.manifest.text.tokenizer;
+        let file = self.folder.join(name);
+        let text =
+            String::from_utf8(self.read(name)?).map_err(|_| Error::invalid(&file, "(text)", "UTF-8", "other bytes"))?;
+        let encoder = TextEncoder::from_json(&text, &file)?;
+        let (limit, found) = (self.manifest.dimensions.vocabulary, encoder.vocabulary_size());
+        if found > limit {
+            return Err(Error::invalid(
+                &file,
+                "model.vocab",
+                format!("ids below {limit}"),
+                format!("an id of {}", found - 1),
+            ));
+        }
+        Ok(encoder)
+    }
+}

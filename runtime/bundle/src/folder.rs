@@ -1,0 +1,83 @@
+//! What the folders of bundles and of vision stages have in common: a description in JSON with a format version, and
+//! files that it records.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::files::{inside, read_text};
+use crate::manifest::{Format, MAJOR, Stage};
+use crate::{Error, FileRecord, Result};
+
+const MAX_DESCRIPTION_BYTES: u64 = 16 << 20;
+
+/// Reads the description `file_name` of `folder`, whose format must be `format`.
+pub(crate) fn read_description<T: for<'de> Deserialize<'de>>(
+    folder: &Path,
+    file_name: &str,
+    format: &str,
+) -> Result<(PathBuf, T)> {
+    let meta = folder.metadata().map_err(Error::io(folder, "read"))?;
+    if !meta.is_dir() {
+        return Err(Error::invalid(folder, "(bundle)", "a folder", "a file"));
+    }
+    let file = folder.join(file_name);
+    let description = parse(&read_text(&file, MAX_DESCRIPTION_BYTES)?, &file, format)?;
+    Ok((file, description))
+}
+
+/// Parses JSON whose `format` is looked at first, so that a future version is reported as such and not as a field that
+/// is missing.
+fn parse<T: for<'de> Deserialize<'de>>(text: &str, file: &Path, name: &str) -> Result<T> {
+    #[derive(Deserialize)]
+    struct Header {
+        format: Format,
+    }
+    let header: Header = serde_json::from_str(text).map_err(|e| Error::json(file, &e))?;
+    if header.format.name != name {
+        return Err(Error::invalid(file, "format.name", format!("{name:?}"), format!("{:?}", header.format.name)));
+    }
+    if header.format.major > MAJOR {
+        let found = format!("{}.{}", header.format.major, header.format.minor);
+        return Err(Error::FutureVersion { file: file.to_path_buf(), found, supported: MAJOR });
+    }
+    if header.format.major < 1 {
+        return Err(Error::invalid(file, "format.major", MAJOR, header.format.major));
+    }
+    serde_json::from_str(text).map_err(|e| Error::json(file, &e))
+}
+
+/// The graphs' file names of a stage, of which there must be one; `field` names the stage in errors.
+pub(crate) fn graph_files<'a>(
+    stage: &'a Stage,
+    field: &str,
+    description: &Path,
+) -> Result<impl Iterator<Item = &'a str> + use<'a>> {
+    if stage.graphs.is_empty() {
+        return Err(Error::invalid(description, format!("{field}.graphs"), "at least one graph", "none"));
+    }
+    Ok(stage.graphs.iter().map(|graph| graph.file.as_str()))
+}
+
+/// The record of the file `name`.
+pub(crate) fn record<'a>(
+    files: &'a BTreeMap<String, FileRecord>,
+    name: &str,
+    description: &Path,
+) -> Result<&'a FileRecord> {
+    files.get(name).ok_or_else(|| Error::invalid(description, "files", format!("a record of {name:?}"), "none"))
+}
+
+/// Checks that all recorded files lie inside the folder with their recorded lengths, so that what is missing is found now
+/// and not in the middle of a call.
+pub(crate) fn check_files(folder: &Path, files: &BTreeMap<String, FileRecord>, description: &Path) -> Result<()> {
+    for (name, record) in files {
+        let path = inside(folder, name, description, "files")?;
+        let found = path.metadata().map_err(Error::io(&path, "read"))?.len();
+        if found != record.bytes {
+            return Err(Error::invalid(&path, "(length)", format!("{} bytes", record.bytes), format!("{found} bytes")));
+        }
+    }
+    Ok(())
+}
