@@ -5,17 +5,19 @@ SHELL := /bin/bash
 CARGO ?= cargo
 PYTHON ?= python3
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+$(if $(word 2,$(TARGET)),$(error the target folder "$(TARGET)" has a space in its name, which make cannot handle))
+# Also where a user's cargo configuration says otherwise.
+export CARGO_TARGET_DIR := $(TARGET)
 BIN := $(TARGET)/release
 DEMO := $(TARGET)/demo
 EASY := .native/easy_vqa
 RECIPE := search/recipes/easy_vqa.toml
-# Programs that lie beside a libonnxruntime.so find it without anything in the environment.
 MMNAS := $(BIN)/mmnas
 SEARCH := $(BIN)/mmnas-search
-RUN := --recipe $(RECIPE) --samples $(DEMO)/data/train.jsonl --features $(DEMO)/features --resume
+RUN := --recipe $(DEMO)/recipe.toml --samples $(DEMO)/data/train.jsonl --features $(DEMO)/features --resume
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint setup build header wheels clean-demo
+.PHONY: help demo same-recipe test lint setup build header wheels clean-demo
 
 help:
 	@echo "make demo        search, retrain, export and evaluate on easy-VQA (results in $(DEMO), kept and resumed)"
@@ -40,6 +42,7 @@ wheels:
 
 build: setup
 	$(CARGO) build --release --locked -p mmnas-runtime -p mmnas-search -p mmnas-ffi
+	@# Programs and libraries that lie beside a libonnxruntime.so find it without anything in the environment.
 	@ln -sfn "$(CURDIR)/.native/onnxruntime/libonnxruntime.so" "$(BIN)/libonnxruntime.so"
 
 test: setup
@@ -52,34 +55,42 @@ lint: setup
 header: setup
 	$(CARGO) run --release --locked -p mmnas-tests --bin update-header
 
-# The stages of the demo. Each leaves its result behind, so a demo that was interrupted goes on where it was.
-$(DEMO)/data/train.jsonl: | build
+# The stages of the demo. Each leaves its result behind, so a demo that was interrupted goes on where it was; the
+# prerequisites are order-only, because what is there is whole and not to be made again for a file's time.
+$(DEMO)/recipe.toml: | build
+	@mkdir -p "$(DEMO)" && cp $(RECIPE) $@
+
+$(DEMO)/data/test.jsonl: | build
 	@$(SEARCH) convert easy-vqa $(EASY) --out $(DEMO)/data
 
 $(DEMO)/vision/vision.json: | build
 	@$(SEARCH) vision --weights .native/efficientnet/efficientnet_lite0.pth --out $(DEMO)/vision
 
-$(DEMO)/features/features.json: $(DEMO)/vision/vision.json
+$(DEMO)/features/features.json: | $(DEMO)/vision/vision.json
 	@$(MMNAS) extract --vision $(DEMO)/vision --images $(EASY)/train/images --out $(DEMO)/features
 
-$(DEMO)/search/done: $(DEMO)/data/train.jsonl $(DEMO)/features/features.json
+$(DEMO)/search/done: | $(DEMO)/recipe.toml $(DEMO)/data/test.jsonl $(DEMO)/features/features.json
 	@$(SEARCH) search $(RUN) --out $(DEMO)/search
 	@touch $@
 
-$(DEMO)/retrain/done: $(DEMO)/search/done
+$(DEMO)/retrain/done: | $(DEMO)/search/done
 	@$(SEARCH) retrain $(RUN) --architecture $(DEMO)/search/architecture.json --out $(DEMO)/retrain
 	@touch $@
 
-$(DEMO)/bundle/manifest.json: $(DEMO)/retrain/done
+$(DEMO)/bundle/manifest.json: | $(DEMO)/retrain/done
 	@$(SEARCH) export $(DEMO)/retrain --vision $(DEMO)/vision --out $(DEMO)/bundle
 
-demo: build $(DEMO)/bundle/manifest.json
+demo: same-recipe build $(DEMO)/bundle/manifest.json
 	@$(MMNAS) verify $(DEMO)/bundle
 	@echo; echo "$(EASY)/test/images/0.png: what color is the shape?"
 	@$(MMNAS) answer $(DEMO)/bundle $(EASY)/test/images/0.png "what color is the shape?"
 	@echo
 	@$(MMNAS) evaluate $(DEMO)/bundle --samples $(DEMO)/data/test.jsonl --images $(EASY)/test/images
 	@echo; echo "try: $(MMNAS) answer $(DEMO)/bundle $(EASY)/test/images/1.png \"is there a circle?\" \"what shape is in the image?\""
+
+same-recipe:
+	@[ ! -e $(DEMO)/recipe.toml ] || cmp -s $(RECIPE) $(DEMO)/recipe.toml \
+	|| { echo "demo: $(DEMO) was made with another $(RECIPE); 'make clean-demo' forgets it" >&2; exit 1; }
 
 clean-demo:
 	rm -rf $(DEMO)

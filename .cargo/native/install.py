@@ -9,10 +9,12 @@ usage: install.py [--wheels DIR | --download DIR] [PART ...]      PART: libtorch
 """
 
 import argparse
+import fcntl
 import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,7 @@ import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NATIVE = HERE.parent.parent / ".native"
+NATIVE = Path(os.path.relpath(HERE.parent.parent / ".native"))
 PINS = HERE / "wheels.txt"
 PYTHON_TAG = "3.11"  # of the wheels that are unpacked, not of the interpreter that runs this
 MANYLINUX = ["2_28", "2_27", "2_25", "2_17"]
@@ -39,8 +41,8 @@ class Part:
     def stamp(self, pins):
         return "\n".join(pins[p] for p in self.packages) + "\n"
 
-    def installed(self, pins):
-        stamp = NATIVE / self.name / ".stamp"
+    def installed(self, pins, root):
+        stamp = root / self.name / ".stamp"
         return stamp.is_file() and stamp.read_text() == self.stamp(pins)
 
 
@@ -97,9 +99,9 @@ PARTS = [
 ]
 
 
-def read_pins():
+def read_pins(file):
     """package -> its whole requirement, hashes included."""
-    text = PINS.read_text().replace("\\\n", " ")
+    text = file.read_text().replace("\\\n", " ")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return {line.split("==")[0]: re.sub(r"\s+", " ", line) for line in lines}
 
@@ -123,7 +125,9 @@ def fetch(pins, packages, into, wheels):
 
 def pip_download(packages, into, wheels, requirements):
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
-    command += ["--require-hashes", "--only-binary=:all:", "--python-version", PYTHON_TAG, "--dest", str(into)]
+    command += ["--require-hashes", "--only-binary=:all:", "--python-version", PYTHON_TAG]
+    # A registry that does not answer shall be told soon.
+    command += ["--retries", "2", "--timeout", "30", "--dest", str(into)]
     for tag in MANYLINUX:
         command += ["--platform", f"manylinux_{tag}_{platform.machine()}"]
     command += ["--platform", f"manylinux2014_{platform.machine()}", "--platform", "any"]
@@ -163,9 +167,9 @@ def unpack(part, source, target):
     return count
 
 
-def install(part, pins, wheels):
-    final = NATIVE / part.name
-    with tempfile.TemporaryDirectory(prefix=f".{part.name}.", dir=NATIVE) as folder:
+def install(part, pins, wheels, root):
+    final = root / part.name
+    with tempfile.TemporaryDirectory(prefix=f".{part.name}.", dir=root) as folder:
         work = Path(folder)
         fetch(pins, part.packages, work, wheels)
         fresh = work / "fresh"
@@ -183,6 +187,8 @@ def install(part, pins, wheels):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheels", type=Path, help="install from this folder of wheels, without any network")
+    parser.add_argument("--into", type=Path, default=NATIVE, metavar="DIR", help="install here instead of .native")
+    parser.add_argument("--pins", type=Path, default=PINS, metavar="FILE", help="requirements with hashes instead of wheels.txt")
     parser.add_argument("--download", type=Path, metavar="DIR", help="only fetch the wheels into this folder, for --wheels")
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(p.name for p in PARTS))
     arguments = parser.parse_args()
@@ -193,7 +199,7 @@ def main():
             raise SetupError(f"unknown part {', '.join(sorted(unknown))}; known: {', '.join(p.name for p in PARTS)}")
         if arguments.wheels and not arguments.wheels.is_dir():
             raise SetupError(f"WHEELS: {arguments.wheels} is not a folder")
-        pins = read_pins()
+        pins = read_pins(arguments.pins)
         if arguments.download:
             check_machine()
             arguments.download.mkdir(parents=True, exist_ok=True)
@@ -201,16 +207,21 @@ def main():
                 print(f"setup: fetching {', '.join(part.packages)} ...", flush=True)
                 fetch(pins, part.packages, arguments.download, None)
             return 0
-        missing = [p for p in wanted if not p.installed(pins)]
+        missing = [p for p in wanted if not p.installed(pins, arguments.into)]
         if not missing:
             return 0
         check_machine()
-        NATIVE.mkdir(exist_ok=True)
+        arguments.into.mkdir(parents=True, exist_ok=True)
+        lock = open(arguments.into / ".lock", "w")
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second set-up waits, then finds what the first installed
+        missing = [p for p in missing if not p.installed(pins, arguments.into)]
         for part in missing:
+            for left in arguments.into.glob(f".{part.name}.*"):
+                shutil.rmtree(left)  # of a run that was killed: nobody else holds the lock
             versions = ", ".join(pins[p].split(" ")[0] for p in part.packages)
             print(f"setup: {part.name} ({versions}) ...", flush=True)
-            count = install(part, pins, arguments.wheels.resolve() if arguments.wheels else None)
-            print(f"setup: {part.name} in .native/{part.name}, {count} files", flush=True)
+            count = install(part, pins, arguments.wheels.resolve() if arguments.wheels else None, arguments.into)
+            print(f"setup: {part.name} in {arguments.into / part.name}, {count} files", flush=True)
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1
@@ -225,4 +236,5 @@ def main():
 
 if __name__ == "__main__":
     os.umask(0o022)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -59,9 +59,9 @@ pub fn extract(
     if batch.get() > MAX_BATCH {
         return Err(Error::argument("batch", format!("1 to {MAX_BATCH}"), batch));
     }
-    let target = NewFolder::create(out)?;
     let names = image_files::find(images)?;
     let (runner, vision_sha256) = load(vision, options)?;
+    let target = NewFolder::create(out)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.thread_count()?).build();
     let pool = pool.map_err(|e| Error::argument("threads", "threads that the system can start", e))?;
     let image_bytes = 3 * runner.vision().width as usize * runner.vision().height as usize;

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use mmnas_bundle::boxes::BoxXyxy;
-use mmnas_bundle::manifest::{MANIFEST, Manifest, Stage, TaskName};
+use mmnas_bundle::manifest::{MANIFEST, MAX_REGIONS, Manifest, Stage, TaskName};
 use mmnas_bundle::{Bundle, RegionFeatures, TextEncoder};
 use ort::environment::Environment;
 
@@ -11,9 +11,6 @@ use crate::tensor::{Data, Tensor};
 use crate::vision::{VisionRunner, decode_bytes, decode_file, prepare};
 use crate::wiring::{self, BOXES, FEATURES, LOGITS, REGION_COUNT, TOKEN_COUNT, TOKENS};
 use crate::{Answer, Error, ImageState, LoadOptions, Result, TextState, answer, onnxruntime};
-
-/// Most regions of one image.
-const MAX_REGIONS: usize = 10_000;
 
 /// A bundle that is loaded. Threads share it by reference; calls on the same stage wait for one another.
 #[derive(Debug)]

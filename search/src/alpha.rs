@@ -207,6 +207,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn it_starts_uniform_and_derives_the_largest() {
+        let space = Space::published(2, 2);
+        let alpha = Alpha::uniform(&space);
+        for p in alpha.probabilities() {
+            assert!(p.iter().all(|v| (v - 1.0 / p.len() as f64).abs() < 1e-12), "{p:?}");
+        }
+        assert!((alpha.snapshot().entropy - 1.0).abs() < 1e-9);
+        let values = [vec![0.1, 0.2], vec![3.0, -1.0], vec![0.0, 0.0, 1.0, 0.0], vec![-5.0, -1.0, -2.0, -3.0]];
+        assert_eq!(Alpha::from_values(&space, &values).derive().to_string(), "enc FFN SA, dec GA RSA");
+    }
+
+    #[test]
     fn samples_follow_the_probabilities() {
         let space = Space::published(0, 1);
         let alpha = Alpha::from_values(&space, &[vec![1.0, 0.0, -1.0, 2.0]]);

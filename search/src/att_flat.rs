@@ -28,3 +28,29 @@ impl AttFlat {
         self.merge.forward(&(weights * x).sum_dim_intlist(1, false, Kind::Float))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::Dropout;
+    use tch::{Device, nn};
+
+    #[test]
+    fn dropout_acts_in_its_hidden_layer() {
+        let d = Dimensions {
+            hidden: 64,
+            feature: 1,
+            embedding: 1,
+            vocabulary: 1,
+            outputs: 1,
+            attflat: 32,
+            head: 64,
+            relation: 1,
+        };
+        let store = nn::VarStore::new(Device::Cpu);
+        let pool = AttFlat::new(store.root() / "attflat_x", &d);
+        let x = Tensor::randn([2, 5, 64], (Kind::Float, Device::Cpu));
+        let of = |rate: f64| pool.forward(&x, None, Dropout(rate));
+        assert!(of(0.0).equal(&of(0.0)) && !of(0.5).equal(&of(0.0)) && !of(0.5).equal(&of(0.5)));
+    }
+}

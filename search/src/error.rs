@@ -63,6 +63,24 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder for a new run that holds other files.
+    #[error("{}: expected an empty or a new folder for the run, found {found} in it", path.display())]
+    ForeignFolder {
+        /// The folder.
+        path: PathBuf,
+        /// One of its files.
+        found: String,
+    },
+    /// A run that would be gone on with was started with something else.
+    #[error("{}: expected what the run was started with, {started}; found {now}", file.display())]
+    OtherRun {
+        /// The file that records it.
+        file: PathBuf,
+        /// The first line that differs, as recorded.
+        started: String,
+        /// The same line as it would be now.
+        now: String,
+    },
 }
 
 /// The result of this crate's functions.

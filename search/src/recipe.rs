@@ -79,7 +79,39 @@ pub struct TrainSettings {
     pub adam: AdamSettings,
 }
 
+/// What is wrong with a recipe: field, what it must be, what it is.
+type Wrong = (&'static str, &'static str, String);
+
+fn check_adam(adam: &AdamSettings) -> std::result::Result<(), Wrong> {
+    let beta = |b: f64| (0.0..1.0).contains(&b);
+    let above_zero = |v: f64| v > 0.0 && v.is_finite();
+    if !above_zero(adam.lr) {
+        return Err(("adam.lr", "a number above 0", adam.lr.to_string()));
+    }
+    if !beta(adam.betas.0) || !beta(adam.betas.1) {
+        return Err(("adam.betas", "two numbers from 0 to below 1", format!("{:?}", adam.betas)));
+    }
+    if !above_zero(adam.epsilon) {
+        return Err(("adam.epsilon", "a number above 0", adam.epsilon.to_string()));
+    }
+    Ok(())
+}
+
 impl TrainSettings {
+    fn check(&self, head: usize) -> std::result::Result<(), Wrong> {
+        if self.hidden == 0 || self.hidden > 1 << 16 || !self.hidden.is_multiple_of(head) {
+            return Err(("hidden", "a multiple of model.head, at most 65536", self.hidden.to_string()));
+        }
+        if self.clip <= 0.0 || self.clip.is_nan() {
+            return Err(("clip", "a number above 0", self.clip.to_string()));
+        }
+        let factor = |f: &f64| *f > 0.0 && f.is_finite();
+        if !self.warmup.iter().all(factor) || !factor(&self.decay) {
+            return Err(("warmup, decay", "factors above 0", format!("{:?}, {}", self.warmup, self.decay)));
+        }
+        check_adam(&self.adam)
+    }
+
     /// The learning rate of `epoch`, from 0.
     pub fn learning_rate(&self, epoch: usize) -> f64 {
         let warmup = self.warmup.get(epoch).copied().unwrap_or(1.0);
@@ -143,7 +175,7 @@ impl Recipe {
         Ok(recipe)
     }
 
-    fn check(&self) -> std::result::Result<(), (&'static str, &'static str, String)> {
+    fn check(&self) -> std::result::Result<(), Wrong> {
         let m = &self.model;
         let widths = [
             ("model.embedding", m.embedding),
@@ -163,13 +195,15 @@ impl Recipe {
         if let Some((field, value)) = widths.iter().find(|(_, v)| *v == 0 || *v > 1 << 20) {
             return Err((field, "1 to 1048576", value.to_string()));
         }
-        for (field, hidden) in
-            [("search.weights.hidden", self.search.weights.hidden), ("retrain.hidden", self.retrain.hidden)]
-        {
-            if hidden == 0 || !hidden.is_multiple_of(m.head) {
-                return Err((field, "a multiple of model.head", hidden.to_string()));
+        for (field, blocks) in [("space.encoder", self.space.encoder), ("space.decoder", self.space.decoder)] {
+            if blocks > mmnas_bundle::Architecture::MAX_BLOCKS {
+                return Err((field, "1 to 1024", blocks.to_string()));
             }
         }
+        for settings in [&self.search.weights, &self.retrain] {
+            settings.check(m.head)?;
+        }
+        check_adam(&self.search.alpha)?;
         if !(0.0..1.0).contains(&m.dropout) {
             return Err(("model.dropout", "0 to below 1", m.dropout.to_string()));
         }
@@ -195,5 +229,41 @@ impl Recipe {
             expected: "a recipe that can be written".into(),
             found: e.to_string(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = include_str!("../recipes/easy_vqa.toml");
+
+    #[test]
+    fn the_learning_rate_warms_up_holds_and_decays() {
+        let set = ["retrain.warmup=[0.25, 0.5, 0.75]", "retrain.decay_epochs=[10, 12]", "retrain.adam.lr=1e-4"]
+            .map(str::to_owned);
+        let settings = Recipe::parse(TEXT, Path::new("easy_vqa.toml"), &set).unwrap().retrain;
+        let rates: Vec<f64> = [0, 1, 2, 3, 9, 10, 11, 12, 13].map(|e| settings.learning_rate(e) / 1e-4).into();
+        for (rate, expected) in rates.iter().zip([0.25, 0.5, 0.75, 1.0, 1.0, 0.2, 0.2, 0.04, 0.04]) {
+            assert!((rate - expected).abs() < 1e-12, "{rates:?}");
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        for (set, word) in [
+            ("retrain.hidden=100", "multiple of model.head"),
+            ("retrain.adam.lr=-1.0", "adam.lr"),
+            ("search.weights.clip=0.0", "clip"),
+            ("space.decoder=2000", "space.decoder"),
+            ("split.alpha=0.9", "split"),
+            ("retrain.batch=0", "retrain.batch"),
+            ("search.alpha.betas=[0.0, 1.0]", "betas"),
+            ("retrain.warmup=[0.0]", "warmup"),
+            ("model.dropout=1.0", "dropout"),
+        ] {
+            let error = Recipe::parse(TEXT, Path::new("r.toml"), &[set.to_owned()]).unwrap_err().to_string();
+            assert!(error.contains("r.toml") && error.contains(word), "{set}: {error}");
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! Training of a derived architecture from scratch.
 
-use mmnas_bundle::manifest::{Provenance, TaskName};
+use mmnas_bundle::manifest::Provenance;
 use mmnas_bundle::{Architecture, write_atomically};
 
 use crate::checkpoint::copy_into;
-use crate::data::{Parts, VqaData};
+use crate::data::Parts;
 use crate::progress::Progress;
 use crate::recipe::{Recipe, TrainSettings};
 use crate::search::{dimensions, load_network, save_network};
@@ -109,29 +109,29 @@ pub(crate) const FEATURE_STD: &str = "feature_norm.std";
 
 /// Trains `architecture` from scratch on the weights and alpha parts together, or goes on with the training that lies in
 /// `run`. After every epoch the run's folder holds the weights that scored best on the validation part.
-pub fn retrain(
+pub fn retrain<T: Task>(
     recipe: &Recipe,
     architecture: &Architecture,
-    data: &VqaData,
+    task: &T,
     run: &RunFolder,
     progress: bool,
     stop_after: Option<u64>,
 ) -> Result<RetrainResult> {
+    let data = task.data();
     let parts = Parts::cut(data.samples_of_images(), recipe.split, recipe.seed)?;
     let mut train = [parts.weights, parts.alpha].concat();
     train.sort_unstable();
     let settings = &recipe.retrain;
     seed_torch(recipe.seed, "initial weights", 1);
-    let dimensions = dimensions(recipe, data, settings.hidden);
-    let mut network =
-        Network::new::<VqaData>(&Space::single(architecture), &dimensions, Naming::Derived, tch::Device::Cpu);
+    let dimensions = dimensions(recipe, task, settings.hidden);
+    let mut network = Network::new::<T>(&Space::single(architecture), &dimensions, Naming::Derived, tch::Device::Cpu);
     if recipe.model.standardise {
         network.set_feature_norm(Some(data.feature_norm(&train)?));
     }
     let parameters = network.parameters().values().map(|p| p.numel() as u64).sum();
     let (name, sha256) = data.provenance();
     let record = NetworkRecord {
-        task: TaskName::Vqa,
+        task: T::NAME,
         architecture: architecture.clone(),
         dimensions,
         max_tokens: recipe.text.max_tokens,
@@ -139,25 +139,25 @@ pub fn retrain(
         vision_sha256: data.vision_sha256().to_owned(),
         provenance: Provenance {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("MMNAS_COMMIT").map(str::to_owned),
             seed: recipe.seed,
             data: [(name, sha256)].into(),
             recipe: serde_json::to_value(recipe).map_err(|e| mmnas_bundle::Error::json("recipe", &e))?,
         },
     };
     write_atomically(&run.file(TOKENIZER), data.vocabulary().to_tokenizer_json().as_bytes())?;
-    run.write_json(LABELS, &data.labels())?;
-    let total = Trainer::<VqaData>::total_steps(settings, train.len());
-    let progress = if progress { Progress::new("retrain", total) } else { Progress::quiet() };
-    let mut learner =
-        RetrainLearner { settings, dropout: recipe.model.dropout, network, adam: Adam::default(), best: None, record };
+    run.write_json(LABELS, &task.labels())?;
+    let total = Trainer::<T>::total_steps(settings, train.len());
+    let dropout = recipe.model.dropout;
+    let mut learner = RetrainLearner { settings, dropout, network, adam: Adam::default(), best: None, record };
     let trainer = Trainer {
-        task: data,
+        task,
         run,
         settings,
         seed: recipe.seed,
         train: &train,
         validation: &parts.validation,
-        progress,
+        progress: if progress { Progress::new("retrain", total) } else { Progress::quiet() },
         stop_after,
     };
     let records = trainer.run(&mut learner)?;

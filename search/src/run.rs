@@ -32,32 +32,58 @@ pub struct NetworkRecord {
     pub provenance: Provenance,
 }
 
+/// `inputs.json`: what a run works on, besides its recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunInputs {
+    /// SHA-256 of the file of samples.
+    pub samples_sha256: String,
+    /// SHA-256 of the vision graph that gave the features.
+    pub vision_sha256: String,
+    /// The architecture that is trained; none in a search.
+    pub architecture: Option<Architecture>,
+}
+
+/// The file that a run was started with must hold `now`; the first line that differs is named.
+fn same_text(file: &Path, now: &str) -> Result<()> {
+    let started = std::fs::read_to_string(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
+    if started == now {
+        return Ok(());
+    }
+    let changed = started.lines().zip(now.lines()).find(|(a, b)| a != b);
+    let (started, now) = changed.map_or(("more or fewer lines", "those of this call"), |(a, b)| (a.trim(), b.trim()));
+    Err(Error::OtherRun { file: file.to_path_buf(), started: started.to_owned(), now: now.to_owned() })
+}
+
 impl RunFolder {
     /// Starts a run in `path`, or goes on with the one that lies there where `resume` is set. A run that was started
-    /// with another recipe is not gone on with.
-    pub fn open(path: &Path, recipe: &Recipe, resume: bool) -> Result<RunFolder> {
+    /// with another recipe, or on something else, is not gone on with.
+    pub fn open(path: &Path, recipe: &Recipe, inputs: &RunInputs, resume: bool) -> Result<RunFolder> {
         let run = RunFolder { path: path.to_path_buf() };
-        let file = run.file("recipe.toml");
-        let text = recipe.to_toml()?;
-        if run.checkpoint().exists() || file.exists() {
+        let (recipe_file, inputs_file) = (run.file("recipe.toml"), run.file("inputs.json"));
+        let recipe = recipe.to_toml()?;
+        let inputs = serde_json::to_string_pretty(inputs).map_err(|e| mmnas_bundle::Error::json(&inputs_file, &e))?;
+        if run.checkpoint().exists() || recipe_file.exists() {
             if !resume {
                 return Err(Error::RunExists { path: run.path });
             }
-            let found = std::fs::read_to_string(&file).map_err(mmnas_bundle::Error::io(&file, "read"))?;
-            if found != text {
-                let changed = found.lines().zip(text.lines()).find(|(a, b)| a != b);
-                let (found, expected) = changed.map_or(("another length", "the same"), |(a, b)| (a, b));
-                return Err(Error::Recipe {
-                    file,
-                    field: "(recipe)".into(),
-                    expected: format!("the recipe that the run was started with: {expected}"),
-                    found: found.into(),
-                });
-            }
+            same_text(&recipe_file, &recipe)?;
+            same_text(&inputs_file, &inputs)?;
             return Ok(run);
         }
         std::fs::create_dir_all(path).map_err(mmnas_bundle::Error::io(path, "create"))?;
-        write_atomically(&file, text.as_bytes())?;
+        // A folder with other files is somebody's: a run would replace those that are called as its own. Only what a
+        // start that was killed leaves behind is taken over.
+        let entries = std::fs::read_dir(path).map_err(mmnas_bundle::Error::io(path, "list"))?;
+        let foreign = entries.flatten().find(|entry| entry.file_name() != "inputs.json");
+        if let Some(entry) = foreign {
+            return Err(Error::ForeignFolder {
+                path: run.path,
+                found: entry.file_name().to_string_lossy().into_owned(),
+            });
+        }
+        // The recipe last: it marks the run as started.
+        write_atomically(&inputs_file, inputs.as_bytes())?;
+        write_atomically(&recipe_file, recipe.as_bytes())?;
         Ok(run)
     }
 

@@ -1,10 +1,11 @@
 //! The search: weight steps on sampled paths, architecture steps on alpha (MMnas, section 3.3, Algorithm 1).
 
 use mmnas_bundle::Architecture;
+use mmnas_bundle::manifest::Dimensions;
 use rand::seq::SliceRandom;
 use tch::Tensor;
 
-use crate::data::{Parts, VqaData};
+use crate::data::Parts;
 use crate::operations::Dropout;
 use crate::progress::Progress;
 use crate::recipe::{Recipe, SearchSettings};
@@ -144,14 +145,14 @@ fn misfit(file: &std::path::Path, field: String) -> Error {
     }
 }
 
-/// Sizes of a network of hidden width `hidden` on `data`.
-pub(crate) fn dimensions(recipe: &Recipe, data: &VqaData, hidden: usize) -> mmnas_bundle::manifest::Dimensions {
-    mmnas_bundle::manifest::Dimensions {
+/// Sizes of a network of hidden width `hidden` for `task`.
+pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> Dimensions {
+    Dimensions {
         hidden,
-        feature: data.feature(),
+        feature: task.data().feature(),
         embedding: recipe.model.embedding,
-        vocabulary: data.vocabulary().len(),
-        outputs: data.labels().len(),
+        vocabulary: task.data().vocabulary().len(),
+        outputs: task.outputs(),
         attflat: recipe.model.attflat,
         head: recipe.model.head,
         relation: recipe.model.relation,
@@ -160,21 +161,21 @@ pub(crate) fn dimensions(recipe: &Recipe, data: &VqaData, hidden: usize) -> mmna
 
 /// Searches an architecture, or goes on with the search that lies in `run`. `stop_after` ends it after that many weight
 /// steps as a kill would, its last checkpoint kept.
-pub fn search(
+pub fn search<T: Task>(
     recipe: &Recipe,
-    data: &VqaData,
+    task: &T,
     run: &RunFolder,
     progress: bool,
     stop_after: Option<u64>,
 ) -> Result<SearchResult> {
-    let parts = Parts::cut(data.samples_of_images(), recipe.split, recipe.seed)?;
+    let parts = Parts::cut(task.data().samples_of_images(), recipe.split, recipe.seed)?;
     let settings = &recipe.search;
     let space = recipe.space();
     seed_torch(recipe.seed, "initial weights", 0);
-    let dimensions = dimensions(recipe, data, settings.weights.hidden);
-    let mut network = Network::new::<VqaData>(&space, &dimensions, Naming::Supernet, tch::Device::Cpu);
+    let dimensions = dimensions(recipe, task, settings.weights.hidden);
+    let mut network = Network::new::<T>(&space, &dimensions, Naming::Supernet, tch::Device::Cpu);
     if recipe.model.standardise {
-        network.set_feature_norm(Some(data.feature_norm(&parts.weights)?));
+        network.set_feature_norm(Some(task.data().feature_norm(&parts.weights)?));
     }
     let mut learner = SearchLearner {
         settings,
@@ -185,16 +186,15 @@ pub fn search(
         adam: Adam::default(),
         alpha: Alpha::uniform(&space),
     };
-    let total = Trainer::<VqaData>::total_steps(&settings.weights, parts.weights.len());
-    let progress = if progress { Progress::new("search", total) } else { Progress::quiet() };
+    let total = Trainer::<T>::total_steps(&settings.weights, parts.weights.len());
     let trainer = Trainer {
-        task: data,
+        task,
         run,
         settings: &settings.weights,
         seed: recipe.seed,
         train: &parts.weights,
         validation: &parts.validation,
-        progress,
+        progress: if progress { Progress::new("search", total) } else { Progress::quiet() },
         stop_after,
     };
     let records = trainer.run(&mut learner)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mmnas_bundle::golden;
 use mmnas_export::efficientnet::{self, Convolution};
-use mmnas_export::{Weights, write_vision};
+use mmnas_export::{Weights, check_vision, write_vision};
 use tch::{Device, Kind, Tensor};
 
 use crate::Result;
@@ -15,6 +15,7 @@ use crate::seed::seed_torch;
 /// pixels, features of a `grid × grid` grid. Two seeded images and their features, computed here with libtorch and the
 /// batch norms left unfolded, are recorded with it.
 pub fn export_vision(checkpoint: &Path, side: u32, grid: usize, seed: u64, out: &Path) -> Result<()> {
+    check_vision(side, grid)?;
     let weights = Weights::read_pytorch(checkpoint)?;
     seed_torch(seed, "golden pixels", 0);
     // Coarse blobs with fine noise: something for every resolution.

@@ -4,8 +4,8 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::VisionBundle;
 use mmnas_bundle::samples::{VqaSample, read_json_lines, to_json_lines};
+use mmnas_bundle::{Architecture, VisionBundle};
 use mmnas_runtime::LoadOptions;
 use mmnas_search::data::{VqaData, easy_vqa};
 use mmnas_search::recipe::Recipe;
@@ -90,10 +90,14 @@ impl SmallRun {
     pub fn to_bundle(&self) -> PathBuf {
         let recipe = recipe(&[]);
         let data = self.data(&recipe);
-        let open = |name: &str| RunFolder::open(&self.path(name), &recipe, false).unwrap_or_else(|e| panic!("{e}"));
-        let found = search::search(&recipe, &data, &open("search"), false, None).unwrap_or_else(|e| panic!("{e}"));
-        retrain::retrain(&recipe, &found.architecture, &data, &open("retrain"), false, None)
-            .unwrap_or_else(|e| panic!("{e}"));
+        let open = |name: &str, architecture: Option<&Architecture>| {
+            RunFolder::open(&self.path(name), &recipe, &data.common().run_inputs(architecture), false)
+                .unwrap_or_else(|e| panic!("{e}"))
+        };
+        let found =
+            search::search(&recipe, &data, &open("search", None), false, None).unwrap_or_else(|e| panic!("{e}"));
+        let run = open("retrain", Some(&found.architecture));
+        retrain::retrain(&recipe, &found.architecture, &data, &run, false, None).unwrap_or_else(|e| panic!("{e}"));
         let vision = VisionBundle::open(&self.path("vision")).unwrap_or_else(|e| panic!("{e}"));
         let bundle = self.path("bundle");
         export::export(&self.path("retrain"), Some(&vision), &bundle).unwrap_or_else(|e| panic!("{e}"));

@@ -1,12 +1,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::files::inside;
+use crate::files::{MAX_FILE_BYTES, MAX_TEXT_FILE_BYTES, inside};
 use crate::folder::{check_files, graph_files, read_description, record};
 use crate::manifest::{BUNDLE_FORMAT, MANIFEST, Manifest};
 use crate::{Error, Result, TextEncoder};
-
-const MAX_LABELS_BYTES: u64 = 64 << 20;
 
 /// A bundle's folder with its manifest, checked.
 #[derive(Debug, Clone)]
@@ -57,9 +55,13 @@ impl Bundle {
 
     /// Reads a file that the manifest records, and checks it.
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
+        self.read_limited(name, MAX_FILE_BYTES)
+    }
+
+    fn read_limited(&self, name: &str, limit: u64) -> Result<Vec<u8>> {
         let manifest = self.folder.join(MANIFEST);
         let record = record(&self.manifest.files, name, &manifest)?;
-        record.read_checked(&inside(&self.folder, name, &manifest, "files")?, self.check_hashes)
+        record.read_checked(&inside(&self.folder, name, &manifest, "files")?, self.check_hashes, limit)
     }
 
     /// Reads the answers; their number is checked against the head.
@@ -68,10 +70,7 @@ impl Bundle {
             return Err(Error::invalid(self.folder.join(MANIFEST), "labels", "a file name", "none"));
         };
         let file = self.folder.join(name);
-        let content = self.read(name)?;
-        if content.len() as u64 > MAX_LABELS_BYTES {
-            return Err(Error::invalid(&file, "(length)", format!("at most {MAX_LABELS_BYTES} bytes"), content.len()));
-        }
+        let content = self.read_limited(name, MAX_TEXT_FILE_BYTES)?;
         let labels: Vec<String> = serde_json::from_slice(&content).map_err(|e| Error::json(&file, &e))?;
         let expected = self.manifest.dimensions.outputs;
         if labels.len() != expected {
@@ -84,8 +83,8 @@ impl Bundle {
     pub fn text_encoder(&self) -> Result<TextEncoder> {
         let name = &self.manifest.text.tokenizer;
         let file = self.folder.join(name);
-        let text =
-            String::from_utf8(self.read(name)?).map_err(|_| Error::invalid(&file, "(text)", "UTF-8", "other bytes"))?;
+        let text = String::from_utf8(self.read_limited(name, MAX_TEXT_FILE_BYTES)?)
+            .map_err(|_| Error::invalid(&file, "(text)", "UTF-8", "other bytes"))?;
         let encoder = TextEncoder::from_json(&text, &file)?;
         let (limit, found) = (self.manifest.dimensions.vocabulary, encoder.vocabulary_size());
         if found > limit {

@@ -13,7 +13,7 @@ use safetensors::tensor::{Metadata, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::boxes::BoxXyxy;
-use crate::files::{inside, read_text};
+use crate::files::{inside, open, read_text};
 use crate::{Error, Result, write_atomically};
 
 /// File name of the index.
@@ -151,6 +151,7 @@ impl FeatureStore {
             let found = format!("{} {}.{}", index.format.name, index.format.major, index.format.minor);
             return Err(Error::invalid(&file, "format", format!("{FORMAT} 1.x"), found));
         }
+        crate::manifest::check_size(&file, "feature", index.feature)?;
         let mut store = FeatureStore {
             folder: folder.to_path_buf(),
             feature: index.feature,
@@ -204,12 +205,11 @@ impl FeatureStore {
 impl OpenShard {
     fn open(path: &Path, feature: usize, images: usize) -> Result<OpenShard> {
         let damaged = |field: &str, expected: String, found: String| Error::invalid(path, field, expected, found);
-        let mut file = File::open(path).map_err(Error::io(path, "read"))?;
-        let length = file.metadata().map_err(Error::io(path, "read"))?.len();
+        let (mut file, length) = open(path)?;
         let mut prefix = [0u8; 8];
         file.read_exact(&mut prefix).map_err(Error::io(path, "read"))?;
         let header = u64::from_le_bytes(prefix);
-        if header > MAX_HEADER_BYTES || header + 8 > length {
+        if header > MAX_HEADER_BYTES || header.saturating_add(8) > length {
             return Err(damaged("(header)", format!("at most {MAX_HEADER_BYTES} bytes"), header.to_string()));
         }
         let mut start = vec![0; header as usize];
@@ -218,16 +218,18 @@ impl OpenShard {
         let data = 8 + header;
         let section = |name: &str, shape: &[Option<usize>], dtype: Dtype| {
             let info = metadata.info(name).ok_or_else(|| damaged(name, "a tensor".into(), "none".into()))?;
-            let fits =
+            let (from, to) = (info.data_offsets.0 as u64, info.data_offsets.1 as u64);
+            let shape_fits =
                 info.shape.len() == shape.len() && info.shape.iter().zip(shape).all(|(a, b)| b.is_none_or(|b| *a == b));
-            if info.dtype != dtype || !fits || data + info.data_offsets.1 as u64 > length {
-                return Err(damaged(
-                    name,
-                    format!("{dtype:?} {shape:?} inside the file"),
-                    format!("{:?} {:?}", info.dtype, info.shape),
-                ));
+            let numbers = info.shape.iter().try_fold(1u64, |n, &side| n.checked_mul(side as u64));
+            let bytes = numbers.and_then(|n| n.checked_mul(if dtype == Dtype::I64 { 8 } else { 4 }));
+            // The header's numbers are a stranger's: none is used before it fits the others and the file.
+            let inside = from <= to && bytes == Some(to - from) && to <= length - data;
+            if info.dtype != dtype || !shape_fits || !inside {
+                let expected = format!("{dtype:?} {shape:?} inside the file");
+                return Err(damaged(name, expected, format!("{:?} {:?} at {from}", info.dtype, info.shape)));
             }
-            Ok((data + info.data_offsets.0 as u64, info.data_offsets.1 - info.data_offsets.0, info.shape.clone()))
+            Ok((data + from, (to - from) as usize, info.shape.clone()))
         };
         let bytes = |name: &str, shape: &[Option<usize>], dtype: Dtype| {
             let (at, len, _) = section(name, shape, dtype)?;
@@ -240,10 +242,14 @@ impl OpenShard {
             |content: Vec<u8>| content.as_chunks::<8>().0.iter().map(|c| i64::from_le_bytes(*c)).collect::<Vec<i64>>();
         let offsets = integers(bytes("offsets", &[Some(images + 1)], Dtype::I64)?);
         let ordered = offsets.first() == Some(&0)
-            && offsets.windows(2).all(|w| w[0] <= w[1])
+            && offsets.windows(2).all(|w| w[0] < w[1])
             && offsets.last() == Some(&(shape[0] as i64));
         if !ordered {
-            return Err(damaged("offsets", format!("rising from 0 to {}", shape[0]), "another order".into()));
+            return Err(damaged(
+                "offsets",
+                format!("rising from 0 to {}, at least one region an image", shape[0]),
+                "another order".into(),
+            ));
         }
         let sizes = integers(bytes("sizes", &[Some(images), Some(2)], Dtype::I64)?);
         let side = |v: i64| u32::try_from(v).map_err(|_| damaged("sizes", "pixels".into(), v.to_string()));
@@ -316,6 +322,32 @@ mod tests {
             assert_eq!(store.get(name).unwrap(), expected);
         }
         assert!(store.get("d").unwrap_err().to_string().contains("\"d\""));
+    }
+
+    /// Replaces a number of the shard's header by another of the same length and opens the folder.
+    fn open_with(from: &str, to: &str) -> Result<FeatureStore> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = FeatureWriter::new(folder.path(), 3, "ab".into());
+        writer.write_shard(vec![("a".into(), image(2, 0.0)), ("b".into(), image(5, 100.0))]).unwrap();
+        writer.finish().unwrap();
+        let shard = folder.path().join("features-00000.safetensors");
+        let content = std::fs::read(&shard).unwrap();
+        let header = String::from_utf8_lossy(&content[8..]).into_owned();
+        let at = 8 + header.find(from).unwrap_or_else(|| panic!("{from}: {header}"));
+        let changed = [&content[..at], to.as_bytes(), &content[at + from.len()..]].concat();
+        std::fs::write(&shard, changed).unwrap();
+        FeatureStore::open(folder.path())
+    }
+
+    #[test]
+    fn a_header_that_does_not_fit_is_an_error_before_anything_is_allocated() {
+        // As written: offsets [3] at 0..24, sizes [2, 2] at 24..56, boxes [7, 4] at 56..168, features [7, 3] at 168..252.
+        assert!(open_with("[7,4]", "[7,4]").is_ok());
+        for (from, to) in
+            [("[7,4]", "[9,4]"), ("[7,3]", "[7,9]"), ("[3]", "[2]"), ("[24,56]", "[56,24]"), ("[168,252]", "[168,952]")]
+        {
+            assert!(open_with(from, to).is_err(), "{from} {to}");
+        }
     }
 
     #[test]

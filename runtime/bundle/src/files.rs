@@ -24,8 +24,17 @@ impl FileRecord {
         FileRecord { bytes: content.len() as u64, sha256: sha256_hex(content) }
     }
 
-    /// Reads `file` whole and checks its length before and its hash after; `check_hash` turns the latter off.
-    pub fn read_checked(&self, file: &Path, check_hash: bool) -> Result<Vec<u8>> {
+    /// Reads `file` whole, at most `limit` bytes, and checks its length before and its hash after; `check_hash` turns the
+    /// latter off.
+    pub fn read_checked(&self, file: &Path, check_hash: bool, limit: u64) -> Result<Vec<u8>> {
+        if self.bytes > limit {
+            return Err(Error::invalid(
+                file,
+                "(length)",
+                format!("at most {limit} bytes"),
+                format!("{} bytes", self.bytes),
+            ));
+        }
         let content = read_exactly(file, self.bytes)?;
         if check_hash {
             let found = sha256_hex(&content);
@@ -37,18 +46,26 @@ impl FileRecord {
     }
 }
 
+/// No file of a bundle is larger: protobuf, and so ONNX, ends at 2 GiB.
+pub(crate) const MAX_FILE_BYTES: u64 = 2 << 30;
+/// No file of text (tokenizer, labels) is larger.
+pub(crate) const MAX_TEXT_FILE_BYTES: u64 = 64 << 20;
+
 /// SHA-256 of `content` in lower-case hexadecimal.
 pub fn sha256_hex(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn open(file: &Path) -> Result<(File, u64)> {
-    let handle = File::open(file).map_err(Error::io(file, "read"))?;
-    let meta = handle.metadata().map_err(Error::io(file, "read"))?;
+/// Opens a regular file; returns its length too.
+pub(crate) fn open(file: &Path) -> Result<(File, u64)> {
+    // Asked before opening: opening a pipe that nobody writes to would wait for ever.
+    let meta = file.metadata().map_err(Error::io(file, "read"))?;
     if !meta.is_file() {
         return Err(Error::invalid(file, "(file)", "a regular file", "a folder or device"));
     }
-    Ok((handle, meta.len()))
+    let handle = File::open(file).map_err(Error::io(file, "read"))?;
+    let length = handle.metadata().map_err(Error::io(file, "read"))?.len();
+    Ok((handle, length))
 }
 
 fn read_exactly(file: &Path, bytes: u64) -> Result<Vec<u8>> {

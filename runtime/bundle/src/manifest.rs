@@ -258,14 +258,19 @@ impl Vision {
     /// Largest side of the input that is accepted, in pixels.
     pub const MAX_SIDE: u32 = 4096;
 
-    pub(crate) fn check(&self, file: &Path) -> Result<()> {
+    /// Checks the sizes; `file` names the description in errors.
+    pub fn check(&self, file: &Path) -> Result<()> {
         for (field, side) in [("vision.width", self.width), ("vision.height", self.height)] {
             if side == 0 || side > Self::MAX_SIDE {
                 return Err(Error::invalid(file, field, format!("1 to {} pixels", Self::MAX_SIDE), side));
             }
         }
         check_size(file, "vision.feature", self.feature)?;
-        check_size(file, "vision.regions", self.regions.count())
+        let count = self.regions.count();
+        if count == 0 || count > MAX_REGIONS {
+            return Err(Error::invalid(file, "vision.regions", format!("1 to {MAX_REGIONS} regions"), count));
+        }
+        Ok(())
     }
 }
 
@@ -274,6 +279,9 @@ impl Vision {
 pub struct Provenance {
     /// Version of mmnas that wrote it.
     pub version: String,
+    /// Commit of the source that it was built from, where it was built from a repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// Seed of the training run.
     pub seed: u64,
     /// Data sets: name → sha256 of the file that lists its samples.
@@ -318,10 +326,13 @@ pub struct Manifest {
     pub files: BTreeMap<String, FileRecord>,
 }
 
+/// Most regions of one image.
+pub const MAX_REGIONS: usize = 10_000;
+
 /// Any count of elements above this is taken for damage.
 const MAX_SIZE: usize = 1 << 24;
 
-fn check_size(file: &Path, field: &str, value: usize) -> Result<()> {
+pub(crate) fn check_size(file: &Path, field: &str, value: usize) -> Result<()> {
     if value == 0 || value > MAX_SIZE {
         return Err(Error::invalid(file, field, format!("1 to {MAX_SIZE}"), value));
     }

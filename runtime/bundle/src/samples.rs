@@ -1,11 +1,11 @@
 //! Data sets as JSON lines: one sample a line, image names relative to an images folder.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::files::open;
 use crate::{Error, Result};
 
 /// A question about an image, with its answer.
@@ -24,7 +24,7 @@ const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// Reads a file of JSON lines. An error names the line; a file without any line is an error too.
 pub fn read_json_lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
-    let mut reader = BufReader::new(File::open(file).map_err(Error::io(file, "read"))?);
+    let mut reader = BufReader::new(open(file)?.0);
     let (mut samples, mut line, mut number) = (Vec::new(), Vec::new(), 0usize);
     loop {
         line.clear();

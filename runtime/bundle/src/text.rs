@@ -3,7 +3,6 @@ use std::path::Path;
 use tokenizers::tokenizer::{NormalizedString, Normalizer, PreTokenizedString, PreTokenizer};
 use tokenizers::{OffsetReferential, OffsetType, Tokenizer};
 
-use crate::files::read_text;
 use crate::{Error, Result};
 
 /// Id of padding.
@@ -15,8 +14,6 @@ pub const CLS: i64 = 2;
 
 /// No question needs more text than this many bytes; the rest is cut before any work is done on it.
 const MAX_TEXT_BYTES: usize = 1 << 16;
-/// A tokenizer file above this size is refused before it is parsed.
-const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// The published rule (`fixtures/official/text.json`): lower-case, delete `.,'!?"()*#:;`, turn `-` and `/` into spaces,
 /// split on white space. As the parts of a Hugging Face tokenizers file.
@@ -95,15 +92,15 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    /// Reads `tokenizer.json`.
-    pub fn read(file: &Path) -> Result<TextEncoder> {
-        TextEncoder::from_json(&read_text(file, MAX_FILE_BYTES)?, file)
-    }
-
     /// Parses the content of a tokenizers file; `file` names it in errors.
     pub fn from_json(text: &str, file: &Path) -> Result<TextEncoder> {
-        let tokenizer: Tokenizer =
+        let mut tokenizer: Tokenizer =
             text.parse().map_err(|e| Error::invalid(file, "(tokenizer)", "Hugging Face tokenizers JSON", e))?;
+        // Texts are not padded here, and cutting them is this crate's: a file that asks for either could turn a text into
+        // ids that stand for no word, or into terabytes of them.
+        tokenizer.with_padding(None);
+        let cleared = tokenizer.with_truncation(None).map(drop);
+        cleared.map_err(|e| Error::invalid(file, "truncation", "settings that can be turned off", e))?;
         Ok(TextEncoder { tokenizer: Box::new(tokenizer) })
     }
 
@@ -177,6 +174,20 @@ mod tests {
                 "{text:?}"
             );
         }
+    }
+
+    #[test]
+    fn padding_and_truncation_of_the_file_are_turned_off() {
+        let mut settings: serde_json::Value = serde_json::from_str(&Vocabulary::new().to_tokenizer_json()).unwrap();
+        settings["padding"] = serde_json::json!({
+            "strategy": {"Fixed": 1_099_511_627_776_u64}, "direction": "Right", "pad_to_multiple_of": null,
+            "pad_id": 0, "pad_type_id": 0, "pad_token": "PAD"
+        });
+        settings["truncation"] =
+            serde_json::json!({"direction": "Right", "max_length": 1, "strategy": "LongestFirst", "stride": 5});
+        let encoder = TextEncoder::from_json(&settings.to_string(), Path::new("t")).unwrap();
+        assert_eq!(encoder.encode("one two three", 14).unwrap(), [UNK; 3]);
+        assert!(encoder.encode_question("?", 14).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::Result;
-use crate::files::inside;
+use crate::files::{MAX_FILE_BYTES, inside};
 use crate::folder::{check_files, graph_files, read_description, record};
 use crate::manifest::{VISION, VISION_FORMAT, Vision, VisionManifest};
 
@@ -45,6 +45,6 @@ impl VisionBundle {
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
         let file = self.folder.join(VISION);
         let record = record(&self.manifest.files, name, &file)?;
-        record.read_checked(&inside(&self.folder, name, &file, "files")?, true)
+        record.read_checked(&inside(&self.folder, name, &file, "files")?, true, MAX_FILE_BYTES)
     }
 }

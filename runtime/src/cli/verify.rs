@@ -28,18 +28,24 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
     let report = verify(&arguments.bundle, options)?;
-    if arguments.json {
+    let printed = print(&report, arguments.json);
+    // A difference is told by the exit code even where nobody reads the table.
+    report.check()?;
+    printed
+}
+
+fn print(report: &VerifyReport, json: bool) -> Result<(), Failure> {
+    if json {
         // JSON has no infinity: a difference that cannot be told is null, with the problem beside it.
         output::print_json(&json!({
             "bundle": report.bundle,
             "passed": report.passed(),
             "worst": report.worst(),
             "checks": report.checks,
-        }))?;
+        }))
     } else {
-        output::print(&text(&report))?;
+        Ok(output::print(&text(report))?)
     }
-    Ok(report.check()?)
 }
 
 fn text(report: &VerifyReport) -> String {

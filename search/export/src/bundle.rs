@@ -4,7 +4,7 @@ use std::path::Path;
 use mmnas_bundle::manifest::{
     BUNDLE_FORMAT, Dimensions, Dtype, Format, MANIFEST, Manifest, Provenance, Stages, TaskName, TextSettings,
 };
-use mmnas_bundle::{Architecture, FileRecord, NewFolder, VisionBundle, write_atomically};
+use mmnas_bundle::{Architecture, FileRecord, NewFolder, TextEncoder, VisionBundle, write_atomically};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
@@ -96,6 +96,21 @@ fn vision_golden(vision: &VisionBundle) -> Result<Vec<GoldenTensor>> {
 pub fn write_bundle(parts: &BundleParts<'_>, out: &Path) -> Result<()> {
     if parts.task != TaskName::Vqa {
         return Err(Error::Task { task: parts.task });
+    }
+    if parts.labels.len() != parts.dimensions.outputs {
+        let expected = format!("{} answers, one an output", parts.dimensions.outputs);
+        return Err(mmnas_bundle::Error::invalid(LABELS, "(list)", expected, parts.labels.len()).into());
+    }
+    let words = TextEncoder::from_json(parts.tokenizer, Path::new(TOKENIZER))?.vocabulary_size();
+    if words > parts.dimensions.vocabulary {
+        let expected = format!("ids below {}", parts.dimensions.vocabulary);
+        return Err(mmnas_bundle::Error::invalid(
+            TOKENIZER,
+            "model.vocab",
+            expected,
+            format!("an id of {}", words - 1),
+        )
+        .into());
     }
     let folder = NewFolder::create(out)?;
     let source = Source { weights: parts.weights, dimensions: parts.dimensions };

@@ -20,7 +20,7 @@ pub mod efficientnet;
 
 pub use bundle::{BundleParts, GoldenTensor, write_bundle};
 pub use error::{Error, Result};
-pub use vision::write_vision;
+pub use vision::{check_vision, write_vision};
 pub use weights::{Weight, Weights};
 
 /// Opset of the standard operators in every graph.

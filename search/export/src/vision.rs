@@ -50,14 +50,27 @@ impl BuiltStage {
     }
 }
 
+/// Checks the sizes of a vision stage: `side` a multiple of 32 · `grid` up to [`Vision::MAX_SIDE`], at most
+/// [`manifest::MAX_REGIONS`] regions.
+pub fn check_vision(side: u32, grid: usize) -> Result<()> {
+    let wrong = |field: &str, expected: String, found: String| {
+        Err(mmnas_bundle::Error::invalid("vision stage", field, expected, found).into())
+    };
+    let regions = grid.saturating_mul(grid);
+    if regions == 0 || regions > manifest::MAX_REGIONS {
+        return wrong("grid", format!("1 to {} regions", manifest::MAX_REGIONS), format!("{grid} × {grid}"));
+    }
+    if side == 0 || side > Vision::MAX_SIDE || !(side as usize).is_multiple_of(32 * grid) {
+        let expected = format!("a multiple of 32 × grid = {}, at most {}", 32 * grid, Vision::MAX_SIDE);
+        return wrong("side", expected, side.to_string());
+    }
+    Ok(())
+}
+
 /// Writes the folder of a vision stage: EfficientNet-Lite0 from the published checkpoint's `weights`, input `side` pixels
 /// (a multiple of 32 · `grid`), regions on a `grid × grid` grid. `golden` are recorded inputs and outputs.
 pub fn write_vision(weights: &Weights, side: u32, grid: usize, golden: &[GoldenTensor], out: &Path) -> Result<()> {
-    let cells = grid.saturating_mul(32);
-    if grid == 0 || side == 0 || !(side as usize).is_multiple_of(cells) || side > Vision::MAX_SIDE {
-        let expected = format!("a multiple of 32 × grid = {cells}, at most {}", Vision::MAX_SIDE);
-        return Err(mmnas_bundle::Error::invalid("vision stage", "side", expected, side).into());
-    }
+    check_vision(side, grid)?;
     let folder = NewFolder::create(out)?;
     let built: BuiltStage = build(weights, side as usize, grid)?.into();
     let golden = golden_file(golden)?;

@@ -4,6 +4,8 @@ use clap::{Args, ValueEnum};
 use mmnas_search::Result;
 use mmnas_search::data::easy_vqa;
 
+use super::output;
+
 /// Writes a data set as JSON lines
 #[derive(Args)]
 #[command(after_help = "Example:\n  mmnas-search convert easy-vqa .native/easy_vqa --out data")]
@@ -27,6 +29,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let [train, test] = match arguments.format {
         Format::EasyVqa => easy_vqa::convert(&arguments.data, &arguments.out)?,
     };
-    println!("{}: {train} training and {test} test questions", arguments.out.display());
+    output::line(format_args!("{}: {train} training and {test} test questions", arguments.out.display()));
     Ok(())
 }

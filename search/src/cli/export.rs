@@ -4,6 +4,8 @@ use clap::Args;
 use mmnas_bundle::VisionBundle;
 use mmnas_search::{Result, export};
 
+use super::output;
+
 /// Writes the bundle of a retrained network
 #[derive(Args)]
 #[command(after_help = "Example:\n  mmnas-search export retrain --vision vision --out bundle && mmnas verify bundle")]
@@ -21,6 +23,6 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let vision = arguments.vision.as_deref().map(VisionBundle::open).transpose()?;
     export::export(&arguments.run, vision.as_ref(), &arguments.out)?;
-    println!("{}: written; check it with `mmnas verify {0}`", arguments.out.display());
+    output::line(format_args!("{}: written; check it with `mmnas verify {0}`", arguments.out.display()));
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod convert;
 mod export;
+mod output;
 mod retrain;
 mod search;
 mod vision;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use mmnas_bundle::Architecture;
 use mmnas_search::data::VqaData;
 use mmnas_search::recipe::Recipe;
 use mmnas_search::{Result, RunFolder};
@@ -71,10 +73,10 @@ struct RunArguments {
 }
 
 impl RunArguments {
-    fn open(&self) -> Result<(Recipe, VqaData, RunFolder)> {
+    fn open(&self, architecture: Option<&Architecture>) -> Result<(Recipe, VqaData, RunFolder)> {
         let recipe = Recipe::read(&self.recipe, &self.set)?;
         let data = VqaData::load(&self.samples, &self.features, &recipe.text, tch::Device::Cpu)?;
-        let run = RunFolder::open(&self.out, &recipe, self.resume)?;
+        let run = RunFolder::open(&self.out, &recipe, &data.common().run_inputs(architecture), self.resume)?;
         Ok((recipe, data, run))
     }
 }
@@ -90,7 +92,7 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mmnas-search: {error}");
+            output::error(&error);
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,7 @@ use clap::Args;
 use mmnas_bundle::Architecture;
 use mmnas_search::{Result, retrain};
 
-use super::RunArguments;
+use super::{RunArguments, output};
 
 /// Trains an architecture from scratch
 #[derive(Args)]
@@ -25,21 +25,21 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let architecture = Architecture::read(&arguments.architecture)?;
-    let (recipe, data, run) = arguments.run.open()?;
+    let (recipe, data, run) = arguments.run.open(Some(&architecture))?;
     let result = retrain::retrain(&recipe, &architecture, &data, &run, true, None)?;
     let seconds: f64 = result.records.iter().map(|r| r.seconds).sum();
     if arguments.run.json {
         let value = serde_json::json!({
             "architecture": architecture, "validation": result.validation, "parameters": result.parameters, "seconds": seconds,
         });
-        println!("{value}");
+        output::line(value);
     } else {
-        println!(
+        output::line(format_args!(
             "{}: {architecture}, {} parameters, validation {:.2} %, {seconds:.0} s",
             arguments.run.out.display(),
             result.parameters,
             100.0 * result.validation
-        );
+        ));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 use clap::Args;
 use mmnas_search::{Result, search};
 
-use super::RunArguments;
+use super::{RunArguments, output};
 
 /// Searches an architecture
 #[derive(Args)]
@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let (recipe, data, run) = arguments.run.open()?;
+    let (recipe, data, run) = arguments.run.open(None)?;
     let result = search::search(&recipe, &data, &run, true, None)?;
     let last = result.records.last();
     let entropy = last.and_then(|r| r.notes.get("entropy")).and_then(|v| v.as_f64()).unwrap_or(1.0);
@@ -28,13 +28,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let value = serde_json::json!({
             "architecture": result.architecture, "entropy": entropy, "validation": validation, "seconds": seconds,
         });
-        println!("{value}");
+        output::line(value);
     } else {
         let (out, architecture) = (arguments.run.out.display(), &result.architecture);
-        println!(
+        output::line(format_args!(
             "{out}: found {architecture} (entropy {entropy:.2}, validation with shared weights {:.2} %), {seconds:.0} s",
             100.0 * validation
-        );
+        ));
     }
     Ok(())
 }

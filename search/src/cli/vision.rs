@@ -3,6 +3,8 @@ use std::path::PathBuf;
 use clap::Args;
 use mmnas_search::{Result, vision};
 
+use super::output;
+
 /// Writes a vision stage (pixels → region features) from a pretrained backbone
 #[derive(Args)]
 #[command(
@@ -28,6 +30,11 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     vision::export_vision(&arguments.weights, arguments.side, arguments.grid, arguments.seed, &arguments.out)?;
-    println!("{}: {2} × {2} regions of {1} × {1} pixels", arguments.out.display(), arguments.side, arguments.grid);
+    output::line(format_args!(
+        "{}: {2} × {2} regions of {1} × {1} pixels",
+        arguments.out.display(),
+        arguments.side,
+        arguments.grid
+    ));
     Ok(())
 }

@@ -1,13 +1,14 @@
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mmnas_bundle::samples::{VqaSample, read_json_lines};
-use mmnas_bundle::{FeatureStore, PAD, TextEncoder, Vocabulary, sha256_hex};
+use mmnas_bundle::{Error as BundleError, PAD, TextEncoder, Vocabulary};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
+use super::ImageTextData;
 use crate::task::vqa::VqaBatch;
-use crate::{FeatureNorm, Inputs, Result};
+use crate::{Inputs, Result};
 
 /// How questions and answers become numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,23 +20,34 @@ pub struct TextRules {
     pub min_answer_count: usize,
 }
 
+#[derive(Debug)]
 struct Question {
-    image: usize,
     tokens: Vec<i64>,
     answer: Option<i64>,
 }
 
-/// A VQA data set: questions as token ids, answers as labels, features of the images on disk.
+/// A VQA data set: questions as token ids, answers as labels.
+#[derive(Debug)]
 pub struct VqaData {
-    file: PathBuf,
-    sha256: String,
-    features: FeatureStore,
-    images: Vec<String>,
-    samples_of_images: Vec<Vec<usize>>,
+    common: ImageTextData,
     questions: Vec<Question>,
     labels: Vec<String>,
-    vocabulary: Vocabulary,
-    device: Device,
+}
+
+/// The answers that are labels, in the order of their first appearance.
+fn frequent_answers(lines: &[VqaSample], min_count: usize) -> Vec<String> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for line in lines {
+        *counts.entry(&line.answer).or_default() += 1;
+    }
+    let mut labels = Vec::new();
+    for line in lines {
+        // Taken out when it becomes a label, so that it becomes one once.
+        if counts.remove(line.answer.as_str()).is_some_and(|count| count >= min_count) {
+            labels.push(line.answer.clone());
+        }
+    }
+    labels
 }
 
 impl VqaData {
@@ -43,67 +55,37 @@ impl VqaData {
     /// words by first appearance; labels are the answers by first appearance.
     pub fn load(samples: &Path, features: &Path, rules: &TextRules, device: Device) -> Result<VqaData> {
         let lines: Vec<VqaSample> = read_json_lines(samples)?;
-        let content = std::fs::read(samples).map_err(mmnas_bundle::Error::io(samples, "read"))?;
-        let store = FeatureStore::open(features)?;
+        let labels = frequent_answers(&lines, rules.min_answer_count);
+        if labels.is_empty() {
+            let expected = format!("an answer that occurs {} times (text.min_answer_count)", rules.min_answer_count);
+            return Err(BundleError::invalid(samples, "answer", expected, "none").into());
+        }
         let mut vocabulary = Vocabulary::new();
-        let mut counts: HashMap<&str, usize> = HashMap::new();
         for line in &lines {
             vocabulary.add_text(&line.question)?;
-            *counts.entry(&line.answer).or_default() += 1;
-        }
-        let mut labels: Vec<String> = Vec::new();
-        let mut label_of: HashMap<&str, i64> = HashMap::new();
-        for line in &lines {
-            let answer = line.answer.as_str();
-            if counts[answer] >= rules.min_answer_count && !label_of.contains_key(answer) {
-                label_of.insert(answer, labels.len() as i64);
-                labels.push(answer.to_owned());
-            }
         }
         let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("tokenizer.json"))?;
-        let (mut images, mut samples_of_images) = (Vec::new(), Vec::<Vec<usize>>::new());
-        let mut image_of: HashMap<String, usize> = HashMap::new();
+        let label_of: HashMap<&str, i64> =
+            labels.iter().enumerate().map(|(k, label)| (label.as_str(), k as i64)).collect();
         let mut questions = Vec::with_capacity(lines.len());
         for (number, line) in lines.iter().enumerate() {
-            let broken = |field: &str, expected: &str, found: &dyn std::fmt::Display| {
-                mmnas_bundle::Error::invalid(samples, format!("line {}: {field}", number + 1), expected, found)
-            };
-            if !store.contains(&line.image) {
-                return Err(broken("image", "an image whose features are there", &line.image).into());
-            }
             let tokens = encoder.encode(&line.question, rules.max_tokens)?;
             if tokens.is_empty() {
-                return Err(broken("question", "at least one word", &line.question).into());
+                let field = format!("sample {}: question", number + 1);
+                return Err(
+                    BundleError::invalid(samples, field, "at least one word", format!("{:?}", line.question)).into()
+                );
             }
-            let image = *image_of.entry(line.image.clone()).or_insert_with(|| {
-                images.push(line.image.clone());
-                samples_of_images.push(Vec::new());
-                images.len() - 1
-            });
-            samples_of_images[image].push(number);
-            questions.push(Question { image, tokens, answer: label_of.get(line.answer.as_str()).copied() });
+            questions.push(Question { tokens, answer: label_of.get(line.answer.as_str()).copied() });
         }
-        Ok(VqaData {
-            file: samples.to_path_buf(),
-            sha256: sha256_hex(&content),
-            features: store,
-            images,
-            samples_of_images,
-            questions,
-            labels,
-            vocabulary,
-            device,
-        })
+        let images = lines.iter().map(|line| line.image.as_str());
+        let common = ImageTextData::new(samples, images, features, vocabulary, device)?;
+        Ok(VqaData { common, questions, labels })
     }
 
-    /// Names of the images, in the order of their first question.
-    pub fn images(&self) -> &[String] {
-        &self.images
-    }
-
-    /// Indices of the questions of each image.
-    pub fn samples_of_images(&self) -> &[Vec<usize>] {
-        &self.samples_of_images
+    /// Images, features and words.
+    pub fn common(&self) -> &ImageTextData {
+        &self.common
     }
 
     /// The answers, in the order of the logits.
@@ -111,61 +93,12 @@ impl VqaData {
         &self.labels
     }
 
-    /// The words of the questions.
-    pub fn vocabulary(&self) -> &Vocabulary {
-        &self.vocabulary
-    }
-
-    /// D, width of a region's features.
-    pub fn feature(&self) -> usize {
-        self.features.feature()
-    }
-
-    /// SHA-256 of the vision graph that gave the features.
-    pub fn vision_sha256(&self) -> &str {
-        self.features.vision_sha256()
-    }
-
-    /// Name and SHA-256 of the file of samples.
-    pub fn provenance(&self) -> (String, String) {
-        let name = self.file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        (name, self.sha256.clone())
-    }
-
-    /// Mean and deviation of each feature over the images of the samples `indices`. A feature that never varies gets
-    /// deviation 1.
-    pub fn feature_norm(&self, indices: &[usize]) -> Result<FeatureNorm> {
-        let d = self.features.feature();
-        let mut images: Vec<usize> = indices.iter().map(|&k| self.questions[k].image).collect();
-        images.sort_unstable();
-        images.dedup();
-        let (mut sum, mut squares, mut rows) = (vec![0f64; d], vec![0f64; d], 0f64);
-        for image in images {
-            let regions = self.features.get(&self.images[image])?;
-            for row in regions.features.chunks_exact(d) {
-                rows += 1.0;
-                for (k, &v) in row.iter().enumerate() {
-                    sum[k] += f64::from(v);
-                    squares[k] += f64::from(v) * f64::from(v);
-                }
-            }
-        }
-        let mean: Vec<f32> = sum.iter().map(|s| (s / rows) as f32).collect();
-        let deviation = |k: usize| (squares[k] / rows - (sum[k] / rows).powi(2)).max(0.0).sqrt() as f32;
-        let std: Vec<f32> = (0..d).map(deviation).map(|s| if s < 1e-6 { 1.0 } else { s }).collect();
-        let tensor = |v: &[f32]| Tensor::from_slice(v).to_device(self.device);
-        Ok(FeatureNorm { mean: tensor(&mean), std: tensor(&std) })
-    }
-
     /// Loads the questions `indices`; tokens and regions are padded to the longest of the batch only.
     pub fn batch(&self, indices: &[usize]) -> Result<VqaBatch> {
         let questions: Vec<&Question> = indices.iter().map(|&k| &self.questions[k]).collect();
-        let regions = questions
-            .iter()
-            .map(|q| self.features.get(&self.images[q.image]))
-            .collect::<mmnas_bundle::Result<Vec<_>>>()?;
-        let (b, d) = (indices.len(), self.features.feature());
-        let n = regions.iter().map(|r| r.boxes.len()).max().unwrap_or(1).max(1);
+        let regions = indices.iter().map(|&k| self.common.regions(k)).collect::<Result<Vec<_>>>()?;
+        let (b, d) = (indices.len(), self.common.feature());
+        let n = regions.iter().map(|r| r.boxes.len()).max().unwrap_or(1);
         let t = questions.iter().map(|q| q.tokens.len()).max().unwrap_or(1);
         let mut tokens = vec![PAD; b * t];
         let mut features = vec![0f32; b * n * d];
@@ -174,23 +107,36 @@ impl VqaData {
         for (row, (question, regions)) in questions.iter().zip(&regions).enumerate() {
             tokens[row * t..][..question.tokens.len()].copy_from_slice(&question.tokens);
             features[row * n * d..][..regions.features.len()].copy_from_slice(&regions.features);
-            for (cell, corners) in boxes[row * n * 4..].chunks_exact_mut(4).zip(&regions.boxes) {
-                cell.copy_from_slice(corners);
-            }
+            boxes[row * n * 4..][..4 * regions.boxes.len()].copy_from_slice(regions.boxes.as_flattened());
             if let Some(answer) = question.answer {
                 target[row * self.labels.len() + answer as usize] = 1.0;
             }
         }
-        let shaped = |t: Tensor, shape: &[i64]| t.view(shape).to_device(self.device);
-        let (b, n, d) = (b as i64, n as i64, d as i64);
+        let shaped = |t: Tensor, shape: &[usize]| {
+            let shape: Vec<i64> = shape.iter().map(|&n| n as i64).collect();
+            t.view(shape.as_slice()).to_device(self.common.device)
+        };
         let inputs = Inputs {
-            tokens: shaped(Tensor::from_slice(&tokens), &[b, t as i64]),
+            tokens: shaped(Tensor::from_slice(&tokens), &[b, t]),
             features: shaped(Tensor::from_slice(&features), &[b, n, d]),
             boxes: shaped(Tensor::from_slice(&boxes), &[b, n, 4]),
             token_count: questions.iter().map(|q| q.tokens.len() as i64).collect(),
             region_count: regions.iter().map(|r| r.boxes.len() as i64).collect(),
         };
-        let target = shaped(Tensor::from_slice(&target), &[b, self.labels.len() as i64]).to_kind(Kind::Float);
-        Ok(VqaBatch { inputs, target })
+        Ok(VqaBatch { inputs, target: shaped(Tensor::from_slice(&target), &[b, self.labels.len()]) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_the_frequent_answers_by_first_appearance() {
+        let sample = |answer: &str| VqaSample { image: "a".into(), question: "b".into(), answer: answer.into() };
+        let lines: Vec<VqaSample> = ["no", "yes", "red", "yes", "no"].map(sample).into();
+        assert_eq!(frequent_answers(&lines, 2), ["no", "yes"]);
+        assert_eq!(frequent_answers(&lines, 1), ["no", "yes", "red"]);
+        assert!(frequent_answers(&lines, 3).is_empty());
     }
 }

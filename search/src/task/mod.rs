@@ -6,6 +6,7 @@ pub mod vqa;
 use mmnas_bundle::manifest::{Dimensions, TaskName};
 use tch::{Tensor, nn};
 
+use crate::data::ImageTextData;
 use crate::operations::Dropout;
 use crate::{Inputs, Result};
 
@@ -36,20 +37,23 @@ impl Score {
 
 /// A task on its data.
 pub trait Task {
+    /// The task's name in a bundle.
+    const NAME: TaskName;
+
     /// Tensors of some samples.
     type Batch;
-
-    /// The task's name in a bundle.
-    fn name(&self) -> TaskName;
 
     /// Makes the head with its parameters under `vs`.
     fn head(vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn Head>;
 
-    /// Images of the data; parts are cut between them.
-    fn images(&self) -> &[String];
+    /// Images, features and words of the data.
+    fn data(&self) -> &ImageTextData;
 
-    /// Indices of the samples of each image, in the order of [`Task::images`].
-    fn samples_of_images(&self) -> &[Vec<usize>];
+    /// Number of outputs of the head.
+    fn outputs(&self) -> usize;
+
+    /// The names of the outputs, where they have names: the answers of VQA.
+    fn labels(&self) -> &[String];
 
     /// Loads the samples `indices`.
     fn batch(&self, indices: &[usize]) -> Result<Self::Batch>;

@@ -5,7 +5,7 @@ use tch::{Kind, Reduction, Tensor, nn};
 
 use super::{Head, Score, Task};
 use crate::att_flat::AttFlat;
-use crate::data::VqaData;
+use crate::data::{ImageTextData, VqaData};
 use crate::layers::{LayerNorm, Linear};
 use crate::operations::Dropout;
 use crate::{Inputs, Result};
@@ -40,11 +40,9 @@ pub struct VqaBatch {
 }
 
 impl Task for VqaData {
-    type Batch = VqaBatch;
+    const NAME: TaskName = TaskName::Vqa;
 
-    fn name(&self) -> TaskName {
-        TaskName::Vqa
-    }
+    type Batch = VqaBatch;
 
     fn head(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn Head> {
         Box::new(VqaHead {
@@ -55,12 +53,16 @@ impl Task for VqaData {
         })
     }
 
-    fn images(&self) -> &[String] {
-        VqaData::images(self)
+    fn data(&self) -> &ImageTextData {
+        self.common()
     }
 
-    fn samples_of_images(&self) -> &[Vec<usize>] {
-        VqaData::samples_of_images(self)
+    fn outputs(&self) -> usize {
+        self.labels().len()
+    }
+
+    fn labels(&self) -> &[String] {
+        VqaData::labels(self)
     }
 
     fn batch(&self, indices: &[usize]) -> Result<VqaBatch> {

@@ -167,8 +167,11 @@ fn a_data_folder_that_is_not_there_is_named() {
     assert_eq!(output.code, Some(1));
     assert!(output.stderr.contains("/nonexistent/data"), "{}", output.stderr);
     let vision = SMALL.0.path("vision").display().to_string();
-    let output =
-        run("mmnas", &["extract", "--vision", &vision, "--images", "/nonexistent/images", "--out", "/nonexistent/out"]);
+    let out = SMALL.0.path("no-features");
+    let arguments =
+        ["extract", "--vision", &vision, "--images", "/nonexistent/images", "--out", &out.display().to_string()];
+    let output = run("mmnas", &arguments);
+    assert!(!out.exists());
     assert_eq!(output.code, Some(1));
     assert!(output.stderr.contains("/nonexistent/images"), "{}", output.stderr);
     let rules = recipe(&[]).text;
@@ -180,10 +183,42 @@ fn a_data_folder_that_is_not_there_is_named() {
 }
 
 #[test]
+fn data_without_a_frequent_answer_is_an_error() {
+    let rules = mmnas_search::data::TextRules { min_answer_count: 100_000, ..recipe(&[]).text };
+    let (samples, features) = (SMALL.0.path("small.jsonl"), SMALL.0.path("features"));
+    let data = mmnas_search::data::VqaData::load(&samples, &features, &rules, tch::Device::Cpu);
+    let error = data.unwrap_err().to_string();
+    assert!(error.contains("small.jsonl") && error.contains("text.min_answer_count"), "{error}");
+}
+
+#[test]
+fn a_pipe_in_a_bundle_is_an_error_and_not_a_wait() {
+    let (_guard, bundle) = damaged(|b| {
+        std::fs::remove_file(b.join("labels.json")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(b.join("labels.json")).status().unwrap().success());
+    });
+    assert_refused(&bundle, ErrorCode::InvalidBundle, &["labels.json", "expected"]);
+}
+
+#[test]
+fn a_vision_stage_of_an_impossible_size_is_an_error() {
+    let weights = mmnas_tests::c_consumer::workspace_root().join(".native/efficientnet/efficientnet_lite0.pth");
+    let (weights, out) = (weights.display().to_string(), SMALL.0.path("no-vision").display().to_string());
+    for (side, grid, word) in
+        [("0", "4", "side"), ("1000000", "4", "side"), ("128", "0", "grid"), ("100", "4", "multiple of 32")]
+    {
+        let arguments = ["vision", "--weights", &weights, "--side", side, "--grid", grid, "--out", &out];
+        let output = run("mmnas-search", &arguments);
+        assert_eq!(output.code, Some(1));
+        assert!(output.stderr.contains(word), "{}", output.stderr);
+    }
+}
+
+#[test]
 fn a_recipe_that_is_wrong_names_the_key() {
     let file = mmnas_tests::c_consumer::workspace_root().join("search/recipes/easy_vqa.toml");
     let read = |set: &str| mmnas_search::recipe::Recipe::read(&file, &[set.to_owned()]).unwrap_err().to_string();
-    assert!(read("retrain.hidden=100").contains("retrain.hidden: expected a multiple of model.head, found 100"));
+    assert!(read("retrain.hidden=100").contains("hidden: expected a multiple of model.head, at most 65536, found 100"));
     assert!(read("retrain.epoch=3").contains("epoch"));
     assert!(read("nowhere.epoch=3").contains("nowhere"));
     assert!(read("search.mode=\"three\"").contains("three"));

@@ -1,6 +1,8 @@
 //! The commands, as a user runs them.
 
+use mmnas_export::Weights;
 use mmnas_tests::programs::run;
+use mmnas_tests::small_run::copy_folder;
 
 use crate::{SMALL, learnt_sample, load};
 
@@ -23,6 +25,31 @@ fn mmnas_verify_passes_and_fails_by_its_exit_code() {
     let output = run("mmnas", &["verify", &SMALL.1.display().to_string()]);
     assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
     assert!(output.stdout.contains("network"));
+    // A bundle whose fusion graph gives something else than was recorded: a weight is changed, its hash too.
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle");
+    copy_folder(&SMALL.1, &bundle);
+    let mut graph = std::fs::read(bundle.join("fusion.onnx")).unwrap();
+    let name = b"proj.bias";
+    let data = Weights::read_safetensors(&SMALL.0.path("retrain/network.safetensors")).unwrap();
+    let bias = &data.get("proj.bias", &[load().manifest().dimensions.outputs]).unwrap().data;
+    let bytes: Vec<u8> = bias.iter().flat_map(|v| v.to_le_bytes()).collect();
+    assert!(graph.windows(name.len()).any(|w| w == name));
+    let at = graph.windows(bytes.len()).position(|w| w == bytes).unwrap();
+    graph[at..at + 4].copy_from_slice(&(bias[0] + 0.5).to_le_bytes());
+    std::fs::write(bundle.join("fusion.onnx"), &graph).unwrap();
+    let manifest = bundle.join("manifest.json");
+    let mut text: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&manifest).unwrap()).unwrap();
+    text["files"]["fusion.onnx"]["sha256"] = mmnas_bundle::sha256_hex(&graph).into();
+    std::fs::write(&manifest, text.to_string()).unwrap();
+    let output = run("mmnas", &["verify", &bundle.display().to_string()]);
+    assert_eq!(output.code, Some(3), "{}{}", output.stdout, output.stderr);
+    let failed: Vec<&str> = output.stdout.lines().filter(|line| line.contains("FAIL")).collect();
+    assert!(
+        failed.len() == 2 && failed[0].starts_with("fusion") && failed[1].starts_with("network"),
+        "{}",
+        output.stdout
+    );
 }
 
 #[test]

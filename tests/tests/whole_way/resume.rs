@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mmnas_bundle::Architecture;
-use mmnas_search::{Error, RunFolder, TensorMap, load_tensors, retrain, search};
+use mmnas_search::{Error, RunFolder, RunInputs, TensorMap, load_tensors, retrain, search};
 use mmnas_tests::small_run::recipe;
 
 use crate::SMALL;
@@ -24,6 +24,12 @@ fn assert_same_bits(a: &Path, b: &Path) {
     }
 }
 
+const ARCHITECTURE: &str = r#"{"epoch0": {"enc": [["self_att_64"]], "dec": [["rel_self_att_64"], ["guided_att_64"]]}}"#;
+
+fn architecture(json: &str) -> Architecture {
+    Architecture::from_published_json(json, Path::new("test")).unwrap()
+}
+
 #[test]
 fn a_search_that_is_stopped_resumes_to_the_same_alpha_and_weights() {
     let samples = &SMALL.0;
@@ -32,17 +38,18 @@ fn a_search_that_is_stopped_resumes_to_the_same_alpha_and_weights() {
         let recipe = recipe(&["search.weights.checkpoint_steps=3", &format!("search.mode=\"{mode}\"")]);
         let data = samples.data(&recipe);
         let folder = tempfile::tempdir().unwrap();
-        let whole = folder.path().join("whole");
-        let result =
-            search::search(&recipe, &data, &RunFolder::open(&whole, &recipe, false).unwrap(), false, None).unwrap();
+        let run = |name: &str, resume: bool, stop: Option<u64>| {
+            let path = folder.path().join(name);
+            let run = RunFolder::open(&path, &recipe, &data.common().run_inputs(None), resume).unwrap();
+            (search::search(&recipe, &data, &run, false, stop).unwrap().architecture, path)
+        };
+        let (found, whole) = run("whole", false, None);
         // Before the first checkpoint, between two, on the last step of an epoch, in the second epoch.
         for stop in [1, 5, 9, 14] {
-            let part = folder.path().join(format!("part-{stop}"));
-            search::search(&recipe, &data, &RunFolder::open(&part, &recipe, false).unwrap(), false, Some(stop))
-                .unwrap();
-            let resumed =
-                search::search(&recipe, &data, &RunFolder::open(&part, &recipe, true).unwrap(), false, None).unwrap();
-            assert_eq!(resumed.architecture, result.architecture);
+            let name = format!("part-{stop}");
+            run(&name, false, Some(stop));
+            let (resumed, part) = run(&name, true, None);
+            assert_eq!(resumed, found);
             assert_same_bits(&whole, &part);
         }
     }
@@ -53,13 +60,12 @@ fn a_retraining_that_is_stopped_resumes_to_the_same_weights() {
     let recipe = recipe(&["retrain.epochs=2", "retrain.checkpoint_steps=4", "retrain.decay_epochs=[1]"]);
     let data = SMALL.0.data(&recipe);
     let _alone = alone();
-    let json = r#"{"epoch0": {"enc": [["self_att_64"]], "dec": [["rel_self_att_64"], ["guided_att_64"]]}}"#;
-    let architecture = Architecture::from_published_json(json, Path::new("test")).unwrap();
+    let architecture = architecture(ARCHITECTURE);
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, resume: bool, stop: Option<u64>| {
         let path = folder.path().join(name);
-        retrain::retrain(&recipe, &architecture, &data, &RunFolder::open(&path, &recipe, resume).unwrap(), false, stop)
-            .unwrap();
+        let run = RunFolder::open(&path, &recipe, &data.common().run_inputs(Some(&architecture)), resume).unwrap();
+        retrain::retrain(&recipe, &architecture, &data, &run, false, stop).unwrap();
         path
     };
     let whole = run("whole", false, None);
@@ -74,11 +80,27 @@ fn a_retraining_that_is_stopped_resumes_to_the_same_weights() {
 }
 
 #[test]
-fn a_run_is_neither_overwritten_nor_resumed_with_another_recipe() {
+fn a_run_is_neither_overwritten_nor_resumed_as_another() {
     let folder = tempfile::tempdir().unwrap();
-    RunFolder::open(folder.path(), &recipe(&[]), false).unwrap();
-    let again = RunFolder::open(folder.path(), &recipe(&[]), false).unwrap_err();
+    let inputs = |json: &str| RunInputs {
+        samples_sha256: "a".into(),
+        vision_sha256: "b".into(),
+        architecture: Some(architecture(json)),
+    };
+    let open = |recipe: &_, json: &str, resume| RunFolder::open(folder.path(), recipe, &inputs(json), resume);
+    open(&recipe(&[]), ARCHITECTURE, false).unwrap();
+    open(&recipe(&[]), ARCHITECTURE, true).unwrap();
+    let again = open(&recipe(&[]), ARCHITECTURE, false).unwrap_err();
     assert!(matches!(again, Error::RunExists { .. }), "{again}");
-    let other = RunFolder::open(folder.path(), &recipe(&["seed=2"]), true).unwrap_err().to_string();
+    let other = open(&recipe(&["seed=2"]), ARCHITECTURE, true).unwrap_err().to_string();
     assert!(other.contains("seed = 2") && other.contains("seed = 1"), "{other}");
+    // A folder with a user's own files is no place for a run.
+    let foreign = tempfile::tempdir().unwrap();
+    std::fs::write(foreign.path().join("labels.json"), "mine").unwrap();
+    let error = RunFolder::open(foreign.path(), &recipe(&[]), &inputs(ARCHITECTURE), true).unwrap_err().to_string();
+    assert!(error.contains("labels.json") && !foreign.path().join("recipe.toml").exists(), "{error}");
+    // SA and GA have parameters of the same names and shapes: only the record tells them apart.
+    let other =
+        open(&recipe(&[]), &ARCHITECTURE.replace("guided_att_64", "self_att_64"), true).unwrap_err().to_string();
+    assert!(other.contains("guided_att_64") && other.contains("found \"self_att_64"), "{other}");
 }
