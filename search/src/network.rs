@@ -265,9 +265,15 @@ impl Network {
         words.lstm(&[zeros(), zeros()], &self.lstm, true, 1, 0.0, false, false, true).0
     }
 
-    /// Relations of the regions, projected and rectified: `[batch, regions, regions, relation]`.
-    fn relation_states(&self, boxes: &Tensor) -> Tensor {
-        self.relation.forward(&relations(boxes)).relu()
+    /// Relations of the regions, projected and rectified: `[batch, regions, regions, relation]`. Those with padding are
+    /// zero before the projection, as in the published code; only its scores of padded regions depend on them.
+    fn relation_states(&self, boxes: &Tensor, padding: Option<&Tensor>) -> Tensor {
+        let mut relations = relations(boxes);
+        if let Some(padding) = padding {
+            let padding = padding.view([boxes.size()[0], 1, boxes.size()[1], 1]);
+            relations = relations.masked_fill(&padding.logical_or(&padding.transpose(1, 2)), 0.0);
+        }
+        self.relation.forward(&relations).relu()
     }
 
     fn regions(&self, features: &Tensor) -> Tensor {
@@ -280,7 +286,8 @@ impl Network {
     /// The task's output for `inputs` along `path`; for VQA logits `[batch, answers]`.
     pub fn forward(&self, inputs: &Inputs, path: &Path, dropout: Dropout) -> Tensor {
         let (text_mask, region_mask) = (inputs.text_mask(), inputs.region_mask());
-        let relations = self.computes_relations(path).then(|| self.relation_states(&inputs.boxes));
+        let relations =
+            self.computes_relations(path).then(|| self.relation_states(&inputs.boxes, region_mask.as_ref()));
         let encoder = self.space.encoder.len();
         let context = Context { mask: text_mask.as_ref(), text: None, text_mask: None, relations: None, dropout };
         let mut x = self.embed(&inputs.tokens);
@@ -322,7 +329,8 @@ impl Network {
                 text.push((format!("value_{index}"), values));
             }
         }
-        let relations = self.computes_relations(&path).then(|| self.relation_states(&inputs.boxes));
+        // A bundle has no use for relations with padding, so its image stage leaves them as they come.
+        let relations = self.computes_relations(&path).then(|| self.relation_states(&inputs.boxes, None));
         let is_guided = |block: usize| self.operation(block, 0) == Operation::GuidedAttention;
         let first_guided = (encoder..self.blocks.len()).find(|&b| is_guided(b)).unwrap_or(self.blocks.len()) - encoder;
         let context = Context {

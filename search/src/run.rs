@@ -35,6 +35,8 @@ pub struct NetworkRecord {
 /// `inputs.json`: what a run works on, besides its recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunInputs {
+    /// The task.
+    pub task: TaskName,
     /// SHA-256 of the file of samples.
     pub samples_sha256: String,
     /// SHA-256 of the vision graph that gave the features.

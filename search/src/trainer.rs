@@ -32,7 +32,7 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Learning rate of the weights.
     pub learning_rate: f64,
-    /// Mean training loss of a sample.
+    /// Mean training loss, of a sample where the task's loss is a sum.
     pub loss: f64,
     /// Score on the validation part, 0 to 1.
     pub validation: f64,
@@ -162,7 +162,7 @@ impl<T: Task> Trainer<'_, T> {
             seed_torch(self.seed, "step", at.total);
             let loss = learner.step(self.task, &batch, self.settings.learning_rate(epoch), at)?;
             state.loss_sum += loss;
-            state.loss_count += indices.len() as f64;
+            state.loss_count += T::loss_terms(indices.len());
             state.next = Moment { epoch, step: step + 1, total: at.total + 1 };
             self.progress
                 .at(state.next.total, || format!("epoch {epoch}, loss {:.4}", state.loss_sum / state.loss_count));

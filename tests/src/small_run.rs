@@ -4,6 +4,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use mmnas_bundle::manifest::TaskName;
 use mmnas_bundle::samples::{VqaSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{Architecture, VisionBundle};
 use mmnas_runtime::LoadOptions;
@@ -91,7 +92,7 @@ impl SmallRun {
         let recipe = recipe(&[]);
         let data = self.data(&recipe);
         let open = |name: &str, architecture: Option<&Architecture>| {
-            RunFolder::open(&self.path(name), &recipe, &data.common().run_inputs(architecture), false)
+            RunFolder::open(&self.path(name), &recipe, &data.common().run_inputs(TaskName::Vqa, architecture), false)
                 .unwrap_or_else(|e| panic!("{e}"))
         };
         let found =

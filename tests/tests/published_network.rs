@@ -2,22 +2,23 @@
 
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::Dimensions;
-use mmnas_search::data::VqaData;
+use mmnas_search::data::{VgdData, VqaData};
 use mmnas_search::operations::Dropout;
-use mmnas_search::task::vqa;
+use mmnas_search::task::vgd::ScorePadding;
+use mmnas_search::task::{Task, vgd, vqa};
 use mmnas_search::{Alpha, Choice, Naming, Network, Path, SamplingMode, Space, TensorMap};
 use mmnas_tests::fixtures::*;
 use tch::{Device, Kind, Tensor};
 
-fn derived(arch: &str, dimensions: &Dimensions) -> Network {
+fn derived<T: Task>(arch: &str, dimensions: &Dimensions) -> Network {
     let architecture = Architecture::read(&path(arch)).unwrap();
-    let network = Network::new::<VqaData>(&Space::single(&architecture), dimensions, Naming::Derived, Device::Cpu);
+    let network = Network::new::<T>(&Space::single(&architecture), dimensions, Naming::Derived, Device::Cpu);
     set_formula_weights(&network);
     network
 }
 
 fn logits_difference(folder: &str, dimensions: &Dimensions) -> f64 {
-    let network = derived(&format!("{folder}/net_vqa.arch.json"), dimensions);
+    let network = derived::<VqaData>(&format!("{folder}/net_vqa.arch.json"), dimensions);
     let io = tensors(&format!("{folder}/net_vqa.io.safetensors"));
     let path = Path::single(&vec![0; network.space().len()]);
     let logits = tch::no_grad(|| network.forward(&inputs(&io), &path, Dropout(0.0)));
@@ -47,10 +48,10 @@ fn official_full_net_vqa_logits_agree_to_1e_4() {
     assert!(difference <= 1e-4, "{difference}");
 }
 
-/// The supernet of the `super_vqa` fixture with alpha = 8 · formula.
-fn supernet() -> (Network, Alpha, TensorMap) {
+/// The supernet of a `super_*` fixture with alpha = 8 · formula.
+fn supernet<T: Task>(fixture: &str, outputs: usize) -> (Network, Alpha, TensorMap) {
     let space = Space::published(12, 18);
-    let network = Network::new::<VqaData>(&space, &official(64, 17), Naming::Supernet, Device::Cpu);
+    let network = Network::new::<T>(&space, &official(64, outputs), Naming::Supernet, Device::Cpu);
     set_formula_weights(&network);
     let name = |block: usize| {
         if block < 12 { format!("cells_enc.0.dag.{block}") } else { format!("cells_dec.0.dag.{}", block - 12) }
@@ -60,16 +61,34 @@ fn supernet() -> (Network, Alpha, TensorMap) {
         formula(&name, &[ops.len() as i64]).into_iter().map(|v| 8.0 * v).collect()
     };
     let values: Vec<Vec<f32>> = space.blocks().enumerate().map(alpha).collect();
-    (network, Alpha::from_values(&space, &values), tensors("official/super_vqa.io.safetensors"))
+    (network, Alpha::from_values(&space, &values), tensors(&format!("official/{fixture}.io.safetensors")))
 }
 
 fn indices(io: &TensorMap, name: &str) -> Vec<usize> {
     Vec::<i64>::try_from(&io[name]).unwrap().into_iter().map(|k| k as usize).collect()
 }
 
-/// Runs the gated path; returns the loss, the gates' gradients and those of two weights.
-fn run_gated(network: &Network, io: &TensorMap, path: &Path, weights: &[&str]) -> (Tensor, Vec<Tensor>) {
-    let loss = vqa::loss(&network.forward(&inputs(io), path, Dropout(0.0)), &io["target"]);
+/// The loss of a fixture's batch along a path.
+type Loss = fn(&Network, &TensorMap, &Path) -> Tensor;
+
+fn vqa_loss(network: &Network, io: &TensorMap, path: &Path) -> Tensor {
+    vqa::loss(&network.forward(&inputs(io), path, Dropout(0.0)), &io["target"])
+}
+
+fn vgd_loss(network: &Network, io: &TensorMap, path: &Path) -> Tensor {
+    let inputs = inputs(io);
+    let output = network.forward(&inputs, path, Dropout(0.0));
+    let log_probabilities = vgd::log_probabilities(&output, &inputs.region_count, ScorePadding::Published);
+    vgd::loss(
+        &log_probabilities,
+        &output.narrow(-1, 1, 4),
+        (&io["target_scores"], &io["box_mask"], &io["target_deltas"]),
+    )
+}
+
+/// Runs the gated path; returns the loss, the gates' gradients and those of some weights.
+fn run_gated(network: &Network, io: &TensorMap, loss: Loss, path: &Path, weights: &[&str]) -> (Tensor, Vec<Tensor>) {
+    let loss = loss(network, io, path);
     let mut wanted = path.gates();
     wanted.extend(weights.iter().map(|name| &network.parameters()[*name]));
     let gradients = Tensor::f_run_backward(&[&loss], &wanted, false, false).unwrap();
@@ -88,16 +107,14 @@ fn assert_loss_agrees(loss: &Tensor, io: &TensorMap, name: &str) {
     assert!((ours - theirs).abs() <= 1e-5 * theirs.abs(), "{name}: {ours} {theirs}");
 }
 
-#[test]
-fn super_vqa_full_mode_agrees() {
-    let (network, alpha, io) = supernet();
+fn assert_full_mode_agrees((network, alpha, io): (Network, Alpha, TensorMap), loss: Loss) {
     let sizes: Vec<usize> = network.space().blocks().map(<[_]>::len).collect();
     let choice = |(active, n): (usize, &usize)| {
         Choice::gated(active, (0..*n).filter(|&k| k != active).collect(), *n, Device::Cpu)
     };
     let path = Path(indices(&io, "full.active").into_iter().zip(&sizes).map(choice).collect());
     let weights = ["imgfeat_linear.weight", "lstm.weight_ih_l0"];
-    let (loss, gradients) = run_gated(&network, &io, &path, &weights);
+    let (loss, gradients) = run_gated(&network, &io, loss, &path, &weights);
     assert_loss_agrees(&loss, &io, "full.loss");
     let (gates, of_weights) = gradients.split_at(sizes.len());
     assert_blocks_agree(gates, &io, "full.gate_grad");
@@ -108,18 +125,12 @@ fn super_vqa_full_mode_agrees() {
     }
 }
 
-#[test]
-fn super_vqa_two_mode_agrees_and_so_does_alpha_after_its_step() {
-    let (network, mut alpha, io) = supernet();
+fn assert_two_mode_agrees((network, mut alpha, io): (Network, Alpha, TensorMap), loss: Loss) {
     let sizes: Vec<usize> = network.space().blocks().map(<[_]>::len).collect();
     let pairs = indices(&io, "two.active").into_iter().zip(indices(&io, "two.inactive"));
-    let path = Path(
-        pairs
-            .zip(&sizes)
-            .map(|((active, inactive), n)| Choice::gated(active, vec![inactive], *n, Device::Cpu))
-            .collect(),
-    );
-    let (loss, gates) = run_gated(&network, &io, &path, &[]);
+    let choice = |((active, inactive), n): (_, &usize)| Choice::gated(active, vec![inactive], *n, Device::Cpu);
+    let path = Path(pairs.zip(&sizes).map(choice).collect());
+    let (loss, gates) = run_gated(&network, &io, loss, &path, &[]);
     assert_loss_agrees(&loss, &io, "two.loss");
     assert_blocks_agree(&gates, &io, "two.gate_grad");
     let gradients = alpha.gradients(&path, &gates);
@@ -132,8 +143,67 @@ fn super_vqa_two_mode_agrees_and_so_does_alpha_after_its_step() {
 }
 
 #[test]
+fn super_vqa_full_mode_agrees() {
+    assert_full_mode_agrees(supernet::<VqaData>("super_vqa", 17), vqa_loss);
+}
+
+#[test]
+fn super_vqa_two_mode_agrees_and_so_does_alpha_after_its_step() {
+    assert_two_mode_agrees(supernet::<VqaData>("super_vqa", 17), vqa_loss);
+}
+
+#[test]
+fn super_vgd_full_mode_agrees() {
+    assert_full_mode_agrees(supernet::<VgdData>("super_vgd", 1), vgd_loss);
+}
+
+#[test]
+fn super_vgd_two_mode_agrees_and_so_does_alpha_after_its_step() {
+    assert_two_mode_agrees(supernet::<VgdData>("super_vgd", 1), vgd_loss);
+}
+
+/// The output of the head of a derived grounding net on a fixture, with its inputs.
+fn grounding(folder: &str, dimensions: &Dimensions) -> (Tensor, mmnas_search::Inputs, TensorMap) {
+    let network = derived::<VgdData>(&format!("{folder}/net_vgd.arch.json"), dimensions);
+    let io = tensors(&format!("{folder}/net_vgd.io.safetensors"));
+    let path = Path::single(&vec![0; network.space().len()]);
+    let inputs = inputs(&io);
+    let output = tch::no_grad(|| network.forward(&inputs, &path, Dropout(0.0)));
+    (output, inputs, io)
+}
+
+#[test]
+fn net_vgd_agrees_with_the_published_padding() {
+    for (folder, dimensions, tolerance) in
+        [("official", official(128, 1), 1e-5), ("official_full", official_full(1), 1e-4)]
+    {
+        let (output, inputs, io) = grounding(folder, &dimensions);
+        let ours = vgd::log_probabilities(&output, &inputs.region_count, ScorePadding::Published);
+        let difference = worst_difference(&ours, &io["log_probs"]);
+        assert!(difference <= tolerance, "{folder}, log-probabilities: {difference}");
+        let difference = worst_difference(&output.narrow(-1, 1, 4), &io["deltas"]);
+        assert!(difference <= tolerance, "{folder}, deltas: {difference}");
+    }
+}
+
+#[test]
+fn masking_the_scores_changes_one_constant_an_expression() {
+    let (output, inputs, io) = grounding("official", &official(128, 1));
+    let masked = vgd::log_probabilities(&output, &inputs.region_count, ScorePadding::Masked);
+    for (row, &count) in inputs.region_count.iter().enumerate() {
+        let there = |t: &Tensor| t.get(row as i64).narrow(0, 0, count);
+        let shift = there(&masked) - there(&io["log_probs"]);
+        let spread = (shift.max() - shift.min()).double_value(&[]);
+        assert!(spread <= 1e-5, "item {row}: {spread}");
+        let mass = there(&masked).exp().sum(Kind::Double).double_value(&[]);
+        assert!((mass - 1.0).abs() <= 1e-5, "item {row}: {mass}");
+        assert_eq!(shift.get(0).double_value(&[]) > 1e-3, count < output.size()[1], "item {row}");
+    }
+}
+
+#[test]
 fn padding_changes_no_logit() {
-    let network = derived("official/net_vqa.arch.json", &official(128, 17));
+    let network = derived::<VqaData>("official/net_vqa.arch.json", &official(128, 17));
     let io = tensors("official/net_vqa.io.safetensors");
     let whole = inputs(&io);
     let path = Path::single(&vec![0; network.space().len()]);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::boxes::BoxXyxy;
 use crate::files::open;
 use crate::{Error, Result};
 
@@ -17,6 +18,17 @@ pub struct VqaSample {
     pub question: String,
     /// The answer.
     pub answer: String,
+}
+
+/// A phrase that names something in an image, with its box.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhraseSample {
+    /// File name of the image, relative to the images folder.
+    pub image: String,
+    /// The phrase.
+    pub phrase: String,
+    /// The box that it means, `[x1, y1, x2, y2]` in pixels of the image.
+    pub box_xyxy: BoxXyxy,
 }
 
 /// A line above this length is an error, not an allocation.

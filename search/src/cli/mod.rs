@@ -12,8 +12,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use mmnas_bundle::Architecture;
-use mmnas_search::data::VqaData;
+use mmnas_search::data::{VgdData, VqaData};
 use mmnas_search::recipe::Recipe;
+use mmnas_search::task::Task;
+use mmnas_search::task::vgd::ScorePadding;
 use mmnas_search::{Result, RunFolder};
 
 /// Searches a multimodal network, trains what it found, exports it as an ONNX bundle.
@@ -49,10 +51,13 @@ enum Command {
 /// What searching and retraining are given alike.
 #[derive(Args)]
 struct RunArguments {
+    /// The task
+    #[arg(long, value_enum, default_value_t = TaskArgument::Vqa)]
+    task: TaskArgument,
     /// The recipe, TOML
     #[arg(long)]
     recipe: PathBuf,
-    /// Samples, JSON lines with image, question and answer
+    /// Samples, JSON lines: image, question, answer (vqa); image, phrase, box_xyxy (vgd)
     #[arg(long)]
     samples: PathBuf,
     /// Features of the samples' images, written by `mmnas extract`
@@ -72,12 +77,45 @@ struct RunArguments {
     json: bool,
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum TaskArgument {
+    /// Visual question answering
+    Vqa,
+    /// Visual grounding
+    Vgd,
+}
+
+/// What is done with a task's data, whichever task it is.
+trait WithTask {
+    fn run<T: Task>(self, recipe: &Recipe, task: &T, run: &RunFolder) -> Result<()>;
+}
+
 impl RunArguments {
-    fn open(&self, architecture: Option<&Architecture>) -> Result<(Recipe, VqaData, RunFolder)> {
+    fn open(&self, architecture: Option<&Architecture>, then: impl WithTask) -> Result<()> {
         let recipe = Recipe::read(&self.recipe, &self.set)?;
-        let data = VqaData::load(&self.samples, &self.features, &recipe.text, tch::Device::Cpu)?;
-        let run = RunFolder::open(&self.out, &recipe, &data.common().run_inputs(architecture), self.resume)?;
-        Ok((recipe, data, run))
+        let device = tch::Device::Cpu;
+        match self.task {
+            TaskArgument::Vqa => {
+                let data = VqaData::load(&self.samples, &self.features, &recipe.text, device)?;
+                self.run(&recipe, &data, architecture, then)
+            }
+            TaskArgument::Vgd => {
+                let tokens = recipe.text.max_tokens;
+                let data = VgdData::load(&self.samples, &self.features, tokens, ScorePadding::Masked, device)?;
+                self.run(&recipe, &data, architecture, then)
+            }
+        }
+    }
+
+    fn run<T: Task>(
+        &self,
+        recipe: &Recipe,
+        task: &T,
+        architecture: Option<&Architecture>,
+        then: impl WithTask,
+    ) -> Result<()> {
+        let run = RunFolder::open(&self.out, recipe, &task.data().run_inputs(T::NAME, architecture), self.resume)?;
+        then.run(recipe, task, &run)
     }
 }
 

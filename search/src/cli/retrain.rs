@@ -2,9 +2,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use mmnas_bundle::Architecture;
-use mmnas_search::{Result, retrain};
+use mmnas_search::recipe::Recipe;
+use mmnas_search::task::Task;
+use mmnas_search::{Result, RunFolder, retrain};
 
-use super::{RunArguments, output};
+use super::{RunArguments, WithTask, output};
 
 /// Trains an architecture from scratch
 #[derive(Args)]
@@ -25,21 +27,32 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let architecture = Architecture::read(&arguments.architecture)?;
-    let (recipe, data, run) = arguments.run.open(Some(&architecture))?;
-    let result = retrain::retrain(&recipe, &architecture, &data, &run, true, None)?;
-    let seconds: f64 = result.records.iter().map(|r| r.seconds).sum();
-    if arguments.run.json {
-        let value = serde_json::json!({
-            "architecture": architecture, "validation": result.validation, "parameters": result.parameters, "seconds": seconds,
-        });
-        output::line(value);
-    } else {
-        output::line(format_args!(
-            "{}: {architecture}, {} parameters, validation {:.2} %, {seconds:.0} s",
-            arguments.run.out.display(),
-            result.parameters,
-            100.0 * result.validation
-        ));
+    arguments.run.open(Some(&architecture), Retraining { arguments, architecture: &architecture })
+}
+
+struct Retraining<'a> {
+    arguments: &'a Arguments,
+    architecture: &'a Architecture,
+}
+
+impl WithTask for Retraining<'_> {
+    fn run<T: Task>(self, recipe: &Recipe, task: &T, run: &RunFolder) -> Result<()> {
+        let (arguments, architecture) = (self.arguments, self.architecture);
+        let result = retrain::retrain(recipe, architecture, task, run, true, None)?;
+        let seconds: f64 = result.records.iter().map(|r| r.seconds).sum();
+        if arguments.run.json {
+            let value = serde_json::json!({
+                "architecture": architecture, "validation": result.validation, "parameters": result.parameters, "seconds": seconds,
+            });
+            output::line(value);
+        } else {
+            output::line(format_args!(
+                "{}: {architecture}, {} parameters, validation {:.2} %, {seconds:.0} s",
+                arguments.run.out.display(),
+                result.parameters,
+                100.0 * result.validation
+            ));
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -1,7 +1,9 @@
 use clap::Args;
-use mmnas_search::{Result, search};
+use mmnas_search::recipe::Recipe;
+use mmnas_search::task::Task;
+use mmnas_search::{Result, RunFolder, search};
 
-use super::{RunArguments, output};
+use super::{RunArguments, WithTask, output};
 
 /// Searches an architecture
 #[derive(Args)]
@@ -18,23 +20,28 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let (recipe, data, run) = arguments.run.open(None)?;
-    let result = search::search(&recipe, &data, &run, true, None)?;
-    let last = result.records.last();
-    let entropy = last.and_then(|r| r.notes.get("entropy")).and_then(|v| v.as_f64()).unwrap_or(1.0);
-    let validation = last.map_or(0.0, |r| r.validation);
-    let seconds: f64 = result.records.iter().map(|r| r.seconds).sum();
-    if arguments.run.json {
-        let value = serde_json::json!({
-            "architecture": result.architecture, "entropy": entropy, "validation": validation, "seconds": seconds,
-        });
-        output::line(value);
-    } else {
-        let (out, architecture) = (arguments.run.out.display(), &result.architecture);
-        output::line(format_args!(
-            "{out}: found {architecture} (entropy {entropy:.2}, validation with shared weights {:.2} %), {seconds:.0} s",
-            100.0 * validation
-        ));
+    arguments.run.open(None, arguments)
+}
+
+impl WithTask for &Arguments {
+    fn run<T: Task>(self, recipe: &Recipe, task: &T, run: &RunFolder) -> Result<()> {
+        let result = search::search(recipe, task, run, true, None)?;
+        let last = result.records.last();
+        let entropy = last.and_then(|r| r.notes.get("entropy")).and_then(|v| v.as_f64()).unwrap_or(1.0);
+        let validation = last.map_or(0.0, |r| r.validation);
+        let seconds: f64 = result.records.iter().map(|r| r.seconds).sum();
+        if self.run.json {
+            let value = serde_json::json!({
+                "architecture": result.architecture, "entropy": entropy, "validation": validation, "seconds": seconds,
+            });
+            output::line(value);
+        } else {
+            let (out, architecture) = (self.run.out.display(), &result.architecture);
+            output::line(format_args!(
+                "{out}: found {architecture} (entropy {entropy:.2}, validation with shared weights {:.2} %), {seconds:.0} s",
+                100.0 * validation
+            ));
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -1,10 +1,11 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::{Architecture, FeatureStore, RegionFeatures, Vocabulary, sha256_hex};
+use mmnas_bundle::manifest::TaskName;
+use mmnas_bundle::{Architecture, FeatureStore, PAD, RegionFeatures, TextEncoder, Vocabulary, sha256_hex};
 use tch::{Device, Tensor};
 
-use crate::{FeatureNorm, Result, RunInputs};
+use crate::{FeatureNorm, Inputs, Result, RunInputs};
 
 /// What the data sets of all tasks have in common: samples that belong to images, features of the images on disk, words.
 #[derive(Debug)]
@@ -16,8 +17,31 @@ pub struct ImageTextData {
     image_of_sample: Vec<usize>,
     samples_of_images: Vec<Vec<usize>>,
     vocabulary: Vocabulary,
-    /// Where batches go.
-    pub(super) device: Device,
+    device: Device,
+}
+
+/// A vocabulary of `texts` and their token ids, at most `max_tokens` each. A text without any word is an error that names
+/// its sample.
+pub(super) fn encode_texts<'a>(
+    file: &Path,
+    texts: impl Iterator<Item = &'a str> + Clone,
+    max_tokens: usize,
+) -> Result<(Vocabulary, Vec<Vec<i64>>)> {
+    let mut vocabulary = Vocabulary::new();
+    for text in texts.clone() {
+        vocabulary.add_text(text)?;
+    }
+    let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("tokenizer.json"))?;
+    let encode = |(number, text): (usize, &str)| {
+        let ids = encoder.encode(text, max_tokens)?;
+        if ids.is_empty() {
+            let field = format!("sample {}: text", number + 1);
+            return Err(mmnas_bundle::Error::invalid(file, field, "at least one word", format!("{text:?}")).into());
+        }
+        Ok(ids)
+    };
+    let ids = texts.enumerate().map(encode).collect::<Result<_>>()?;
+    Ok((vocabulary, ids))
 }
 
 impl ImageTextData {
@@ -86,8 +110,9 @@ impl ImageTextData {
     }
 
     /// What a run on this data works on, to tell it from others; `architecture` is the one that is trained.
-    pub fn run_inputs(&self, architecture: Option<&Architecture>) -> RunInputs {
+    pub fn run_inputs(&self, task: TaskName, architecture: Option<&Architecture>) -> RunInputs {
         RunInputs {
+            task,
             samples_sha256: self.sha256.clone(),
             vision_sha256: self.features.vision_sha256().to_owned(),
             architecture: architecture.cloned(),
@@ -95,8 +120,39 @@ impl ImageTextData {
     }
 
     /// The regions of the image of `sample`.
-    pub fn regions(&self, sample: usize) -> Result<RegionFeatures> {
+    fn regions(&self, sample: usize) -> Result<RegionFeatures> {
         Ok(self.features.get(&self.images[self.image_of_sample[sample]])?)
+    }
+
+    /// The network's inputs for the samples `indices` with the given token ids, and their regions. Tokens and regions are
+    /// padded to the longest of the batch only.
+    pub fn inputs(&self, indices: &[usize], tokens: &[&[i64]]) -> Result<(Inputs, Vec<RegionFeatures>)> {
+        let regions = indices.iter().map(|&k| self.regions(k)).collect::<Result<Vec<_>>>()?;
+        let (b, d) = (indices.len(), self.feature());
+        let n = regions.iter().map(|r| r.boxes.len()).max().unwrap_or(1);
+        let t = tokens.iter().map(|ids| ids.len()).max().unwrap_or(1);
+        let mut ids = vec![PAD; b * t];
+        let mut features = vec![0f32; b * n * d];
+        let mut boxes = vec![0f32; b * n * 4];
+        for (row, (tokens, regions)) in tokens.iter().zip(&regions).enumerate() {
+            ids[row * t..][..tokens.len()].copy_from_slice(tokens);
+            features[row * n * d..][..regions.features.len()].copy_from_slice(&regions.features);
+            boxes[row * n * 4..][..4 * regions.boxes.len()].copy_from_slice(regions.boxes.as_flattened());
+        }
+        let inputs = Inputs {
+            tokens: self.shaped(Tensor::from_slice(&ids), &[b, t]),
+            features: self.shaped(Tensor::from_slice(&features), &[b, n, d]),
+            boxes: self.shaped(Tensor::from_slice(&boxes), &[b, n, 4]),
+            token_count: tokens.iter().map(|ids| ids.len() as i64).collect(),
+            region_count: regions.iter().map(|r| r.boxes.len() as i64).collect(),
+        };
+        Ok((inputs, regions))
+    }
+
+    /// A tensor of a batch in its shape, on the data's device.
+    pub(super) fn shaped(&self, tensor: Tensor, shape: &[usize]) -> Tensor {
+        let shape: Vec<i64> = shape.iter().map(|&n| n as i64).collect();
+        tensor.view(shape.as_slice()).to_device(self.device)
     }
 
     /// Mean and deviation of each feature over the images of `samples`. A feature that never varies gets deviation 1.

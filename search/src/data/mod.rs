@@ -4,8 +4,10 @@ pub mod easy_vqa;
 
 mod image_text;
 mod split;
+mod vgd_data;
 mod vqa_data;
 
 pub use image_text::ImageTextData;
 pub use split::{Parts, SplitShares};
+pub use vgd_data::VgdData;
 pub use vqa_data::{TextRules, VqaData};

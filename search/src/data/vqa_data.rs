@@ -1,14 +1,14 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use mmnas_bundle::Error as BundleError;
 use mmnas_bundle::samples::{VqaSample, read_json_lines};
-use mmnas_bundle::{Error as BundleError, PAD, TextEncoder, Vocabulary};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
-use super::ImageTextData;
+use super::image_text::{ImageTextData, encode_texts};
+use crate::Result;
 use crate::task::vqa::VqaBatch;
-use crate::{Inputs, Result};
 
 /// How questions and answers become numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,24 +60,15 @@ impl VqaData {
             let expected = format!("an answer that occurs {} times (text.min_answer_count)", rules.min_answer_count);
             return Err(BundleError::invalid(samples, "answer", expected, "none").into());
         }
-        let mut vocabulary = Vocabulary::new();
-        for line in &lines {
-            vocabulary.add_text(&line.question)?;
-        }
-        let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("tokenizer.json"))?;
+        let texts = lines.iter().map(|line| line.question.as_str());
+        let (vocabulary, tokens) = encode_texts(samples, texts, rules.max_tokens)?;
         let label_of: HashMap<&str, i64> =
             labels.iter().enumerate().map(|(k, label)| (label.as_str(), k as i64)).collect();
-        let mut questions = Vec::with_capacity(lines.len());
-        for (number, line) in lines.iter().enumerate() {
-            let tokens = encoder.encode(&line.question, rules.max_tokens)?;
-            if tokens.is_empty() {
-                let field = format!("sample {}: question", number + 1);
-                return Err(
-                    BundleError::invalid(samples, field, "at least one word", format!("{:?}", line.question)).into()
-                );
-            }
-            questions.push(Question { tokens, answer: label_of.get(line.answer.as_str()).copied() });
-        }
+        let question = |(tokens, line): (Vec<i64>, &VqaSample)| Question {
+            tokens,
+            answer: label_of.get(line.answer.as_str()).copied(),
+        };
+        let questions = tokens.into_iter().zip(&lines).map(question).collect();
         let images = lines.iter().map(|line| line.image.as_str());
         let common = ImageTextData::new(samples, images, features, vocabulary, device)?;
         Ok(VqaData { common, questions, labels })
@@ -93,37 +84,17 @@ impl VqaData {
         &self.labels
     }
 
-    /// Loads the questions `indices`; tokens and regions are padded to the longest of the batch only.
+    /// Loads the questions `indices`.
     pub fn batch(&self, indices: &[usize]) -> Result<VqaBatch> {
         let questions: Vec<&Question> = indices.iter().map(|&k| &self.questions[k]).collect();
-        let regions = indices.iter().map(|&k| self.common.regions(k)).collect::<Result<Vec<_>>>()?;
-        let (b, d) = (indices.len(), self.common.feature());
-        let n = regions.iter().map(|r| r.boxes.len()).max().unwrap_or(1);
-        let t = questions.iter().map(|q| q.tokens.len()).max().unwrap_or(1);
-        let mut tokens = vec![PAD; b * t];
-        let mut features = vec![0f32; b * n * d];
-        let mut boxes = vec![0f32; b * n * 4];
-        let mut target = vec![0f32; b * self.labels.len()];
-        for (row, (question, regions)) in questions.iter().zip(&regions).enumerate() {
-            tokens[row * t..][..question.tokens.len()].copy_from_slice(&question.tokens);
-            features[row * n * d..][..regions.features.len()].copy_from_slice(&regions.features);
-            boxes[row * n * 4..][..4 * regions.boxes.len()].copy_from_slice(regions.boxes.as_flattened());
-            if let Some(answer) = question.answer {
-                target[row * self.labels.len() + answer as usize] = 1.0;
-            }
+        let tokens: Vec<&[i64]> = questions.iter().map(|q| q.tokens.as_slice()).collect();
+        let (inputs, _) = self.common.inputs(indices, &tokens)?;
+        let width = self.labels.len();
+        let mut target = vec![0f32; indices.len() * width];
+        for (row, answer) in questions.iter().enumerate().filter_map(|(row, q)| Some((row, q.answer?))) {
+            target[row * width + answer as usize] = 1.0;
         }
-        let shaped = |t: Tensor, shape: &[usize]| {
-            let shape: Vec<i64> = shape.iter().map(|&n| n as i64).collect();
-            t.view(shape.as_slice()).to_device(self.common.device)
-        };
-        let inputs = Inputs {
-            tokens: shaped(Tensor::from_slice(&tokens), &[b, t]),
-            features: shaped(Tensor::from_slice(&features), &[b, n, d]),
-            boxes: shaped(Tensor::from_slice(&boxes), &[b, n, 4]),
-            token_count: questions.iter().map(|q| q.tokens.len() as i64).collect(),
-            region_count: regions.iter().map(|r| r.boxes.len() as i64).collect(),
-        };
-        Ok(VqaBatch { inputs, target: shaped(Tensor::from_slice(&target), &[b, self.labels.len()]) })
+        Ok(VqaBatch { inputs, target: self.common.shaped(Tensor::from_slice(&target), &[indices.len(), width]) })
     }
 }
 

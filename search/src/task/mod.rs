@@ -1,6 +1,7 @@
 //! What a network is for. A task gives how samples become tensors, a head, a loss and a metric; everything else —
 //! space, supernet, trainer, checkpoint — is written once.
 
+pub mod vgd;
 pub mod vqa;
 
 use mmnas_bundle::manifest::{Dimensions, TaskName};
@@ -58,8 +59,13 @@ pub trait Task {
     /// Loads the samples `indices`.
     fn batch(&self, indices: &[usize]) -> Result<Self::Batch>;
 
-    /// The loss, a sum over the batch. `forward` runs the network.
+    /// The loss of the batch, a sum over its samples where the task does not say otherwise. `forward` runs the network.
     fn loss(&self, batch: &Self::Batch, forward: &mut dyn FnMut(&Inputs) -> Tensor) -> Tensor;
+
+    /// What the loss of a batch of `samples` is to be divided by for a log: their number for a sum, 1 for a mean.
+    fn loss_terms(samples: usize) -> f64 {
+        samples as f64
+    }
 
     /// The metric of the batch.
     fn score(&self, batch: &Self::Batch, forward: &mut dyn FnMut(&Inputs) -> Tensor) -> Score;

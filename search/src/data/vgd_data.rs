@@ -1,0 +1,87 @@
+use std::path::Path;
+
+use mmnas_bundle::boxes::{BoxXyxy, grounding_target};
+use mmnas_bundle::samples::{PhraseSample, read_json_lines};
+use tch::{Device, Tensor};
+
+use super::image_text::{ImageTextData, encode_texts};
+use crate::Result;
+use crate::task::vgd::{ScorePadding, VgdBatch};
+
+#[derive(Debug)]
+struct Phrase {
+    tokens: Vec<i64>,
+    target: BoxXyxy,
+}
+
+/// A visual grounding data set: phrases as token ids, the boxes that they mean.
+#[derive(Debug)]
+pub struct VgdData {
+    common: ImageTextData,
+    phrases: Vec<Phrase>,
+    padding: ScorePadding,
+}
+
+impl VgdData {
+    /// Reads JSON lines (see [`PhraseSample`]) and opens the features of their images. The vocabulary has the phrases'
+    /// words by first appearance; longer phrases are cut to `max_tokens`. `padding` says which regions share the scores.
+    pub fn load(
+        samples: &Path,
+        features: &Path,
+        max_tokens: usize,
+        padding: ScorePadding,
+        device: Device,
+    ) -> Result<VgdData> {
+        let lines: Vec<PhraseSample> = read_json_lines(samples)?;
+        for (number, line) in lines.iter().enumerate() {
+            let [x1, y1, x2, y2] = line.box_xyxy;
+            let is_box = line.box_xyxy.iter().all(|v| v.is_finite()) && x1 <= x2 && y1 <= y2;
+            if !is_box {
+                let field = format!("sample {}: box_xyxy", number + 1);
+                let found = format!("{:?}", line.box_xyxy);
+                return Err(mmnas_bundle::Error::invalid(samples, field, "x1 ≤ x2 and y1 ≤ y2 in pixels", found).into());
+            }
+        }
+        let (vocabulary, tokens) = encode_texts(samples, lines.iter().map(|line| line.phrase.as_str()), max_tokens)?;
+        let phrase = |(tokens, line): (Vec<i64>, &PhraseSample)| Phrase { tokens, target: line.box_xyxy };
+        let phrases = tokens.into_iter().zip(&lines).map(phrase).collect();
+        let images = lines.iter().map(|line| line.image.as_str());
+        let common = ImageTextData::new(samples, images, features, vocabulary, device)?;
+        Ok(VgdData { common, phrases, padding })
+    }
+
+    /// Images, features and words.
+    pub fn common(&self) -> &ImageTextData {
+        &self.common
+    }
+
+    /// Which regions share the scores.
+    pub fn padding(&self) -> ScorePadding {
+        self.padding
+    }
+
+    /// Loads the phrases `indices`.
+    pub fn batch(&self, indices: &[usize]) -> Result<VgdBatch> {
+        let phrases: Vec<&Phrase> = indices.iter().map(|&k| &self.phrases[k]).collect();
+        let tokens: Vec<&[i64]> = phrases.iter().map(|p| p.tokens.as_slice()).collect();
+        let (inputs, regions) = self.common.inputs(indices, &tokens)?;
+        let (b, n) = (indices.len(), inputs.features.size()[1] as usize);
+        let (mut scores, mut mask, mut deltas) = (vec![0f32; b * n], vec![0f32; b * n], vec![0f32; b * n * 4]);
+        for (row, (phrase, regions)) in phrases.iter().zip(&regions).enumerate() {
+            let target = grounding_target(&regions.boxes, &phrase.target);
+            scores[row * n..][..target.scores.len()].copy_from_slice(&target.scores);
+            mask[row * n..][..target.mask.len()].copy_from_slice(&target.mask);
+            deltas[row * n * 4..][..4 * target.deltas.len()].copy_from_slice(target.deltas.as_flattened());
+        }
+        let shaped = |values: &[f32], shape: &[usize]| self.common.shaped(Tensor::from_slice(values), shape);
+        Ok(VgdBatch {
+            inputs,
+            scores: shaped(&scores, &[b, n]),
+            mask: shaped(&mask, &[b, n]),
+            deltas: shaped(&deltas, &[b, n, 4]),
+            targets: phrases.iter().map(|p| p.target).collect(),
+            boxes: regions.iter().map(|r| r.boxes.clone()).collect(),
+            sizes: regions.iter().map(|r| r.size).collect(),
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! Visual grounding: which region a phrase means, and how its box is to be moved (MMnas, section 4.1).
+
+use mmnas_bundle::boxes::{self, BoxXyxy, DELTA_SCALE};
+use mmnas_bundle::manifest::{Dimensions, TaskName};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Reduction, Tensor, nn};
+
+use super::{Head, Score, Task};
+use crate::att_flat::AttFlat;
+use crate::data::{ImageTextData, VgdData};
+use crate::layers::{LayerNorm, Linear, MASKED};
+use crate::operations::Dropout;
+use crate::{Inputs, Result};
+
+/// A prediction counts as right from this intersection over union with the target on.
+const RIGHT_IOU: f32 = 0.5;
+/// Weight of the deltas' loss beside the scores'.
+const DELTA_WEIGHT: f64 = 0.5;
+
+/// Which regions share the softmax of the scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScorePadding {
+    /// The regions that are there.
+    #[default]
+    Masked,
+    /// Padding too, as the published code does: its log-probabilities are lower by one constant an expression.
+    Published,
+}
+
+/// The published head: per region `LN(AttFlat(x) + Linear(H → 2H)(y_i))` → a score and four deltas, as
+/// `[batch, regions, 5]`, the score before any softmax.
+#[derive(Debug)]
+pub struct VgdHead {
+    text: AttFlat,
+    region: Linear,
+    norm: LayerNorm,
+    scores: Linear,
+    deltas: Linear,
+}
+
+impl Head for VgdHead {
+    fn pool_text(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
+        self.text.forward(x, mask, dropout)
+    }
+
+    fn output(&self, text: &Tensor, y: &Tensor, _mask: Option<&Tensor>, _dropout: Dropout) -> Tensor {
+        let fused = self.norm.forward(&(text.unsqueeze(1) + self.region.forward(y)));
+        Tensor::cat(&[self.scores.forward(&fused), self.deltas.forward(&fused)], -1)
+    }
+}
+
+/// Samples of one batch.
+#[derive(Debug)]
+pub struct VgdBatch {
+    /// What the network reads.
+    pub inputs: Inputs,
+    /// Target scores, `[batch, regions]`: IoU of the regions with IoU ≥ 0.5, scaled to sum 1; zeros where there is none.
+    pub scores: Tensor,
+    /// 1 for the regions whose deltas count, `[batch, regions]`.
+    pub mask: Tensor,
+    /// Target deltas divided by [`DELTA_SCALE`], `[batch, regions, 4]`.
+    pub deltas: Tensor,
+    /// The boxes that the phrases mean.
+    pub targets: Vec<BoxXyxy>,
+    /// The regions' boxes of each sample.
+    pub boxes: Vec<Vec<BoxXyxy>>,
+    /// Width and height of each sample's image.
+    pub sizes: Vec<(u32, u32)>,
+}
+
+/// The scores' log-probabilities, `[batch, regions]`, from the head's output.
+pub fn log_probabilities(output: &Tensor, region_count: &[i64], padding: ScorePadding) -> Tensor {
+    let scores = output.select(-1, 0);
+    let n = scores.size()[1];
+    if padding == ScorePadding::Published || region_count.iter().all(|&count| count >= n) {
+        return scores.log_softmax(-1, Kind::Float);
+    }
+    let counts = Tensor::from_slice(region_count).to_device(scores.device()).view([-1, 1]);
+    let absent = Tensor::arange(n, (Kind::Int64, scores.device())).unsqueeze(0).ge_tensor(&counts);
+    scores.masked_fill(&absent, MASKED).log_softmax(-1, Kind::Float)
+}
+
+/// The loss of `log_probabilities` `[batch, regions]` and `deltas` `[batch, regions, 4]`: KL divergence to the target
+/// scores over the number of samples that have a target, plus half the smooth L1 of the deltas over the number of regions
+/// that count (published). Without any such sample or region the part is 0.
+pub fn loss(
+    log_probabilities: &Tensor,
+    deltas: &Tensor,
+    (scores, mask, target): (&Tensor, &Tensor, &Tensor),
+) -> Tensor {
+    let has_target = scores.sum_dim_intlist(-1, true, Kind::Float).gt(0.0).to_kind(Kind::Float);
+    let divergence = scores.xlogy(scores) - scores * log_probabilities;
+    let divergence = (divergence * &has_target).sum(Kind::Float) / has_target.sum(Kind::Float).clamp_min(1.0);
+    let moved = deltas.smooth_l1_loss(target, Reduction::None, 1.0) * mask.unsqueeze(-1);
+    divergence + moved.sum(Kind::Float) / mask.sum(Kind::Float).clamp_min(1.0) * DELTA_WEIGHT
+}
+
+/// The box of the best region of each sample, moved by its deltas and clipped to the image.
+pub fn grounded_boxes(output: &Tensor, batch: &VgdBatch, padding: ScorePadding) -> Vec<BoxXyxy> {
+    let log_probabilities = log_probabilities(output, &batch.inputs.region_count, padding);
+    let ground = |row: usize| {
+        // Padding never wins, whichever regions share the softmax.
+        let there = log_probabilities.get(row as i64).narrow(0, 0, batch.inputs.region_count[row]);
+        let best = there.argmax(-1, false).int64_value(&[]);
+        let raw = output.get(row as i64).get(best);
+        let delta = std::array::from_fn(|k| raw.double_value(&[k as i64 + 1]) as f32 * DELTA_SCALE[k]);
+        let (width, height) = batch.sizes[row];
+        boxes::clip(&boxes::decode(&batch.boxes[row][best as usize], &delta), width, height)
+    };
+    (0..batch.targets.len()).map(ground).collect()
+}
+
+impl Task for VgdData {
+    const NAME: TaskName = TaskName::Vgd;
+
+    type Batch = VgdBatch;
+
+    fn head(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn Head> {
+        Box::new(VgdHead {
+            text: AttFlat::new(vs / "attflat_x", d),
+            region: Linear::new(vs / "attfc_y", d.hidden, 2 * d.hidden, true),
+            norm: LayerNorm::new(vs / "proj_norm", 2 * d.hidden),
+            scores: Linear::new(vs / "proj_scores", 2 * d.hidden, 1, true),
+            deltas: Linear::new(vs / "proj_reg", 2 * d.hidden, 4, true),
+        })
+    }
+
+    fn data(&self) -> &ImageTextData {
+        self.common()
+    }
+
+    fn outputs(&self) -> usize {
+        1
+    }
+
+    fn labels(&self) -> &[String] {
+        &[]
+    }
+
+    fn batch(&self, indices: &[usize]) -> Result<VgdBatch> {
+        VgdData::batch(self, indices)
+    }
+
+    fn loss(&self, batch: &VgdBatch, forward: &mut dyn FnMut(&Inputs) -> Tensor) -> Tensor {
+        let output = forward(&batch.inputs);
+        let log_probabilities = log_probabilities(&output, &batch.inputs.region_count, self.padding());
+        loss(&log_probabilities, &output.narrow(-1, 1, 4), (&batch.scores, &batch.mask, &batch.deltas))
+    }
+
+    fn loss_terms(_samples: usize) -> f64 {
+        1.0
+    }
+
+    fn score(&self, batch: &VgdBatch, forward: &mut dyn FnMut(&Inputs) -> Tensor) -> Score {
+        let found = grounded_boxes(&forward(&batch.inputs), batch, self.padding());
+        let right = found.iter().zip(&batch.targets).filter(|(found, target)| boxes::iou(found, target) >= RIGHT_IOU);
+        Score { sum: right.count() as f64, count: batch.targets.len() as f64 }
+    }
+}
