@@ -26,9 +26,15 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let [train, test] = match arguments.format {
+    let converted = match arguments.format {
         Format::EasyVqa => easy_vqa::convert(&arguments.data, &arguments.out)?,
     };
-    output::line(format_args!("{}: {train} training and {test} test questions", arguments.out.display()));
+    output::line(format_args!(
+        "{}: {} training and {} test questions; the question alone answers {:.1} % of the test",
+        arguments.out.display(),
+        converted.train,
+        converted.test,
+        100.0 * converted.without_image
+    ));
     Ok(())
 }
