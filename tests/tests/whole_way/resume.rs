@@ -108,3 +108,60 @@ fn a_run_is_neither_overwritten_nor_resumed_as_another() {
         open(&recipe(&[]), &ARCHITECTURE.replace("guided_att_64", "self_att_64"), true).unwrap_err().to_string();
     assert!(other.contains("guided_att_64") && other.contains("found \"self_att_64"), "{other}");
 }
+
+/// A process that is killed with SIGKILL, wherever it is, and the run that is resumed after it.
+#[test]
+fn a_search_that_is_killed_resumes_to_the_same_alpha_and_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = mmnas_tests::c_consumer::workspace_root();
+    let program = mmnas_tests::programs::program("mmnas-search").unwrap();
+    let command = |out: &Path| {
+        let mut command = std::process::Command::new(&program);
+        command
+            .arg("search")
+            .arg("--recipe")
+            .arg(root.join("search/recipes/easy_vqa.toml"))
+            .arg("--out")
+            .arg(out)
+            .arg("--resume");
+        command.arg("--samples").arg(SMALL.0.path("small.jsonl")).arg("--features").arg(SMALL.0.path("features"));
+        for set in [
+            "search.weights.epochs=2",
+            "search.weights.batch=16",
+            "search.weights.hidden=64",
+            "search.weights.checkpoint_steps=2",
+            "search.alpha_from_epoch=0",
+        ] {
+            command.args(["--set", set]);
+        }
+        command
+            .args(["--set", "text.min_answer_count=1"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        command
+    };
+    let whole = folder.path().join("whole");
+    assert!(command(&whole).status().unwrap().success());
+    let part = folder.path().join("part");
+    // Killed again and again, at moments that have nothing to do with steps, each time a little further on.
+    for kill in 0..3 {
+        let mut running = command(&part).spawn().unwrap();
+        let checkpoint = part.join("checkpoint.safetensors");
+        let written = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
+        let before = written(&checkpoint);
+        let mut ended = false;
+        for _ in 0..2_000 {
+            ended = running.try_wait().unwrap().is_some();
+            if ended || written(&checkpoint) != before {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert!(!ended, "the run is long enough to be killed");
+        std::thread::sleep(std::time::Duration::from_millis(61 * kill));
+        running.kill().unwrap();
+        running.wait().unwrap();
+    }
+    assert!(command(&part).status().unwrap().success());
+    assert_same_bits(&whole, &part);
+}

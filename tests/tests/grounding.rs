@@ -1,0 +1,95 @@
+//! Visual grounding is searched and trained by the same code as question answering: on made-up regions whose features say
+//! what they are, a phrase finds its region and the deltas move its box.
+
+use mmnas_bundle::boxes::{self, BoxXyxy};
+use mmnas_bundle::samples::{PhraseSample, to_json_lines};
+use mmnas_bundle::{FeatureWriter, RegionFeatures};
+use mmnas_search::data::VgdData;
+use mmnas_search::recipe::Recipe;
+use mmnas_search::task::Task;
+use mmnas_search::task::vgd::ScorePadding;
+use mmnas_search::{RunFolder, retrain, rng, search};
+use mmnas_tests::c_consumer::workspace_root;
+use rand::RngExt as _;
+
+const KINDS: [&str; 6] = ["dog", "cat", "red car", "blue car", "tall tree", "house"];
+const FEATURE: usize = 16;
+
+/// 120 images of 3 to 6 regions of different kinds, a phrase for each region; the box that is meant is the region's,
+/// moved by a tenth of its size.
+fn write_data(folder: &std::path::Path) {
+    let mut rng = rng(5, "grounding", 0);
+    let (mut images, mut samples) = (Vec::new(), Vec::new());
+    for number in 0..120 {
+        let name = format!("{number}.png");
+        let first = rng.random_range(0..KINDS.len());
+        let count = rng.random_range(3..=KINDS.len());
+        let (mut features, mut regions) = (Vec::new(), Vec::new());
+        for kind in (0..count).map(|k| (first + k) % KINDS.len()) {
+            features.extend((0..FEATURE).map(|k| f32::from(u8::from(k == kind)) + rng.random_range(-0.1..0.1f32)));
+            let (x, y) = (rng.random_range(10.0..150.0f32), rng.random_range(10.0..150.0f32));
+            let (w, h) = (rng.random_range(30.0..80.0f32), rng.random_range(30.0..80.0f32));
+            let region: BoxXyxy = [x, y, x + w, y + h];
+            regions.push(region);
+            let box_xyxy = boxes::clip(&[x + 0.1 * w, y + 0.1 * h, x + 1.1 * w, y + 1.1 * h], 240, 240);
+            samples.push(PhraseSample { image: name.clone(), phrase: format!("the {}", KINDS[kind]), box_xyxy });
+        }
+        images.push((name, RegionFeatures { features, boxes: regions, size: (240, 240) }));
+    }
+    std::fs::create_dir(folder.join("features")).unwrap();
+    let mut writer = FeatureWriter::new(&folder.join("features"), FEATURE, "made up".into());
+    writer.write_shard(images).unwrap();
+    writer.finish().unwrap();
+    std::fs::write(folder.join("phrases.jsonl"), to_json_lines(&samples).unwrap()).unwrap();
+}
+
+#[test]
+fn a_phrase_finds_its_region() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    let set = [
+        "search.weights.hidden=64",
+        "search.weights.epochs=3",
+        "search.weights.batch=16",
+        "search.alpha_from_epoch=1",
+        "search.alpha_batch=16",
+        "retrain.hidden=64",
+        "retrain.epochs=25",
+        "retrain.batch=16",
+        "retrain.decay_epochs=[20]",
+        "retrain.adam.lr=1e-3",
+    ];
+    let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
+    let recipe = Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &set).unwrap();
+    let (samples, features) = (folder.path().join("phrases.jsonl"), folder.path().join("features"));
+    let data =
+        VgdData::load(&samples, &features, recipe.text.max_tokens, ScorePadding::Masked, tch::Device::Cpu).unwrap();
+    let open = |name: &str, architecture| {
+        let inputs = data.data().run_inputs(VgdData::NAME, architecture);
+        RunFolder::open(&folder.path().join(name), &recipe, &inputs, false).unwrap()
+    };
+    let found = search::search(&recipe, &data, &open("search", None), false, None).unwrap();
+    assert_eq!(found.records.len(), 3);
+    // The shortest architecture that can do it, whatever so short a search has found.
+    let json = r#"{"epoch0": {"enc": [["feed_forward"]], "dec": [["guided_att_64"], ["feed_forward"]]}}"#;
+    let architecture = mmnas_bundle::Architecture::from_published_json(json, std::path::Path::new("test")).unwrap();
+    let trained =
+        retrain::retrain(&recipe, &architecture, &data, &open("retrain", Some(&architecture)), false, None).unwrap();
+    let first = &trained.records[0];
+    assert!(trained.validation >= 0.9, "validation {} (first epoch {})", trained.validation, first.validation);
+}
+
+#[test]
+fn a_box_that_is_none_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    let sample = PhraseSample { image: "0.png".into(), phrase: "the dog".into(), box_xyxy: [9.0, 0.0, 3.0, 8.0] };
+    let file = folder.path().join("bad.jsonl");
+    std::fs::write(&file, to_json_lines(&[sample]).unwrap()).unwrap();
+    let loaded = VgdData::load(&file, &folder.path().join("features"), 14, ScorePadding::Masked, tch::Device::Cpu);
+    let error = loaded.unwrap_err().to_string();
+    assert!(
+        error.contains("bad.jsonl") && error.contains("sample 1: box_xyxy") && error.contains("x1 ≤ x2"),
+        "{error}"
+    );
+}
