@@ -86,7 +86,8 @@ demo: same-recipe build $(DEMO)/bundle/manifest.json
 	@$(MMNAS) answer $(DEMO)/bundle $(EASY)/test/images/0.png "what color is the shape?"
 	@echo
 	@$(MMNAS) evaluate $(DEMO)/bundle --samples $(DEMO)/data/test.jsonl --images $(EASY)/test/images
-	@echo; echo "try: $(MMNAS) answer $(DEMO)/bundle $(EASY)/test/images/1.png \"is there a circle?\" \"what shape is in the image?\""
+	@echo; $(SEARCH) report $(DEMO)/search
+	@echo "try: $(MMNAS) answer $(DEMO)/bundle $(EASY)/test/images/1.png \"is there a circle?\" \"what shape is in the image?\""
 
 same-recipe:
 	@[ ! -e $(DEMO)/recipe.toml ] || cmp -s $(RECIPE) $(DEMO)/recipe.toml \

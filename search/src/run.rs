@@ -89,6 +89,11 @@ impl RunFolder {
         Ok(run)
     }
 
+    /// The run that lies in `path`, to look at.
+    pub fn at(path: &Path) -> RunFolder {
+        RunFolder { path: path.to_path_buf() }
+    }
+
     /// A file of the run.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)

@@ -3,6 +3,7 @@
 mod convert;
 mod export;
 mod output;
+mod report;
 mod retrain;
 mod search;
 mod vision;
@@ -46,6 +47,7 @@ enum Command {
     Search(search::Arguments),
     Retrain(retrain::Arguments),
     Export(export::Arguments),
+    Report(report::Arguments),
 }
 
 /// What searching and retraining are given alike.
@@ -126,6 +128,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Search(arguments) => search::run(&arguments),
         Command::Retrain(arguments) => retrain::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
