@@ -137,7 +137,7 @@ impl Error {
             Error::Bundle(Bundle::Io { .. }) => ErrorCode::Io,
             Error::Bundle(Bundle::FutureVersion { .. }) => ErrorCode::FutureVersion,
             Error::Bundle(Bundle::EmptyText { .. }) => ErrorCode::EmptyText,
-            Error::Bundle(Bundle::Exists { .. }) => ErrorCode::Exists,
+            Error::Bundle(Bundle::Exists { .. } | Bundle::Busy { .. }) => ErrorCode::Exists,
             Error::Bundle(_) => ErrorCode::InvalidBundle,
             Error::Argument { .. } | Error::ForeignState { .. } => ErrorCode::InvalidArgument,
             Error::Image { .. } => ErrorCode::Image,

@@ -52,6 +52,12 @@ pub enum Error {
         /// The text, cut to 80 characters.
         text: String,
     },
+    /// Another process is writing the same output.
+    #[error("{}: is being written by another process", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
     /// An output is in the way: nothing is overwritten.
     #[error("{}: already exists and is not overwritten", path.display())]
     Exists {

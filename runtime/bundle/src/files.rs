@@ -127,12 +127,18 @@ fn set_readable(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A new folder that appears under its name only when it is complete.
+/// A new folder that appears under its name only when it is complete. Until then it is written beside its place, as
+/// `.NAME.partial`; what a process that was killed left there is removed by the next one that writes the same folder.
 #[derive(Debug)]
 pub struct NewFolder {
-    work: tempfile::TempDir,
+    work: PathBuf,
     target: PathBuf,
+    // Held while the folder is written; the system frees it when the process ends, however it ends.
+    _lock: File,
 }
+
+/// The file in an unfinished folder that its writer holds locked.
+const LOCK: &str = ".lock";
 
 impl NewFolder {
     /// Starts the folder `target`, which must not exist yet.
@@ -141,32 +147,42 @@ impl NewFolder {
             return Err(Error::Exists { path: target.to_path_buf() });
         }
         let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name =
+            target.file_name().ok_or_else(|| Error::invalid(target, "(path)", "the name of a new folder", "none"))?;
         fs::create_dir_all(parent).map_err(Error::io(parent, "create"))?;
-        let work =
-            tempfile::Builder::new().prefix(".mmnas-").tempdir_in(parent).map_err(Error::io(target, "create"))?;
-        Ok(NewFolder { work, target: target.to_path_buf() })
+        let work = parent.join(format!(".{}.partial", name.to_string_lossy()));
+        if let Ok(left) = File::open(work.join(LOCK)) {
+            left.try_lock().map_err(|_| Error::Busy { path: target.to_path_buf() })?;
+            fs::remove_dir_all(&work).map_err(Error::io(&work, "remove"))?;
+        } else if work.symlink_metadata().is_ok() {
+            // Without our mark it is only ours if it is empty: left between making the folder and marking it.
+            fs::remove_dir(&work).map_err(|_| Error::Exists { path: work.clone() })?;
+        }
+        fs::create_dir(&work).map_err(Error::io(&work, "create"))?;
+        let lock = File::create(work.join(LOCK)).map_err(Error::io(&work, "create"))?;
+        lock.try_lock().map_err(|_| Error::Busy { path: target.to_path_buf() })?;
+        Ok(NewFolder { work, target: target.to_path_buf(), _lock: lock })
     }
 
     /// Where to write until [`NewFolder::finish`].
     pub fn path(&self) -> &Path {
-        self.work.path()
+        &self.work
     }
 
     /// Renames the folder into place.
     pub fn finish(self) -> Result<()> {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(self.work.path(), fs::Permissions::from_mode(0o755))
-                .map_err(Error::io(&self.target, "create"))?;
-        }
         if self.target.symlink_metadata().is_ok() {
-            return Err(Error::Exists { path: self.target });
+            return Err(Error::Exists { path: self.target.clone() });
         }
-        fs::rename(self.work.path(), &self.target).map_err(Error::io(&self.target, "create"))?;
-        // Nothing is left under the temporary name, so its guard has nothing to remove.
-        let _ = self.work.keep();
-        Ok(())
+        fs::remove_file(self.work.join(LOCK)).map_err(Error::io(&self.work, "write"))?;
+        fs::rename(&self.work, &self.target).map_err(Error::io(&self.target, "create"))
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        // After `finish` nothing lies here; after an error nobody needs what does.
+        let _ = fs::remove_dir_all(&self.work);
     }
 }
 
@@ -186,6 +202,28 @@ mod tests {
     #[test]
     fn sha256_of_nothing_is_the_known_one() {
         assert_eq!(sha256_hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+
+    #[test]
+    fn a_new_folder_appears_whole_or_not_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("new");
+        let names = || -> Vec<String> {
+            fs::read_dir(root.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+        };
+        let given_up = NewFolder::create(&target).unwrap();
+        assert!(matches!(NewFolder::create(&target).unwrap_err(), Error::Busy { .. }));
+        drop(given_up);
+        assert!(names().is_empty());
+        // What a killed process leaves: the folder, its lock free.
+        fs::create_dir(root.path().join(".new.partial")).unwrap();
+        fs::write(root.path().join(".new.partial/.lock"), "").unwrap();
+        fs::write(root.path().join(".new.partial/half"), "half").unwrap();
+        let folder = NewFolder::create(&target).unwrap();
+        fs::write(folder.path().join("whole"), "whole").unwrap();
+        folder.finish().unwrap();
+        assert_eq!(names(), ["new"]);
+        assert_eq!(fs::read_dir(&target).unwrap().count(), 1);
     }
 
     #[test]
