@@ -93,7 +93,12 @@ pub fn record_stages(network: &Network, max_tokens: usize, regions: usize, seed:
         token_count: vec![t, (t / 2).max(1), 1],
         region_count: vec![n, (n / 2).max(1), n],
     };
-    let outputs = network.stage_outputs(&inputs);
+    record(network, &inputs)
+}
+
+/// `inputs` and what libtorch gives for them at every stage's border; the last tensor is the output of the head.
+pub fn record(network: &Network, inputs: &Inputs) -> Result<Vec<GoldenTensor>> {
+    let outputs = network.stage_outputs(inputs);
     let (token_count, region_count) =
         (Tensor::from_slice(&inputs.token_count), Tensor::from_slice(&inputs.region_count));
     let mut recorded = Vec::new();

@@ -10,6 +10,7 @@ use mmnas_bundle::{Architecture, VisionBundle};
 use mmnas_runtime::LoadOptions;
 use mmnas_search::data::{VqaData, easy_vqa};
 use mmnas_search::recipe::Recipe;
+use mmnas_search::task::Task as _;
 use mmnas_search::{RunFolder, export, retrain, search, vision};
 
 use crate::c_consumer::workspace_root;
@@ -92,7 +93,7 @@ impl SmallRun {
         let recipe = recipe(&[]);
         let data = self.data(&recipe);
         let open = |name: &str, architecture: Option<&Architecture>| {
-            RunFolder::open(&self.path(name), &recipe, &data.common().run_inputs(TaskName::Vqa, architecture), false)
+            RunFolder::open(&self.path(name), &recipe, &data.data().run_inputs(TaskName::Vqa, architecture), false)
                 .unwrap_or_else(|e| panic!("{e}"))
         };
         let found =

@@ -5,7 +5,7 @@ use mmnas_bundle::{Architecture, Vocabulary, golden};
 use mmnas_export::{BundleParts, GoldenTensor, Weight, Weights, write_bundle};
 use mmnas_runtime::LoadOptions;
 use mmnas_search::data::VqaData;
-use mmnas_search::export::record_stages;
+use mmnas_search::export::{record, record_stages};
 use mmnas_search::{FeatureNorm, Naming, Network, Space, rng};
 use mmnas_tests::fixtures::{self, official, official_full, set_formula_weights, tensors};
 use rand::RngExt as _;
@@ -88,36 +88,11 @@ fn published_difference(folder: &str, dimensions: &Dimensions) -> f64 {
     set_formula_weights(&network);
     let io = tensors(&format!("{folder}/net_vqa.io.safetensors"));
     let inputs = fixtures::inputs(&io);
-    let outputs = network.stage_outputs(&inputs);
-    let counts = [Tensor::from_slice(&inputs.token_count), Tensor::from_slice(&inputs.region_count)];
-    let mut recorded = Vec::new();
-    let mut add = |name: String, tensor: &Tensor| {
-        let dtype = if tensor.kind() == Kind::Int64 {
-            mmnas_bundle::manifest::Dtype::I64
-        } else {
-            mmnas_bundle::manifest::Dtype::F32
-        };
-        let tensor = tensor.contiguous();
-        let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-        tensor.copy_data_u8(&mut bytes, tensor.numel());
-        recorded.push(GoldenTensor { name, dtype, shape: tensor.size().iter().map(|&n| n as usize).collect(), bytes });
-    };
-    add(golden::input("text", "tokens"), &inputs.tokens);
-    add(golden::input("image", "features"), &inputs.features);
-    add(golden::input("image", "boxes"), &inputs.boxes);
-    for stage in ["text", "fusion"] {
-        add(golden::input(stage, "token_count"), &counts[0]);
-    }
-    for stage in ["image", "fusion"] {
-        add(golden::input(stage, "region_count"), &counts[1]);
-    }
-    for (stage, tensors) in [("text", &outputs.text), ("image", &outputs.image)] {
-        for (name, tensor) in tensors {
-            add(golden::output(stage, name), tensor);
-            add(golden::input("fusion", name), tensor);
-        }
-    }
-    add(golden::output("fusion", "logits"), &io["logits"]);
+    let mut recorded = record(&network, &inputs).unwrap();
+    let logits = recorded.iter_mut().find(|t| t.name == golden::output("fusion", "logits")).unwrap();
+    let published = Vec::<f32>::try_from(io["logits"].flatten(0, -1)).unwrap();
+    assert_eq!(logits.bytes.len(), 4 * published.len());
+    logits.bytes = published.iter().flat_map(|v| v.to_le_bytes()).collect();
     worst_difference(&network, &architecture, &weights_of(&network), &recorded)
 }
 

@@ -50,8 +50,7 @@ impl VgdData {
         Ok(VgdData { common, phrases, padding })
     }
 
-    /// Images, features and words.
-    pub fn common(&self) -> &ImageTextData {
+    pub(crate) fn common(&self) -> &ImageTextData {
         &self.common
     }
 

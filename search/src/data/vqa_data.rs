@@ -74,8 +74,7 @@ impl VqaData {
         Ok(VqaData { common, questions, labels })
     }
 
-    /// Images, features and words.
-    pub fn common(&self) -> &ImageTextData {
+    pub(crate) fn common(&self) -> &ImageTextData {
         &self.common
     }
 

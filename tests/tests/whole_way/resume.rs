@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::TaskName;
+use mmnas_search::task::Task as _;
 use mmnas_search::{Error, RunFolder, RunInputs, TensorMap, load_tensors, retrain, search};
 use mmnas_tests::small_run::recipe;
 
@@ -41,7 +42,7 @@ fn a_search_that_is_stopped_resumes_to_the_same_alpha_and_weights() {
         let folder = tempfile::tempdir().unwrap();
         let run = |name: &str, resume: bool, stop: Option<u64>| {
             let path = folder.path().join(name);
-            let run = RunFolder::open(&path, &recipe, &data.common().run_inputs(TaskName::Vqa, None), resume).unwrap();
+            let run = RunFolder::open(&path, &recipe, &data.data().run_inputs(TaskName::Vqa, None), resume).unwrap();
             (search::search(&recipe, &data, &run, false, stop).unwrap().architecture, path)
         };
         let (found, whole) = run("whole", false, None);
@@ -65,9 +66,8 @@ fn a_retraining_that_is_stopped_resumes_to_the_same_weights() {
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, resume: bool, stop: Option<u64>| {
         let path = folder.path().join(name);
-        let run =
-            RunFolder::open(&path, &recipe, &data.common().run_inputs(TaskName::Vqa, Some(&architecture)), resume)
-                .unwrap();
+        let run = RunFolder::open(&path, &recipe, &data.data().run_inputs(TaskName::Vqa, Some(&architecture)), resume)
+            .unwrap();
         retrain::retrain(&recipe, &architecture, &data, &run, false, stop).unwrap();
         path
     };
