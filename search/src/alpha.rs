@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use mmnas_bundle::Architecture;
+use mmnas_bundle::{Architecture, Operation};
 use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -15,13 +15,15 @@ pub struct Alpha {
     adam: Adam,
 }
 
-/// Alpha at one moment, for logs and pictures.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AlphaSnapshot {
-    /// `softmax(alpha)` of each block, the encoder's first.
-    pub probabilities: Vec<Vec<f64>>,
-    /// Mean entropy of the blocks relative to its maximum, 0 (decided) to 1 (uniform).
-    pub entropy: f64,
+/// What alpha is before the first architecture step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlphaStart {
+    /// Zeros: every operation of a block is equally likely.
+    #[default]
+    Uniform,
+    /// As the published code overwrites it: 1 along (SA, FFN), (SA, FFN) … and (RSA, GA, FFN), (RSA, GA, FFN) …, −1 elsewhere.
+    Published,
 }
 
 /// Keys sort as the blocks do, so that maps of alphas are in the blocks' order.
@@ -30,12 +32,26 @@ fn key(block: usize) -> String {
 }
 
 impl Alpha {
-    /// Zeros: every operation of a block is equally likely. (The published code overwrites its start with ±1 in favour of
-    /// a hand-made pattern.)
+    /// Zeros: every operation of a block is equally likely.
     pub fn uniform(space: &Space) -> Alpha {
         let zeros = |ops: &[_]| Tensor::zeros([ops.len() as i64], (Kind::Float, tch::Device::Cpu));
         let values = space.blocks().enumerate().map(|(block, ops)| (key(block), zeros(ops))).collect();
         Alpha { space: space.clone(), values, adam: Adam::default() }
+    }
+
+    /// The alphas that a search starts from.
+    pub fn start(space: &Space, start: AlphaStart) -> Alpha {
+        if start == AlphaStart::Uniform {
+            return Alpha::uniform(space);
+        }
+        use Operation::{FeedForward, GuidedAttention, RelationSelfAttention, SelfAttention};
+        let encoder = [SelfAttention, FeedForward].into_iter().cycle().take(space.encoder.len());
+        let decoder = [RelationSelfAttention, GuidedAttention, FeedForward].into_iter().cycle();
+        let favoured = |(operations, favourite): (&[Operation], Operation)| {
+            operations.iter().map(|operation| if *operation == favourite { 1.0 } else { -1.0 }).collect()
+        };
+        let values: Vec<Vec<f32>> = space.blocks().zip(encoder.chain(decoder)).map(favoured).collect();
+        Alpha::from_values(space, &values)
     }
 
     /// Alphas with the given values, one list a block.
@@ -98,6 +114,18 @@ impl Alpha {
             .collect()
     }
 
+    /// The gradient of the alphas where every block is the mixture of its operations by `weights`, the softmax of alpha
+    /// over `temperature`, from the gradients of these weights.
+    pub fn mixture_gradients(&self, weights: &[Vec<f64>], gradients: &[Tensor], temperature: f64) -> Vec<Tensor> {
+        let block = |(w, g): (&Vec<f64>, &Tensor)| {
+            let w = Tensor::from_slice(w).to_kind(Kind::Float);
+            let g = g.to_device(tch::Device::Cpu).to_kind(Kind::Float);
+            let mean = (&g * &w).sum(Kind::Float);
+            w * (g - mean) / temperature
+        };
+        weights.iter().zip(gradients).map(block).collect()
+    }
+
     /// An Adam step on the alphas; in mode `two` both alphas of a block are then shifted so that the sum of their
     /// exponentials stays what it was.
     pub fn step(&mut self, path: &Path, gradients: Vec<Tensor>, settings: AdamSettings, mode: SamplingMode) {
@@ -135,22 +163,15 @@ impl Alpha {
         }
     }
 
-    /// The operation of largest alpha in every block.
-    pub fn derive(&self) -> Architecture {
-        let best: Vec<usize> =
-            self.values.values().map(|alpha| alpha.argmax(0, false).int64_value(&[]) as usize).collect();
-        self.space.architecture(&best)
+    /// The operation of largest alpha in every block, the first of several.
+    pub fn best(&self) -> Vec<usize> {
+        let best = |alpha: Vec<f32>| (0..alpha.len()).fold(0, |best, k| if alpha[k] > alpha[best] { k } else { best });
+        self.values().into_iter().map(best).collect()
     }
 
-    /// Probabilities and entropy now.
-    pub fn snapshot(&self) -> AlphaSnapshot {
-        let probabilities = self.probabilities();
-        let relative = |p: &Vec<f64>| {
-            let entropy: f64 = p.iter().filter(|&&v| v > 0.0).map(|v| -v * v.ln()).sum();
-            if p.len() > 1 { entropy / (p.len() as f64).ln() } else { 0.0 }
-        };
-        let entropy = probabilities.iter().map(relative).sum::<f64>() / probabilities.len().max(1) as f64;
-        AlphaSnapshot { probabilities, entropy }
+    /// The architecture of the operations of largest alpha.
+    pub fn derive(&self) -> Architecture {
+        self.space.architecture(&self.best())
     }
 
     /// The alphas and their optimiser's state as tensors.
@@ -161,16 +182,15 @@ impl Alpha {
         self.adam.save("alpha_optim", into);
     }
 
-    /// The state that [`Alpha::save`] wrote; where it does not fit the space, an error, the name of what does not.
-    pub fn load(space: &Space, from: &TensorMap) -> std::result::Result<Alpha, String> {
-        let mut alpha = Alpha::uniform(space);
-        for (name, value) in &mut alpha.values {
+    /// Reads the state that [`Alpha::save`] wrote; where it does not fit the space, an error, the name of what does not.
+    pub fn load(&mut self, from: &TensorMap) -> std::result::Result<(), String> {
+        for (name, value) in &mut self.values {
             let key = format!("alpha.{name}");
             let saved = from.get(&key).filter(|saved| saved.size() == value.size()).ok_or(key)?;
             *value = saved.copy();
         }
-        alpha.adam = Adam::load("alpha_optim", &alpha.values, from)?;
-        Ok(alpha)
+        self.adam = Adam::load("alpha_optim", &self.values, from)?;
+        Ok(())
     }
 }
 
@@ -198,6 +218,7 @@ fn involved(choice: &Choice) -> Tensor {
     let indices: Vec<i64> = match choice {
         Choice::One(active) => vec![*active as i64],
         Choice::Gated { active, inactive, .. } => std::iter::once(active).chain(inactive).map(|&k| k as i64).collect(),
+        Choice::Mixed { weights } => (0..weights.size()[0]).collect(),
     };
     Tensor::from_slice(&indices)
 }
@@ -213,9 +234,28 @@ mod tests {
         for p in alpha.probabilities() {
             assert!(p.iter().all(|v| (v - 1.0 / p.len() as f64).abs() < 1e-12), "{p:?}");
         }
-        assert!((alpha.snapshot().entropy - 1.0).abs() < 1e-9);
         let values = [vec![0.1, 0.2], vec![3.0, -1.0], vec![0.0, 0.0, 1.0, 0.0], vec![-5.0, -1.0, -2.0, -3.0]];
         assert_eq!(Alpha::from_values(&space, &values).derive().to_string(), "enc FFN SA, dec GA RSA");
+    }
+
+    #[test]
+    fn the_published_start_favours_the_hand_made_pattern() {
+        let alpha = Alpha::start(&Space::published(3, 4), AlphaStart::Published);
+        assert_eq!(alpha.derive().to_string(), "enc SA FFN SA, dec RSA GA FFN RSA");
+        assert_eq!(alpha.values()[4], [-1.0, -1.0, 1.0, -1.0]);
+    }
+
+    #[test]
+    fn a_mixture_s_gradient_is_that_of_its_softmax() {
+        let space = Space::published(0, 1);
+        let values = Tensor::from_slice(&[0.3f32, -0.2, 0.9, 0.1]).set_requires_grad(true);
+        let towards = Tensor::from_slice(&[1.0f32, -2.0, 0.5, 3.0]);
+        let weights = (&values / 0.7).softmax(0, Kind::Float);
+        let expected = Tensor::run_backward(&[(&weights * &towards).sum(Kind::Float)], &[&values], false, false);
+        let alpha = Alpha::uniform(&space);
+        let weights: Vec<f64> = to_vec(&weights.detach());
+        let ours = alpha.mixture_gradients(&[weights], &[towards], 0.7);
+        assert!((&ours[0] - &expected[0]).abs().max().double_value(&[]) < 1e-6);
     }
 
     #[test]

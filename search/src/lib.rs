@@ -14,6 +14,7 @@ pub mod recipe;
 pub mod report;
 pub mod retrain;
 pub mod search;
+pub mod strategy;
 pub mod task;
 pub mod vision;
 
@@ -21,6 +22,7 @@ mod adam;
 mod alpha;
 mod att_flat;
 mod checkpoint;
+mod collapse;
 mod error;
 mod layers;
 mod network;
@@ -28,15 +30,20 @@ mod path;
 mod run;
 mod seed;
 mod space;
+#[cfg(test)]
+mod toy;
 mod trainer;
+mod weight_step;
 
 pub use adam::{Adam, AdamSettings};
-pub use alpha::{Alpha, AlphaSnapshot};
+pub use alpha::{Alpha, AlphaStart};
 pub use checkpoint::{Checkpoint, TensorMap, load_tensors, save_tensors};
+pub use collapse::Collapse;
 pub use error::{Error, Result};
 pub use network::{FeatureNorm, Inputs, Naming, Network, Parameters};
 pub use path::{Choice, Path, SamplingMode};
 pub use run::{NetworkRecord, RunFolder, RunInputs};
 pub use seed::{rng, seed};
 pub use space::Space;
-pub use trainer::EpochRecord;
+pub use trainer::{EpochRecord, Moment};
+pub use weight_step::{StepSettings, weight_step};

@@ -208,12 +208,11 @@ impl Network {
     /// The names of the parameters that a pass along `path` uses, and so the ones that get a gradient. Operations that
     /// are not on it are left out, so that an optimiser does not move them by old momentum (the published code does).
     pub fn parameters_on(&self, path: &Path) -> Vec<&String> {
-        let active: Vec<usize> = path.0.iter().map(Choice::active).collect();
         let relations = self.uses_relations(path);
         let used = |owner: &Owner| match owner {
             Owner::Shared => true,
             Owner::Relations => relations,
-            Owner::Operation { block, index } => active[*block] == *index,
+            Owner::Operation { block, index } => path.0[*block].is_active(*index),
         };
         self.parameters.keys().zip(&self.owners).filter(|(_, owner)| used(owner)).map(|(name, _)| name).collect()
     }
@@ -223,23 +222,25 @@ impl Network {
         if block < encoder { self.space.encoder[block][index] } else { self.space.decoder[block - encoder][index] }
     }
 
+    /// Whether an operation of some block that `counts` reads relations.
+    fn reads_relations(&self, path: &Path, counts: impl Fn(&Choice, usize) -> bool) -> bool {
+        let mut blocks = self.space.blocks().zip(&path.0);
+        blocks.any(|(operations, choice)| {
+            let reads = |(index, operation): (usize, &Operation)| {
+                *operation == Operation::RelationSelfAttention && counts(choice, index)
+            };
+            operations.iter().enumerate().any(reads)
+        })
+    }
+
     /// Whether an active operation of the path reads relations.
     fn uses_relations(&self, path: &Path) -> bool {
-        path.0
-            .iter()
-            .enumerate()
-            .any(|(block, c)| self.operation(block, c.active()) == Operation::RelationSelfAttention)
+        self.reads_relations(path, Choice::is_active)
     }
 
     /// Whether any operation that runs reads relations.
     fn computes_relations(&self, path: &Path) -> bool {
-        let reads = |block: usize, index: usize| self.operation(block, index) == Operation::RelationSelfAttention;
-        path.0.iter().enumerate().any(|(block, choice)| match choice {
-            Choice::One(index) => reads(block, *index),
-            Choice::Gated { active, inactive, .. } => {
-                reads(block, *active) || inactive.iter().any(|&k| reads(block, k))
-            }
-        })
+        self.reads_relations(path, Choice::runs)
     }
 
     fn block(&self, block: usize, choice: &Choice, x: &Tensor, context: &Context<'_>) -> Tensor {
@@ -254,6 +255,10 @@ impl Network {
                     y += gates.get(index as i64) * output;
                 }
                 y
+            }
+            Choice::Mixed { weights } => {
+                let outputs: Vec<Tensor> = (0..self.blocks[block].len()).map(run).collect();
+                Tensor::stack(&outputs, -1).matmul(weights)
             }
         }
     }

@@ -27,6 +27,11 @@ pub enum Choice {
         /// One number an operation of the block, `[operations]`, with gradient.
         gates: Tensor,
     },
+    /// `y = Σ w_j · op_j(x)` over all operations of the block, each with its gradient (DARTS, Gumbel-softmax).
+    Mixed {
+        /// One number an operation of the block, `[operations]`.
+        weights: Tensor,
+    },
 }
 
 impl Choice {
@@ -37,10 +42,25 @@ impl Choice {
         Choice::Gated { active, inactive, gates }
     }
 
-    /// The operation whose output is the block's.
-    pub fn active(&self) -> usize {
+    /// A mixture with the given weights, which get a gradient where `with_gradient` is set.
+    pub fn mixed(weights: &[f64], with_gradient: bool, device: tch::Device) -> Choice {
+        let weights: Vec<f32> = weights.iter().map(|&w| w as f32).collect();
+        Choice::Mixed { weights: Tensor::from_slice(&weights).to_device(device).set_requires_grad(with_gradient) }
+    }
+
+    /// Whether operation `index` takes part in the block's output, so that its weights get a gradient.
+    pub fn is_active(&self, index: usize) -> bool {
         match self {
-            Choice::One(active) | Choice::Gated { active, .. } => *active,
+            Choice::One(active) | Choice::Gated { active, .. } => *active == index,
+            Choice::Mixed { .. } => true,
+        }
+    }
+
+    /// Whether operation `index` runs.
+    pub fn runs(&self, index: usize) -> bool {
+        match self {
+            Choice::Gated { inactive, .. } => self.is_active(index) || inactive.contains(&index),
+            Choice::One(_) | Choice::Mixed { .. } => self.is_active(index),
         }
     }
 }
@@ -55,8 +75,13 @@ impl Path {
         Path(active.iter().map(|&k| Choice::One(k)).collect())
     }
 
-    /// The gates of all gated blocks, in order.
+    /// The gates or weights of all blocks that have them, in order.
     pub fn gates(&self) -> Vec<&Tensor> {
-        self.0.iter().filter_map(|c| if let Choice::Gated { gates, .. } = c { Some(gates) } else { None }).collect()
+        let gates = |choice| match choice {
+            &Choice::Gated { ref gates, .. } => Some(gates),
+            &Choice::Mixed { ref weights } => Some(weights),
+            &Choice::One(_) => None,
+        };
+        self.0.iter().filter_map(gates).collect()
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{SplitShares, TextRules};
-use crate::{AdamSettings, Error, Result, SamplingMode, Space};
+use crate::strategy::StrategySettings;
+use crate::{AdamSettings, Error, Result, Space};
 
 /// A whole recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,60 @@ pub struct Recipe {
     pub search: SearchSettings,
     /// The training of the derived architecture from scratch.
     pub retrain: TrainSettings,
+    /// What is done as the published code does it, although there is better: nothing, where it is left out.
+    #[serde(default)]
+    pub published: Published,
+}
+
+/// Behaviour of the published code that ours differs from, one switch each, off where it is left out (SEARCH.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Published {
+    /// Alpha starts at ±1 in favour of a hand-made pattern.
+    pub alpha_start: bool,
+    /// A search validates on the part that trains alpha, which is cut by index.
+    pub validate_on_alpha: bool,
+    /// Operations that were not sampled drift by Adam's momentum.
+    pub momentum_drift: bool,
+    /// A run that resumes forgets the decays of its learning rate until then.
+    pub resume_skips_decays: bool,
+    /// Random negatives may be true matches.
+    pub false_negatives: bool,
+    /// Everything is padded to the recipe's most regions and tokens.
+    pub padding: bool,
+    /// The softmax of grounding scores runs over padding too.
+    pub score_padding: bool,
+}
+
+impl Published {
+    /// The names of the switches.
+    pub const NAMES: [&str; 7] = [
+        "alpha_start",
+        "validate_on_alpha",
+        "momentum_drift",
+        "resume_skips_decays",
+        "false_negatives",
+        "padding",
+        "score_padding",
+    ];
+}
+
+/// Where negatives of image-text matching come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NegativeSettings {
+    /// Random candidates that are scored for each image and each caption (published: 64; 32 while searching).
+    pub pool: usize,
+    /// The hardest of them that are kept; each sample draws one (published: 5).
+    pub keep: usize,
+    /// First epoch whose negatives are mined; until then they are random (published: 0; 10 while searching).
+    pub mine_from_epoch: usize,
+}
+
+impl Default for NegativeSettings {
+    fn default() -> Self {
+        NegativeSettings { pool: 64, keep: 5, mine_from_epoch: 0 }
+    }
 }
 
 /// Sizes of the network.
@@ -77,6 +132,26 @@ pub struct TrainSettings {
     pub checkpoint_steps: u64,
     /// Adam's constants (published: β .9 .98, ε 1e-9).
     pub adam: AdamSettings,
+    /// A step's samples are run in this many parts one after the other, their gradients added up: memory for time.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// Ends the training after this many epochs without a better validation (early stopping); none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// Batches that are loaded ahead, on another thread.
+    #[serde(default = "two")]
+    pub prefetch: usize,
+    /// Negatives of image-text matching.
+    #[serde(default)]
+    pub negatives: NegativeSettings,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn two() -> usize {
+    2
 }
 
 /// What is wrong with a recipe: field, what it must be, what it is.
@@ -109,13 +184,21 @@ impl TrainSettings {
         if !self.warmup.iter().all(factor) || !factor(&self.decay) {
             return Err(("warmup, decay", "factors above 0", format!("{:?}, {}", self.warmup, self.decay)));
         }
+        if self.accumulate == 0 || !self.batch.is_multiple_of(self.accumulate) {
+            return Err(("accumulate", "a divisor of batch", self.accumulate.to_string()));
+        }
+        let n = &self.negatives;
+        if n.keep == 0 || n.pool < n.keep || n.pool > 1 << 16 || self.prefetch > 1 << 10 {
+            return Err(("negatives, prefetch", "1 ≤ keep ≤ pool ≤ 65536, prefetch ≤ 1024", format!("{n:?}")));
+        }
         check_adam(&self.adam)
     }
 
-    /// The learning rate of `epoch`, from 0.
-    pub fn learning_rate(&self, epoch: usize) -> f64 {
+    /// The learning rate of `epoch`, from 0. Decays before the epoch `decays_from` do not count: 0, but where a resumed
+    /// run forgets them as the published code does.
+    pub fn learning_rate(&self, epoch: usize, decays_from: usize) -> f64 {
         let warmup = self.warmup.get(epoch).copied().unwrap_or(1.0);
-        let decays = self.decay_epochs.iter().filter(|&&e| epoch >= e).count();
+        let decays = self.decay_epochs.iter().filter(|&&e| epoch >= e && e >= decays_from).count();
         self.adam.lr * warmup * self.decay.powi(decays as i32)
     }
 }
@@ -126,8 +209,8 @@ impl TrainSettings {
 pub struct SearchSettings {
     /// Weight steps.
     pub weights: TrainSettings,
-    /// Which gate mode architecture steps use.
-    pub mode: SamplingMode,
+    /// What decides.
+    pub strategy: StrategySettings,
     /// First epoch with architecture steps (published: 20).
     pub alpha_from_epoch: usize,
     /// Weight steps between architecture steps (published: 5).
@@ -136,6 +219,48 @@ pub struct SearchSettings {
     pub alpha_batch: usize,
     /// Adam's constants for alpha (published: lr .1, β 0 .999).
     pub alpha: AdamSettings,
+    /// When a search is decided before its last epoch; none: never (the published code is stopped by hand).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopRule>,
+}
+
+/// Ends a search whose top choices have settled.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StopRule {
+    /// After this many epochs with architecture steps in a row …
+    pub epochs: usize,
+    /// … in which at least this share of the blocks kept their top choice.
+    pub agreement: f64,
+    /// And the mean entropy of the blocks, relative to its maximum, is at most this.
+    pub entropy: f64,
+}
+
+impl StrategySettings {
+    fn check(&self) -> std::result::Result<(), Wrong> {
+        let counts = match self {
+            StrategySettings::Random { candidates, samples } => vec![*candidates, *samples],
+            StrategySettings::Evolution { population, generations, samples, .. } => {
+                vec![*population, *generations, *samples]
+            }
+            _ => Vec::new(),
+        };
+        if counts.iter().any(|&n| n == 0 || n > 1 << 24) {
+            return Err(("search.strategy", "counts from 1 to 16777216", format!("{self:?}")));
+        }
+        let in_range = match self {
+            StrategySettings::Gumbel { temperature: (first, last) } => {
+                [first, last].iter().all(|&&t| t > 0.0 && t < 1e6)
+            }
+            StrategySettings::Evolution { mutation, .. } => (0.0..=1.0).contains(mutation),
+            _ => true,
+        };
+        if in_range {
+            Ok(())
+        } else {
+            Err(("search.strategy", "temperatures above 0, mutation 0 to 1", format!("{self:?}")))
+        }
+    }
 }
 
 impl Recipe {
@@ -204,6 +329,13 @@ impl Recipe {
             settings.check(m.head)?;
         }
         check_adam(&self.search.alpha)?;
+        self.search.strategy.check()?;
+        if let Some(rule) = &self.search.stop {
+            let share = |v: f64| (0.0..=1.0).contains(&v);
+            if rule.epochs == 0 || !share(rule.agreement) || !share(rule.entropy) {
+                return Err(("search.stop", "epochs of at least 1, agreement and entropy 0 to 1", format!("{rule:?}")));
+            }
+        }
         if !(0.0..1.0).contains(&m.dropout) {
             return Err(("model.dropout", "0 to below 1", m.dropout.to_string()));
         }
@@ -243,7 +375,7 @@ mod tests {
         let set = ["retrain.warmup=[0.25, 0.5, 0.75]", "retrain.decay_epochs=[10, 12]", "retrain.adam.lr=1e-4"]
             .map(str::to_owned);
         let settings = Recipe::parse(TEXT, Path::new("easy_vqa.toml"), &set).unwrap().retrain;
-        let rates: Vec<f64> = [0, 1, 2, 3, 9, 10, 11, 12, 13].map(|e| settings.learning_rate(e) / 1e-4).into();
+        let rates: Vec<f64> = [0, 1, 2, 3, 9, 10, 11, 12, 13].map(|e| settings.learning_rate(e, 0) / 1e-4).into();
         for (rate, expected) in rates.iter().zip([0.25, 0.5, 0.75, 1.0, 1.0, 0.2, 0.2, 0.04, 0.04]) {
             assert!((rate - expected).abs() < 1e-12, "{rates:?}");
         }

@@ -6,12 +6,13 @@ use mmnas_bundle::{Architecture, write_atomically};
 use crate::checkpoint::copy_into;
 use crate::data::Parts;
 use crate::progress::Progress;
-use crate::recipe::{Recipe, TrainSettings};
+use crate::recipe::Recipe;
 use crate::search::{dimensions, load_network, save_network};
 use crate::seed::seed_torch;
 use crate::task::Task;
-use crate::trainer::{EpochRecord, Learner, Moment, Trainer, weight_step};
-use crate::{Adam, Naming, Network, NetworkRecord, Path, Result, RunFolder, Space, TensorMap, save_tensors};
+use crate::trainer::{EpochRecord, Learner, Trainer};
+use crate::weight_step::{StepSettings, weight_step};
+use crate::{Adam, Moment, Naming, Network, NetworkRecord, Path, Result, RunFolder, Space, TensorMap, save_tensors};
 
 /// What retraining gave.
 #[derive(Debug)]
@@ -25,8 +26,7 @@ pub struct RetrainResult {
 }
 
 struct RetrainLearner<'a> {
-    settings: &'a TrainSettings,
-    dropout: f64,
+    recipe: &'a Recipe,
     network: Network,
     adam: Adam,
     best: Option<(f64, TensorMap)>,
@@ -40,19 +40,23 @@ impl RetrainLearner<'_> {
 }
 
 impl<T: Task> Learner<T> for RetrainLearner<'_> {
-    fn step(&mut self, task: &T, batch: &T::Batch, learning_rate: f64, at: Moment) -> Result<f64> {
+    fn step(&mut self, task: &T, parts: &[T::Batch], _: &T::Memory, learning_rate: f64, at: Moment) -> Result<f64> {
         let path = self.path();
-        weight_step(
-            (&self.network, &mut self.adam),
-            (task, batch),
-            &path,
-            (self.settings, learning_rate, self.dropout),
-            at,
-        )
+        let settings = StepSettings {
+            train: &self.recipe.retrain,
+            learning_rate,
+            dropout: self.recipe.model.dropout,
+            momentum_drift: false,
+        };
+        weight_step((&self.network, &mut self.adam), (task, parts), &path, settings, at)
     }
 
     fn best_path(&self) -> (&Network, Path) {
         (&self.network, self.path())
+    }
+
+    fn mining_path(&self, _epoch: usize) -> Path {
+        self.path()
     }
 
     fn epoch_ended(&mut self, validation: f64) -> serde_json::Map<String, serde_json::Value> {
@@ -61,6 +65,13 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
             self.best = Some((validation, weights));
         }
         serde_json::Map::new()
+    }
+
+    fn has_ended(&self, records: &[EpochRecord]) -> bool {
+        let Some(patience) = self.recipe.retrain.patience else { return false };
+        let best = records.iter().map(|r| r.validation).fold(f64::NEG_INFINITY, f64::max);
+        let since = records.iter().rev().take_while(|r| r.validation < best).count();
+        since >= patience
     }
 
     fn publish(&self, run: &RunFolder) -> Result<()> {
@@ -118,13 +129,13 @@ pub fn retrain<T: Task>(
     stop_after: Option<u64>,
 ) -> Result<RetrainResult> {
     let data = task.data();
-    let parts = Parts::cut(data.samples_of_images(), recipe.split, recipe.seed)?;
+    let parts = Parts::of(data, recipe)?;
     let mut train = [parts.weights, parts.alpha].concat();
     train.sort_unstable();
     let settings = &recipe.retrain;
     seed_torch(recipe.seed, "initial weights", 1);
     let dimensions = dimensions(recipe, task, settings.hidden);
-    let mut network = Network::new::<T>(&Space::single(architecture), &dimensions, Naming::Derived, tch::Device::Cpu);
+    let mut network = Network::new::<T>(&Space::single(architecture), &dimensions, Naming::Derived, data.device());
     if recipe.model.standardise {
         network.set_feature_norm(Some(data.feature_norm(&train)?));
     }
@@ -148,15 +159,16 @@ pub fn retrain<T: Task>(
     write_atomically(&run.file(TOKENIZER), data.vocabulary().to_tokenizer_json().as_bytes())?;
     run.write_json(LABELS, &task.labels())?;
     let total = Trainer::<T>::total_steps(settings, train.len());
-    let dropout = recipe.model.dropout;
-    let mut learner = RetrainLearner { settings, dropout, network, adam: Adam::default(), best: None, record };
+    let mut learner = RetrainLearner { recipe, network, adam: Adam::default(), best: None, record };
     let trainer = Trainer {
         task,
         run,
         settings,
         seed: recipe.seed,
         train: &train,
+        other: None,
         validation: &parts.validation,
+        resume_skips_decays: recipe.published.resume_skips_decays,
         progress: if progress { Progress::new("retrain", total) } else { Progress::quiet() },
         stop_after,
     };

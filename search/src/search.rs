@@ -1,67 +1,74 @@
-//! The search: weight steps on sampled paths, architecture steps on alpha (MMnas, section 3.3, Algorithm 1).
+//! The search: weight steps on a strategy's paths, architecture steps on alpha (MMnas, section 3.3, Algorithm 1).
 
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::Dimensions;
 use rand::seq::SliceRandom;
 use tch::Tensor;
 
+use crate::collapse::Collapse;
 use crate::data::Parts;
 use crate::operations::Dropout;
 use crate::progress::Progress;
-use crate::recipe::{Recipe, SearchSettings};
-use crate::seed::seed_torch;
+use crate::recipe::Recipe;
+use crate::seed::{seed, seed_torch};
+use crate::strategy::{self, Clock, Strategy};
 use crate::task::Task;
-use crate::trainer::{EpochRecord, Learner, Moment, Trainer, weight_step};
-use crate::{Adam, Alpha, Error, Naming, Network, Path, Result, RunFolder, TensorMap, rng};
+use crate::trainer::{EpochRecord, Learner, Trainer, evaluate, misfit};
+use crate::weight_step::{StepSettings, weight_step};
+use crate::{Adam, Error, Moment, Naming, Network, Path, Result, RunFolder, TensorMap, rng};
 
 /// What a search found.
 #[derive(Debug)]
 pub struct SearchResult {
-    /// The operation of largest alpha in every block.
+    /// What the strategy derives: with alpha, the operation of largest alpha in every block.
     pub architecture: Architecture,
     /// One record an epoch.
     pub records: Vec<EpochRecord>,
 }
 
 struct SearchLearner<'a> {
-    settings: &'a SearchSettings,
-    dropout: f64,
-    seed: u64,
+    recipe: &'a Recipe,
     alpha_part: &'a [usize],
     network: Network,
     adam: Adam,
-    alpha: Alpha,
+    strategy: Box<dyn Strategy>,
+    steps: u64,
+    before: Option<Vec<usize>>,
 }
 
 impl SearchLearner<'_> {
     /// Samples of the architecture step number `counter`: the alpha part in a new order every time it is through.
     fn alpha_indices(&self, counter: u64) -> Vec<usize> {
-        let batch = self.settings.alpha_batch.min(self.alpha_part.len());
+        let batch = self.recipe.search.alpha_batch.min(self.alpha_part.len());
         let per_pass = (self.alpha_part.len() / batch) as u64;
         let mut order = self.alpha_part.to_vec();
-        order.shuffle(&mut rng(self.seed, "alpha order", counter / per_pass));
+        order.shuffle(&mut rng(self.recipe.seed, "alpha order", counter / per_pass));
         let start = (counter % per_pass) as usize * batch;
         order[start..start + batch].to_vec()
     }
 
-    fn architecture_step<T: Task>(&mut self, task: &T, at: Moment) -> Result<()> {
-        let counter = at.total / self.settings.alpha_every;
-        let batch = task.batch(&self.alpha_indices(counter))?;
-        seed_torch(self.seed, "alpha step", counter);
-        let path = self.alpha.sample_gated(self.settings.mode, self.seed, "alpha path", counter, self.network.device());
-        let (_, gates) = gate_gradients(&self.network, task, &batch, &path, self.dropout, &[])?;
-        let gradients = self.alpha.gradients(&path, &gates);
-        let norm: f64 = gradients.iter().map(|g| g.norm().double_value(&[])).sum();
-        if !norm.is_finite() {
-            return Err(Error::NotFinite {
-                epoch: at.epoch,
-                step: at.step,
-                what: "gradient norm of alpha",
-                value: norm,
-            });
-        }
-        self.alpha.step(&path, gradients, self.settings.alpha, self.settings.mode);
-        Ok(())
+    fn clock(&self, step: u64) -> Clock {
+        Clock { step, of: self.steps }
+    }
+
+    fn architecture_step<T: Task>(&mut self, task: &T, memory: &T::Memory, at: Moment) -> Result<()> {
+        let counter = at.total / self.recipe.search.alpha_every;
+        let batch = task.batch(&self.alpha_indices(counter), memory, seed(self.recipe.seed, "alpha batch", counter))?;
+        seed_torch(self.recipe.seed, "alpha step", counter);
+        let (network, dropout) = (&self.network, self.recipe.model.dropout);
+        let mut gradients = |path: &Path| {
+            let (_, gates) = gate_gradients(network, task, &batch, path, dropout, &[])?;
+            let norm: f64 = gates.iter().map(|g| g.norm().double_value(&[])).sum();
+            let (epoch, step, what) = (at.epoch, at.step, "gradient norm of alpha");
+            if norm.is_finite() { Ok(gates) } else { Err(Error::NotFinite { epoch, step, what, value: norm }) }
+        };
+        let clock = Clock { step: at.total, of: self.steps };
+        self.strategy.architecture_step(clock, &mut gradients)
+    }
+
+    /// Whether epoch `epoch` has architecture steps.
+    fn alpha_moves(&self, epoch: usize) -> bool {
+        self.strategy.learns_alpha() && epoch >= self.recipe.search.alpha_from_epoch
     }
 }
 
@@ -83,47 +90,101 @@ pub fn gate_gradients<T: Task>(
 }
 
 impl<T: Task> Learner<T> for SearchLearner<'_> {
-    fn step(&mut self, task: &T, batch: &T::Batch, learning_rate: f64, at: Moment) -> Result<f64> {
-        let path = Path::single(&self.alpha.sample(self.seed, "weight path", at.total));
-        let settings = (&self.settings.weights, learning_rate, self.dropout);
-        let loss = weight_step((&self.network, &mut self.adam), (task, batch), &path, settings, at)?;
-        if at.epoch >= self.settings.alpha_from_epoch && (at.total + 1).is_multiple_of(self.settings.alpha_every) {
-            self.architecture_step(task, at)?;
+    fn step(
+        &mut self,
+        task: &T,
+        parts: &[T::Batch],
+        memory: &T::Memory,
+        learning_rate: f64,
+        at: Moment,
+    ) -> Result<f64> {
+        let search = &self.recipe.search;
+        let path = self.strategy.weight_path(self.clock(at.total));
+        let settings = StepSettings {
+            train: &search.weights,
+            learning_rate,
+            dropout: self.recipe.model.dropout,
+            momentum_drift: self.recipe.published.momentum_drift,
+        };
+        let loss = weight_step((&self.network, &mut self.adam), (task, parts), &path, settings, at)?;
+        if self.alpha_moves(at.epoch) && (at.total + 1).is_multiple_of(search.alpha_every) {
+            self.architecture_step(task, memory, at)?;
         }
         Ok(loss)
     }
 
     fn best_path(&self) -> (&Network, Path) {
-        let best = |alpha: Vec<f32>| (0..alpha.len()).fold(0, |best, k| if alpha[k] > alpha[best] { k } else { best });
-        let choices: Vec<usize> = self.alpha.values().into_iter().map(best).collect();
-        (&self.network, Path::single(&choices))
+        (&self.network, Path::single(&self.strategy.best()))
+    }
+
+    fn mining_path(&self, epoch: usize) -> Path {
+        // One sampled path, as published; a mixture's own.
+        self.strategy.weight_path(self.clock(epoch as u64))
     }
 
     fn epoch_ended(&mut self, _validation: f64) -> serde_json::Map<String, serde_json::Value> {
-        let snapshot = self.alpha.snapshot();
+        let (best, probabilities) = (self.strategy.best(), self.strategy.probabilities());
+        let collapse = Collapse::of(self.network.space(), &best, &probabilities, self.before.as_deref());
         let notes = serde_json::json!({
-            "architecture": self.alpha.derive().to_string(),
-            "entropy": snapshot.entropy,
-            "probabilities": snapshot.probabilities,
+            "strategy": self.strategy.name(),
+            "architecture": self.network.space().architecture(&best).to_string(),
+            "entropy": collapse.entropy,
+            "agreement": collapse.agreement,
+            "shares": collapse.shares,
+            "probabilities": probabilities,
         });
+        self.before = Some(best);
         if let serde_json::Value::Object(notes) = notes { notes } else { serde_json::Map::new() }
     }
 
+    fn has_ended(&self, records: &[EpochRecord]) -> bool {
+        let Some(rule) = &self.recipe.search.stop else { return false };
+        let settled = |record: &EpochRecord| {
+            let note = |name: &str| record.notes.get(name).and_then(serde_json::Value::as_f64);
+            let agrees = note("agreement").is_some_and(|a| a >= rule.agreement);
+            self.alpha_moves(record.epoch) && agrees && note("entropy").is_some_and(|e| e <= rule.entropy)
+        };
+        records.len() >= rule.epochs && records[records.len() - rule.epochs..].iter().all(settled)
+    }
+
+    fn conclude(&mut self, task: &T) -> Result<()> {
+        let (network, part, batch) = (&self.network, self.alpha_part, 4 * self.recipe.search.weights.batch);
+        let mut score = |choices: &[usize], samples: usize| {
+            let samples = &part[..samples.min(part.len())];
+            Ok(evaluate(task, (network, &Path::single(choices)), samples, batch)?.score)
+        };
+        self.strategy.conclude(&mut score)
+    }
+
     fn publish(&self, run: &RunFolder) -> Result<()> {
-        run.write_json("architecture.json", &serde_json::json!({ "epoch0": self.alpha.derive() }))
+        let architecture = self.network.space().architecture(&self.strategy.best());
+        run.write_json("architecture.json", &serde_json::json!({ "epoch0": architecture }))
     }
 
     fn save(&self, into: &mut TensorMap) {
         save_network(&self.network, &self.adam, into);
-        self.alpha.save(into);
+        self.strategy.save(into);
+        if let Some(before) = &self.before {
+            into.insert(BEFORE.to_owned(), strategy::choices_tensor(before));
+        }
     }
 
     fn load(&mut self, from: &TensorMap, file: &std::path::Path) -> Result<()> {
         self.adam = load_network(&self.network, from, file)?;
-        self.alpha = Alpha::load(self.network.space(), from).map_err(|name| misfit(file, name))?;
+        self.strategy.load(from).map_err(|name| misfit(file, name))?;
+        self.before = match from.contains_key(BEFORE) {
+            true => {
+                let before = strategy::choices_from(self.network.space(), BEFORE, from);
+                Some(before.map_err(|name| misfit(file, name))?)
+            }
+            false => None,
+        };
         Ok(())
     }
 }
+
+/// Name in a checkpoint of the top choices at the end of the last epoch.
+const BEFORE: &str = "top_choices";
 
 /// Weights and moments under the names that [`load_network`] reads.
 pub(crate) fn save_network(network: &Network, adam: &Adam, into: &mut TensorMap) {
@@ -134,15 +195,6 @@ pub(crate) fn save_network(network: &Network, adam: &Adam, into: &mut TensorMap)
 pub(crate) fn load_network(network: &Network, from: &TensorMap, file: &std::path::Path) -> Result<Adam> {
     crate::checkpoint::copy_into(network.parameters(), from, "network.", file)?;
     Adam::load("net_optim", network.parameters(), from).map_err(|name| misfit(file, name))
-}
-
-fn misfit(file: &std::path::Path, field: String) -> Error {
-    Error::Checkpoint {
-        file: file.to_path_buf(),
-        field,
-        expected: "a state that fits the recipe's network".into(),
-        found: "another".into(),
-    }
 }
 
 /// Sizes of a network of hidden width `hidden` for `task`.
@@ -168,35 +220,39 @@ pub fn search<T: Task>(
     progress: bool,
     stop_after: Option<u64>,
 ) -> Result<SearchResult> {
-    let parts = Parts::cut(task.data().samples_of_images(), recipe.split, recipe.seed)?;
+    let parts = Parts::of(task.data(), recipe)?;
     let settings = &recipe.search;
     let space = recipe.space();
     seed_torch(recipe.seed, "initial weights", 0);
     let dimensions = dimensions(recipe, task, settings.weights.hidden);
-    let mut network = Network::new::<T>(&space, &dimensions, Naming::Supernet, tch::Device::Cpu);
+    let device = task.data().device();
+    let mut network = Network::new::<T>(&space, &dimensions, Naming::Supernet, device);
     if recipe.model.standardise {
         network.set_feature_norm(Some(task.data().feature_norm(&parts.weights)?));
     }
+    let steps = Trainer::<T>::total_steps(&settings.weights, parts.weights.len());
+    let strategy = strategy::build(recipe, &space, device);
     let mut learner = SearchLearner {
-        settings,
-        dropout: recipe.model.dropout,
-        seed: recipe.seed,
+        recipe,
         alpha_part: &parts.alpha,
         network,
         adam: Adam::default(),
-        alpha: Alpha::uniform(&space),
+        strategy,
+        steps,
+        before: None,
     };
-    let total = Trainer::<T>::total_steps(&settings.weights, parts.weights.len());
     let trainer = Trainer {
         task,
         run,
         settings: &settings.weights,
         seed: recipe.seed,
         train: &parts.weights,
+        other: Some(&parts.alpha),
         validation: &parts.validation,
-        progress: if progress { Progress::new("search", total) } else { Progress::quiet() },
+        resume_skips_decays: recipe.published.resume_skips_decays,
+        progress: if progress { Progress::new("search", steps) } else { Progress::quiet() },
         stop_after,
     };
     let records = trainer.run(&mut learner)?;
-    Ok(SearchResult { architecture: learner.alpha.derive(), records })
+    Ok(SearchResult { architecture: space.architecture(&learner.strategy.best()), records })
 }

@@ -1,22 +1,22 @@
 //! The loop that searching and retraining share: epochs, steps, validation, checkpoints, resuming.
 
+use std::collections::BTreeMap;
+use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
 
-use crate::adam::{clip_gradients, gradient_norm};
 use crate::operations::Dropout;
 use crate::progress::Progress;
 use crate::recipe::TrainSettings;
-use crate::seed::seed_torch;
-use crate::task::{Score, Task};
-use crate::{Adam, Checkpoint, Error, Network, Path, Result, RunFolder, TensorMap, rng};
+use crate::seed::{seed, seed_torch};
+use crate::task::{EpochStart, Evaluation, Memory as _, Reduction, Task};
+use crate::{Checkpoint, Error, Network, Path, Result, RunFolder, TensorMap, rng};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Moment {
+pub struct Moment {
     /// Epoch, from 0.
     pub epoch: usize,
     /// Step inside the epoch, from 0.
@@ -36,6 +36,9 @@ pub struct EpochRecord {
     pub loss: f64,
     /// Score on the validation part, 0 to 1.
     pub validation: f64,
+    /// The figures behind the score, by name.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
     /// Seconds that the epoch took, of the process that ended it.
     pub seconds: f64,
     /// What the learner adds: alpha, the derived architecture.
@@ -49,18 +52,34 @@ struct TrainerState {
     loss_sum: f64,
     loss_count: f64,
     records: Vec<EpochRecord>,
+    /// All epochs are over, or a rule has ended the run.
+    ended: bool,
+    /// What comes after the last epoch is done too.
+    concluded: bool,
 }
 
 /// What differs between searching and retraining.
 pub(crate) trait Learner<T: Task> {
-    /// Trains on one batch; returns the loss, a sum over the batch.
-    fn step(&mut self, task: &T, batch: &T::Batch, learning_rate: f64, at: Moment) -> Result<f64>;
+    /// Trains on one step's samples, given in parts whose gradients add up; returns the loss, reduced as the task does.
+    fn step(&mut self, task: &T, parts: &[T::Batch], memory: &T::Memory, learning_rate: f64, at: Moment)
+    -> Result<f64>;
 
     /// The network and the path through it that validation measures.
     fn best_path(&self) -> (&Network, Path);
 
+    /// The path that mines negatives at the start of an epoch.
+    fn mining_path(&self, epoch: usize) -> Path;
+
     /// Called after validation; adds to the epoch's record.
     fn epoch_ended(&mut self, validation: f64) -> serde_json::Map<String, serde_json::Value>;
+
+    /// Whether the run has come to its end before its last epoch.
+    fn has_ended(&self, records: &[EpochRecord]) -> bool;
+
+    /// What is left to do after the last epoch.
+    fn conclude(&mut self, _task: &T) -> Result<()> {
+        Ok(())
+    }
 
     /// Writes results into the run's folder after an epoch.
     fn publish(&self, run: &RunFolder) -> Result<()>;
@@ -75,11 +94,27 @@ pub(crate) struct Trainer<'a, T: Task> {
     pub run: &'a RunFolder,
     pub settings: &'a TrainSettings,
     pub seed: u64,
+    /// The part that trains weights.
     pub train: &'a [usize],
+    /// Another part that is trained on, where there is one: alpha's.
+    pub other: Option<&'a [usize]>,
     pub validation: &'a [usize],
+    /// Published behaviour: a run that resumes forgets the decays of its learning rate until then.
+    pub resume_skips_decays: bool,
     pub progress: Progress,
     /// Ends after this many weight steps, as if killed there: what tests of resuming need.
     pub stop_after: Option<u64>,
+}
+
+/// Runs the network along a path in evaluation.
+pub(crate) fn evaluate<T: Task>(
+    task: &T,
+    (network, path): (&Network, &Path),
+    samples: &[usize],
+    batch: usize,
+) -> Result<Evaluation> {
+    let _guard = tch::no_grad_guard();
+    task.evaluate(samples, batch, &mut |inputs| network.forward(inputs, path, Dropout(0.0)))
 }
 
 impl<T: Task> Trainer<'_, T> {
@@ -95,280 +130,164 @@ impl<T: Task> Trainer<'_, T> {
             loss_sum: 0.0,
             loss_count: 0.0,
             records: Vec::new(),
+            ended: false,
+            concluded: false,
         };
+        let mut memory = T::Memory::default();
+        let mut decays_from = 0;
         let file = self.run.checkpoint();
         if file.exists() {
             let checkpoint: Checkpoint<TrainerState> = Checkpoint::load(&file)?;
             learner.load(&checkpoint.tensors, &file)?;
+            memory = T::Memory::load(&checkpoint.tensors).map_err(|name| misfit(&file, name))?;
             state = checkpoint.state;
             self.progress.resume_at(state.next.total);
             self.progress.line(&format!("resumed at epoch {}, step {}", state.next.epoch, state.next.step));
-            if state.next.epoch >= self.settings.epochs {
-                // Nothing is left to train, but results that were lost are written again from the checkpoint.
-                learner.publish(self.run)?;
-                self.run.write_json_lines("log.jsonl", &state.records)?;
+            if self.resume_skips_decays {
+                decays_from = state.next.epoch;
             }
         }
-        while state.next.epoch < self.settings.epochs {
+        while !state.ended && state.next.epoch < self.settings.epochs {
             let started = Instant::now();
-            if !self.epoch(learner, &mut state)? {
-                break;
+            let learning_rate = self.settings.learning_rate(state.next.epoch, decays_from);
+            if state.next.step == 0 {
+                self.begin_epoch(learner, &mut memory, state.next.epoch)?;
             }
-            let epoch = state.next.epoch;
-            let validation = self.validate(learner)?.mean();
-            let notes = learner.epoch_ended(validation);
+            if !self.epoch(learner, &mut state, &memory, learning_rate)? {
+                self.progress.finish();
+                return Ok(state.records);
+            }
+            let (network, path) = learner.best_path();
+            let evaluation = evaluate(self.task, (network, &path), self.validation, 4 * self.settings.batch)?;
             let record = EpochRecord {
-                epoch,
-                learning_rate: self.settings.learning_rate(epoch),
+                epoch: state.next.epoch,
+                learning_rate,
                 loss: state.loss_sum / state.loss_count.max(1.0),
-                validation,
+                validation: evaluation.score,
+                metrics: evaluation.metrics,
                 seconds: started.elapsed().as_secs_f64(),
-                notes,
+                notes: learner.epoch_ended(evaluation.score),
             };
-            let derived = record
-                .notes
-                .get("architecture")
-                .and_then(|a| a.as_str())
-                .map_or_else(String::new, |a| format!(", {a}"));
-            self.progress.line(&format!(
-                "epoch {epoch}: loss {:.4}, validation {:.2} %{derived}, {:.0} s",
-                record.loss,
-                100.0 * validation,
-                record.seconds
-            ));
+            self.say(&record);
             state.records.push(record);
-            state.next = Moment { epoch: epoch + 1, step: 0, total: state.next.total };
+            state.next = Moment { epoch: state.next.epoch + 1, step: 0, total: state.next.total };
             (state.loss_sum, state.loss_count) = (0.0, 0.0);
-            learner.publish(self.run)?;
-            self.run.write_json_lines("log.jsonl", &state.records)?;
-            self.save(learner, &state)?;
+            state.ended = state.next.epoch >= self.settings.epochs || learner.has_ended(&state.records);
+            self.publish(learner, &state)?;
+            self.save(learner, &state, &memory)?;
+        }
+        if state.concluded {
+            // Nothing is left to do, but results that were lost are written again from the checkpoint.
+            self.publish(learner, &state)?;
+        } else {
+            learner.conclude(self.task)?;
+            state.concluded = true;
+            self.publish(learner, &state)?;
+            self.save(learner, &state, &memory)?;
         }
         self.progress.finish();
         Ok(state.records)
     }
 
-    /// The rest of one epoch; false where `stop_after` ended it.
-    fn epoch(&self, learner: &mut dyn Learner<T>, state: &mut TrainerState) -> Result<bool> {
-        let epoch = state.next.epoch;
+    fn publish(&self, learner: &dyn Learner<T>, state: &TrainerState) -> Result<()> {
+        learner.publish(self.run)?;
+        self.run.write_json_lines("log.jsonl", &state.records)
+    }
+
+    fn say(&self, record: &EpochRecord) {
+        let derived = record.notes.get("architecture").and_then(|a| a.as_str());
+        let derived = derived.map_or_else(String::new, |a| format!(", {a}"));
+        self.progress.line(&format!(
+            "epoch {}: loss {:.4}, validation {:.2} %{derived}, {:.0} s",
+            record.epoch,
+            record.loss,
+            100.0 * record.validation,
+            record.seconds
+        ));
+    }
+
+    fn begin_epoch(&self, learner: &dyn Learner<T>, memory: &mut T::Memory, epoch: usize) -> Result<()> {
+        let _guard = tch::no_grad_guard();
+        let (network, _) = learner.best_path();
+        let path = learner.mining_path(epoch);
+        let parts: Vec<&[usize]> = std::iter::once(self.train).chain(self.other).collect();
+        let start = EpochStart {
+            epoch,
+            seed: self.seed,
+            parts: &parts,
+            negatives: self.settings.negatives,
+            batch: 4 * self.settings.batch,
+        };
+        self.task.begin_epoch(&start, memory, &mut |inputs| network.forward(inputs, &path, Dropout(0.0)))
+    }
+
+    /// The rest of one epoch; false where `stop_after` ended it. Batches are loaded ahead on a thread of their own.
+    fn epoch(
+        &self,
+        learner: &mut dyn Learner<T>,
+        state: &mut TrainerState,
+        memory: &T::Memory,
+        learning_rate: f64,
+    ) -> Result<bool> {
+        let (epoch, first) = (state.next.epoch, state.next);
         let mut order = self.train.to_vec();
         order.shuffle(&mut rng(self.seed, "order", epoch as u64));
-        let batches: Vec<&[usize]> = order.chunks(self.settings.batch).collect();
-        for (step, indices) in batches.iter().enumerate().skip(state.next.step) {
-            if self.stop_after.is_some_and(|limit| state.next.total >= limit) {
-                return Ok(false);
+        let steps: Vec<&[usize]> = order.chunks(self.settings.batch).skip(first.step).collect();
+        let load = |number: usize| -> Result<Vec<T::Batch>> {
+            let part = |(part, indices): (usize, &[usize])| {
+                let counter = (first.total + number as u64) * self.settings.accumulate as u64 + part as u64;
+                self.task.batch(indices, memory, seed(self.seed, "batch", counter))
+            };
+            steps[number].chunks(self.settings.batch / self.settings.accumulate).enumerate().map(part).collect()
+        };
+        std::thread::scope(|scope| {
+            let (sender, receiver) = sync_channel(self.settings.prefetch);
+            let (load, count) = (&load, steps.len());
+            scope.spawn(move || {
+                for number in 0..count {
+                    // Nobody receives any more where the loop below has ended early.
+                    if sender.send(load(number)).is_err() {
+                        return;
+                    }
+                }
+            });
+            for (number, indices) in steps.iter().enumerate() {
+                if self.stop_after.is_some_and(|limit| state.next.total >= limit) {
+                    return Ok(false);
+                }
+                // A loader that panicked passes its panic on at the end of the scope.
+                let Ok(parts) = receiver.recv() else { return Ok(false) };
+                let at = Moment { epoch, step: first.step + number, total: state.next.total };
+                seed_torch(self.seed, "step", at.total);
+                let loss = learner.step(self.task, &parts?, memory, learning_rate, at)?;
+                state.loss_sum += loss;
+                state.loss_count += if T::REDUCTION == Reduction::Sum { indices.len() as f64 } else { 1.0 };
+                state.next = Moment { epoch, step: at.step + 1, total: at.total + 1 };
+                self.progress
+                    .at(state.next.total, || format!("epoch {epoch}, loss {:.4}", state.loss_sum / state.loss_count));
+                let every = self.settings.checkpoint_steps;
+                if every > 0 && state.next.total.is_multiple_of(every) && number + 1 < steps.len() {
+                    self.save(learner, state, memory)?;
+                }
             }
-            let at = Moment { epoch, step, total: state.next.total };
-            let batch = self.task.batch(indices)?;
-            seed_torch(self.seed, "step", at.total);
-            let loss = learner.step(self.task, &batch, self.settings.learning_rate(epoch), at)?;
-            state.loss_sum += loss;
-            state.loss_count += T::loss_terms(indices.len());
-            state.next = Moment { epoch, step: step + 1, total: at.total + 1 };
-            self.progress
-                .at(state.next.total, || format!("epoch {epoch}, loss {:.4}", state.loss_sum / state.loss_count));
-            let due =
-                self.settings.checkpoint_steps > 0 && state.next.total.is_multiple_of(self.settings.checkpoint_steps);
-            if due && step + 1 < batches.len() {
-                self.save(learner, state)?;
-            }
-        }
-        Ok(true)
+            Ok(true)
+        })
     }
 
-    fn validate(&self, learner: &dyn Learner<T>) -> Result<Score> {
-        let _guard = tch::no_grad_guard();
-        let (network, path) = learner.best_path();
-        let mut score = Score::default();
-        for indices in self.validation.chunks(4 * self.settings.batch) {
-            let batch = self.task.batch(indices)?;
-            let part = self.task.score(&batch, &mut |inputs| network.forward(inputs, &path, Dropout(0.0)));
-            score = Score { sum: score.sum + part.sum, count: score.count + part.count };
-        }
-        Ok(score)
-    }
-
-    fn save(&self, learner: &dyn Learner<T>, state: &TrainerState) -> Result<()> {
+    fn save(&self, learner: &dyn Learner<T>, state: &TrainerState, memory: &T::Memory) -> Result<()> {
         let mut tensors = TensorMap::new();
         learner.save(&mut tensors);
+        memory.save(&mut tensors);
         Checkpoint { state: state.clone(), tensors }.save(&self.run.checkpoint())
     }
 }
 
-/// One step on the weights along `path`: the operations on it move, the others keep weights and moments.
-pub(crate) fn weight_step<T: Task>(
-    (network, adam): (&Network, &mut Adam),
-    (task, batch): (&T, &T::Batch),
-    path: &Path,
-    (settings, learning_rate, dropout): (&TrainSettings, f64, f64),
-    at: Moment,
-) -> Result<f64> {
-    let loss = task.loss(batch, &mut |inputs| network.forward(inputs, path, Dropout(dropout)));
-    let names = network.parameters_on(path);
-    let parameters: Vec<&Tensor> = names.iter().map(|&name| &network.parameters()[name]).collect();
-    let gradients = Tensor::f_run_backward(&[&loss], &parameters, false, false)?;
-    let mut gradients: Vec<(&String, Tensor)> = names.into_iter().zip(gradients).filter(|(_, g)| g.defined()).collect();
-    let value = loss.double_value(&[]);
-    let norm = gradient_norm(&gradients);
-    for (what, value) in [("loss", value), ("gradient norm", norm)] {
-        if !value.is_finite() {
-            return Err(Error::NotFinite { epoch: at.epoch, step: at.step, what, value });
-        }
-    }
-    clip_gradients(&mut gradients, norm, settings.clip);
-    adam.step(network.parameters(), &gradients, crate::AdamSettings { lr: learning_rate, ..settings.adam });
-    Ok(value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::data::ImageTextData;
-    use crate::task::vqa::{VqaBatch, loss};
-    use crate::task::{Head, Task};
-    use crate::{AdamSettings, Inputs, Naming, Parameters, Space};
-    use mmnas_bundle::manifest::{Dimensions, TaskName};
-    use tch::{Device, Kind, nn};
-
-    /// VQA without files: batches are made by the test.
-    struct Toy;
-
-    impl Task for Toy {
-        const NAME: TaskName = TaskName::Vqa;
-        type Batch = VqaBatch;
-        fn head(vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn Head> {
-            crate::data::VqaData::head(vs, dimensions)
-        }
-        fn data(&self) -> &ImageTextData {
-            unreachable!("a step reads no files")
-        }
-        fn outputs(&self) -> usize {
-            3
-        }
-        fn labels(&self) -> &[String] {
-            &[]
-        }
-        fn batch(&self, _: &[usize]) -> Result<VqaBatch> {
-            let float = (Kind::Float, Device::Cpu);
-            let inputs = Inputs {
-                tokens: Tensor::randint(9, [4, 5], (Kind::Int64, Device::Cpu)),
-                features: Tensor::randn([4, 6, 8], float),
-                boxes: Tensor::from_slice(&[0f32, 0.0, 9.0, 9.0]).expand([4, 6, 4], false),
-                token_count: vec![5, 3, 1, 2],
-                region_count: vec![6, 6, 2, 1],
-            };
-            Ok(VqaBatch { inputs, target: Tensor::rand([4, 3], float) })
-        }
-        fn loss(&self, batch: &VqaBatch, forward: &mut dyn FnMut(&Inputs) -> Tensor) -> Tensor {
-            loss(&forward(&batch.inputs), &batch.target)
-        }
-        fn score(&self, _: &VqaBatch, _: &mut dyn FnMut(&Inputs) -> Tensor) -> Score {
-            Score::default()
-        }
-    }
-
-    const SETTINGS: TrainSettings = TrainSettings {
-        hidden: 64,
-        epochs: 1,
-        batch: 4,
-        clip: 1.0,
-        warmup: Vec::new(),
-        decay_epochs: Vec::new(),
-        decay: 1.0,
-        checkpoint_steps: 0,
-        adam: AdamSettings { lr: 1e-2, betas: (0.9, 0.98), epsilon: 1e-9 },
-    };
-    const START: Moment = Moment { epoch: 0, step: 0, total: 0 };
-
-    fn supernet() -> Network {
-        let dimensions = Dimensions {
-            hidden: 64,
-            feature: 8,
-            embedding: 6,
-            vocabulary: 9,
-            outputs: 3,
-            attflat: 7,
-            head: 64,
-            relation: 5,
-        };
-        Network::new::<Toy>(&Space::published(1, 2), &dimensions, Naming::Supernet, Device::Cpu)
-    }
-
-    fn copy(network: &Network) -> Parameters {
-        network.parameters().iter().map(|(name, p)| (name.clone(), p.detach().copy())).collect()
-    }
-
-    #[test]
-    fn a_weight_step_moves_the_sampled_path_and_nothing_else() {
-        let (network, mut adam) = (supernet(), Adam::default());
-        let batch = Toy.batch(&[]).unwrap();
-        let step = |adam: &mut Adam, path: &Path| {
-            weight_step((&network, adam), (&Toy, &batch), path, (&SETTINGS, 1e-2, 0.0), START).unwrap()
-        };
-        // Encoder SA; decoder RSA, GA. Then FFN everywhere: the first path's operations must rest, momentum or not.
-        let first = Path::single(&[0, 1, 2]);
-        let before = copy(&network);
-        step(&mut adam, &first);
-        let between = copy(&network);
-        step(&mut adam, &Path::single(&[1, 3, 3]));
-        let after = copy(&network);
-        let on_first = network.parameters_on(&first);
-        assert!(on_first.iter().any(|name| name.starts_with("linear_y_rel")));
-        for name in network.parameters().keys() {
-            let of_operation = name.contains("candidate_ops");
-            let moved_first = !before[name].equal(&between[name]);
-            let expected = on_first.contains(&name);
-            // Where every relation lies below its clamp, RSA's bias has no gradient and stays.
-            let may_stay = name.contains("linear_r.") || name.contains("linear_y_rel.");
-            assert!(moved_first == expected || (may_stay && expected), "{name}, first step");
-            if of_operation && expected {
-                assert!(between[name].equal(&after[name]), "{name} drifted in the second step");
-            }
-        }
-    }
-
-    #[test]
-    fn training_lowers_the_loss_and_an_infinite_one_is_an_error() {
-        let (network, mut adam) = (supernet(), Adam::default());
-        let mut batch = Toy.batch(&[]).unwrap();
-        let path = Path::single(&[0, 1, 2]);
-        let mut step =
-            |batch: &VqaBatch| weight_step((&network, &mut adam), (&Toy, batch), &path, (&SETTINGS, 1e-3, 0.0), START);
-        let losses: Vec<f64> = (0..30).map(|_| step(&batch).unwrap()).collect();
-        assert!(losses[29] < 0.9 * losses[0], "{losses:?}");
-        batch.target = Tensor::full([4, 3], f64::INFINITY, (Kind::Float, Device::Cpu));
-        let kept = copy(&network);
-        assert!(matches!(step(&batch), Err(Error::NotFinite { what: "loss", .. })));
-        assert!(network.parameters().iter().all(|(name, p)| p.equal(&kept[name])), "the weights are kept");
-    }
-
-    #[test]
-    fn gradients_are_clipped_to_their_norm() {
-        let name = "w".to_owned();
-        let mut gradients = vec![(&name, Tensor::from_slice(&[3f32, 4.0])), (&name, Tensor::from_slice(&[12f32]))];
-        assert!((gradient_norm(&gradients) - 13.0).abs() < 1e-6);
-        clip_gradients(&mut gradients, 13.0, 1.0);
-        assert!((gradient_norm(&gradients) - 1.0).abs() < 1e-5);
-        clip_gradients(&mut gradients, 1.0, 2.0);
-        assert!((gradient_norm(&gradients) - 1.0).abs() < 1e-5, "a smaller gradient stays");
-    }
-
-    #[test]
-    fn an_architecture_step_asks_for_no_gradient_of_weights() {
-        let network = supernet();
-        let batch = Toy.batch(&[]).unwrap();
-        let alpha = crate::Alpha::uniform(network.space());
-        let path = alpha.sample_gated(crate::SamplingMode::Full, 1, "test", 0, Device::Cpu);
-        let before = copy(&network);
-        let (loss, gates) = crate::search::gate_gradients(&network, &Toy, &batch, &path, 0.0, &[]).unwrap();
-        assert!(loss.double_value(&[]).is_finite());
-        assert_eq!(gates.iter().map(|g| g.size()[0]).collect::<Vec<_>>(), [2, 4, 4]);
-        for (name, parameter) in network.parameters() {
-            assert!(!parameter.grad().defined() && parameter.equal(&before[name]), "{name}");
-        }
-        // The gated output is the active operation's.
-        let active: Vec<usize> = path.0.iter().map(crate::Choice::active).collect();
-        let plain = network.forward(&batch.inputs, &Path::single(&active), Dropout(0.0));
-        let gated = network.forward(&batch.inputs, &path, Dropout(0.0));
-        assert!((plain - gated).abs().max().double_value(&[]) < 1e-6);
+/// A tensor of a checkpoint that does not fit the run.
+pub(crate) fn misfit(file: &std::path::Path, field: String) -> Error {
+    Error::Checkpoint {
+        file: file.to_path_buf(),
+        field,
+        expected: "a state that fits the recipe's network".into(),
+        found: "another".into(),
     }
 }

@@ -2,10 +2,10 @@
 
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::Dimensions;
-use mmnas_search::data::{VgdData, VqaData};
+use mmnas_search::data::{ItmData, VgdData, VqaData};
 use mmnas_search::operations::Dropout;
 use mmnas_search::task::vgd::ScorePadding;
-use mmnas_search::task::{Task, vgd, vqa};
+use mmnas_search::task::{Task, itm, vgd, vqa};
 use mmnas_search::{Alpha, Choice, Naming, Network, Path, SamplingMode, Space, TensorMap};
 use mmnas_tests::fixtures::*;
 use tch::{Device, Kind, Tensor};
@@ -73,6 +73,28 @@ type Loss = fn(&Network, &TensorMap, &Path) -> Tensor;
 
 fn vqa_loss(network: &Network, io: &TensorMap, path: &Path) -> Tensor {
     vqa::loss(&network.forward(&inputs(io), path, Dropout(0.0)), &io["target"])
+}
+
+fn itm_loss(network: &Network, io: &TensorMap, path: &Path) -> Tensor {
+    let positive = inputs(io);
+    let of = |name: &str| io[name].shallow_clone();
+    let counts = |name: &str| Vec::<i64>::try_from(&io[name]).unwrap();
+    let negative_caption = mmnas_search::Inputs {
+        tokens: of("neg_tokens"),
+        features: of("features"),
+        boxes: of("boxes"),
+        token_count: counts("neg_token_count"),
+        region_count: counts("region_count"),
+    };
+    let negative_image = mmnas_search::Inputs {
+        tokens: of("tokens"),
+        features: of("neg_features"),
+        boxes: of("neg_boxes"),
+        token_count: counts("token_count"),
+        region_count: counts("neg_region_count"),
+    };
+    let run = |inputs| network.forward(inputs, path, Dropout(0.0));
+    itm::loss(&run(&positive), &run(&negative_caption), &run(&negative_image))
 }
 
 fn vgd_loss(network: &Network, io: &TensorMap, path: &Path) -> Tensor {
@@ -150,6 +172,30 @@ fn super_vqa_full_mode_agrees() {
 #[test]
 fn super_vqa_two_mode_agrees_and_so_does_alpha_after_its_step() {
     assert_two_mode_agrees(supernet::<VqaData>("super_vqa", 17), vqa_loss);
+}
+
+#[test]
+fn net_itm_scores_agree() {
+    for (folder, dimensions, tolerance) in
+        [("official", official(128, 1), 1e-5), ("official_full", official_full(1), 1e-4)]
+    {
+        let network = derived::<ItmData>(&format!("{folder}/net_itm.arch.json"), &dimensions);
+        let io = tensors(&format!("{folder}/net_itm.io.safetensors"));
+        let path = Path::single(&vec![0; network.space().len()]);
+        let scores = itm::score(&tch::no_grad(|| network.forward(&inputs(&io), &path, Dropout(0.0))));
+        let difference = worst_difference(&scores.view_as(&io["scores"]), &io["scores"]);
+        assert!(difference <= tolerance, "{folder}: {difference}");
+    }
+}
+
+#[test]
+fn super_itm_full_mode_agrees() {
+    assert_full_mode_agrees(supernet::<ItmData>("super_itm", 1), itm_loss);
+}
+
+#[test]
+fn super_itm_two_mode_agrees_and_so_does_alpha_after_its_step() {
+    assert_two_mode_agrees(supernet::<ItmData>("super_itm", 1), itm_loss);
 }
 
 #[test]

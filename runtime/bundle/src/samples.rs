@@ -20,6 +20,15 @@ pub struct VqaSample {
     pub answer: String,
 }
 
+/// An image with its captions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptionSample {
+    /// File name of the image, relative to the images folder.
+    pub image: String,
+    /// What it shows, five times in the published data sets.
+    pub captions: Vec<String>,
+}
+
 /// A phrase that names something in an image, with its box.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PhraseSample {

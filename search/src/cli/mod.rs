@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use mmnas_bundle::Architecture;
-use mmnas_search::data::{VgdData, VqaData};
+use mmnas_search::data::{ItmData, VgdData, VqaData};
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
 use mmnas_search::task::vgd::ScorePadding;
@@ -59,7 +59,8 @@ struct RunArguments {
     /// The recipe, TOML
     #[arg(long)]
     recipe: PathBuf,
-    /// Samples, JSON lines: image, question, answer (vqa); image, phrase, box_xyxy (vgd)
+    /// Samples, JSON lines: image, question, answer (vqa); image, captions (itm);
+    /// image, phrase, box_xyxy (vgd)
     #[arg(long)]
     samples: PathBuf,
     /// Features of the samples' images, written by `mmnas extract`
@@ -83,6 +84,8 @@ struct RunArguments {
 enum TaskArgument {
     /// Visual question answering
     Vqa,
+    /// Image-text matching and retrieval
+    Itm,
     /// Visual grounding
     Vgd,
 }
@@ -99,6 +102,16 @@ impl RunArguments {
         match self.task {
             TaskArgument::Vqa => {
                 let data = VqaData::load(&self.samples, &self.features, &recipe.text, device)?;
+                self.run(&recipe, &data, architecture, then)
+            }
+            TaskArgument::Itm => {
+                let data = ItmData::load(
+                    &self.samples,
+                    &self.features,
+                    recipe.text.max_tokens,
+                    recipe.text.ranked_images,
+                    device,
+                )?;
                 self.run(&recipe, &data, architecture, then)
             }
             TaskArgument::Vgd => {

@@ -119,6 +119,16 @@ impl ImageTextData {
         }
     }
 
+    /// Where batches are put.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The image of `sample`.
+    pub fn image_of(&self, sample: usize) -> usize {
+        self.image_of_sample[sample]
+    }
+
     /// The regions of the image of `sample`.
     fn regions(&self, sample: usize) -> Result<RegionFeatures> {
         Ok(self.features.get(&self.images[self.image_of_sample[sample]])?)

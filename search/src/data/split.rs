@@ -1,6 +1,8 @@
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
+use super::ImageTextData;
+use crate::recipe::Recipe;
 use crate::{Error, Result, rng};
 
 /// Shares of the images that go to each part; the rest of 1 stays unused.
@@ -27,6 +29,11 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// The parts that a recipe cuts out of a data set.
+    pub fn of(data: &ImageTextData, recipe: &Recipe) -> Result<Parts> {
+        Parts::cut(data.samples_of_images(), recipe.split, recipe.seed)
+    }
+
     /// Cuts the images, shuffled by `seed`. `samples` lists the samples of each image, so no image is in two parts.
     pub fn cut(samples: &[Vec<usize>], shares: SplitShares, seed: u64) -> Result<Parts> {
         let images = samples.len();

@@ -18,6 +18,13 @@ pub struct TextRules {
     pub max_tokens: usize,
     /// Answers that occur less often are no label (9 in the published code: "more than 8 times").
     pub min_answer_count: usize,
+    /// A validation of image-text matching ranks at most this many images against each other's captions.
+    #[serde(default = "thousand")]
+    pub ranked_images: usize,
+}
+
+fn thousand() -> usize {
+    1000
 }
 
 #[derive(Debug)]

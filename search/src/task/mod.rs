@@ -1,15 +1,25 @@
 //! What a network is for. A task gives how samples become tensors, a head, a loss and a metric; everything else —
-//! space, supernet, trainer, checkpoint — is written once.
+//! space, supernet, strategy, trainer, checkpoint — is written once.
 
+mod pooled_head;
+
+pub mod itm;
+pub mod recall;
 pub mod vgd;
 pub mod vqa;
+
+use std::collections::BTreeMap;
 
 use mmnas_bundle::manifest::{Dimensions, TaskName};
 use tch::{Tensor, nn};
 
 use crate::data::ImageTextData;
 use crate::operations::Dropout;
-use crate::{Inputs, Result};
+use crate::recipe::NegativeSettings;
+use crate::{Inputs, Result, TensorMap};
+
+/// Runs the network on some inputs; gives the output of its head.
+pub type Forward<'a> = dyn FnMut(&Inputs) -> Tensor + 'a;
 
 /// The part of a network behind the last decoder block.
 pub trait Head: std::fmt::Debug + Send {
@@ -20,29 +30,69 @@ pub trait Head: std::fmt::Debug + Send {
     fn output(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor;
 }
 
-/// A sum over samples and their number; the metric is the quotient.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Score {
-    /// Sum of the samples' scores, each 0 to 1.
-    pub sum: f64,
-    /// Number of samples.
-    pub count: f64,
+/// How the losses of a batch's samples become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reduction {
+    /// Their sum.
+    Sum,
+    /// A mean: over the batch, or over those of its parts that count.
+    Mean,
 }
 
-impl Score {
-    /// The mean score, 0 to 1.
-    pub fn mean(&self) -> f64 {
-        if self.count > 0.0 { self.sum / self.count } else { 0.0 }
+/// What a metric says about some samples.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Evaluation {
+    /// The task's metric, 0 to 1: what checkpoints, strategies and stopping rules compare.
+    pub score: f64,
+    /// Figures behind it by name: accuracy by type of answer, recall@k both ways.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// What a run keeps from epoch to epoch besides weights and alpha, as part of its checkpoints.
+pub trait Memory: Default + Send + Sync {
+    /// Adds it to a checkpoint.
+    fn save(&self, into: &mut TensorMap);
+
+    /// Reads what [`Memory::save`] wrote; where it is damaged, an error, the name of the tensor.
+    fn load(from: &TensorMap) -> std::result::Result<Self, String>;
+}
+
+impl Memory for () {
+    fn save(&self, _into: &mut TensorMap) {}
+
+    fn load(_from: &TensorMap) -> std::result::Result<Self, String> {
+        Ok(())
     }
 }
 
-/// A task on its data.
-pub trait Task {
+/// What is known when an epoch begins.
+#[derive(Debug)]
+pub struct EpochStart<'a> {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// The run's seed.
+    pub seed: u64,
+    /// The parts whose samples are trained on: negatives of a part come from the same part.
+    pub parts: &'a [&'a [usize]],
+    /// How negatives are found.
+    pub negatives: NegativeSettings,
+    /// Samples that are run at once.
+    pub batch: usize,
+}
+
+/// A task on its data. Data sets are read from several threads.
+pub trait Task: Sync {
     /// The task's name in a bundle.
     const NAME: TaskName;
 
+    /// What [`Task::loss`] gives.
+    const REDUCTION: Reduction = Reduction::Sum;
+
     /// Tensors of some samples.
-    type Batch;
+    type Batch: Send;
+
+    /// What is kept from epoch to epoch; `()` for nothing.
+    type Memory: Memory;
 
     /// Makes the head with its parameters under `vs`.
     fn head(vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn Head>;
@@ -56,17 +106,22 @@ pub trait Task {
     /// The names of the outputs, where they have names: the answers of VQA.
     fn labels(&self) -> &[String];
 
-    /// Loads the samples `indices`.
-    fn batch(&self, indices: &[usize]) -> Result<Self::Batch>;
+    /// Loads the samples `indices` to train on. Random decisions are drawn from `seed`.
+    fn batch(&self, indices: &[usize], memory: &Self::Memory, seed: u64) -> Result<Self::Batch>;
 
-    /// The loss of the batch, a sum over its samples where the task does not say otherwise. `forward` runs the network.
-    fn loss(&self, batch: &Self::Batch, forward: &mut dyn FnMut(&Inputs) -> Tensor) -> Tensor;
-
-    /// What the loss of a batch of `samples` is to be divided by for a log: their number for a sum, 1 for a mean.
-    fn loss_terms(samples: usize) -> f64 {
-        samples as f64
+    /// Called before the first step of an epoch; `forward` runs the network in evaluation.
+    fn begin_epoch(
+        &self,
+        _start: &EpochStart<'_>,
+        _memory: &mut Self::Memory,
+        _forward: &mut Forward<'_>,
+    ) -> Result<()> {
+        Ok(())
     }
 
-    /// The metric of the batch.
-    fn score(&self, batch: &Self::Batch, forward: &mut dyn FnMut(&Inputs) -> Tensor) -> Score;
+    /// The loss of the batch, reduced as [`Task::REDUCTION`] says. `forward` runs the network.
+    fn loss(&self, batch: &Self::Batch, forward: &mut Forward<'_>) -> Tensor;
+
+    /// The metric on `samples`, of which `batch` are run at once.
+    fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation>;
 }

@@ -5,7 +5,7 @@ use mmnas_bundle::manifest::{Dimensions, TaskName};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor, nn};
 
-use super::{Head, Score, Task};
+use super::{Evaluation, Forward, Head, Reduction as LossReduction, Task};
 use crate::att_flat::AttFlat;
 use crate::data::{ImageTextData, VgdData};
 use crate::layers::{LayerNorm, Linear, MASKED};
@@ -113,8 +113,10 @@ pub fn grounded_boxes(output: &Tensor, batch: &VgdBatch, padding: ScorePadding) 
 
 impl Task for VgdData {
     const NAME: TaskName = TaskName::Vgd;
+    const REDUCTION: LossReduction = LossReduction::Mean;
 
     type Batch = VgdBatch;
+    type Memory = ();
 
     fn head(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn Head> {
         Box::new(VgdHead {
@@ -138,23 +140,24 @@ impl Task for VgdData {
         &[]
     }
 
-    fn batch(&self, indices: &[usize]) -> Result<VgdBatch> {
+    fn batch(&self, indices: &[usize], _memory: &(), _seed: u64) -> Result<VgdBatch> {
         VgdData::batch(self, indices)
     }
 
-    fn loss(&self, batch: &VgdBatch, forward: &mut dyn FnMut(&Inputs) -> Tensor) -> Tensor {
+    fn loss(&self, batch: &VgdBatch, forward: &mut Forward<'_>) -> Tensor {
         let output = forward(&batch.inputs);
         let log_probabilities = log_probabilities(&output, &batch.inputs.region_count, self.padding());
         loss(&log_probabilities, &output.narrow(-1, 1, 4), (&batch.scores, &batch.mask, &batch.deltas))
     }
 
-    fn loss_terms(_samples: usize) -> f64 {
-        1.0
-    }
-
-    fn score(&self, batch: &VgdBatch, forward: &mut dyn FnMut(&Inputs) -> Tensor) -> Score {
-        let found = grounded_boxes(&forward(&batch.inputs), batch, self.padding());
-        let right = found.iter().zip(&batch.targets).filter(|(found, target)| boxes::iou(found, target) >= RIGHT_IOU);
-        Score { sum: right.count() as f64, count: batch.targets.len() as f64 }
+    fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation> {
+        let mut right = 0usize;
+        for indices in samples.chunks(batch) {
+            let batch = VgdData::batch(self, indices)?;
+            let found = grounded_boxes(&forward(&batch.inputs), &batch, self.padding());
+            right += found.iter().zip(&batch.targets).filter(|(found, t)| boxes::iou(found, t) >= RIGHT_IOU).count();
+        }
+        let score = right as f64 / samples.len().max(1) as f64;
+        Ok(Evaluation { score, metrics: [("accuracy at IoU 0.5".to_owned(), score)].into() })
     }
 }

@@ -3,32 +3,10 @@
 use mmnas_bundle::manifest::{Dimensions, TaskName};
 use tch::{Kind, Reduction, Tensor, nn};
 
-use super::{Head, Score, Task};
-use crate::att_flat::AttFlat;
+use super::pooled_head::PooledHead;
+use super::{Evaluation, Forward, Head, Task};
 use crate::data::{ImageTextData, VqaData};
-use crate::layers::{LayerNorm, Linear};
-use crate::operations::Dropout;
 use crate::{Inputs, Result};
-
-/// The published head: `Linear(LN(AttFlat(x) + AttFlat(y)))` → logits of the answers.
-#[derive(Debug)]
-pub struct VqaHead {
-    text: AttFlat,
-    regions: AttFlat,
-    norm: LayerNorm,
-    projection: Linear,
-}
-
-impl Head for VqaHead {
-    fn pool_text(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
-        self.text.forward(x, mask, dropout)
-    }
-
-    fn output(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
-        let pooled = text + self.regions.forward(y, mask, dropout);
-        self.projection.forward(&self.norm.forward(&pooled))
-    }
-}
 
 /// Samples of one batch.
 #[derive(Debug)]
@@ -43,14 +21,10 @@ impl Task for VqaData {
     const NAME: TaskName = TaskName::Vqa;
 
     type Batch = VqaBatch;
+    type Memory = ();
 
     fn head(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn Head> {
-        Box::new(VqaHead {
-            text: AttFlat::new(vs / "attflat_x", d),
-            regions: AttFlat::new(vs / "attflat_y", d),
-            norm: LayerNorm::new(vs / "proj_norm", 2 * d.hidden),
-            projection: Linear::new(vs / "proj", 2 * d.hidden, d.outputs, true),
-        })
+        Box::new(PooledHead::new(vs, d))
     }
 
     fn data(&self) -> &ImageTextData {
@@ -65,18 +39,23 @@ impl Task for VqaData {
         VqaData::labels(self)
     }
 
-    fn batch(&self, indices: &[usize]) -> Result<VqaBatch> {
+    fn batch(&self, indices: &[usize], _memory: &(), _seed: u64) -> Result<VqaBatch> {
         VqaData::batch(self, indices)
     }
 
-    fn loss(&self, batch: &VqaBatch, forward: &mut dyn FnMut(&Inputs) -> Tensor) -> Tensor {
+    fn loss(&self, batch: &VqaBatch, forward: &mut Forward<'_>) -> Tensor {
         loss(&forward(&batch.inputs), &batch.target)
     }
 
-    fn score(&self, batch: &VqaBatch, forward: &mut dyn FnMut(&Inputs) -> Tensor) -> Score {
-        let best = forward(&batch.inputs).argmax(-1, true);
-        let sum = batch.target.gather(1, &best, false).sum(Kind::Double).double_value(&[]);
-        Score { sum, count: batch.target.size()[0] as f64 }
+    fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation> {
+        let mut sum = 0.0;
+        for indices in samples.chunks(batch) {
+            let batch = VqaData::batch(self, indices)?;
+            let best = forward(&batch.inputs).argmax(-1, true);
+            sum += batch.target.gather(1, &best, false).sum(Kind::Double).double_value(&[]);
+        }
+        let score = sum / samples.len().max(1) as f64;
+        Ok(Evaluation { score, metrics: [("accuracy".to_owned(), score)].into() })
     }
 }
 

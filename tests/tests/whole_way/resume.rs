@@ -36,8 +36,13 @@ fn architecture(json: &str) -> Architecture {
 fn a_search_that_is_stopped_resumes_to_the_same_alpha_and_weights() {
     let samples = &SMALL.0;
     let _alone = alone();
-    for mode in ["full", "two"] {
-        let recipe = recipe(&["search.weights.checkpoint_steps=3", &format!("search.mode=\"{mode}\"")]);
+    for strategy in [
+        r#"{ kind = "gradient", mode = "full" }"#,
+        r#"{ kind = "gradient", mode = "two" }"#,
+        r#"{ kind = "gumbel", temperature = [5.0, 0.5] }"#,
+        r#"{ kind = "evolution", population = 4, generations = 2, mutation = 0.2, samples = 20 }"#,
+    ] {
+        let recipe = recipe(&["search.weights.checkpoint_steps=3", &format!("search.strategy={strategy}")]);
         let data = samples.data(&recipe);
         let folder = tempfile::tempdir().unwrap();
         let run = |name: &str, resume: bool, stop: Option<u64>| {

@@ -1,0 +1,130 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use mmnas_bundle::samples::{CaptionSample, read_json_lines};
+use rand::RngExt as _;
+use tch::{Device, Kind};
+
+use super::Negatives;
+use super::image_text::{ImageTextData, encode_texts};
+use crate::task::Forward;
+use crate::task::recall::Ranking;
+use crate::{Inputs, Result, rng};
+
+/// An image-text matching data set. A sample is a caption; the pairs with its own image are the true ones.
+#[derive(Debug)]
+pub struct ItmData {
+    common: ImageTextData,
+    captions: Vec<Vec<i64>>,
+    /// Images by the words of a caption: the same words are true of each of them.
+    images_of_words: HashMap<Vec<i64>, BTreeSet<usize>>,
+    ranked_images: usize,
+}
+
+impl ItmData {
+    /// Reads JSON lines (see [`CaptionSample`]) and opens the features of their images. The vocabulary has the captions'
+    /// words by first appearance; longer captions are cut to `max_tokens`. A validation ranks at most `ranked_images`
+    /// images against each other's captions: its time grows with their square.
+    pub fn load(
+        samples: &Path,
+        features: &Path,
+        max_tokens: usize,
+        ranked_images: usize,
+        device: Device,
+    ) -> Result<ItmData> {
+        let lines: Vec<CaptionSample> = read_json_lines(samples)?;
+        let texts: Vec<(&str, &str)> =
+            lines.iter().flat_map(|line| line.captions.iter().map(|c| (line.image.as_str(), c.as_str()))).collect();
+        let (vocabulary, captions) = encode_texts(samples, texts.iter().map(|(_, caption)| *caption), max_tokens)?;
+        let images = texts.iter().map(|(image, _)| *image);
+        let common = ImageTextData::new(samples, images, features, vocabulary, device)?;
+        let mut images_of_words: HashMap<Vec<i64>, BTreeSet<usize>> = HashMap::new();
+        for (caption, words) in captions.iter().enumerate() {
+            images_of_words.entry(words.clone()).or_default().insert(common.image_of(caption));
+        }
+        Ok(ItmData { common, captions, images_of_words, ranked_images })
+    }
+
+    pub(crate) fn common(&self) -> &ImageTextData {
+        &self.common
+    }
+
+    /// Whether `caption` is true of `image`: it is one of its captions, or has the words of one.
+    pub fn is_true(&self, caption: usize, image: usize) -> bool {
+        self.images_of_words.get(&self.captions[caption]).is_some_and(|images| images.contains(&image))
+    }
+
+    /// The images of some captions, each once, in their order.
+    pub fn images_of(&self, captions: &[usize]) -> Vec<usize> {
+        captions.iter().map(|&caption| self.common.image_of(caption)).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The network's inputs for pairs of a caption and an image.
+    fn pairs(&self, pairs: &[(usize, usize)]) -> Result<Inputs> {
+        let tokens: Vec<&[i64]> = pairs.iter().map(|&(caption, _)| self.captions[caption].as_slice()).collect();
+        // Any caption of an image leads to its regions.
+        let samples: Vec<usize> = pairs.iter().map(|&(_, image)| self.common.samples_of_images()[image][0]).collect();
+        Ok(self.common.inputs(&samples, &tokens)?.0)
+    }
+
+    /// The pairs of a batch, in the order that [`ItmBatch`](crate::task::itm::ItmBatch) says. Which negative a sample gets
+    /// is drawn from `seed`.
+    pub(crate) fn triplets(&self, captions: &[usize], negatives: &Negatives, seed: u64) -> Result<Inputs> {
+        let mut rng = rng(seed, "negatives", 0);
+        let mut pick = |list: Option<&Vec<usize>>| {
+            list.filter(|list| !list.is_empty()).map(|list| list[rng.random_range(0..list.len())])
+        };
+        let image_of = |caption: usize| self.common.image_of(caption);
+        let mut pairs: Vec<(usize, usize)> = captions.iter().map(|&caption| (caption, image_of(caption))).collect();
+        for &caption in captions {
+            let negative = pick(negatives.captions.get(&image_of(caption)));
+            pairs.push((negative.ok_or_else(|| self.no_negative(caption))?, image_of(caption)));
+        }
+        for &caption in captions {
+            let negative = pick(negatives.images.get(&caption));
+            pairs.push((caption, negative.ok_or_else(|| self.no_negative(caption))?));
+        }
+        self.pairs(&pairs)
+    }
+
+    fn no_negative(&self, caption: usize) -> crate::Error {
+        let (file, _) = self.common.provenance();
+        let expected = "an image that it is not true of, in the same part of the data";
+        mmnas_bundle::Error::invalid(file, format!("caption {}", caption + 1), expected, "none").into()
+    }
+
+    /// The logits of pairs of a caption and an image.
+    pub(super) fn score_pairs(
+        &self,
+        pairs: &[(usize, usize)],
+        batch: usize,
+        forward: &mut Forward<'_>,
+    ) -> Result<Vec<f32>> {
+        let mut scores = Vec::with_capacity(pairs.len());
+        for pairs in pairs.chunks(batch) {
+            let logits = forward(&self.pairs(pairs)?).to_kind(Kind::Float).flatten(0, -1);
+            scores.extend(Vec::<f32>::try_from(logits)?);
+        }
+        Ok(scores)
+    }
+
+    /// Scores every image of `captions` with every one of the captions; of at most `ranked_images` images.
+    pub(crate) fn score_all_pairs(
+        &self,
+        captions: &[usize],
+        batch: usize,
+        forward: &mut Forward<'_>,
+    ) -> Result<Ranking> {
+        let images: Vec<usize> = self.images_of(captions).into_iter().take(self.ranked_images).collect();
+        let place: BTreeMap<usize, usize> = images.iter().enumerate().map(|(k, &image)| (image, k)).collect();
+        let captions: Vec<usize> =
+            captions.iter().copied().filter(|&caption| place.contains_key(&self.common.image_of(caption))).collect();
+        let mut scores = Vec::with_capacity(images.len());
+        for &image in &images {
+            let pairs: Vec<(usize, usize)> = captions.iter().map(|&caption| (caption, image)).collect();
+            scores.push(self.score_pairs(&pairs, batch, forward)?);
+        }
+        let image_of_caption = captions.iter().map(|&caption| place[&self.common.image_of(caption)]).collect();
+        Ok(Ranking { scores, image_of_caption })
+    }
+}

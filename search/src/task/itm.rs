@@ -1,0 +1,76 @@
+//! Image-text matching: does this caption belong to this image? BCE on true pairs and on pairs with a negative caption
+//! or a negative image, recall@k both ways (MMnas, section 4.1).
+
+use mmnas_bundle::manifest::{Dimensions, TaskName};
+use tch::{Kind, Reduction, Tensor, nn};
+
+use super::pooled_head::PooledHead;
+use super::{EpochStart, Evaluation, Forward, Head, Task};
+use crate::data::{ImageTextData, ItmData, Negatives};
+use crate::{Inputs, Result};
+
+/// Samples of one batch.
+#[derive(Debug)]
+pub struct ItmBatch {
+    /// Three pairs a sample: first all true ones, then all with a negative caption, then all with a negative image,
+    /// `[3 batch, …]`.
+    pub inputs: Inputs,
+}
+
+impl Task for ItmData {
+    const NAME: TaskName = TaskName::Itm;
+
+    type Batch = ItmBatch;
+    type Memory = Negatives;
+
+    fn head(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn Head> {
+        Box::new(PooledHead::new(vs, d))
+    }
+
+    fn data(&self) -> &ImageTextData {
+        self.common()
+    }
+
+    fn outputs(&self) -> usize {
+        1
+    }
+
+    fn labels(&self) -> &[String] {
+        &[]
+    }
+
+    fn batch(&self, indices: &[usize], memory: &Negatives, seed: u64) -> Result<ItmBatch> {
+        Ok(ItmBatch { inputs: self.triplets(indices, memory, seed)? })
+    }
+
+    fn begin_epoch(&self, start: &EpochStart<'_>, memory: &mut Negatives, forward: &mut Forward<'_>) -> Result<()> {
+        *memory = self.negatives(start, forward)?;
+        Ok(())
+    }
+
+    fn loss(&self, batch: &ItmBatch, forward: &mut Forward<'_>) -> Tensor {
+        let logits = forward(&batch.inputs);
+        let parts = logits.chunk(3, 0);
+        loss(&parts[0], &parts[1], &parts[2])
+    }
+
+    fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation> {
+        let ranking = self.score_all_pairs(samples, batch, forward)?;
+        Ok(ranking.evaluation())
+    }
+}
+
+/// `2 · positive + negative caption + negative image`, each the binary cross-entropy of the pairs' logits with 1 or 0,
+/// summed over the batch (published: of their sigmoids, which is the same).
+pub fn loss(positive: &Tensor, negative_caption: &Tensor, negative_image: &Tensor) -> Tensor {
+    let entropy = |logits: &Tensor, target: f64| {
+        let target = logits.full_like(target);
+        logits.binary_cross_entropy_with_logits::<Tensor>(&target, None, None, Reduction::Sum)
+    };
+    entropy(positive, 1.0) * 2.0 + entropy(negative_caption, 0.0) + entropy(negative_image, 0.0)
+}
+
+/// The published score of a pair, 0 to 1, from its logit.
+pub fn score(logits: &Tensor) -> Tensor {
+    logits.to_kind(Kind::Float).sigmoid()
+}

@@ -1,0 +1,91 @@
+//! Recall@k of retrieval, both ways.
+
+use std::collections::BTreeMap;
+
+use super::Evaluation;
+
+/// The k of the published tables.
+const CUTS: [usize; 3] = [1, 5, 10];
+
+/// Scores of all pairs of some images and their captions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranking {
+    /// One row an image, one number a caption.
+    pub scores: Vec<Vec<f32>>,
+    /// The image, as a row, that each caption belongs to.
+    pub image_of_caption: Vec<usize>,
+}
+
+/// How many of `others` score higher than `score`. Who scores the same counts as higher, so that a network that gives
+/// every pair the same score finds nothing.
+fn rank(score: f32, others: impl Iterator<Item = f32>) -> usize {
+    others.filter(|&other| other >= score || other.is_nan()).count()
+}
+
+impl Ranking {
+    /// For every image the rank, from 0, of the best of its captions among all captions.
+    pub fn text_ranks(&self) -> Vec<usize> {
+        let best = |(image, scores): (usize, &Vec<f32>)| {
+            let own = |caption: &usize| self.image_of_caption[*caption] == image;
+            let best = (0..scores.len()).filter(own).map(|k| scores[k]).fold(f32::NEG_INFINITY, f32::max);
+            // Its other captions are no rivals.
+            rank(best, (0..scores.len()).filter(|k| !own(k)).map(|k| scores[k]))
+        };
+        self.scores.iter().enumerate().map(best).collect()
+    }
+
+    /// For every caption the rank, from 0, of its image among all images.
+    pub fn image_ranks(&self) -> Vec<usize> {
+        let of = |(caption, &image): (usize, &usize)| {
+            let others = self.scores.iter().enumerate().filter(|(k, _)| *k != image).map(|(_, row)| row[caption]);
+            rank(self.scores[image][caption], others)
+        };
+        self.image_of_caption.iter().enumerate().map(of).collect()
+    }
+
+    /// Recall@1, 5, 10 from image to text and from text to image, and their mean as the score.
+    pub fn evaluation(&self) -> Evaluation {
+        let mut metrics = BTreeMap::new();
+        for (way, ranks) in [("image→text", self.text_ranks()), ("text→image", self.image_ranks())] {
+            for k in CUTS {
+                let found = ranks.iter().filter(|&&rank| rank < k).count();
+                metrics.insert(format!("recall@{k} {way}"), found as f64 / ranks.len().max(1) as f64);
+            }
+        }
+        let score = metrics.values().sum::<f64>() / metrics.len() as f64;
+        metrics.insert("images ranked".to_owned(), self.scores.len() as f64);
+        Evaluation { score, metrics }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_count_rivals_that_score_as_high() {
+        // Two images with two captions each.
+        let ranking = Ranking {
+            scores: vec![vec![0.9, 0.1, 0.5, 0.2], vec![0.95, 0.3, 0.2, 0.3]],
+            image_of_caption: vec![0, 0, 1, 1],
+        };
+        // Image 0: its best caption has 0.9, no rival. Image 1: its best has 0.3; 0.95 and the other 0.3 rival it.
+        assert_eq!(ranking.text_ranks(), [0, 2]);
+        // Captions: 0.9 < 0.95; 0.1 < 0.3; 0.2 < 0.5; 0.3 > 0.2.
+        assert_eq!(ranking.image_ranks(), [1, 1, 1, 0]);
+        let evaluation = ranking.evaluation();
+        assert_eq!(evaluation.metrics["recall@1 image→text"], 0.5);
+        assert_eq!(evaluation.metrics["recall@1 text→image"], 0.25);
+        assert_eq!(evaluation.metrics["recall@5 image→text"], 1.0);
+        assert!((evaluation.score - (0.5 + 0.25 + 4.0) / 6.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_constant_score_finds_nothing() {
+        let ranking = Ranking { scores: vec![vec![0.5; 24]; 12], image_of_caption: (0..24).map(|k| k / 2).collect() };
+        assert_eq!(ranking.evaluation().score, 0.0);
+        let broken =
+            Ranking { scores: vec![vec![f32::NAN; 24]; 12], image_of_caption: (0..24).map(|k| k / 2).collect() };
+        assert_eq!(broken.evaluation().score, 0.0);
+    }
+}

@@ -1,0 +1,83 @@
+//! A task, a supernet and settings for tests of single steps.
+
+use mmnas_bundle::manifest::{Dimensions, TaskName};
+use tch::{Device, Kind, Tensor, nn};
+
+use crate::data::{ImageTextData, VqaData};
+use crate::recipe::{NegativeSettings, TrainSettings};
+use crate::task::vqa::{VqaBatch, loss};
+use crate::task::{Evaluation, Forward, Head, Task};
+use crate::weight_step::StepSettings;
+use crate::{AdamSettings, Inputs, Moment, Naming, Network, Result, Space};
+
+/// VQA without files: batches are made by the test.
+pub(crate) struct Toy;
+
+impl Task for Toy {
+    const NAME: TaskName = TaskName::Vqa;
+    type Batch = VqaBatch;
+    type Memory = ();
+    fn head(vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn Head> {
+        VqaData::head(vs, dimensions)
+    }
+    fn data(&self) -> &ImageTextData {
+        unreachable!("a step reads no files")
+    }
+    fn outputs(&self) -> usize {
+        3
+    }
+    fn labels(&self) -> &[String] {
+        &[]
+    }
+    fn batch(&self, _: &[usize], _: &(), _: u64) -> Result<VqaBatch> {
+        let float = (Kind::Float, Device::Cpu);
+        let inputs = Inputs {
+            tokens: Tensor::randint(9, [4, 5], (Kind::Int64, Device::Cpu)),
+            features: Tensor::randn([4, 6, 8], float),
+            boxes: Tensor::from_slice(&[0f32, 0.0, 9.0, 9.0]).expand([4, 6, 4], false),
+            token_count: vec![5, 3, 1, 2],
+            region_count: vec![6, 6, 2, 1],
+        };
+        Ok(VqaBatch { inputs, target: Tensor::rand([4, 3], float) })
+    }
+    fn loss(&self, batch: &VqaBatch, forward: &mut Forward<'_>) -> Tensor {
+        loss(&forward(&batch.inputs), &batch.target)
+    }
+    fn evaluate(&self, _: &[usize], _: usize, _: &mut Forward<'_>) -> Result<Evaluation> {
+        Ok(Evaluation::default())
+    }
+}
+
+pub(crate) const SETTINGS: TrainSettings = TrainSettings {
+    hidden: 64,
+    epochs: 1,
+    batch: 4,
+    clip: 1.0,
+    warmup: Vec::new(),
+    decay_epochs: Vec::new(),
+    decay: 1.0,
+    checkpoint_steps: 0,
+    adam: AdamSettings { lr: 1e-2, betas: (0.9, 0.98), epsilon: 1e-9 },
+    accumulate: 1,
+    patience: None,
+    prefetch: 0,
+    negatives: NegativeSettings { pool: 1, keep: 1, mine_from_epoch: 0 },
+};
+pub(crate) const STEP: StepSettings<'_> =
+    StepSettings { train: &SETTINGS, learning_rate: 1e-2, dropout: 0.0, momentum_drift: false };
+pub(crate) const START: Moment = Moment { epoch: 0, step: 0, total: 0 };
+
+/// A supernet of one encoder and two decoder blocks.
+pub(crate) fn supernet() -> Network {
+    let dimensions = Dimensions {
+        hidden: 64,
+        feature: 8,
+        embedding: 6,
+        vocabulary: 9,
+        outputs: 3,
+        attflat: 7,
+        head: 64,
+        relation: 5,
+    };
+    Network::new::<Toy>(&Space::published(1, 2), &dimensions, Naming::Supernet, Device::Cpu)
+}
