@@ -168,7 +168,7 @@ pub fn retrain<T: Task>(
         train: &train,
         other: None,
         validation: &parts.validation,
-        resume_skips_decays: recipe.published.resume_skips_decays,
+        published: recipe.published,
         progress: if progress { Progress::new("retrain", total) } else { Progress::quiet() },
         stop_after,
     };

@@ -249,7 +249,7 @@ pub fn search<T: Task>(
         train: &parts.weights,
         other: Some(&parts.alpha),
         validation: &parts.validation,
-        resume_skips_decays: recipe.published.resume_skips_decays,
+        published: recipe.published,
         progress: if progress { Progress::new("search", steps) } else { Progress::quiet() },
         stop_after,
     };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operations::Dropout;
 use crate::progress::Progress;
-use crate::recipe::TrainSettings;
+use crate::recipe::{Published, TrainSettings};
 use crate::seed::{seed, seed_torch};
 use crate::task::{EpochStart, Evaluation, Memory as _, Reduction, Task};
 use crate::{Checkpoint, Error, Network, Path, Result, RunFolder, TensorMap, rng};
@@ -99,8 +99,7 @@ pub(crate) struct Trainer<'a, T: Task> {
     /// Another part that is trained on, where there is one: alpha's.
     pub other: Option<&'a [usize]>,
     pub validation: &'a [usize],
-    /// Published behaviour: a run that resumes forgets the decays of its learning rate until then.
-    pub resume_skips_decays: bool,
+    pub published: Published,
     pub progress: Progress,
     /// Ends after this many weight steps, as if killed there: what tests of resuming need.
     pub stop_after: Option<u64>,
@@ -143,7 +142,7 @@ impl<T: Task> Trainer<'_, T> {
             state = checkpoint.state;
             self.progress.resume_at(state.next.total);
             self.progress.line(&format!("resumed at epoch {}, step {}", state.next.epoch, state.next.step));
-            if self.resume_skips_decays {
+            if self.published.resume_skips_decays {
                 decays_from = state.next.epoch;
             }
         }
@@ -216,6 +215,7 @@ impl<T: Task> Trainer<'_, T> {
             seed: self.seed,
             parts: &parts,
             negatives: self.settings.negatives,
+            false_negatives: self.published.false_negatives,
             batch: 4 * self.settings.batch,
         };
         self.task.begin_epoch(&start, memory, &mut |inputs| network.forward(inputs, &path, Dropout(0.0)))

@@ -77,22 +77,23 @@ fn draw(from: &[usize], count: usize, rng: &mut impl rand::Rng, allowed: impl Fn
 impl ItmData {
     /// The negatives of an epoch: of every image of a part `keep` captions of the part, and of every caption `keep` images.
     /// Until `mine_from_epoch` they are random; from then on the ones with the highest scores of `pool` random ones.
-    /// None of them is a true match.
+    /// None of them is a true match, but for random ones where the published behaviour is asked for.
     pub fn negatives(&self, start: &EpochStart<'_>, forward: &mut Forward<'_>) -> Result<Negatives> {
-        let NegativeSettings { pool, keep, mine_from_epoch, .. } = start.negatives;
+        let NegativeSettings { pool, keep, mine_from_epoch } = start.negatives;
         let mine = start.epoch >= mine_from_epoch;
+        let allowed = |caption: usize, image: usize| (start.false_negatives && !mine) || !self.is_true(caption, image);
         let count = if mine { pool.max(keep) } else { keep };
         let mut negatives = Negatives::default();
         for captions in start.parts {
             let images = self.images_of(captions);
             for &image in &images {
                 let mut rng = rng(start.seed, "negative captions", (start.epoch as u64) << 32 | image as u64);
-                let drawn = draw(captions, count, &mut rng, |caption| !self.is_true(caption, image));
+                let drawn = draw(captions, count, &mut rng, |caption| allowed(caption, image));
                 negatives.captions.insert(image, drawn);
             }
             for &caption in *captions {
                 let mut rng = rng(start.seed, "negative images", (start.epoch as u64) << 32 | caption as u64);
-                let drawn = draw(&images, count, &mut rng, |image| !self.is_true(caption, image));
+                let drawn = draw(&images, count, &mut rng, |image| allowed(caption, image));
                 negatives.images.insert(caption, drawn);
             }
         }

@@ -76,6 +76,8 @@ pub struct EpochStart<'a> {
     pub parts: &'a [&'a [usize]],
     /// How negatives are found.
     pub negatives: NegativeSettings,
+    /// Published behaviour: random negatives may be true matches.
+    pub false_negatives: bool,
     /// Samples that are run at once.
     pub batch: usize,
 }

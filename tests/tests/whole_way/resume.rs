@@ -1,21 +1,15 @@
 //! A run that ends at any step and goes on gives, on the CPU, the bits of the run that was not interrupted.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::TaskName;
 use mmnas_search::task::Task as _;
 use mmnas_search::{Error, RunFolder, RunInputs, TensorMap, load_tensors, retrain, search};
+use mmnas_tests::alone::alone;
 use mmnas_tests::small_run::recipe;
 
 use crate::SMALL;
-
-/// libtorch has one random generator a process, so two trainings at once would disturb each other's dropout.
-fn alone() -> MutexGuard<'static, ()> {
-    static TRAINING: Mutex<()> = Mutex::new(());
-    TRAINING.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn assert_same_bits(a: &Path, b: &Path) {
     let tensors = |folder: &Path| -> TensorMap { load_tensors(&folder.join("checkpoint.safetensors")).unwrap().0 };

@@ -1,0 +1,86 @@
+use std::fmt;
+
+use mmnas_bundle::Architecture;
+use rand::RngExt as _;
+
+use crate::recipe::Recipe;
+use crate::strategy::StrategySettings;
+use crate::{Error, Result, SamplingMode, rng};
+
+/// Who takes part in a comparison.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Contender {
+    /// A search strategy, then a retraining of what it found.
+    Search {
+        /// Its name on the command line.
+        name: String,
+        /// Its constants.
+        strategy: StrategySettings,
+    },
+    /// A baseline: an architecture by name, retrained.
+    Architecture {
+        /// Name of the preset.
+        preset: String,
+    },
+    /// A baseline: an architecture of the space drawn afresh for each seed, retrained.
+    RandomArchitecture,
+}
+
+impl Contender {
+    /// Names of the contenders, besides those of presets.
+    pub const NAMES: [&str; 7] =
+        ["gradient", "gradient-two", "darts", "gumbel", "random", "evolution", "random-architecture"];
+
+    /// The contender called `name`. A strategy of the recipe's own kind has the recipe's constants.
+    pub fn parse(name: &str, recipe: &Recipe) -> Result<Contender> {
+        let strategy = match name {
+            "gradient" => StrategySettings::Gradient { mode: SamplingMode::Full },
+            "gradient-two" => StrategySettings::Gradient { mode: SamplingMode::Two },
+            "darts" => StrategySettings::Darts {},
+            "gumbel" => StrategySettings::Gumbel { temperature: (5.0, 0.5) },
+            "random" => StrategySettings::Random { candidates: 100, samples: 1000 },
+            "evolution" => {
+                StrategySettings::Evolution { population: 20, generations: 9, mutation: 0.1, samples: 1000 }
+            }
+            "random-architecture" => return Ok(Contender::RandomArchitecture),
+            preset if crate::architectures::preset(preset).is_ok() => {
+                return Ok(Contender::Architecture { preset: preset.to_owned() });
+            }
+            other => {
+                let names = [&Self::NAMES[..], &crate::architectures::NAMES].concat();
+                return Err(Error::Contender { found: other.to_owned(), names: names.join(", ") });
+            }
+        };
+        let own = &recipe.search.strategy;
+        let same_kind = std::mem::discriminant(own) == std::mem::discriminant(&strategy);
+        let same_kind = same_kind && !matches!(own, StrategySettings::Gradient { .. });
+        Ok(Contender::Search { name: name.to_owned(), strategy: if same_kind { own.clone() } else { strategy } })
+    }
+
+    /// The architecture of a baseline.
+    pub(super) fn architecture(&self, recipe: &Recipe) -> Result<Architecture> {
+        match self {
+            Contender::Architecture { preset } => Ok(crate::architectures::preset(preset)?),
+            _ => {
+                let space = recipe.space()?;
+                let mut rng = rng(recipe.seed, "random architecture", 0);
+                let choices: Vec<usize> = space.blocks().map(|ops| rng.random_range(0..ops.len())).collect();
+                Ok(space.architecture(&choices))
+            }
+        }
+    }
+
+    /// Its name as a folder's.
+    pub(super) fn folder_name(&self) -> String {
+        self.to_string().replace(':', "-")
+    }
+}
+
+impl fmt::Display for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Contender::Search { name, .. } | Contender::Architecture { preset: name } => f.write_str(name),
+            Contender::RandomArchitecture => f.write_str("random-architecture"),
+        }
+    }
+}
