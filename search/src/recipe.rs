@@ -1,5 +1,7 @@
 //! Recipes: every constant of a run, as TOML. Unknown keys are errors; any value can be overridden.
 
+mod table;
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,9 @@ pub struct Recipe {
     pub split: SplitShares,
     /// How text becomes numbers.
     pub text: TextRules,
+    /// Which regions of an image are used.
+    #[serde(default)]
+    pub regions: RegionSettings,
     /// Sizes that searching and retraining share.
     pub model: ModelSettings,
     /// Numbers of blocks; every block may be any operation of the published pool.
@@ -79,6 +84,20 @@ pub struct NegativeSettings {
 impl Default for NegativeSettings {
     fn default() -> Self {
         NegativeSettings { pool: 64, keep: 5, mine_from_epoch: 0 }
+    }
+}
+
+/// Regions of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegionSettings {
+    /// Those beyond this many are left out (published: 100; 36 in image-text matching).
+    pub max: usize,
+}
+
+impl Default for RegionSettings {
+    fn default() -> Self {
+        RegionSettings { max: 100 }
     }
 }
 
@@ -264,39 +283,31 @@ impl StrategySettings {
 }
 
 impl Recipe {
-    /// Reads a recipe and applies overrides, each `key.of.the.recipe=value`, the value in TOML.
+    /// Reads a recipe and applies overrides, each `key.of.the.recipe=value`, the value in TOML. Its key `base` may name
+    /// another recipe beside it that it changes.
     pub fn read(file: &Path, overrides: &[String]) -> Result<Recipe> {
+        Recipe::read_published(file, overrides, &[])
+    }
+
+    /// As [`Recipe::read`], with the published behaviours of these names ([`Published::NAMES`], or "all").
+    pub fn read_published(file: &Path, overrides: &[String], published: &[String]) -> Result<Recipe> {
         let text = std::fs::read_to_string(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
-        Recipe::parse(&text, file, overrides)
+        let mut table = table::parse(&text, file)?;
+        table::publish(&mut table, published, file)?;
+        Recipe::from_table(table, file, overrides)
     }
 
     /// As [`Recipe::read`] from text; `file` names it in errors.
     pub fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Recipe> {
-        let wrong = |field: &str, expected: &str, found: &dyn std::fmt::Display| Error::Recipe {
-            file: file.to_path_buf(),
-            field: field.to_owned(),
-            expected: expected.to_owned(),
-            found: found.to_string(),
-        };
-        let mut table: toml::Table = text.parse().map_err(|e| wrong("(file)", "TOML", &e))?;
-        for entry in overrides {
-            let parsed = entry.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
-            let (key, value) = parsed.ok_or_else(|| wrong("--set", "KEY=VALUE", entry))?;
-            let line: toml::Table = format!("v = {value}").parse().map_err(|e| wrong(key, "a TOML value", &e))?;
-            let mut parts: Vec<&str> = key.split('.').collect();
-            let last = parts.pop().unwrap_or_default();
-            let mut place = &mut table;
-            for part in parts {
-                place = place
-                    .get_mut(part)
-                    .and_then(toml::Value::as_table_mut)
-                    .ok_or_else(|| wrong(key, "a key of the recipe", &part))?;
-            }
-            place.insert(last.to_owned(), line["v"].clone());
-        }
-        let recipe: Recipe =
-            table.try_into().map_err(|e: toml::de::Error| wrong("(keys)", "the keys of a recipe", &e.message()))?;
-        recipe.check().map_err(|(field, expected, found)| wrong(field, expected, &found))?;
+        Recipe::from_table(table::parse(text, file)?, file, overrides)
+    }
+
+    fn from_table(mut table: toml::Table, file: &Path, overrides: &[String]) -> Result<Recipe> {
+        table::set(&mut table, overrides, file)?;
+        let wrong =
+            |e: toml::de::Error| table::wrong(file, "(keys)", "the keys of a recipe", table::explain(e.message()));
+        let recipe: Recipe = table.try_into().map_err(wrong)?;
+        recipe.check().map_err(|(field, expected, found)| table::wrong(file, field, expected, found))?;
         Ok(recipe)
     }
 
@@ -310,6 +321,8 @@ impl Recipe {
             ("space.encoder", self.space.encoder),
             ("space.decoder", self.space.decoder),
             ("text.max_tokens", self.text.max_tokens),
+            ("text.ranked_images", self.text.ranked_images),
+            ("regions.max", self.regions.max),
             ("search.weights.batch", self.search.weights.batch),
             ("search.alpha_batch", self.search.alpha_batch),
             ("search.alpha_every", self.search.alpha_every as usize),
@@ -379,6 +392,61 @@ mod tests {
         for (rate, expected) in rates.iter().zip([0.25, 0.5, 0.75, 1.0, 1.0, 0.2, 0.2, 0.04, 0.04]) {
             assert!((rate - expected).abs() < 1e-12, "{rates:?}");
         }
+    }
+
+    #[test]
+    fn every_recipe_of_the_repository_is_one() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(files.len() >= 5);
+        for file in files {
+            let recipe = Recipe::read(&file, &[]).unwrap_or_else(|e| panic!("{e}"));
+            // What a run stores is the resolved recipe, which stands alone.
+            let text = recipe.to_toml().unwrap();
+            assert_eq!(Recipe::parse(&text, Path::new("stored.toml"), &[]).unwrap(), recipe, "{}", file.display());
+        }
+    }
+
+    /// The constants of the published table, read from the recipes' files.
+    #[test]
+    fn the_published_constants_are_in_the_recipes() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+        let read = |name: &str| Recipe::read(&folder.join(name), &[]).unwrap();
+        for (name, search_lr, epochs, train_lr, train_epochs, decays, tokens, regions) in [
+            ("vqa.toml", 4e-4, 100, 1.2e-4, 13, vec![10, 12], 14, 100),
+            ("vqa_train_val_vg.toml", 4e-4, 100, 1e-4, 13, vec![10, 12], 14, 100),
+            ("itm.toml", 1e-4, 200, 1.5e-4, 100, vec![36], 50, 36),
+            ("vgd.toml", 4e-4, 100, 1.4e-4, 13, vec![10, 12], 14, 100),
+        ] {
+            let recipe = read(name);
+            let (search, train) = (&recipe.search.weights, &recipe.retrain);
+            assert_eq!((search.hidden, train.hidden, search.batch), (256, 512, 256), "{name}");
+            assert_eq!((search.adam.lr, search.epochs), (search_lr, epochs), "{name}");
+            assert_eq!((train.adam.lr, train.epochs), (train_lr, train_epochs), "{name}");
+            assert_eq!((&train.decay_epochs, train.decay), (&decays, 0.2), "{name}");
+            assert_eq!((recipe.text.max_tokens, recipe.regions.max), (tokens, regions), "{name}");
+            assert_eq!((recipe.search.alpha_from_epoch, recipe.search.alpha_every), (20, 5), "{name}");
+            assert_eq!((recipe.search.alpha.lr, recipe.search.alpha.betas), (0.1, (0.0, 0.999)), "{name}");
+            for settings in [search, train] {
+                assert_eq!((settings.adam.betas, settings.adam.epsilon), ((0.9, 0.98), 1e-9), "{name}");
+                let rates: Vec<f64> = (0..5).map(|e| settings.learning_rate(e, 0) / settings.adam.lr).collect();
+                assert_eq!(rates, [0.25, 0.5, 0.75, 1.0, 1.0], "{name}");
+            }
+            assert_eq!((recipe.space.encoder, recipe.space.decoder, recipe.model.head), (12, 18, 64), "{name}");
+            assert_eq!((recipe.model.embedding, recipe.model.attflat, recipe.model.dropout), (300, 512, 0.1), "{name}");
+        }
+        let negatives = [read("itm.toml").search.weights.negatives, read("itm.toml").retrain.negatives];
+        assert_eq!(negatives.map(|n| (n.pool, n.keep, n.mine_from_epoch)), [(32, 5, 10), (64, 5, 0)]);
+        assert_eq!(read("itm.toml").retrain.batch, 256);
+        assert_eq!(read("vqa.toml").retrain.batch, 64);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_a_suggestion() {
+        let error = Recipe::parse(TEXT, Path::new("r.toml"), &["retrain.epoch=3".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("r.toml") && error.contains("did you mean `epochs`?"), "{error}");
+        let error = Recipe::parse(TEXT, Path::new("r.toml"), &["retrian.epochs=3".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `retrain`?"), "{error}");
     }
 
     #[test]

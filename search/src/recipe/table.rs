@@ -1,0 +1,155 @@
+//! From a recipe's text to one table: its base, its own keys, the overrides of the command line.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::Published;
+use crate::{Error, Result};
+
+/// Bases of bases end here: a recipe that is its own base must not go on for ever.
+const MAX_BASES: usize = 8;
+
+/// What is wrong with the recipe in `file`.
+pub(super) fn wrong(file: &Path, field: &str, expected: &str, found: impl ToString) -> Error {
+    Error::Recipe {
+        file: file.to_path_buf(),
+        field: field.to_owned(),
+        expected: expected.to_owned(),
+        found: found.to_string(),
+    }
+}
+
+/// The table of a recipe, whose key `base`, a file beside it, names the recipe that it changes.
+pub(super) fn parse(text: &str, file: &Path) -> Result<Table> {
+    let mut layers: Vec<Table> = Vec::new();
+    let (mut text, mut place) = (text.to_owned(), file.to_path_buf());
+    loop {
+        let mut table: Table = text.parse().map_err(|e| wrong(&place, "(file)", "TOML", e))?;
+        let base = table.remove("base");
+        layers.push(table);
+        let Some(base) = base else { break };
+        let name = base.as_str().ok_or_else(|| wrong(&place, "base", "the file name of a recipe", &base))?;
+        if layers.len() > MAX_BASES {
+            return Err(wrong(&place, "base", &format!("at most {MAX_BASES} recipes on top of each other"), name));
+        }
+        place = place.parent().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
+        text = std::fs::read_to_string(&place).map_err(mmnas_bundle::Error::io(&place, "read"))?;
+    }
+    let mut whole = layers.pop().unwrap_or_default();
+    while let Some(layer) = layers.pop() {
+        merge(&mut whole, layer);
+    }
+    Ok(whole)
+}
+
+/// Puts the keys of `over` on top of those of `table`. Tables are merged; but one that says what kind it is replaces
+/// another kind as a whole.
+fn merge(table: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (table.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) if !changes_kind(below, &above) => merge(below, above),
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+fn changes_kind(below: &Table, above: &Table) -> bool {
+    above.get("kind").is_some_and(|kind| below.get("kind") != Some(kind))
+}
+
+/// Applies `key.of.the.recipe=value` entries, the values in TOML.
+pub(super) fn set(table: &mut Table, overrides: &[String], file: &Path) -> Result<()> {
+    for entry in overrides {
+        let parsed = entry.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+        let (key, value) = parsed.ok_or_else(|| wrong(file, "--set", "KEY=VALUE", entry))?;
+        let line: Table = format!("v = {value}").parse().map_err(|e| wrong(file, key, "a TOML value", e))?;
+        let mut parts: Vec<&str> = key.split('.').collect();
+        let last = parts.pop().unwrap_or_default();
+        let mut place = &mut *table;
+        for part in parts {
+            let known: Vec<String> = place.keys().cloned().collect();
+            // Tables that are optional in the file can be set all the same.
+            let next = place.entry(part).or_insert_with(|| Value::Table(Table::new()));
+            place = next
+                .as_table_mut()
+                .ok_or_else(|| wrong(file, key, "a key of the recipe", with_suggestion(part, known.iter())))?;
+        }
+        if let Some(value) = line.get("v") {
+            place.insert(last.to_owned(), value.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Turns on the published behaviours of these names, `all` for all of them.
+pub(super) fn publish(table: &mut Table, names: &[String], file: &Path) -> Result<()> {
+    for name in names {
+        let name = name.replace('-', "_");
+        let chosen: Vec<&str> = Published::NAMES.into_iter().filter(|known| name == "all" || *known == name).collect();
+        if chosen.is_empty() {
+            let expected = format!("all or one of {}", Published::NAMES.join(", "));
+            return Err(wrong(file, "--published", &expected, with_suggestion(&name, Published::NAMES.iter())));
+        }
+        set(table, &chosen.iter().map(|name| format!("published.{name}=true")).collect::<Vec<_>>(), file)?;
+    }
+    Ok(())
+}
+
+/// What serde says of a table that is no recipe, with the key that was probably meant where one is unknown.
+pub(super) fn explain(message: &str) -> String {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match quoted.split_first() {
+        Some((unknown, known)) if message.starts_with("unknown") => {
+            let meant = nearest(unknown, known.iter());
+            meant.map_or_else(|| message.to_owned(), |meant| format!("{message}; did you mean `{meant}`?"))
+        }
+        _ => message.to_owned(),
+    }
+}
+
+fn with_suggestion(found: &str, known: impl Iterator<Item = impl AsRef<str>>) -> String {
+    nearest(found, known).map_or_else(|| found.to_owned(), |meant| format!("{found}; did you mean {meant}?"))
+}
+
+/// The known name that is most like `found`, if one is.
+fn nearest(found: &str, known: impl Iterator<Item = impl AsRef<str>>) -> Option<String> {
+    let scored = known.map(|name| (strsim::jaro_winkler(found, name.as_ref()), name.as_ref().to_owned()));
+    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_changes_its_base() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("a.toml", "seed = 1\n[t]\nx = 1\ny = 2\ns = { kind = \"one\", v = 3 }");
+        write("b.toml", "base = \"a.toml\"\n[t]\ny = 5\ns = { kind = \"two\" }");
+        let text = "base = \"b.toml\"\nseed = 4";
+        let table = parse(text, &folder.path().join("c.toml")).unwrap();
+        let expected: Table = "seed = 4\n[t]\nx = 1\ny = 5\ns = { kind = \"two\" }".parse().unwrap();
+        assert_eq!(table, expected);
+        write("loop.toml", "base = \"loop.toml\"");
+        let error = parse("base = \"loop.toml\"", &folder.path().join("d.toml")).unwrap_err().to_string();
+        assert!(error.contains("at most 8 recipes"), "{error}");
+        let error = parse("base = \"none.toml\"", &folder.path().join("d.toml")).unwrap_err().to_string();
+        assert!(error.contains("none.toml"), "{error}");
+    }
+
+    #[test]
+    fn what_was_meant_is_said() {
+        let message = "unknown field `epoch`, expected one of `hidden`, `epochs`, `batch`";
+        assert!(explain(message).ends_with("did you mean `epochs`?"));
+        assert_eq!(explain("missing field `epochs`"), "missing field `epochs`");
+        let error = publish(&mut Table::new(), &["alpha-strat".into()], Path::new("r.toml")).unwrap_err().to_string();
+        assert!(error.contains("did you mean alpha_start?"), "{error}");
+        let mut table = Table::new();
+        publish(&mut table, &["all".into()], Path::new("r.toml")).unwrap();
+        assert_eq!(table["published"].as_table().unwrap().len(), Published::NAMES.len());
+    }
+}
