@@ -33,6 +33,9 @@ fn read_json<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T> {
 /// whose features the network was trained on.
 pub fn export(run: &Path, vision: Option<&VisionBundle>, out: &Path) -> Result<()> {
     let record: NetworkRecord = read_json(&run.join(RECORD))?;
+    let task = serde_json::from_value(record.task.clone().into()).map_err(|_| {
+        BundleError::invalid(run.join(RECORD), "task", "a task that a bundle can be of: vqa, itm, vgd", &record.task)
+    })?;
     let labels: Vec<String> = read_json(&run.join(LABELS))?;
     let tokenizer_file = run.join(TOKENIZER);
     let tokenizer = std::fs::read_to_string(&tokenizer_file).map_err(BundleError::io(&tokenizer_file, "read"))?;
@@ -58,7 +61,7 @@ pub fn export(run: &Path, vision: Option<&VisionBundle>, out: &Path) -> Result<(
     let regions = vision.map_or(36, |v| v.vision().regions.count());
     let recorded = record_stages(&network, record.max_tokens, regions, record.provenance.seed)?;
     let parts = BundleParts {
-        task: record.task,
+        task,
         architecture: &record.architecture,
         dimensions: d,
         weights: &weights,

@@ -142,7 +142,7 @@ pub fn retrain<T: Task>(
     let parameters = network.parameters().values().map(|p| p.numel() as u64).sum();
     let (name, sha256) = data.provenance();
     let record = NetworkRecord {
-        task: T::NAME,
+        task: T::NAME.to_owned(),
         architecture: architecture.clone(),
         dimensions,
         max_tokens: recipe.text.max_tokens,

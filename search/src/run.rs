@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::manifest::{Dimensions, Provenance, TaskName};
+use mmnas_bundle::manifest::{Dimensions, Provenance};
 use mmnas_bundle::{Architecture, write_atomically};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub struct RunFolder {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetworkRecord {
     /// What the network is for.
-    pub task: TaskName,
+    pub task: String,
     /// Its architecture.
     pub architecture: Architecture,
     /// Its sizes.
@@ -36,7 +36,7 @@ pub struct NetworkRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunInputs {
     /// The task.
-    pub task: TaskName,
+    pub task: String,
     /// SHA-256 of the file of samples.
     pub samples_sha256: String,
     /// SHA-256 of the vision graph that gave the features.

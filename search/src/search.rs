@@ -12,10 +12,10 @@ use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::seed::{seed, seed_torch};
 use crate::strategy::{self, Clock, Strategy};
-use crate::task::Task;
+use crate::task::{Reduction, Task};
 use crate::trainer::{EpochRecord, Learner, Trainer, evaluate, misfit};
 use crate::weight_step::{StepSettings, weight_step};
-use crate::{Adam, Error, Moment, Naming, Network, Path, Result, RunFolder, TensorMap, rng};
+use crate::{Adam, Checkpoint, Error, Moment, Naming, Network, Path, Result, RunFolder, TensorMap, rng};
 
 /// What a search found.
 #[derive(Debug)]
@@ -52,15 +52,29 @@ impl SearchLearner<'_> {
     }
 
     fn architecture_step<T: Task>(&mut self, task: &T, memory: &T::Memory, at: Moment) -> Result<()> {
-        let counter = at.total / self.recipe.search.alpha_every;
-        let batch = task.batch(&self.alpha_indices(counter), memory, seed(self.recipe.seed, "alpha batch", counter))?;
-        seed_torch(self.recipe.seed, "alpha step", counter);
+        let (search, seed_of_run) = (&self.recipe.search, self.recipe.seed);
+        let counter = at.total / search.alpha_every;
+        let indices = self.alpha_indices(counter);
+        let batches = indices.chunks(search.alpha_batch.div_ceil(search.weights.accumulate)).enumerate();
+        let batch = |(part, indices): (usize, &[usize])| {
+            let counter = counter * search.weights.accumulate as u64 + part as u64;
+            task.batch(indices, memory, seed(seed_of_run, "alpha batch", counter))
+        };
+        let batches = batches.map(batch).collect::<Result<Vec<_>>>()?;
+        seed_torch(seed_of_run, "alpha step", counter);
         let (network, dropout) = (&self.network, self.recipe.model.dropout);
         let mut gradients = |path: &Path| {
-            let (_, gates) = gate_gradients(network, task, &batch, path, dropout, &[])?;
-            let norm: f64 = gates.iter().map(|g| g.norm().double_value(&[])).sum();
+            let mut sums: Vec<Tensor> = Vec::new();
+            for batch in &batches {
+                let (_, gates) = gate_gradients(network, task, batch, path, dropout, &[])?;
+                sums = if sums.is_empty() { gates } else { sums.iter().zip(&gates).map(|(a, b)| a + b).collect() };
+            }
+            if T::REDUCTION == Reduction::Mean {
+                sums = sums.into_iter().map(|g| g / batches.len() as f64).collect();
+            }
+            let norm: f64 = sums.iter().map(|g| g.norm().double_value(&[])).sum();
             let (epoch, step, what) = (at.epoch, at.step, "gradient norm of alpha");
-            if norm.is_finite() { Ok(gates) } else { Err(Error::NotFinite { epoch, step, what, value: norm }) }
+            if norm.is_finite() { Ok(sums) } else { Err(Error::NotFinite { epoch, step, what, value: norm }) }
         };
         let clock = Clock { step: at.total, of: self.steps };
         self.strategy.architecture_step(clock, &mut gradients)
@@ -211,16 +225,8 @@ pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> D
     }
 }
 
-/// Searches an architecture, or goes on with the search that lies in `run`. `stop_after` ends it after that many weight
-/// steps as a kill would, its last checkpoint kept.
-pub fn search<T: Task>(
-    recipe: &Recipe,
-    task: &T,
-    run: &RunFolder,
-    progress: bool,
-    stop_after: Option<u64>,
-) -> Result<SearchResult> {
-    let parts = Parts::of(task.data(), recipe)?;
+/// A search before its first step.
+fn prepare<'a, T: Task>(recipe: &'a Recipe, task: &T, parts: &'a Parts) -> Result<SearchLearner<'a>> {
     let settings = &recipe.search;
     let space = recipe.space();
     seed_torch(recipe.seed, "initial weights", 0);
@@ -232,27 +238,55 @@ pub fn search<T: Task>(
     }
     let steps = Trainer::<T>::total_steps(&settings.weights, parts.weights.len());
     let strategy = strategy::build(recipe, &space, device);
-    let mut learner = SearchLearner {
-        recipe,
-        alpha_part: &parts.alpha,
-        network,
-        adam: Adam::default(),
-        strategy,
-        steps,
-        before: None,
-    };
+    let adam = Adam::default();
+    Ok(SearchLearner { recipe, alpha_part: &parts.alpha, network, adam, strategy, steps, before: None })
+}
+
+/// Searches an architecture, or goes on with the search that lies in `run`. `stop_after` ends it after that many weight
+/// steps as a kill would, its last checkpoint kept.
+pub fn search<T: Task>(
+    recipe: &Recipe,
+    task: &T,
+    run: &RunFolder,
+    progress: bool,
+    stop_after: Option<u64>,
+) -> Result<SearchResult> {
+    let parts = Parts::of(task.data(), recipe)?;
+    let mut learner = prepare(recipe, task, &parts)?;
     let trainer = Trainer {
         task,
         run,
-        settings: &settings.weights,
+        settings: &recipe.search.weights,
         seed: recipe.seed,
         train: &parts.weights,
         other: Some(&parts.alpha),
         validation: &parts.validation,
         published: recipe.published,
-        progress: if progress { Progress::new("search", steps) } else { Progress::quiet() },
+        progress: if progress { Progress::new("search", learner.steps) } else { Progress::quiet() },
         stop_after,
     };
     let records = trainer.run(&mut learner)?;
-    Ok(SearchResult { architecture: space.architecture(&learner.strategy.best()), records })
+    let architecture = learner.network.space().architecture(&learner.strategy.best());
+    Ok(SearchResult { architecture, records })
+}
+
+/// The scores, 0 to 1, on the validation part of architectures, one operation a block, with the weights that the search
+/// in `run` has trained.
+pub fn shared_scores<T: Task>(
+    recipe: &Recipe,
+    task: &T,
+    run: &RunFolder,
+    architectures: &[Vec<usize>],
+) -> Result<Vec<f64>> {
+    let parts = Parts::of(task.data(), recipe)?;
+    let mut learner = prepare(recipe, task, &parts)?;
+    let file = run.checkpoint();
+    let checkpoint: Checkpoint<serde_json::Value> = Checkpoint::load(&file)?;
+    Learner::<T>::load(&mut learner, &checkpoint.tensors, &file)?;
+    let batch = 4 * recipe.search.weights.batch;
+    let score = |choices: &Vec<usize>| {
+        let path = Path::single(choices);
+        Ok(evaluate(task, (&learner.network, &path), &parts.validation, batch)?.score)
+    };
+    architectures.iter().map(score).collect()
 }

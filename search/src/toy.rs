@@ -1,6 +1,6 @@
 //! A task, a supernet and settings for tests of single steps.
 
-use mmnas_bundle::manifest::{Dimensions, TaskName};
+use mmnas_bundle::manifest::Dimensions;
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::data::{ImageTextData, VqaData};
@@ -14,7 +14,7 @@ use crate::{AdamSettings, Inputs, Moment, Naming, Network, Result, Space};
 pub(crate) struct Toy;
 
 impl Task for Toy {
-    const NAME: TaskName = TaskName::Vqa;
+    const NAME: &'static str = "toy";
     type Batch = VqaBatch;
     type Memory = ();
     fn head(vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn Head> {

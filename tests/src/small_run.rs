@@ -4,7 +4,6 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::manifest::TaskName;
 use mmnas_bundle::samples::{VqaSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{Architecture, VisionBundle};
 use mmnas_runtime::LoadOptions;
@@ -93,7 +92,7 @@ impl SmallRun {
         let recipe = recipe(&[]);
         let data = self.data(&recipe);
         let open = |name: &str, architecture: Option<&Architecture>| {
-            RunFolder::open(&self.path(name), &recipe, &data.data().run_inputs(TaskName::Vqa, architecture), false)
+            RunFolder::open(&self.path(name), &recipe, &data.data().run_inputs(VqaData::NAME, architecture), false)
                 .unwrap_or_else(|e| panic!("{e}"))
         };
         let found =

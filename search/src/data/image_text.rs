@@ -1,7 +1,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::manifest::TaskName;
 use mmnas_bundle::{Architecture, FeatureStore, PAD, RegionFeatures, TextEncoder, Vocabulary, sha256_hex};
 use tch::{Device, Tensor};
 
@@ -110,9 +109,9 @@ impl ImageTextData {
     }
 
     /// What a run on this data works on, to tell it from others; `architecture` is the one that is trained.
-    pub fn run_inputs(&self, task: TaskName, architecture: Option<&Architecture>) -> RunInputs {
+    pub fn run_inputs(&self, task: &str, architecture: Option<&Architecture>) -> RunInputs {
         RunInputs {
-            task,
+            task: task.to_owned(),
             samples_sha256: self.sha256.clone(),
             vision_sha256: self.features.vision_sha256().to_owned(),
             architecture: architecture.cloned(),

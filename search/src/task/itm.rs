@@ -1,7 +1,7 @@
 //! Image-text matching: does this caption belong to this image? BCE on true pairs and on pairs with a negative caption
 //! or a negative image, recall@k both ways (MMnas, section 4.1).
 
-use mmnas_bundle::manifest::{Dimensions, TaskName};
+use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Reduction, Tensor, nn};
 
 use super::pooled_head::PooledHead;
@@ -18,7 +18,7 @@ pub struct ItmBatch {
 }
 
 impl Task for ItmData {
-    const NAME: TaskName = TaskName::Itm;
+    const NAME: &'static str = "itm";
 
     type Batch = ItmBatch;
     type Memory = Negatives;

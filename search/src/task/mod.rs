@@ -10,7 +10,7 @@ pub mod vqa;
 
 use std::collections::BTreeMap;
 
-use mmnas_bundle::manifest::{Dimensions, TaskName};
+use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
 use crate::data::ImageTextData;
@@ -84,8 +84,8 @@ pub struct EpochStart<'a> {
 
 /// A task on its data. Data sets are read from several threads.
 pub trait Task: Sync {
-    /// The task's name in a bundle.
-    const NAME: TaskName;
+    /// The task's name in runs and, where one can be exported, in bundles: "vqa", "itm", "vgd".
+    const NAME: &'static str;
 
     /// What [`Task::loss`] gives.
     const REDUCTION: Reduction = Reduction::Sum;

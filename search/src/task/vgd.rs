@@ -1,7 +1,7 @@
 //! Visual grounding: which region a phrase means, and how its box is to be moved (MMnas, section 4.1).
 
 use mmnas_bundle::boxes::{self, BoxXyxy, DELTA_SCALE};
-use mmnas_bundle::manifest::{Dimensions, TaskName};
+use mmnas_bundle::manifest::Dimensions;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor, nn};
 
@@ -112,7 +112,7 @@ pub fn grounded_boxes(output: &Tensor, batch: &VgdBatch, padding: ScorePadding) 
 }
 
 impl Task for VgdData {
-    const NAME: TaskName = TaskName::Vgd;
+    const NAME: &'static str = "vgd";
     const REDUCTION: LossReduction = LossReduction::Mean;
 
     type Batch = VgdBatch;

@@ -1,6 +1,6 @@
 //! Visual question answering: BCE with logits on soft targets over the answers, accuracy of the best one.
 
-use mmnas_bundle::manifest::{Dimensions, TaskName};
+use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Reduction, Tensor, nn};
 
 use super::pooled_head::PooledHead;
@@ -18,7 +18,7 @@ pub struct VqaBatch {
 }
 
 impl Task for VqaData {
-    const NAME: TaskName = TaskName::Vqa;
+    const NAME: &'static str = "vqa";
 
     type Batch = VqaBatch;
     type Memory = ();

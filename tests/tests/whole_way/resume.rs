@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use mmnas_bundle::Architecture;
-use mmnas_bundle::manifest::TaskName;
 use mmnas_search::task::Task as _;
 use mmnas_search::{Error, RunFolder, RunInputs, TensorMap, load_tensors, retrain, search};
 use mmnas_tests::alone::alone;
@@ -41,7 +40,7 @@ fn a_search_that_is_stopped_resumes_to_the_same_alpha_and_weights() {
         let folder = tempfile::tempdir().unwrap();
         let run = |name: &str, resume: bool, stop: Option<u64>| {
             let path = folder.path().join(name);
-            let run = RunFolder::open(&path, &recipe, &data.data().run_inputs(TaskName::Vqa, None), resume).unwrap();
+            let run = RunFolder::open(&path, &recipe, &data.data().run_inputs("vqa", None), resume).unwrap();
             (search::search(&recipe, &data, &run, false, stop).unwrap().architecture, path)
         };
         let (found, whole) = run("whole", false, None);
@@ -65,8 +64,7 @@ fn a_retraining_that_is_stopped_resumes_to_the_same_weights() {
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, resume: bool, stop: Option<u64>| {
         let path = folder.path().join(name);
-        let run = RunFolder::open(&path, &recipe, &data.data().run_inputs(TaskName::Vqa, Some(&architecture)), resume)
-            .unwrap();
+        let run = RunFolder::open(&path, &recipe, &data.data().run_inputs("vqa", Some(&architecture)), resume).unwrap();
         retrain::retrain(&recipe, &architecture, &data, &run, false, stop).unwrap();
         path
     };
@@ -85,7 +83,7 @@ fn a_retraining_that_is_stopped_resumes_to_the_same_weights() {
 fn a_run_is_neither_overwritten_nor_resumed_as_another() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = |json: &str| RunInputs {
-        task: TaskName::Vqa,
+        task: "vqa".into(),
         samples_sha256: "a".into(),
         vision_sha256: "b".into(),
         architecture: Some(architecture(json)),
