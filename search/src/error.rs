@@ -63,6 +63,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A run folder that another process works in.
+    #[error("{}: another process works on this run", path.display())]
+    RunBusy {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A folder for a new run that holds other files.
     #[error("{}: expected an empty or a new folder for the run, found {found} in it", path.display())]
     ForeignFolder {

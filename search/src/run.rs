@@ -1,4 +1,6 @@
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mmnas_bundle::manifest::{Dimensions, Provenance};
 use mmnas_bundle::{Architecture, write_atomically};
@@ -11,7 +13,12 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
+    // Held by the process that runs; the system frees it when the process ends, however it ends.
+    _lock: Option<Arc<File>>,
 }
+
+/// The file that the process of a run holds locked.
+const LOCK: &str = ".lock";
 
 /// `network.json`: what `network.safetensors` beside it holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,7 +67,7 @@ impl RunFolder {
     /// Starts a run in `path`, or goes on with the one that lies there where `resume` is set. A run that was started
     /// with another recipe, or on something else, is not gone on with.
     pub fn open(path: &Path, recipe: &Recipe, inputs: &RunInputs, resume: bool) -> Result<RunFolder> {
-        let run = RunFolder { path: path.to_path_buf() };
+        let mut run = RunFolder::at(path);
         let (recipe_file, inputs_file) = (run.file("recipe.toml"), run.file("inputs.json"));
         let recipe = recipe.to_toml()?;
         let inputs = serde_json::to_string_pretty(inputs).map_err(|e| mmnas_bundle::Error::json(&inputs_file, &e))?;
@@ -70,28 +77,44 @@ impl RunFolder {
             }
             same_text(&recipe_file, &recipe)?;
             same_text(&inputs_file, &inputs)?;
+            run.lock()?;
+            mmnas_bundle::remove_unfinished(path);
             return Ok(run);
         }
         std::fs::create_dir_all(path).map_err(mmnas_bundle::Error::io(path, "create"))?;
         // A folder with other files is somebody's: a run would replace those that are called as its own. Only what a
         // start that was killed leaves behind is taken over.
         let entries = std::fs::read_dir(path).map_err(mmnas_bundle::Error::io(path, "list"))?;
-        let foreign = entries.flatten().find(|entry| entry.file_name() != "inputs.json");
+        let own = |name: &std::ffi::OsStr| name == "inputs.json" || name == LOCK;
+        let foreign = entries.flatten().find(|entry| !own(&entry.file_name()));
         if let Some(entry) = foreign {
             return Err(Error::ForeignFolder {
                 path: run.path,
                 found: entry.file_name().to_string_lossy().into_owned(),
             });
         }
+        run.lock()?;
         // The recipe last: it marks the run as started.
         write_atomically(&inputs_file, inputs.as_bytes())?;
         write_atomically(&recipe_file, recipe.as_bytes())?;
         Ok(run)
     }
 
+    /// Makes the run this process's own.
+    fn lock(&mut self) -> Result<()> {
+        let file = self.file(LOCK);
+        let lock = File::create(&file).map_err(mmnas_bundle::Error::io(&file, "create"))?;
+        // Where the file system knows no locks, runs are as they were without them.
+        if let Err(std::fs::TryLockError::WouldBlock) = lock.try_lock() {
+            return Err(Error::RunBusy { path: self.path.clone() });
+        }
+        self._lock = Some(Arc::new(lock));
+        Ok(())
+    }
+
     /// The run that lies in `path`, to look at.
     pub fn at(path: &Path) -> RunFolder {
-        RunFolder { path: path.to_path_buf() }
+        RunFolder { path: path.to_path_buf(), _lock: None }
     }
 
     /// A file of the run.

@@ -103,11 +103,25 @@ pub(crate) fn inside(folder: &Path, name: &str, manifest: &Path, field: &str) ->
     Ok(folder.join(path))
 }
 
+/// How files are called until they are complete: what a process that was killed leaves behind begins so.
+const UNFINISHED: &str = ".mmnas-unfinished-";
+
+/// Removes from `folder` what processes that were killed left of files that [`write_atomically`] was writing. Only for a
+/// folder that nobody else writes to now.
+pub fn remove_unfinished(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)) {
+        // What cannot be removed does no harm.
+        let _ = fs::remove_file(entry.path());
+    }
+}
+
 /// Writes `content` to a temporary file beside `file`, syncs it and renames it into place, so that a reader or a crash
 /// sees the old file or the new one and never a part.
 pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(file, "write"))?;
+    let mut temporary =
+        tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder).map_err(Error::io(file, "write"))?;
     temporary.write_all(content).map_err(Error::io(file, "write"))?;
     temporary.as_file().sync_all().map_err(Error::io(file, "write"))?;
     set_readable(temporary.as_file()).map_err(Error::io(file, "write"))?;

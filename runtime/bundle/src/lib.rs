@@ -25,7 +25,7 @@ pub use architecture::{Architecture, Operation};
 pub use bundle::Bundle;
 pub use error::{Error, Result};
 pub use features::{FeatureIndex, FeatureShard, FeatureStore, FeatureWriter, RegionFeatures};
-pub use files::{FileRecord, NewFolder, sha256_hex, write_atomically};
+pub use files::{FileRecord, NewFolder, remove_unfinished, sha256_hex, write_atomically};
 pub use manifest::Manifest;
 pub use text::{CLS, PAD, TextEncoder, UNK, Vocabulary};
 pub use vision_bundle::VisionBundle;

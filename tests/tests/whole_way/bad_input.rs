@@ -221,5 +221,5 @@ fn a_recipe_that_is_wrong_names_the_key() {
     assert!(read("retrain.hidden=100").contains("hidden: expected a multiple of model.head, at most 65536, found 100"));
     assert!(read("retrain.epoch=3").contains("epoch"));
     assert!(read("nowhere.epoch=3").contains("nowhere"));
-    assert!(read("search.mode=\"three\"").contains("three"));
+    assert!(read("search.strategy.mode=\"three\"").contains("three"));
 }

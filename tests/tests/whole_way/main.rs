@@ -3,9 +3,11 @@
 mod bad_input;
 mod c_programs;
 mod command_line;
+mod disk_full;
 mod resume;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
 
 use mmnas_bundle::samples::VqaSample;
@@ -18,6 +20,25 @@ static SMALL: LazyLock<(SmallRun, PathBuf)> = LazyLock::new(|| {
     let bundle = run.to_bundle();
     (run, bundle)
 });
+
+/// A small search by the program, in `out`, which it goes on with where there is one.
+fn search_command(out: &Path) -> Command {
+    let mut command = Command::new(mmnas_tests::programs::program("mmnas-search").unwrap());
+    let recipe = mmnas_tests::c_consumer::workspace_root().join("search/recipes/easy_vqa.toml");
+    command.arg("search").arg("--recipe").arg(recipe).arg("--out").arg(out).arg("--resume");
+    command.arg("--samples").arg(SMALL.0.path("small.jsonl")).arg("--features").arg(SMALL.0.path("features"));
+    for set in [
+        "search.weights.epochs=2",
+        "search.weights.batch=16",
+        "search.weights.hidden=64",
+        "search.weights.checkpoint_steps=2",
+        "search.alpha_from_epoch=0",
+        "text.min_answer_count=1",
+    ] {
+        command.args(["--set", set]);
+    }
+    command
+}
 
 fn load() -> Model {
     Model::load(&SMALL.1, &LoadOptions::default()).unwrap()

@@ -8,7 +8,7 @@ use mmnas_search::{Error, RunFolder, RunInputs, TensorMap, load_tensors, retrain
 use mmnas_tests::alone::alone;
 use mmnas_tests::small_run::recipe;
 
-use crate::SMALL;
+use crate::{SMALL, search_command};
 
 fn assert_same_bits(a: &Path, b: &Path) {
     let tensors = |folder: &Path| -> TensorMap { load_tensors(&folder.join("checkpoint.safetensors")).unwrap().0 };
@@ -110,31 +110,9 @@ fn a_run_is_neither_overwritten_nor_resumed_as_another() {
 #[test]
 fn a_search_that_is_killed_resumes_to_the_same_alpha_and_weights() {
     let folder = tempfile::tempdir().unwrap();
-    let root = mmnas_tests::c_consumer::workspace_root();
-    let program = mmnas_tests::programs::program("mmnas-search").unwrap();
     let command = |out: &Path| {
-        let mut command = std::process::Command::new(&program);
-        command
-            .arg("search")
-            .arg("--recipe")
-            .arg(root.join("search/recipes/easy_vqa.toml"))
-            .arg("--out")
-            .arg(out)
-            .arg("--resume");
-        command.arg("--samples").arg(SMALL.0.path("small.jsonl")).arg("--features").arg(SMALL.0.path("features"));
-        for set in [
-            "search.weights.epochs=2",
-            "search.weights.batch=16",
-            "search.weights.hidden=64",
-            "search.weights.checkpoint_steps=2",
-            "search.alpha_from_epoch=0",
-        ] {
-            command.args(["--set", set]);
-        }
-        command
-            .args(["--set", "text.min_answer_count=1"])
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null());
+        let mut command = search_command(out);
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         command
     };
     let whole = folder.path().join("whole");
