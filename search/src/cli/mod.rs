@@ -5,6 +5,7 @@ mod export;
 mod output;
 mod report;
 mod retrain;
+mod scenes;
 mod search;
 mod vision;
 
@@ -43,6 +44,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Convert(convert::Arguments),
+    Scenes(scenes::Arguments),
     Vision(vision::Arguments),
     Search(search::Arguments),
     Retrain(retrain::Arguments),
@@ -137,6 +139,7 @@ impl RunArguments {
 pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Convert(arguments) => convert::run(&arguments),
+        Command::Scenes(arguments) => scenes::run(&arguments),
         Command::Vision(arguments) => vision::run(&arguments),
         Command::Search(arguments) => search::run(&arguments),
         Command::Retrain(arguments) => retrain::run(&arguments),

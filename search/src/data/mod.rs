@@ -1,6 +1,7 @@
 //! Data sets: reading, splitting into parts, and batches of tensors.
 
 pub mod easy_vqa;
+pub mod scenes;
 
 mod image_text;
 mod itm_data;
