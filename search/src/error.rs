@@ -25,6 +25,16 @@ pub enum Error {
         /// What it is.
         found: String,
     },
+    /// An operation that does not exist, or not there, or not at these sizes.
+    #[error("{place}: expected {expected}, found {found}")]
+    Operation {
+        /// Where: a list of operations, a block, an operation's own name.
+        place: String,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
     /// A checkpoint or weights file that does not fit the run.
     #[error("{}: {field}: expected {expected}, found {found}", file.display())]
     Checkpoint {

@@ -35,6 +35,7 @@ pub use alpha::{Alpha, AlphaSnapshot};
 pub use checkpoint::{Checkpoint, TensorMap, load_tensors, save_tensors};
 pub use error::{Error, Result};
 pub use network::{FeatureNorm, Inputs, Naming, Network, Parameters};
+pub use operations::Pool;
 pub use path::{Choice, Path, SamplingMode};
 pub use run::{NetworkRecord, RunFolder, RunInputs};
 pub use seed::{rng, seed};

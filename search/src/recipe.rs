@@ -5,7 +5,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{SplitShares, TextRules};
-use crate::{AdamSettings, Error, Result, SamplingMode, Space};
+use crate::{AdamSettings, Error, Pool, Result, SamplingMode};
+
+mod space;
+
+pub use space::SpaceSettings;
 
 /// A whole recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,12 +23,15 @@ pub struct Recipe {
     pub text: TextRules,
     /// Sizes that searching and retraining share.
     pub model: ModelSettings,
-    /// Numbers of blocks; every block may be any operation of the published pool.
+    /// Numbers of blocks and what each may be.
     pub space: SpaceSettings,
     /// The search.
     pub search: SearchSettings,
     /// The training of the derived architecture from scratch.
     pub retrain: TrainSettings,
+    /// The operations that names in `space` and in architectures stand for; no part of the file.
+    #[serde(skip)]
+    pub pool: Pool,
 }
 
 /// Sizes of the network.
@@ -43,16 +50,6 @@ pub struct ModelSettings {
     pub dropout: f64,
     /// Whether features are standardised by the training images' mean and deviation.
     pub standardise: bool,
-}
-
-/// The space's size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SpaceSettings {
-    /// Number of encoder blocks (published: 12).
-    pub encoder: usize,
-    /// Number of decoder blocks (published: 18).
-    pub decoder: usize,
 }
 
 /// How weights are trained.
@@ -147,6 +144,11 @@ impl Recipe {
 
     /// As [`Recipe::read`] from text; `file` names it in errors.
     pub fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Recipe> {
+        Recipe::parse_with(text, file, overrides, Pool::standard())
+    }
+
+    /// As [`Recipe::parse`] for a recipe that may name the operations of `pool`.
+    pub fn parse_with(text: &str, file: &Path, overrides: &[String], pool: Pool) -> Result<Recipe> {
         let wrong = |field: &str, expected: &str, found: &dyn std::fmt::Display| Error::Recipe {
             file: file.to_path_buf(),
             field: field.to_owned(),
@@ -169,9 +171,11 @@ impl Recipe {
             }
             place.insert(last.to_owned(), line["v"].clone());
         }
-        let recipe: Recipe =
+        let mut recipe: Recipe =
             table.try_into().map_err(|e: toml::de::Error| wrong("(keys)", "the keys of a recipe", &e.message()))?;
+        recipe.pool = pool;
         recipe.check().map_err(|(field, expected, found)| wrong(field, expected, &found))?;
+        recipe.check_space().map_err(|(field, expected, found)| wrong(&field, &expected, &found))?;
         Ok(recipe)
     }
 
@@ -214,11 +218,6 @@ impl Recipe {
             return Err(("split", "positive shares with a sum of at most 1", format!("{s:?}")));
         }
         Ok(())
-    }
-
-    /// The space to search.
-    pub fn space(&self) -> Space {
-        Space::published(self.space.encoder, self.space.decoder)
     }
 
     /// The recipe with everything resolved, as TOML.

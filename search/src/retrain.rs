@@ -11,7 +11,7 @@ use crate::search::{dimensions, load_network, save_network};
 use crate::seed::seed_torch;
 use crate::task::Task;
 use crate::trainer::{EpochRecord, Learner, Moment, Trainer, weight_step};
-use crate::{Adam, Naming, Network, NetworkRecord, Path, Result, RunFolder, Space, TensorMap, save_tensors};
+use crate::{Adam, Naming, Network, NetworkRecord, Path, Result, RunFolder, TensorMap, save_tensors};
 
 /// What retraining gave.
 #[derive(Debug)]
@@ -124,7 +124,8 @@ pub fn retrain<T: Task>(
     let settings = &recipe.retrain;
     seed_torch(recipe.seed, "initial weights", 1);
     let dimensions = dimensions(recipe, task, settings.hidden);
-    let mut network = Network::new::<T>(&Space::single(architecture), &dimensions, Naming::Derived, tch::Device::Cpu);
+    let space = recipe.space_of(architecture)?;
+    let mut network = Network::new::<T>(&space, &dimensions, Naming::Derived, tch::Device::Cpu);
     if recipe.model.standardise {
         network.set_feature_norm(Some(data.feature_norm(&train)?));
     }

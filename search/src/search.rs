@@ -104,6 +104,7 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
         let notes = serde_json::json!({
             "architecture": self.alpha.derive().to_string(),
             "entropy": snapshot.entropy,
+            "operations": self.network.space().operations(),
             "probabilities": snapshot.probabilities,
         });
         if let serde_json::Value::Object(notes) = notes { notes } else { serde_json::Map::new() }
@@ -148,14 +149,10 @@ fn misfit(file: &std::path::Path, field: String) -> Error {
 /// Sizes of a network of hidden width `hidden` for `task`.
 pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> Dimensions {
     Dimensions {
-        hidden,
         feature: task.data().feature(),
-        embedding: recipe.model.embedding,
         vocabulary: task.data().vocabulary().len(),
         outputs: task.outputs(),
-        attflat: recipe.model.attflat,
-        head: recipe.model.head,
-        relation: recipe.model.relation,
+        ..recipe.widths(hidden)
     }
 }
 
@@ -170,9 +167,10 @@ pub fn search<T: Task>(
 ) -> Result<SearchResult> {
     let parts = Parts::cut(task.data().samples_of_images(), recipe.split, recipe.seed)?;
     let settings = &recipe.search;
-    let space = recipe.space();
+    let space = recipe.space()?;
     seed_torch(recipe.seed, "initial weights", 0);
     let dimensions = dimensions(recipe, task, settings.weights.hidden);
+    space.check(&dimensions)?;
     let mut network = Network::new::<T>(&space, &dimensions, Naming::Supernet, tch::Device::Cpu);
     if recipe.model.standardise {
         network.set_feature_norm(Some(task.data().feature_norm(&parts.weights)?));
