@@ -35,6 +35,14 @@ pub enum Error {
         /// What it is.
         found: String,
     },
+    /// Neither a preset architecture nor a file.
+    #[error("architecture: expected a file or one of {presets}; found {found:?}")]
+    UnknownArchitecture {
+        /// What was asked for.
+        found: String,
+        /// Names of the presets.
+        presets: String,
+    },
     /// A checkpoint or weights file that does not fit the run.
     #[error("{}: {field}: expected {expected}, found {found}", file.display())]
     Checkpoint {

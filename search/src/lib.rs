@@ -6,6 +6,7 @@
 //!
 //! Parameter names are the published code's, so that weights move between the two.
 
+pub mod architectures;
 pub mod data;
 pub mod export;
 pub mod operations;
