@@ -5,6 +5,7 @@ use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use crate::operations::Candidate;
 use crate::{Adam, AdamSettings, Choice, Path, SamplingMode, Space, TensorMap, rng};
 
 /// The architecture parameters: one number an operation, `p = softmax(alpha)` within a block (MMnas, section 3.3).
@@ -47,8 +48,8 @@ impl Alpha {
         use Operation::{FeedForward, GuidedAttention, RelationSelfAttention, SelfAttention};
         let encoder = [SelfAttention, FeedForward].into_iter().cycle().take(space.encoder.len());
         let decoder = [RelationSelfAttention, GuidedAttention, FeedForward].into_iter().cycle();
-        let favoured = |(operations, favourite): (&[Operation], Operation)| {
-            operations.iter().map(|operation| if *operation == favourite { 1.0 } else { -1.0 }).collect()
+        let favoured = |(operations, favourite): (&[Candidate], Operation)| {
+            operations.iter().map(|operation| if operation.operation() == favourite { 1.0 } else { -1.0 }).collect()
         };
         let values: Vec<Vec<f32>> = space.blocks().zip(encoder.chain(decoder)).map(favoured).collect();
         Alpha::from_values(space, &values)

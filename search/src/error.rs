@@ -25,6 +25,24 @@ pub enum Error {
         /// What it is.
         found: String,
     },
+    /// An operation that does not exist, or not there, or not at these sizes.
+    #[error("{place}: expected {expected}, found {found}")]
+    Operation {
+        /// Where: a list of operations, a block, an operation's own name.
+        place: String,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// Neither a preset architecture nor a file.
+    #[error("architecture: expected a file or one of {presets}; found {found:?}")]
+    UnknownArchitecture {
+        /// What was asked for.
+        found: String,
+        /// Names of the presets.
+        presets: String,
+    },
     /// A checkpoint or weights file that does not fit the run.
     #[error("{}: {field}: expected {expected}, found {found}", file.display())]
     Checkpoint {
@@ -62,6 +80,14 @@ pub enum Error {
     RunExists {
         /// The folder.
         path: PathBuf,
+    },
+    /// A contender of a comparison that does not exist.
+    #[error("contender: expected {names}, found {found}")]
+    Contender {
+        /// What was asked for.
+        found: String,
+        /// What there is.
+        names: String,
     },
     /// A run folder that another process works in.
     #[error("{}: another process works on this run", path.display())]

@@ -11,7 +11,7 @@ use crate::checkpoint::{copy_into, load_tensors, tensor_bytes};
 use crate::data::VqaData;
 use crate::retrain::{FEATURE_MEAN, FEATURE_STD, LABELS, NETWORK, RECORD, TOKENIZER};
 use crate::seed::seed_torch;
-use crate::{FeatureNorm, Inputs, Naming, Network, NetworkRecord, Result, Space};
+use crate::{FeatureNorm, Inputs, Naming, Network, NetworkRecord, Pool, Result, Space};
 
 /// A tensor as a bundle records it.
 pub(crate) fn golden_tensor(name: String, tensor: &Tensor) -> Result<GoldenTensor> {
@@ -50,7 +50,9 @@ pub fn export(run: &Path, vision: Option<&VisionBundle>, out: &Path) -> Result<(
     let file = run.join(NETWORK);
     let (tensors, _) = load_tensors(&file)?;
     let d = &record.dimensions;
-    let mut network = Network::new::<VqaData>(&Space::single(&record.architecture), d, Naming::Derived, Device::Cpu);
+    let space = Space::single(&record.architecture, &Pool::standard())?;
+    space.check(d)?;
+    let mut network = Network::new::<VqaData>(&space, d, Naming::Derived, Device::Cpu);
     copy_into(network.parameters(), &tensors, "", &file)?;
     let mut weights = Weights::read_safetensors(&file)?;
     if let (Some(mean), Some(std)) = (weights.remove(FEATURE_MEAN), weights.remove(FEATURE_STD)) {

@@ -35,6 +35,8 @@ pub(crate) struct LayerNorm {
 
 impl LayerNorm {
     pub(crate) const EPSILON: f64 = 1e-6;
+    /// Far below the square of epsilon: it changes no result.
+    const MIN_VARIANCE: f64 = 1e-24;
 
     pub(crate) fn new(vs: nn::Path, width: usize) -> LayerNorm {
         LayerNorm { gain: vs.ones("a_2", &[width as i64]), bias: vs.zeros("b_2", &[width as i64]) }
@@ -43,7 +45,9 @@ impl LayerNorm {
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
         let n = self.gain.size()[0];
         let centred = x - x.mean_dim(-1, true, Kind::Float);
-        let std = (centred.square().sum_dim_intlist(-1, true, Kind::Float) / (n - 1) as f64).sqrt();
+        let variance = centred.square().sum_dim_intlist(-1, true, Kind::Float) / (n - 1) as f64;
+        // The root's gradient at 0 is infinite: a row of equal numbers, which the operation `none` makes, would give NaN.
+        let std = variance.clamp_min(Self::MIN_VARIANCE).sqrt();
         (centred / (std + Self::EPSILON)) * &self.gain + &self.bias
     }
 }

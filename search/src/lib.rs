@@ -6,6 +6,8 @@
 //!
 //! Parameter names are the published code's, so that weights move between the two.
 
+pub mod architectures;
+pub mod compare;
 pub mod data;
 pub mod export;
 pub mod operations;
@@ -41,6 +43,7 @@ pub use checkpoint::{Checkpoint, TensorMap, load_tensors, save_tensors};
 pub use collapse::Collapse;
 pub use error::{Error, Result};
 pub use network::{FeatureNorm, Inputs, Naming, Network, Parameters};
+pub use operations::Pool;
 pub use path::{Choice, Path, SamplingMode};
 pub use run::{NetworkRecord, RunFolder, RunInputs};
 pub use seed::{rng, seed};

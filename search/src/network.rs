@@ -1,11 +1,10 @@
 use std::collections::BTreeMap;
 
-use mmnas_bundle::Operation;
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::layers::{Dropout, Linear};
-use crate::operations::{self, Context, OperationModule};
+use crate::operations::{Candidate, Context, OperationModule};
 use crate::task::{Head, Task};
 use crate::{Choice, Path, Space};
 
@@ -117,7 +116,8 @@ fn block_prefix(space: &Space, block: usize) -> String {
 }
 
 impl Network {
-    /// A network for the task `T` with freshly initialised parameters, drawn from libtorch's generator.
+    /// A network for the task `T` with freshly initialised parameters, drawn from libtorch's generator. Every operation of
+    /// the space must fit the dimensions ([`Space::check`]).
     pub fn new<T: Task>(space: &Space, dimensions: &Dimensions, naming: Naming, device: Device) -> Network {
         let d = dimensions;
         let store = nn::VarStore::new(device);
@@ -137,12 +137,12 @@ impl Network {
         let lstm = shapes.map(|(name, shape)| lstm.uniform(name, &shape, -bound, bound)).into();
         let mut operation_prefixes = Vec::new();
         let blocks = space.blocks().enumerate().map(|(block, operations)| {
-            let build = |(index, operation): (usize, &Operation)| {
+            let build = |(index, operation): (usize, &Candidate)| {
                 let mut prefix = block_prefix(space, block);
                 if naming == Naming::Supernet {
                     prefix += &format!(".candidate_ops.{index}");
                 }
-                let module = operations::build(&path(&prefix), *operation, d);
+                let module = operation.build(&path(&prefix), d);
                 operation_prefixes.push((prefix + ".", Owner::Operation { block, index }));
                 module
             };
@@ -217,19 +217,17 @@ impl Network {
         self.parameters.keys().zip(&self.owners).filter(|(_, owner)| used(owner)).map(|(name, _)| name).collect()
     }
 
-    fn operation(&self, block: usize, index: usize) -> Operation {
+    fn operation(&self, block: usize, index: usize) -> &Candidate {
         let encoder = self.space.encoder.len();
-        if block < encoder { self.space.encoder[block][index] } else { self.space.decoder[block - encoder][index] }
+        if block < encoder { &self.space.encoder[block][index] } else { &self.space.decoder[block - encoder][index] }
     }
 
     /// Whether an operation of some block that `counts` reads relations.
     fn reads_relations(&self, path: &Path, counts: impl Fn(&Choice, usize) -> bool) -> bool {
         let mut blocks = self.space.blocks().zip(&path.0);
         blocks.any(|(operations, choice)| {
-            let reads = |(index, operation): (usize, &Operation)| {
-                *operation == Operation::RelationSelfAttention && counts(choice, index)
-            };
-            operations.iter().enumerate().any(reads)
+            let mut operations = operations.iter().enumerate();
+            operations.any(|(index, operation)| operation.reads_relations() && counts(choice, index))
         })
     }
 
@@ -336,7 +334,7 @@ impl Network {
         }
         // A bundle has no use for relations with padding, so its image stage leaves them as they come.
         let relations = self.computes_relations(&path).then(|| self.relation_states(&inputs.boxes, None));
-        let is_guided = |block: usize| self.operation(block, 0) == Operation::GuidedAttention;
+        let is_guided = |block: usize| self.operation(block, 0).reads_text();
         let first_guided = (encoder..self.blocks.len()).find(|&b| is_guided(b)).unwrap_or(self.blocks.len()) - encoder;
         let context = Context {
             mask: region_mask.as_ref(),

@@ -1,14 +1,17 @@
 //! Recipes: every constant of a run, as TOML. Unknown keys are errors; any value can be overridden.
 
+mod space;
 mod table;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use space::SpaceSettings;
+
 use crate::data::{SplitShares, TextRules};
 use crate::strategy::StrategySettings;
-use crate::{AdamSettings, Error, Result, Space};
+use crate::{AdamSettings, Error, Pool, Result};
 
 /// A whole recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,7 +28,7 @@ pub struct Recipe {
     pub regions: RegionSettings,
     /// Sizes that searching and retraining share.
     pub model: ModelSettings,
-    /// Numbers of blocks; every block may be any operation of the published pool.
+    /// Numbers of blocks and what each may be.
     pub space: SpaceSettings,
     /// The search.
     pub search: SearchSettings,
@@ -34,6 +37,9 @@ pub struct Recipe {
     /// What is done as the published code does it, although there is better: nothing, where it is left out.
     #[serde(default)]
     pub published: Published,
+    /// The operations that names in `space` and in architectures stand for; no part of the file.
+    #[serde(skip)]
+    pub pool: Pool,
 }
 
 /// Behaviour of the published code that ours differs from, one switch each, off where it is left out (SEARCH.md).
@@ -117,16 +123,6 @@ pub struct ModelSettings {
     pub dropout: f64,
     /// Whether features are standardised by the training images' mean and deviation.
     pub standardise: bool,
-}
-
-/// The space's size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SpaceSettings {
-    /// Number of encoder blocks (published: 12).
-    pub encoder: usize,
-    /// Number of decoder blocks (published: 18).
-    pub decoder: usize,
 }
 
 /// How weights are trained.
@@ -294,20 +290,27 @@ impl Recipe {
         let text = std::fs::read_to_string(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
         let mut table = table::parse(&text, file)?;
         table::publish(&mut table, published, file)?;
-        Recipe::from_table(table, file, overrides)
+        Recipe::from_table(table, file, overrides, Pool::standard())
     }
 
     /// As [`Recipe::read`] from text; `file` names it in errors.
     pub fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Recipe> {
-        Recipe::from_table(table::parse(text, file)?, file, overrides)
+        Recipe::parse_with(text, file, overrides, Pool::standard())
     }
 
-    fn from_table(mut table: toml::Table, file: &Path, overrides: &[String]) -> Result<Recipe> {
+    /// As [`Recipe::parse`] for a recipe that may name the operations of `pool`.
+    pub fn parse_with(text: &str, file: &Path, overrides: &[String], pool: Pool) -> Result<Recipe> {
+        Recipe::from_table(table::parse(text, file)?, file, overrides, pool)
+    }
+
+    fn from_table(mut table: toml::Table, file: &Path, overrides: &[String], pool: Pool) -> Result<Recipe> {
         table::set(&mut table, overrides, file)?;
         let wrong =
             |e: toml::de::Error| table::wrong(file, "(keys)", "the keys of a recipe", table::explain(e.message()));
-        let recipe: Recipe = table.try_into().map_err(wrong)?;
+        let mut recipe: Recipe = table.try_into().map_err(wrong)?;
+        recipe.pool = pool;
         recipe.check().map_err(|(field, expected, found)| table::wrong(file, field, expected, found))?;
+        recipe.check_space().map_err(|(field, expected, found)| table::wrong(file, &field, &expected, found))?;
         Ok(recipe)
     }
 
@@ -359,11 +362,6 @@ impl Recipe {
             return Err(("split", "positive shares with a sum of at most 1", format!("{s:?}")));
         }
         Ok(())
-    }
-
-    /// The space to search.
-    pub fn space(&self) -> Space {
-        Space::published(self.space.encoder, self.space.decoder)
     }
 
     /// The recipe with everything resolved, as TOML.

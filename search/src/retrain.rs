@@ -12,7 +12,7 @@ use crate::seed::seed_torch;
 use crate::task::Task;
 use crate::trainer::{EpochRecord, Learner, Trainer};
 use crate::weight_step::{StepSettings, weight_step};
-use crate::{Adam, Moment, Naming, Network, NetworkRecord, Path, Result, RunFolder, Space, TensorMap, save_tensors};
+use crate::{Adam, Moment, Naming, Network, NetworkRecord, Path, Result, RunFolder, TensorMap, save_tensors};
 
 /// What retraining gave.
 #[derive(Debug)]
@@ -135,7 +135,8 @@ pub fn retrain<T: Task>(
     let settings = &recipe.retrain;
     seed_torch(recipe.seed, "initial weights", 1);
     let dimensions = dimensions(recipe, task, settings.hidden);
-    let mut network = Network::new::<T>(&Space::single(architecture), &dimensions, Naming::Derived, data.device());
+    let space = recipe.space_of(architecture)?;
+    let mut network = Network::new::<T>(&space, &dimensions, Naming::Derived, data.device());
     if recipe.model.standardise {
         network.set_feature_norm(Some(data.feature_norm(&train)?));
     }

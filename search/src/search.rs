@@ -214,23 +214,20 @@ pub(crate) fn load_network(network: &Network, from: &TensorMap, file: &std::path
 /// Sizes of a network of hidden width `hidden` for `task`.
 pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> Dimensions {
     Dimensions {
-        hidden,
         feature: task.data().feature(),
-        embedding: recipe.model.embedding,
         vocabulary: task.data().vocabulary().len(),
         outputs: task.outputs(),
-        attflat: recipe.model.attflat,
-        head: recipe.model.head,
-        relation: recipe.model.relation,
+        ..recipe.widths(hidden)
     }
 }
 
 /// A search before its first step.
 fn prepare<'a, T: Task>(recipe: &'a Recipe, task: &T, parts: &'a Parts) -> Result<SearchLearner<'a>> {
     let settings = &recipe.search;
-    let space = recipe.space();
+    let space = recipe.space()?;
     seed_torch(recipe.seed, "initial weights", 0);
     let dimensions = dimensions(recipe, task, settings.weights.hidden);
+    space.check(&dimensions)?;
     let device = task.data().device();
     let mut network = Network::new::<T>(&space, &dimensions, Naming::Supernet, device);
     if recipe.model.standardise {

@@ -6,7 +6,7 @@ use mmnas_export::{BundleParts, GoldenTensor, Weight, Weights, write_bundle};
 use mmnas_runtime::LoadOptions;
 use mmnas_search::data::VqaData;
 use mmnas_search::export::{record, record_stages};
-use mmnas_search::{FeatureNorm, Naming, Network, Space, rng};
+use mmnas_search::{FeatureNorm, Naming, Network, Pool, Space, rng};
 use mmnas_tests::fixtures::{self, official, official_full, set_formula_weights, tensors};
 use rand::RngExt as _;
 use tch::{Device, Kind, Tensor};
@@ -59,7 +59,7 @@ fn random_architectures_agree_to_1e_4() {
         seen.extend(architecture.decoder.iter().copied());
         let heads = rng.random_range(1..4);
         let mut network = Network::new::<VqaData>(
-            &Space::single(&architecture),
+            &Space::single(&architecture, &Pool::standard()).unwrap(),
             &official(64 * heads, 17),
             Naming::Derived,
             Device::Cpu,
@@ -84,7 +84,8 @@ fn random_architectures_agree_to_1e_4() {
 /// published weights to ONNX Runtime is compared with them.
 fn published_difference(folder: &str, dimensions: &Dimensions) -> f64 {
     let architecture = Architecture::read(&fixtures::path(&format!("{folder}/net_vqa.arch.json"))).unwrap();
-    let network = Network::new::<VqaData>(&Space::single(&architecture), dimensions, Naming::Derived, Device::Cpu);
+    let space = Space::single(&architecture, &Pool::standard()).unwrap();
+    let network = Network::new::<VqaData>(&space, dimensions, Naming::Derived, Device::Cpu);
     set_formula_weights(&network);
     let io = tensors(&format!("{folder}/net_vqa.io.safetensors"));
     let inputs = fixtures::inputs(&io);

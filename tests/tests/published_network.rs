@@ -6,13 +6,14 @@ use mmnas_search::data::{ItmData, VgdData, VqaData};
 use mmnas_search::operations::Dropout;
 use mmnas_search::task::vgd::ScorePadding;
 use mmnas_search::task::{Task, itm, vgd, vqa};
-use mmnas_search::{Alpha, Choice, Naming, Network, Path, SamplingMode, Space, TensorMap};
+use mmnas_search::{Alpha, Choice, Naming, Network, Path, Pool, SamplingMode, Space, TensorMap};
 use mmnas_tests::fixtures::*;
 use tch::{Device, Kind, Tensor};
 
 fn derived<T: Task>(arch: &str, dimensions: &Dimensions) -> Network {
     let architecture = Architecture::read(&path(arch)).unwrap();
-    let network = Network::new::<T>(&Space::single(&architecture), dimensions, Naming::Derived, Device::Cpu);
+    let space = Space::single(&architecture, &Pool::standard()).unwrap();
+    let network = Network::new::<T>(&space, dimensions, Naming::Derived, Device::Cpu);
     set_formula_weights(&network);
     network
 }

@@ -18,14 +18,16 @@ mod error;
 mod features;
 mod files;
 mod folder;
+mod operation;
 mod text;
 mod vision_bundle;
 
-pub use architecture::{Architecture, Operation};
+pub use architecture::Architecture;
 pub use bundle::Bundle;
 pub use error::{Error, Result};
 pub use features::{FeatureIndex, FeatureShard, FeatureStore, FeatureWriter, RegionFeatures};
 pub use files::{FileRecord, NewFolder, remove_unfinished, sha256_hex, write_atomically};
 pub use manifest::Manifest;
+pub use operation::{Operation, OperationName, OperationNameError};
 pub use text::{CLS, PAD, TextEncoder, UNK, Vocabulary};
 pub use vision_bundle::VisionBundle;

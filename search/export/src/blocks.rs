@@ -4,7 +4,7 @@ use mmnas_bundle::Operation;
 use mmnas_bundle::manifest::Dimensions;
 
 use crate::graph::{Attribute, Graph, MICROSOFT};
-use crate::{Result, Weight, Weights};
+use crate::{Error, Result, Weight, Weights};
 
 /// Added to the scores of masked keys (published).
 const MASKED: f32 = -1e9;
@@ -104,6 +104,7 @@ impl Source<'_> {
                 let (key, value) = side.text.as_ref().map_or((x, x), |(k, v)| (k.as_str(), v.as_str()));
                 (self.attention(g, [&query, key, value], &side.text_mask, "", prefix)?, String::new())
             }
+            Operation::Other(_) => return Err(Error::Operation { block: prefix.to_owned(), operation }),
         };
         self.skip_norm(g, (x, &y, &bias), &format!("{prefix}.ln"), h)
     }
@@ -145,5 +146,31 @@ impl Source<'_> {
         let pooled = g.node("MatMul", &[&weights, x], vec![]);
         let pooled = g.node("Squeeze", &[&pooled, &axes], vec![]);
         self.linear(g, &pooled, &format!("{name}.linear_merge"), h, 2 * h)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_that_bundles_do_not_know_is_named_with_its_block() {
+        let dimensions = Dimensions {
+            hidden: 64,
+            feature: 1,
+            embedding: 1,
+            vocabulary: 1,
+            outputs: 1,
+            attflat: 1,
+            head: 64,
+            relation: 1,
+        };
+        let source = Source { weights: &Weights::default(), dimensions: &dimensions };
+        let (mut graph, side) = (Graph::new("text"), Side::default());
+        let operation = "sep_conv_3".parse().unwrap();
+        let error = source.block(&mut graph, "x", operation, &encoder_prefix(2), &side).unwrap_err();
+        assert!(matches!(&error, Error::Operation { operation: found, .. } if *found == operation));
+        let error = error.to_string();
+        assert!(error.contains("cells_enc.0.dag.2.0") && error.contains("sep_conv_3"), "{error}");
     }
 }

@@ -27,6 +27,16 @@ pub enum Error {
         /// The shape that is there, or "none".
         found: String,
     },
+    /// A block whose operation has no exporter.
+    #[error(
+        "block {block}: expected an operation that bundles know (self_att_64, rel_self_att_64, guided_att_64 or feed_forward), found {operation}"
+    )]
+    Operation {
+        /// Prefix of the block's parameters.
+        block: String,
+        /// The operation.
+        operation: mmnas_bundle::Operation,
+    },
     /// The task has no exporter yet.
     #[error("task: expected vqa, found {task}")]
     Task {

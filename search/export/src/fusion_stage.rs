@@ -51,7 +51,7 @@ pub(crate) fn build(source: Source<'_>, architecture: &Architecture) -> Result<G
                     .clone();
                 side.text = Some((key, value));
             }
-            Operation::SelfAttention | Operation::FeedForward => {}
+            Operation::SelfAttention | Operation::FeedForward | Operation::Other(_) => {}
         }
         y = source.block(g, &y, *operation, &decoder_prefix(block), &side)?;
     }

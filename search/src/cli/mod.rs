@@ -100,6 +100,8 @@ trait WithTask {
 impl RunArguments {
     fn open(&self, architecture: Option<&Architecture>, then: impl WithTask) -> Result<()> {
         let recipe = Recipe::read(&self.recipe, &self.set)?;
+        // Before anything is loaded or written.
+        architecture.map(|architecture| recipe.space_of(architecture)).transpose()?;
         let device = tch::Device::Cpu;
         match self.task {
             TaskArgument::Vqa => {

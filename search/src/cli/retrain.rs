@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use mmnas_bundle::Architecture;
+use mmnas_search::architectures;
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
 use mmnas_search::{Result, RunFolder, retrain};
@@ -18,7 +19,8 @@ Example:
   mmnas-search retrain --recipe search/recipes/easy_vqa.toml --architecture search/architecture.json \\
       --samples train.jsonl --features features --out retrain")]
 pub(super) struct Arguments {
-    /// The architecture, in the published JSON form
+    /// The architecture: a file in the published JSON form, or a published one by its name: mmnas-vqa, mmnas-itm, mmnas-vgd,
+    /// mcan, mcan:LAYERS
     #[arg(long)]
     architecture: PathBuf,
     #[command(flatten)]
@@ -26,7 +28,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let architecture = Architecture::read(&arguments.architecture)?;
+    let architecture = architectures::open(&arguments.architecture)?;
     arguments.run.open(Some(&architecture), Retraining { arguments, architecture: &architecture })
 }
 

@@ -39,16 +39,16 @@ impl Contender {
             "darts" => StrategySettings::Darts {},
             "gumbel" => StrategySettings::Gumbel { temperature: (5.0, 0.5) },
             "random" => StrategySettings::Random { candidates: 100, samples: 1000 },
-            "evolution" => {
-                StrategySettings::Evolution { population: 20, generations: 9, mutation: 0.1, samples: 1000 }
-            }
+            "evolution" => StrategySettings::Evolution { population: 20, generations: 9, mutation: 0.1, samples: 1000 },
             "random-architecture" => return Ok(Contender::RandomArchitecture),
-            preset if crate::architectures::preset(preset).is_ok() => {
-                return Ok(Contender::Architecture { preset: preset.to_owned() });
-            }
             other => {
-                let names = [&Self::NAMES[..], &crate::architectures::NAMES].concat();
-                return Err(Error::Contender { found: other.to_owned(), names: names.join(", ") });
+                return match crate::architectures::preset(other) {
+                    Ok(_) => Ok(Contender::Architecture { preset: other.to_owned() }),
+                    Err(Error::UnknownArchitecture { found, presets }) => {
+                        Err(Error::Contender { found, names: format!("{}, {presets}", Self::NAMES.join(", ")) })
+                    }
+                    Err(error) => Err(error),
+                };
             }
         };
         let own = &recipe.search.strategy;

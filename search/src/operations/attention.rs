@@ -2,6 +2,53 @@ use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Tensor, nn};
 
 use crate::layers::{Dropout, Linear, MASKED};
+use crate::{Error, Result};
+
+/// How attention is divided into heads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heads {
+    /// Width of a head; none takes the network's ([`Dimensions::head`]).
+    width: Option<usize>,
+    /// Width of all heads together, in H.
+    factor: usize,
+}
+
+impl Heads {
+    /// Heads of the network's width, together H.
+    pub(super) const OF_NETWORK: Heads = Heads { width: None, factor: 1 };
+
+    /// Heads of the given width, together `factor` · H.
+    pub(super) const fn of_width(width: usize, factor: usize) -> Heads {
+        Heads { width: Some(width), factor }
+    }
+
+    fn width(self, d: &Dimensions) -> usize {
+        self.width.unwrap_or(d.head)
+    }
+
+    fn inner(self, d: &Dimensions) -> usize {
+        self.factor * d.hidden
+    }
+
+    /// Number of heads.
+    pub(super) fn count(self, d: &Dimensions) -> usize {
+        self.inner(d) / self.width(d).max(1)
+    }
+
+    /// Whether the heads of the operation `name` fill their width.
+    pub(super) fn check(self, name: &str, d: &Dimensions) -> Result<()> {
+        let (inner, width) = (self.inner(d), self.width(d));
+        if inner > 0 && width > 0 && inner.is_multiple_of(width) {
+            return Ok(());
+        }
+        let product = if self.factor == 1 { "H".to_owned() } else { format!("{} H", self.factor) };
+        Err(Error::Operation {
+            place: name.to_owned(),
+            expected: format!("{product} to be a multiple of the head width {width}"),
+            found: format!("H = {}", d.hidden),
+        })
+    }
+}
 
 /// Multi-head attention: `softmax(q kᵀ / √d + bias) v`, merged; no bias in any of its projections.
 #[derive(Debug)]
@@ -15,19 +62,20 @@ pub(super) struct MultiHeadAttention {
 }
 
 impl MultiHeadAttention {
-    pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions) -> MultiHeadAttention {
-        let linear = |name: &str| Linear::new(vs / name, d.hidden, d.hidden, false);
+    pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions, heads: Heads) -> MultiHeadAttention {
+        let inner = heads.inner(d);
+        let inwards = |name: &str| Linear::new(vs / name, d.hidden, inner, false);
         MultiHeadAttention {
-            value: linear("linear_v"),
-            key: linear("linear_k"),
-            query: linear("linear_q"),
-            merge: linear("linear_merge"),
-            heads: d.heads() as i64,
-            head: d.head as i64,
+            value: inwards("linear_v"),
+            key: inwards("linear_k"),
+            query: inwards("linear_q"),
+            merge: Linear::new(vs / "linear_merge", inner, d.hidden, false),
+            heads: heads.count(d) as i64,
+            head: heads.width(d) as i64,
         }
     }
 
-    /// `[batch, n, H]` → `[batch, heads, n, head width]`.
+    /// `[batch, n, heads · head width]` → `[batch, heads, n, head width]`.
     fn split(&self, x: &Tensor) -> Tensor {
         x.view([x.size()[0], -1, self.heads, self.head]).transpose(1, 2)
     }

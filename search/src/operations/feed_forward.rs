@@ -1,28 +1,61 @@
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use super::{Context, OperationModule};
-use crate::layers::{LayerNorm, Mlp};
+use super::kind::PlainKind;
+use super::{Context, OperationModule, ResidualNorm};
+use crate::layers::{Linear, Mlp};
 
-/// FFN: Linear(H → 4 H), ReLU, dropout, Linear(4 H → H).
+/// FFN: Linear(H → k H), ReLU, dropout, Linear(k H → H).
 #[derive(Debug)]
-pub(super) struct FeedForward {
+struct FeedForward {
     mlp: Mlp,
-    norm: LayerNorm,
+    norm: ResidualNorm,
 }
 
+/// A layer before an FFN: Linear(H → 2 H), ReLU, dropout, then Linear(2 H → 2 H), ReLU, dropout, Linear(2 H → H).
+#[derive(Debug)]
+struct DeepFeedForward {
+    first: Linear,
+    mlp: Mlp,
+    norm: ResidualNorm,
+}
+
+pub(super) const KINDS: [PlainKind; 6] = [
+    PlainKind { name: "feed_forward", abbreviation: "FFN", build: FeedForward::build::<4> },
+    PlainKind { name: "feed_forward_2", abbreviation: "FFN 2", build: FeedForward::build::<2> },
+    PlainKind { name: "feed_forward_8", abbreviation: "FFN 8", build: FeedForward::build::<8> },
+    PlainKind { name: "feed_forward_16", abbreviation: "FFN 16", build: FeedForward::build::<16> },
+    PlainKind { name: "feed_forward_32", abbreviation: "FFN 32", build: FeedForward::build::<32> },
+    PlainKind { name: "feed_forward_deep", abbreviation: "FFN deep", build: DeepFeedForward::build },
+];
+
 impl FeedForward {
-    pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions) -> FeedForward {
-        FeedForward {
-            mlp: Mlp::new(vs / "mlp", d.hidden, 4 * d.hidden, d.hidden),
-            norm: LayerNorm::new(vs / "ln", d.hidden),
-        }
+    fn build<const FACTOR: usize>(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn OperationModule> {
+        let mlp = Mlp::new(vs / "mlp", d.hidden, FACTOR * d.hidden, d.hidden);
+        Box::new(FeedForward { mlp, norm: ResidualNorm::new(vs, d.hidden) })
     }
 }
 
 impl OperationModule for FeedForward {
     fn forward(&self, x: &Tensor, context: &Context<'_>) -> Tensor {
-        let output = self.mlp.forward(x, context.dropout);
-        self.norm.forward(&(x + context.dropout.apply(&output)))
+        self.norm.forward(x, &self.mlp.forward(x, context.dropout), context.dropout)
+    }
+}
+
+impl DeepFeedForward {
+    fn build(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn OperationModule> {
+        let inner = 2 * d.hidden;
+        Box::new(DeepFeedForward {
+            first: Linear::new(vs / "fc" / "linear", d.hidden, inner, true),
+            mlp: Mlp::new(vs / "mlp", inner, inner, d.hidden),
+            norm: ResidualNorm::new(vs, d.hidden),
+        })
+    }
+}
+
+impl OperationModule for DeepFeedForward {
+    fn forward(&self, x: &Tensor, context: &Context<'_>) -> Tensor {
+        let inner = context.dropout.apply(&self.first.forward(x).relu());
+        self.norm.forward(x, &self.mlp.forward(&inner, context.dropout), context.dropout)
     }
 }

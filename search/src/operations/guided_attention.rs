@@ -1,23 +1,34 @@
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use super::attention::MultiHeadAttention;
-use super::{Context, OperationModule};
-use crate::layers::LayerNorm;
+use super::attention::{Heads, MultiHeadAttention};
+use super::kind::{AttentionKind, LooksAt};
+use super::{Context, OperationModule, ResidualNorm};
 
 /// GA: queries from regions, keys and values from the encoded text.
 #[derive(Debug)]
-pub(super) struct GuidedAttention {
+struct GuidedAttention {
     attention: MultiHeadAttention,
-    norm: LayerNorm,
+    norm: ResidualNorm,
 }
 
+const fn kind(name: &'static str, abbreviation: &'static str, heads: Heads) -> AttentionKind {
+    AttentionKind { name, abbreviation, heads, looks_at: LooksAt::Text, build: GuidedAttention::build }
+}
+
+pub(super) const KINDS: [AttentionKind; 6] = [
+    kind("guided_att_64", "GA", Heads::OF_NETWORK),
+    kind("guided_att_16", "GA 16", Heads::of_width(16, 1)),
+    kind("guided_att_32", "GA 32", Heads::of_width(32, 1)),
+    kind("guided_att_128", "GA 128", Heads::of_width(128, 1)),
+    kind("guided_att_256", "GA 256", Heads::of_width(256, 1)),
+    kind("guided_att_64_2", "GA 64x2", Heads::of_width(64, 2)),
+];
+
 impl GuidedAttention {
-    pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions) -> GuidedAttention {
-        GuidedAttention {
-            attention: MultiHeadAttention::new(&(vs / "mhatt"), d),
-            norm: LayerNorm::new(vs / "ln", d.hidden),
-        }
+    fn build(vs: &nn::Path<'_>, d: &Dimensions, heads: Heads) -> Box<dyn OperationModule> {
+        let attention = MultiHeadAttention::new(&(vs / "mhatt"), d, heads);
+        Box::new(GuidedAttention { attention, norm: ResidualNorm::new(vs, d.hidden) })
     }
 }
 
@@ -26,7 +37,7 @@ impl OperationModule for GuidedAttention {
         // Without text there is nothing to be guided by; the space keeps GA out of the encoder.
         let (keys, values) = self.attention.keys_values(context.text.unwrap_or(x));
         let attended = self.attention.forward(x, (&keys, &values), None, context.text_mask, context.dropout);
-        self.norm.forward(&(x + context.dropout.apply(&attended)))
+        self.norm.forward(x, &attended, context.dropout)
     }
 
     fn text_keys_values(&self, text: &Tensor) -> Option<(Tensor, Tensor)> {

@@ -1,16 +1,30 @@
-//! The operations that a block may be: one file each. Every operation ends in `LN(x + Dropout(op(x)))`.
+//! The operations that a block may be: a file a family. A [`Pool`] holds their kinds and takes new ones; every operation
+//! with parameters ends in `LN(x + Dropout(op(x)))`, a [`ResidualNorm`].
 
 mod attention;
+mod convolution;
 mod feed_forward;
+mod gated_linear;
 mod guided_attention;
+mod kind;
+mod pool;
 mod relation_self_attention;
+mod residual_norm;
 mod self_attention;
+mod uniimg_attention;
+mod without_parameters;
 
-use mmnas_bundle::Operation;
-use mmnas_bundle::manifest::Dimensions;
-use tch::{Tensor, nn};
+#[cfg(test)]
+mod formula_tests;
+#[cfg(test)]
+mod tests;
+
+use tch::Tensor;
 
 pub use crate::layers::Dropout;
+pub use kind::OperationKind;
+pub use pool::{Candidate, Pool};
+pub use residual_norm::ResidualNorm;
 
 /// What an operation may look at besides its input `x` `[batch, n, H]`.
 #[derive(Debug)]
@@ -29,7 +43,8 @@ pub struct Context<'a> {
 
 /// A trained operation.
 pub trait OperationModule: std::fmt::Debug + Send {
-    /// `LN(x + Dropout(op(x)))`, `[batch, n, H]`.
+    /// What a block makes of `x` `[batch, n, H]`, of the same shape: `LN(x + Dropout(op(x)))`. At positions that are not
+    /// padding it must not depend on padding.
     fn forward(&self, x: &Tensor, context: &Context<'_>) -> Tensor;
 
     /// Keys and values over the encoded text, each `[batch, heads, tokens, head width]`: what the text stage of a bundle
@@ -42,83 +57,5 @@ pub trait OperationModule: std::fmt::Debug + Send {
     /// None for operations that do not look at relations.
     fn relation_bias(&self, _relations: &Tensor) -> Option<Tensor> {
         None
-    }
-}
-
-/// Makes the module of `operation` with its parameters under `vs`.
-pub fn build(vs: &nn::Path<'_>, operation: Operation, dimensions: &Dimensions) -> Box<dyn OperationModule> {
-    match operation {
-        Operation::SelfAttention => Box::new(self_attention::SelfAttention::new(vs, dimensions)),
-        Operation::RelationSelfAttention => {
-            Box::new(relation_self_attention::RelationSelfAttention::new(vs, dimensions))
-        }
-        Operation::GuidedAttention => Box::new(guided_attention::GuidedAttention::new(vs, dimensions)),
-        Operation::FeedForward => Box::new(feed_forward::FeedForward::new(vs, dimensions)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tch::{Device, Kind};
-
-    const DIMENSIONS: Dimensions = Dimensions {
-        hidden: 64,
-        feature: 1,
-        embedding: 1,
-        vocabulary: 1,
-        outputs: 1,
-        attflat: 1,
-        head: 64,
-        relation: 4,
-    };
-
-    fn randn(shape: &[i64]) -> Tensor {
-        Tensor::randn(shape, (Kind::Float, Device::Cpu))
-    }
-
-    /// The fixtures of the published code run without dropout and could not tell.
-    #[test]
-    fn dropout_acts_on_attention_probabilities() {
-        let store = nn::VarStore::new(Device::Cpu);
-        let attention = attention::MultiHeadAttention::new(&store.root(), &DIMENSIONS);
-        let x = randn(&[2, 5, 64]);
-        let (keys, values) = attention.keys_values(&x);
-        let of = |rate: f64| attention.forward(&x, (&keys, &values), None, None, Dropout(rate));
-        assert!(of(0.0).equal(&of(0.0)) && !of(0.5).equal(&of(0.0)) && !of(0.5).equal(&of(0.5)));
-    }
-
-    #[test]
-    fn dropout_acts_inside_the_ffn() {
-        let store = nn::VarStore::new(Device::Cpu);
-        let mlp = crate::layers::Mlp::new(store.root(), 64, 256, 64);
-        let x = randn(&[2, 5, 64]);
-        let of = |rate: f64| mlp.forward(&x, Dropout(rate));
-        assert!(of(0.0).equal(&of(0.0)) && !of(0.5).equal(&of(0.0)) && !of(0.5).equal(&of(0.5)));
-    }
-
-    #[test]
-    fn dropout_acts_on_the_output_of_every_operation() {
-        for operation in Operation::DECODER {
-            let store = nn::VarStore::new(Device::Cpu);
-            let module = build(&store.root(), operation, &DIMENSIONS);
-            // All features of x are 1, so where the operation's output is dropped, x + 0 is the same number: about half of
-            // each row. Dropout inside the operation only changes the other numbers.
-            let x = Tensor::ones([1, 40, 64], (Kind::Float, Device::Cpu));
-            let (text, relations) = (randn(&[1, 40, 64]), randn(&[1, 40, 40, 4]));
-            let most_common = |rate: f64| {
-                let context = Context {
-                    mask: None,
-                    text: Some(&text),
-                    text_mask: None,
-                    relations: Some(&relations),
-                    dropout: Dropout(rate),
-                };
-                let row = Vec::<f32>::try_from(module.forward(&x, &context).get(0).get(7)).unwrap();
-                row.iter().map(|v| row.iter().filter(|w| *w == v).count()).max().unwrap()
-            };
-            assert!(most_common(0.0) < 4, "{operation:?}");
-            assert!((16..=48).contains(&most_common(0.5)), "{operation:?}");
-        }
     }
 }

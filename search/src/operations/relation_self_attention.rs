@@ -1,28 +1,41 @@
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use super::attention::MultiHeadAttention;
-use super::{Context, OperationModule};
-use crate::layers::{LayerNorm, Linear};
+use super::attention::{Heads, MultiHeadAttention};
+use super::kind::{AttentionKind, LooksAt};
+use super::{Context, OperationModule, ResidualNorm};
+use crate::layers::Linear;
 
 /// The smallest relation before its logarithm (published).
 const MIN_RELATION: f64 = 1e-6;
 
 /// RSA: self-attention whose scores get `log(max(ReLU(W_r · r + b_r), 1e-6))` added, one number a head and pair.
 #[derive(Debug)]
-pub(super) struct RelationSelfAttention {
+struct RelationSelfAttention {
     attention: MultiHeadAttention,
     relation: Linear,
-    norm: LayerNorm,
+    norm: ResidualNorm,
 }
 
+const fn kind(name: &'static str, abbreviation: &'static str, heads: Heads) -> AttentionKind {
+    AttentionKind { name, abbreviation, heads, looks_at: LooksAt::Relations, build: RelationSelfAttention::build }
+}
+
+pub(super) const KINDS: [AttentionKind; 5] = [
+    kind("rel_self_att_64", "RSA", Heads::OF_NETWORK),
+    kind("rel_self_att_16", "RSA 16", Heads::of_width(16, 1)),
+    kind("rel_self_att_32", "RSA 32", Heads::of_width(32, 1)),
+    kind("rel_self_att_128", "RSA 128", Heads::of_width(128, 1)),
+    kind("rel_self_att_256", "RSA 256", Heads::of_width(256, 1)),
+];
+
 impl RelationSelfAttention {
-    pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions) -> RelationSelfAttention {
-        RelationSelfAttention {
-            attention: MultiHeadAttention::new(&(vs / "mhatt"), d),
-            relation: Linear::new(vs / "mhatt" / "linear_r", d.relation, d.heads(), true),
-            norm: LayerNorm::new(vs / "ln", d.hidden),
-        }
+    fn build(vs: &nn::Path<'_>, d: &Dimensions, heads: Heads) -> Box<dyn OperationModule> {
+        Box::new(RelationSelfAttention {
+            attention: MultiHeadAttention::new(&(vs / "mhatt"), d, heads),
+            relation: Linear::new(vs / "mhatt" / "linear_r", d.relation, heads.count(d), true),
+            norm: ResidualNorm::new(vs, d.hidden),
+        })
     }
 }
 
@@ -31,7 +44,7 @@ impl OperationModule for RelationSelfAttention {
         let bias = context.relations.and_then(|relations| self.relation_bias(relations));
         let (keys, values) = self.attention.keys_values(x);
         let attended = self.attention.forward(x, (&keys, &values), bias.as_ref(), context.mask, context.dropout);
-        self.norm.forward(&(x + context.dropout.apply(&attended)))
+        self.norm.forward(x, &attended, context.dropout)
     }
 
     fn relation_bias(&self, relations: &Tensor) -> Option<Tensor> {

@@ -1,23 +1,34 @@
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use super::attention::MultiHeadAttention;
-use super::{Context, OperationModule};
-use crate::layers::LayerNorm;
+use super::attention::{Heads, MultiHeadAttention};
+use super::kind::{AttentionKind, LooksAt};
+use super::{Context, OperationModule, ResidualNorm};
 
 /// SA: attention of `x` over itself.
 #[derive(Debug)]
-pub(super) struct SelfAttention {
+struct SelfAttention {
     attention: MultiHeadAttention,
-    norm: LayerNorm,
+    norm: ResidualNorm,
 }
 
+const fn kind(name: &'static str, abbreviation: &'static str, heads: Heads) -> AttentionKind {
+    AttentionKind { name, abbreviation, heads, looks_at: LooksAt::Itself, build: SelfAttention::build }
+}
+
+pub(super) const KINDS: [AttentionKind; 6] = [
+    kind("self_att_64", "SA", Heads::OF_NETWORK),
+    kind("self_att_16", "SA 16", Heads::of_width(16, 1)),
+    kind("self_att_32", "SA 32", Heads::of_width(32, 1)),
+    kind("self_att_128", "SA 128", Heads::of_width(128, 1)),
+    kind("self_att_256", "SA 256", Heads::of_width(256, 1)),
+    kind("self_att_64_2", "SA 64x2", Heads::of_width(64, 2)),
+];
+
 impl SelfAttention {
-    pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions) -> SelfAttention {
-        SelfAttention {
-            attention: MultiHeadAttention::new(&(vs / "mhatt"), d),
-            norm: LayerNorm::new(vs / "ln", d.hidden),
-        }
+    fn build(vs: &nn::Path<'_>, d: &Dimensions, heads: Heads) -> Box<dyn OperationModule> {
+        let attention = MultiHeadAttention::new(&(vs / "mhatt"), d, heads);
+        Box::new(SelfAttention { attention, norm: ResidualNorm::new(vs, d.hidden) })
     }
 }
 
@@ -25,6 +36,6 @@ impl OperationModule for SelfAttention {
     fn forward(&self, x: &Tensor, context: &Context<'_>) -> Tensor {
         let (keys, values) = self.attention.keys_values(x);
         let attended = self.attention.forward(x, (&keys, &values), None, context.mask, context.dropout);
-        self.norm.forward(&(x + context.dropout.apply(&attended)))
+        self.norm.forward(x, &attended, context.dropout)
     }
 }

@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use mmnas_bundle::{Architecture, Operation};
 
+use crate::Pool;
+
 const WIDTH: f64 = 96.0;
 const HEIGHT: f64 = 26.0;
 const GAP: f64 = 12.0;
@@ -20,11 +22,13 @@ pub(super) fn class(operation: Operation) -> &'static str {
         Operation::RelationSelfAttention => "rsa",
         Operation::GuidedAttention => "ga",
         Operation::FeedForward => "ffn",
+        Operation::Other(_) => "plain",
     }
 }
 
 /// The picture as SVG.
 pub(super) fn draw(architecture: &Architecture) -> String {
+    let pool = Pool::standard();
     let rows = architecture.encoder.len().max(architecture.decoder.len());
     let (width, height) = (DECODER + WIDTH + 24.0, rows as f64 * STEP + 2.0 * CAPTION);
     let mut svg = format!(
@@ -49,14 +53,16 @@ pub(super) fn draw(architecture: &Architecture) -> String {
                 svg,
                 "<text class=\"name\" x=\"{middle}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 y + HEIGHT / 2.0 + 4.5,
-                operation.abbreviation()
+                pool.find(operation.name()).map_or(operation.abbreviation(), |kind| kind.abbreviation())
             );
         }
         let end = top(blocks.len().saturating_sub(1));
         let _ = write!(svg, "<path class=\"arrow\" d=\"M{middle} {end:.1}V{:.1}\"/>", end - GAP);
     }
-    // From the encoder's end along a rail between the stacks into each GA.
-    let guided: Vec<usize> = architecture.decoder_blocks(Operation::GuidedAttention).collect();
+    // From the encoder's end along a rail between the stacks into each GA and whatever else reads the text.
+    let reads_text = |operation: &Operation| pool.find(operation.name()).is_some_and(|kind| kind.reads_text());
+    let decoder = architecture.decoder.iter().enumerate();
+    let guided: Vec<usize> = decoder.filter(|(_, operation)| reads_text(operation)).map(|(row, _)| row).collect();
     if !guided.is_empty() {
         let (rail, start) =
             ((ENCODER + WIDTH + DECODER) / 2.0, top(architecture.encoder.len().saturating_sub(1)) - GAP);
@@ -68,4 +74,20 @@ pub(super) fn draw(architecture: &Architecture) -> String {
         }
     }
     svg + "</svg>"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_of_the_wider_pool_have_short_names_and_a_line_from_the_text_they_read() {
+        let text =
+            r#"{"enc": [["none"]], "dec": [["guided_att_64_2"], ["uniimg_att_64"], ["std_conv_3"], ["of_a_user"]]}"#;
+        let svg = draw(&serde_json::from_str(text).unwrap());
+        for name in [">none<", ">GA 64x2<", ">UA 64<", ">Conv 3<", ">of_a_user<"] {
+            assert!(svg.contains(name), "{name}: {svg}");
+        }
+        assert_eq!(svg.matches("class=\"head\"").count(), 2);
+    }
 }

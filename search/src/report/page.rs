@@ -32,6 +32,12 @@ fn probabilities(content: &Content) -> Vec<Vec<Vec<f64>>> {
     content.records.iter().map_while(read).collect()
 }
 
+/// The operations of every block, as the search recorded them; empty for a search of the published space that did not.
+fn operations(content: &Content) -> Vec<Vec<Operation>> {
+    let recorded = content.records.first().and_then(|record| record.notes.get("operations")).cloned();
+    recorded.and_then(|blocks| serde_json::from_value(blocks).ok()).unwrap_or_default()
+}
+
 fn percent(value: f64) -> String {
     format!("{:.0} %", 100.0 * value)
 }
@@ -98,6 +104,10 @@ fn alphas(page: &mut String, content: &Content) {
     for operation in Operation::DECODER {
         let _ = write!(page, "<li class=\"{}\"><i></i>{}</li>", class(operation), operation.abbreviation());
     }
+    let searched = operations(content);
+    if searched.iter().flatten().any(|operation| matches!(operation, Operation::Other(_))) {
+        *page += "<li class=\"plain\"><i></i>others</li>";
+    }
     *page += "</ul><div class=\"many\">";
     let encoder = content.architecture.encoder.len();
     let derived: Vec<Operation> =
@@ -113,9 +123,40 @@ fn alphas(page: &mut String, content: &Content) {
             values: epochs.iter().filter_map(|e| e.get(block)?.get(k).copied()).collect(),
             strong: derived.get(block) == Some(operation),
         };
+        let operations = searched.get(block).map_or(operations, Vec::as_slice);
         let lines: Vec<Line<'_>> = operations.iter().enumerate().map(line).collect();
         let frame = Frame { width: 260.0, height: 150.0, range: (0.0, 1.0), label: percent };
         card(page, &name, &chart(&format!("probabilities of {name}"), &lines, &frame));
     }
     *page += "</div>";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_that_was_searched_has_its_line() {
+        let text = r#"{"enc": [["none"]], "dec": [["std_conv_3"]]}"#;
+        let record = serde_json::json!({
+            "epoch": 0, "learning_rate": 1e-3, "loss": 1.0, "validation": 0.5, "seconds": 1.0,
+            "operations": [["none", "self_att_64", "self_att_16"], ["std_conv_3", "guided_att_64"]],
+            "probabilities": [[0.5, 0.25, 0.25], [0.75, 0.25]],
+        });
+        let inputs = r#"{"task": "vqa", "samples_sha256": "a", "vision_sha256": "b", "architecture": null}"#;
+        let content = Content {
+            title: "t".to_owned(),
+            inputs: serde_json::from_str(inputs).unwrap(),
+            records: vec![serde_json::from_value(record).unwrap()],
+            architecture: serde_json::from_str(text).unwrap(),
+            recipe: String::new(),
+        };
+        let mut page = String::new();
+        alphas(&mut page, &content);
+        let lines = |class: &str, width: &str| {
+            page.matches(&format!("class=\"line {class}\" stroke-width=\"{width}\"")).count()
+        };
+        assert_eq!([lines("plain", "3"), lines("plain", "1.5"), lines("sa", "1.5"), lines("ga", "1.5")], [2, 1, 1, 1]);
+        assert!(page.contains("others"));
+    }
 }

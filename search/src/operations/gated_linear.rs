@@ -1,0 +1,61 @@
+use mmnas_bundle::manifest::Dimensions;
+use tch::{Tensor, nn};
+
+use super::kind::PlainKind;
+use super::{Context, Dropout, OperationModule, ResidualNorm};
+use crate::layers::Linear;
+
+/// A linear layer of twice the width whose second half gates its first: GLU(a, b) = a · sigmoid(b).
+#[derive(Debug)]
+struct GatedUnit(Linear);
+
+impl GatedUnit {
+    fn new(vs: nn::Path<'_>, inputs: usize, outputs: usize) -> GatedUnit {
+        GatedUnit(Linear::new(vs / "linear", inputs, 2 * outputs, true))
+    }
+
+    fn forward(&self, x: &Tensor) -> Tensor {
+        self.0.forward(x).glu(-1)
+    }
+}
+
+/// One gated unit H → H, or two, H → 2 H and 2 H → H, with a ReLU and dropout between.
+#[derive(Debug)]
+struct GatedLinear {
+    first: GatedUnit,
+    second: Option<GatedUnit>,
+    norm: ResidualNorm,
+}
+
+pub(super) const KINDS: [PlainKind; 2] = [
+    PlainKind { name: "gated_linear_1", abbreviation: "GLU 1", build: GatedLinear::build_one },
+    PlainKind { name: "gated_linear_2", abbreviation: "GLU 2", build: GatedLinear::build_two },
+];
+
+impl GatedLinear {
+    fn build_one(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn OperationModule> {
+        let first = GatedUnit::new(vs / "unit", d.hidden, d.hidden);
+        Box::new(GatedLinear { first, second: None, norm: ResidualNorm::new(vs, d.hidden) })
+    }
+
+    fn build_two(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn OperationModule> {
+        let inner = 2 * d.hidden;
+        let first = GatedUnit::new(vs / "unit_0", d.hidden, inner);
+        let second = Some(GatedUnit::new(vs / "unit_1", inner, d.hidden));
+        Box::new(GatedLinear { first, second, norm: ResidualNorm::new(vs, d.hidden) })
+    }
+
+    fn gated(&self, x: &Tensor, dropout: Dropout) -> Tensor {
+        let y = self.first.forward(x);
+        match &self.second {
+            Some(second) => second.forward(&dropout.apply(&y.relu())),
+            None => y,
+        }
+    }
+}
+
+impl OperationModule for GatedLinear {
+    fn forward(&self, x: &Tensor, context: &Context<'_>) -> Tensor {
+        self.norm.forward(x, &self.gated(x, context.dropout), context.dropout)
+    }
+}

@@ -1,0 +1,123 @@
+use std::fmt::Debug;
+
+use mmnas_bundle::manifest::Dimensions;
+use tch::nn;
+
+use super::OperationModule;
+use super::attention::Heads;
+use crate::Result;
+
+/// A kind of operation: what a [`Pool`](crate::Pool) holds, a space lists and a network builds.
+pub trait OperationKind: Debug + Send + Sync + 'static {
+    /// Its name in recipes and architecture files: 1 to 32 of a-z, 0-9 and _.
+    fn name(&self) -> &str;
+
+    /// A short name for pictures.
+    fn abbreviation(&self) -> &str {
+        self.name()
+    }
+
+    /// Whether an encoder block may be of this kind: there are neither regions nor encoded text yet.
+    fn in_encoder(&self) -> bool;
+
+    /// Whether a decoder block may be of this kind.
+    fn in_decoder(&self) -> bool {
+        true
+    }
+
+    /// Whether it looks at the encoded text.
+    fn reads_text(&self) -> bool {
+        false
+    }
+
+    /// Whether it looks at the relations of the regions; they are computed only for those who do.
+    fn reads_relations(&self) -> bool {
+        false
+    }
+
+    /// Whether it can be built at these sizes; [`Error::Operation`](crate::Error::Operation) where not. Feature,
+    /// vocabulary and outputs may not be known yet and are then 1.
+    fn check(&self, _dimensions: &Dimensions) -> Result<()> {
+        Ok(())
+    }
+
+    /// Makes a module with its parameters under `vs`, at sizes that [`OperationKind::check`] allows.
+    fn build(&self, vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn OperationModule>;
+}
+
+/// A kind of attention of the published code.
+#[derive(Debug)]
+pub(super) struct AttentionKind {
+    pub name: &'static str,
+    pub abbreviation: &'static str,
+    pub heads: Heads,
+    pub looks_at: LooksAt,
+    pub build: fn(&nn::Path<'_>, &Dimensions, Heads) -> Box<dyn OperationModule>,
+}
+
+/// What an attention looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LooksAt {
+    /// Its input.
+    Itself,
+    /// Its input and the relations of the regions.
+    Relations,
+    /// The encoded text.
+    Text,
+}
+
+impl OperationKind for AttentionKind {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn abbreviation(&self) -> &str {
+        self.abbreviation
+    }
+
+    fn in_encoder(&self) -> bool {
+        self.looks_at == LooksAt::Itself
+    }
+
+    fn reads_text(&self) -> bool {
+        self.looks_at == LooksAt::Text
+    }
+
+    fn reads_relations(&self) -> bool {
+        self.looks_at == LooksAt::Relations
+    }
+
+    fn check(&self, dimensions: &Dimensions) -> Result<()> {
+        self.heads.check(self.name, dimensions)
+    }
+
+    fn build(&self, vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn OperationModule> {
+        (self.build)(vs, dimensions, self.heads)
+    }
+}
+
+/// A kind of the published code that looks at its input only and can be of any width.
+#[derive(Debug)]
+pub(super) struct PlainKind {
+    pub name: &'static str,
+    pub abbreviation: &'static str,
+    pub build: fn(&nn::Path<'_>, &Dimensions) -> Box<dyn OperationModule>,
+}
+
+impl OperationKind for PlainKind {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn abbreviation(&self) -> &str {
+        self.abbreviation
+    }
+
+    fn in_encoder(&self) -> bool {
+        true
+    }
+
+    fn build(&self, vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn OperationModule> {
+        (self.build)(vs, dimensions)
+    }
+}

@@ -1,0 +1,20 @@
+use tch::{Tensor, nn};
+
+use super::Dropout;
+use crate::layers::LayerNorm;
+
+/// `LN(x + Dropout(y))`: how every operation with parameters ends.
+#[derive(Debug)]
+pub struct ResidualNorm(LayerNorm);
+
+impl ResidualNorm {
+    /// Parameters `ln.a_2` and `ln.b_2`, `[width]` each, under the operation's `vs`.
+    pub fn new(vs: &nn::Path<'_>, width: usize) -> ResidualNorm {
+        ResidualNorm(LayerNorm::new(vs / "ln", width))
+    }
+
+    /// `x` is the operation's input, `y` what it made of it, both `[batch, n, width]`.
+    pub fn forward(&self, x: &Tensor, y: &Tensor, dropout: Dropout) -> Tensor {
+        self.0.forward(&(x + dropout.apply(y)))
+    }
+}
