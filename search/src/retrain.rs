@@ -129,7 +129,6 @@ pub fn retrain<T: Task>(
         network.set_feature_norm(Some(data.feature_norm(&train)?));
     }
     let parameters = network.parameters().values().map(|p| p.numel() as u64).sum();
-    let (name, sha256) = data.provenance();
     let record = NetworkRecord {
         task: T::NAME,
         architecture: architecture.clone(),
@@ -141,7 +140,7 @@ pub fn retrain<T: Task>(
             version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: option_env!("MMNAS_COMMIT").map(str::to_owned),
             seed: recipe.seed,
-            data: [(name, sha256)].into(),
+            data: data.provenance(),
             recipe: serde_json::to_value(recipe).map_err(|e| mmnas_bundle::Error::json("recipe", &e))?,
         },
     };

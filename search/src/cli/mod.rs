@@ -3,9 +3,11 @@
 mod convert;
 mod export;
 mod output;
+mod pack;
 mod report;
 mod retrain;
 mod search;
+mod slow_bar;
 mod vision;
 
 use std::path::PathBuf;
@@ -13,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use mmnas_bundle::Architecture;
-use mmnas_search::data::{VgdData, VqaData};
+use mmnas_search::data::{DataFiles, VgdData, VqaData};
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
 use mmnas_search::task::vgd::ScorePadding;
@@ -43,6 +45,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Convert(convert::Arguments),
+    Pack(pack::Arguments),
     Vision(vision::Arguments),
     Search(search::Arguments),
     Retrain(retrain::Arguments),
@@ -59,12 +62,24 @@ struct RunArguments {
     /// The recipe, TOML
     #[arg(long)]
     recipe: PathBuf,
-    /// Samples, JSON lines: image, question, answer (vqa); image, phrase, box_xyxy (vgd)
+    /// Samples, JSON lines: image, question, answer, answers (vqa); image, phrase, box_xyxy (vgd). As often as needed
+    #[arg(long, required = true)]
+    samples: Vec<PathBuf>,
+    /// Samples to validate on, of other images; without it they are cut from the samples
     #[arg(long)]
-    samples: PathBuf,
-    /// Features of the samples' images, written by `mmnas extract`
+    validation: Option<PathBuf>,
+    /// Features of the samples' images, written by `mmnas extract` or `mmnas-search pack`. As often as needed
+    #[arg(long, required = true)]
+    features: Vec<PathBuf>,
+    /// Take words and text rule from this tokenizer.json; without it words get ids by first appearance
     #[arg(long)]
-    features: PathBuf,
+    tokenizer: Option<PathBuf>,
+    /// Take the answers from this labels.json (vqa); without it the frequent ones by first appearance
+    #[arg(long)]
+    labels: Option<PathBuf>,
+    /// Leave out samples that are broken, and say so, where the first would be an error
+    #[arg(long)]
+    skip_broken: bool,
     /// Folder of the run
     #[arg(long)]
     out: PathBuf,
@@ -93,17 +108,28 @@ trait WithTask {
 }
 
 impl RunArguments {
+    fn files(&self) -> DataFiles {
+        DataFiles {
+            samples: self.samples.clone(),
+            validation: self.validation.clone(),
+            features: self.features.clone(),
+            tokenizer: self.tokenizer.clone(),
+            labels: self.labels.clone(),
+            skip_broken: self.skip_broken,
+        }
+    }
+
     fn open(&self, architecture: Option<&Architecture>, then: impl WithTask) -> Result<()> {
         let recipe = Recipe::read(&self.recipe, &self.set)?;
         let device = tch::Device::Cpu;
         match self.task {
             TaskArgument::Vqa => {
-                let data = VqaData::load(&self.samples, &self.features, &recipe.text, device)?;
+                let data = VqaData::load(&self.files(), &recipe.text, device)?;
                 self.run(&recipe, &data, architecture, then)
             }
             TaskArgument::Vgd => {
                 let tokens = recipe.text.max_tokens;
-                let data = VgdData::load(&self.samples, &self.features, tokens, ScorePadding::Masked, device)?;
+                let data = VgdData::load(&self.files(), tokens, ScorePadding::Masked, device)?;
                 self.run(&recipe, &data, architecture, then)
             }
         }
@@ -116,6 +142,10 @@ impl RunArguments {
         architecture: Option<&Architecture>,
         then: impl WithTask,
     ) -> Result<()> {
+        let broken = task.data().broken();
+        if broken.count > 0 {
+            output::note(broken);
+        }
         let run = RunFolder::open(&self.out, recipe, &task.data().run_inputs(T::NAME, architecture), self.resume)?;
         then.run(recipe, task, &run)
     }
@@ -124,6 +154,7 @@ impl RunArguments {
 pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Convert(arguments) => convert::run(&arguments),
+        Command::Pack(arguments) => pack::run(&arguments),
         Command::Vision(arguments) => vision::run(&arguments),
         Command::Search(arguments) => search::run(&arguments),
         Command::Retrain(arguments) => retrain::run(&arguments),
