@@ -123,7 +123,7 @@ mod tests {
         let sample = |image: &str, question: &str| VqaSample {
             image: image.into(),
             question: question.into(),
-            answer: String::new(),
+            ..VqaSample::default()
         };
         let samples = [sample("b", "1"), sample("a", "2"), sample("b", "3")];
         let groups = by_image(&samples);

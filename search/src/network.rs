@@ -3,10 +3,11 @@ use std::collections::BTreeMap;
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Device, Kind, Tensor, nn};
 
+use crate::data::word_vectors::WordVectors;
 use crate::layers::{Dropout, Linear};
 use crate::operations::{Candidate, Context, OperationModule};
 use crate::task::{Head, Task};
-use crate::{Choice, Path, Space};
+use crate::{Choice, Path, Result, Space};
 
 /// What a network reads. Positions from a count on are padding: they change no result.
 #[derive(Debug)]
@@ -203,6 +204,16 @@ impl Network {
     /// How features are standardised.
     pub fn feature_norm(&self) -> Option<&FeatureNorm> {
         self.norm.as_ref()
+    }
+
+    /// Starts words from given vectors; the others keep their random ones.
+    pub fn set_word_vectors(&self, vectors: &WordVectors) -> Result<()> {
+        let _guard = tch::no_grad_guard();
+        for (word, vector) in &vectors.rows {
+            let vector = Tensor::from_slice(vector).to_device(self.device);
+            self.embedding.f_get(*word as i64)?.f_copy_(&vector)?;
+        }
+        Ok(())
     }
 
     /// The names of the parameters that a pass along `path` uses, and so the ones that get a gradient. Operations that

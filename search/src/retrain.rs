@@ -137,11 +137,13 @@ pub fn retrain<T: Task>(
     let dimensions = dimensions(recipe, task, settings.hidden);
     let space = recipe.space_of(architecture)?;
     let mut network = Network::new::<T>(&space, &dimensions, Naming::Derived, data.device());
+    if let Some(vectors) = data.word_vectors() {
+        network.set_word_vectors(vectors)?;
+    }
     if recipe.model.standardise {
         network.set_feature_norm(Some(data.feature_norm(&train)?));
     }
     let parameters = network.parameters().values().map(|p| p.numel() as u64).sum();
-    let (name, sha256) = data.provenance();
     let record = NetworkRecord {
         task: T::NAME.to_owned(),
         architecture: architecture.clone(),
@@ -153,7 +155,7 @@ pub fn retrain<T: Task>(
             version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: option_env!("MMNAS_COMMIT").map(str::to_owned),
             seed: recipe.seed,
-            data: [(name, sha256)].into(),
+            data: data.provenance(),
             recipe: serde_json::to_value(recipe).map_err(|e| mmnas_bundle::Error::json("recipe", &e))?,
         },
     };

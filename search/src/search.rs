@@ -230,6 +230,9 @@ fn prepare<'a, T: Task>(recipe: &'a Recipe, task: &T, parts: &'a Parts) -> Resul
     space.check(&dimensions)?;
     let device = task.data().device();
     let mut network = Network::new::<T>(&space, &dimensions, Naming::Supernet, device);
+    if let Some(vectors) = task.data().word_vectors() {
+        network.set_word_vectors(vectors)?;
+    }
     if recipe.model.standardise {
         network.set_feature_norm(Some(task.data().feature_norm(&parts.weights)?));
     }

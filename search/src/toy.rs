@@ -23,6 +23,9 @@ impl Task for Toy {
     fn data(&self) -> &ImageTextData {
         unreachable!("a step reads no files")
     }
+    fn data_mut(&mut self) -> &mut ImageTextData {
+        unreachable!("a step reads no files")
+    }
     fn outputs(&self) -> usize {
         3
     }

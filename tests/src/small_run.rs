@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use mmnas_bundle::samples::{VqaSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{Architecture, VisionBundle};
 use mmnas_runtime::LoadOptions;
-use mmnas_search::data::{VqaData, easy_vqa};
+use mmnas_search::data::{DataFiles, VqaData, easy_vqa};
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task as _;
 use mmnas_search::{RunFolder, export, retrain, search, vision};
@@ -83,8 +83,8 @@ impl SmallRun {
 
     /// The data set.
     pub fn data(&self, recipe: &Recipe) -> VqaData {
-        VqaData::load(&self.path("small.jsonl"), &self.path("features"), &recipe.text, tch::Device::Cpu)
-            .unwrap_or_else(|e| panic!("{e}"))
+        let files = DataFiles::new(self.path("small.jsonl"), self.path("features"));
+        VqaData::load(&files, &recipe.text, tch::Device::Cpu).unwrap_or_else(|e| panic!("{e}"))
     }
 
     /// Searches, derives, retrains and exports; returns the bundle's folder.

@@ -4,7 +4,7 @@
 use mmnas_bundle::boxes::{self, BoxXyxy};
 use mmnas_bundle::samples::{PhraseSample, to_json_lines};
 use mmnas_bundle::{FeatureWriter, RegionFeatures};
-use mmnas_search::data::VgdData;
+use mmnas_search::data::{DataFiles, VgdData};
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
 use mmnas_search::task::vgd::ScorePadding;
@@ -61,9 +61,8 @@ fn a_phrase_finds_its_region() {
     ];
     let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
     let recipe = Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &set).unwrap();
-    let (samples, features) = (folder.path().join("phrases.jsonl"), folder.path().join("features"));
-    let data =
-        VgdData::load(&samples, &features, recipe.text.max_tokens, ScorePadding::Masked, tch::Device::Cpu).unwrap();
+    let files = DataFiles::new(folder.path().join("phrases.jsonl"), folder.path().join("features"));
+    let data = VgdData::load(&files, recipe.text.max_tokens, ScorePadding::Masked, tch::Device::Cpu).unwrap();
     let open = |name: &str, architecture| {
         let inputs = data.data().run_inputs(VgdData::NAME, architecture);
         RunFolder::open(&folder.path().join(name), &recipe, &inputs, false).unwrap()
@@ -86,10 +85,8 @@ fn a_box_that_is_none_is_an_error() {
     let sample = PhraseSample { image: "0.png".into(), phrase: "the dog".into(), box_xyxy: [9.0, 0.0, 3.0, 8.0] };
     let file = folder.path().join("bad.jsonl");
     std::fs::write(&file, to_json_lines(&[sample]).unwrap()).unwrap();
-    let loaded = VgdData::load(&file, &folder.path().join("features"), 14, ScorePadding::Masked, tch::Device::Cpu);
+    let files = DataFiles::new(file, folder.path().join("features"));
+    let loaded = VgdData::load(&files, 14, ScorePadding::Masked, tch::Device::Cpu);
     let error = loaded.unwrap_err().to_string();
-    assert!(
-        error.contains("bad.jsonl") && error.contains("sample 1: box_xyxy") && error.contains("x1 ≤ x2"),
-        "{error}"
-    );
+    assert!(error.contains("bad.jsonl") && error.contains("line 1: box_xyxy") && error.contains("x1 ≤ x2"), "{error}");
 }

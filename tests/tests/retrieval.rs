@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mmnas_bundle::samples::{CaptionSample, to_json_lines};
 use mmnas_bundle::{Architecture, FeatureWriter, RegionFeatures};
-use mmnas_search::data::{ItmData, Negatives};
+use mmnas_search::data::{DataFiles, ItmData, Negatives};
 use mmnas_search::recipe::{NegativeSettings, Recipe};
 use mmnas_search::task::{EpochStart, Memory as _, Task};
 use mmnas_search::{Inputs, RunFolder, TensorMap, load_tensors, retrain, rng, search};
@@ -65,7 +65,8 @@ fn write_data(images: usize) -> Data {
 impl Data {
     fn load(&self) -> ItmData {
         let path = |name: &str| self.folder.path().join(name);
-        ItmData::load(&path("captions.jsonl"), &path("features"), 14, 1000, tch::Device::Cpu).unwrap()
+        let files = DataFiles::new(path("captions.jsonl"), path("features"));
+        ItmData::load(&files, 14, 1000, tch::Device::Cpu).unwrap()
     }
 }
 

@@ -53,7 +53,23 @@ pub(crate) const MAX_TEXT_FILE_BYTES: u64 = 64 << 20;
 
 /// SHA-256 of `content` in lower-case hexadecimal.
 pub fn sha256_hex(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(content))
+}
+
+/// SHA-256 of a file of any size, in lower-case hexadecimal.
+pub fn sha256_of_file(file: &Path) -> Result<String> {
+    let mut reader = open(file)?.0;
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match reader.read(&mut buffer).map_err(Error::io(file, "read"))? {
+            0 => return Ok(hex(&hasher.finalize())),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Opens a regular file; returns its length too.

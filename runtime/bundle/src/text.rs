@@ -31,10 +31,13 @@ fn published_settings(vocabulary: serde_json::Map<String, serde_json::Value>) ->
     })
 }
 
-/// Words in the order of their first appearance, after PAD 0, UNK 1 and CLS 2.
+/// Words and their ids: in the order of their first appearance, after PAD 0, UNK 1 and CLS 2, or those of a tokenizers
+/// file.
 #[derive(Debug)]
 pub struct Vocabulary {
     words: serde_json::Map<String, serde_json::Value>,
+    // The tokenizers file without its words.
+    settings: serde_json::Value,
     rule: TextEncoder,
 }
 
@@ -52,12 +55,43 @@ impl Vocabulary {
             [("PAD", PAD), ("UNK", UNK), ("CLS", CLS)].map(|(w, id)| (w.to_owned(), id.into())).into_iter().collect();
         let text = published_settings(words.clone()).to_string();
         let rule = TextEncoder::from_json(&text, Path::new("tokenizer.json")).expect("the published rule parses");
-        Vocabulary { words, rule }
+        Vocabulary { words, settings: published_settings(serde_json::Map::new()), rule }
+    }
+
+    /// The words, ids and text rule of a tokenizers file, whose content is `text` and which `file` names in errors. Its
+    /// model must be a `WordLevel` with ids from 0 to the number of words − 1, its `unk_token` among them.
+    pub fn from_tokenizer_json(text: &str, file: &Path) -> Result<Vocabulary> {
+        let rule = TextEncoder::from_json(text, file)?;
+        let mut settings: serde_json::Value = serde_json::from_str(text).map_err(|e| Error::json(file, &e))?;
+        let kind = settings.pointer("/model/type").and_then(|kind| kind.as_str()).unwrap_or("another model");
+        if kind != "WordLevel" {
+            return Err(Error::invalid(file, "model.type", "WordLevel", kind));
+        }
+        let words = settings.pointer_mut("/model/vocab").and_then(|words| words.as_object_mut());
+        let words = words.map(std::mem::take).unwrap_or_default();
+        let mut ids: Vec<_> = words.values().map(serde_json::Value::as_u64).collect();
+        ids.sort_unstable();
+        let from_zero = ids.iter().zip(0..).all(|(id, place)| *id == Some(place));
+        // A token that is added beside the words must be one of them, or its id would lie outside the embedding.
+        if !from_zero || rule.vocabulary_size() != words.len() {
+            let expected = format!("{} words and every id from 0 on", words.len());
+            return Err(Error::invalid(file, "model.vocab", expected, "other ids"));
+        }
+        let unknown = settings.pointer("/model/unk_token").and_then(|word| word.as_str()).unwrap_or_default();
+        if !words.contains_key(unknown) {
+            return Err(Error::invalid(file, "model.unk_token", "one of the words", format!("{unknown:?}")));
+        }
+        Ok(Vocabulary { words, settings, rule })
+    }
+
+    /// The words of `text` by the text rule, known or not.
+    pub fn split(&self, text: &str) -> Result<Vec<String>> {
+        self.rule.words(text)
     }
 
     /// Adds the words of `text` that are new.
     pub fn add_text(&mut self, text: &str) -> Result<()> {
-        for word in self.rule.words(text)? {
+        for word in self.split(text)? {
             self.add_word(word);
         }
         Ok(())
@@ -79,9 +113,20 @@ impl Vocabulary {
         self.words.is_empty()
     }
 
-    /// The content of `tokenizer.json`: the published rule with these words.
+    /// The words in the order of their ids, the special tokens included.
+    pub fn words(&self) -> Vec<&str> {
+        let mut words: Vec<(Option<u64>, &str)> = self.words.iter().map(|(word, id)| (id.as_u64(), &**word)).collect();
+        words.sort_unstable();
+        words.into_iter().map(|(_, word)| word).collect()
+    }
+
+    /// The content of `tokenizer.json`: the text rule with these words.
     pub fn to_tokenizer_json(&self) -> String {
-        published_settings(self.words.clone()).to_string()
+        let mut settings = self.settings.clone();
+        if let Some(words) = settings.pointer_mut("/model/vocab") {
+            *words = self.words.clone().into();
+        }
+        settings.to_string()
     }
 }
 
@@ -164,6 +209,46 @@ mod tests {
         let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("t")).unwrap();
         assert_eq!(encoder.encode("is the t shirt red one two", 14).unwrap(), [3, 4, 5, 6, 7, 8, UNK]);
         assert_eq!(encoder.vocabulary_size(), vocabulary.len());
+    }
+
+    #[test]
+    fn a_vocabulary_comes_back_from_its_file() {
+        let mut vocabulary = Vocabulary::new();
+        vocabulary.add_text("zebra apple").unwrap();
+        let text = vocabulary.to_tokenizer_json();
+        let mut back = Vocabulary::from_tokenizer_json(&text, Path::new("t")).unwrap();
+        assert_eq!(back.to_tokenizer_json(), text);
+        assert_eq!(back.words(), ["PAD", "UNK", "CLS", "zebra", "apple"]);
+        back.add_word("new".into());
+        let encoder = TextEncoder::from_json(&back.to_tokenizer_json(), Path::new("t")).unwrap();
+        assert_eq!(encoder.encode("New apple", 14).unwrap(), [5, 4]);
+    }
+
+    #[test]
+    fn a_tokenizers_file_that_is_no_vocabulary_is_an_error() {
+        let text = Vocabulary::new().to_tokenizer_json();
+        let with = |pointer: &str, value: serde_json::Value| {
+            let mut settings: serde_json::Value = serde_json::from_str(&text).unwrap();
+            *settings.pointer_mut(pointer).unwrap() = value;
+            Vocabulary::from_tokenizer_json(&settings.to_string(), Path::new("t")).map_err(|e| e.to_string())
+        };
+        let words = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+        assert!(with("/model/vocab", words(r#"{"UNK": 1, "PAD": 0}"#)).is_ok());
+        for (pointer, value) in [
+            ("/model/vocab", words(r#"{"PAD": 0, "UNK": 2}"#)),
+            ("/model/vocab", words(r#"{"PAD": 0, "UNK": 0}"#)),
+            ("/model/vocab", words(r#"{"PAD": 0}"#)),
+            ("/model", words(r#"{"type": "BPE", "vocab": {"a": 0}, "merges": []}"#)),
+            (
+                "/added_tokens",
+                words(
+                    r#"[{"id": 9, "content": "[X]", "single_word": false, "lstrip": false, "rstrip": false,
+                    "normalized": false, "special": true}]"#,
+                ),
+            ),
+        ] {
+            assert!(with(pointer, value.clone()).is_err(), "{pointer} {value}");
+        }
     }
 
     #[test]

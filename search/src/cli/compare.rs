@@ -48,15 +48,15 @@ struct Comparison {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    arguments.data.load(arguments)
+    let recipe = arguments.data.recipe()?;
+    arguments.data.load(&recipe, arguments)
 }
 
 impl WithTask for &Arguments {
     fn run<T: Task>(self, recipe: &Recipe, task: &T) -> Result<()> {
         let contenders =
             self.contenders.iter().map(|name| Contender::parse(name, recipe)).collect::<Result<Vec<_>>>()?;
-        let mut comparison =
-            Comparison { task: T::NAME, summaries: Vec::new(), outcomes: Vec::new(), ranking: None };
+        let mut comparison = Comparison { task: T::NAME, summaries: Vec::new(), outcomes: Vec::new(), ranking: None };
         std::fs::create_dir_all(&self.out).map_err(mmnas_bundle::Error::io(&self.out, "create"))?;
         for seed in recipe.seed..recipe.seed.saturating_add(self.seeds.max(1)) {
             for contender in &contenders {

@@ -9,6 +9,11 @@ pub(super) fn line(text: impl std::fmt::Display) {
 
 /// Writes an error as one line to standard error.
 pub(super) fn error(error: &mmnas_search::Error) {
-    let text = error.to_string();
+    note(error);
+}
+
+/// Writes one line to standard error.
+pub(super) fn note(text: impl std::fmt::Display) {
+    let text = text.to_string();
     let _ = writeln!(std::io::stderr(), "mmnas-search: {}", text.split_whitespace().collect::<Vec<_>>().join(" "));
 }

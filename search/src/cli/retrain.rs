@@ -5,7 +5,7 @@ use mmnas_bundle::Architecture;
 use mmnas_search::architectures;
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
-use mmnas_search::{Result, RunFolder, retrain};
+use mmnas_search::{Result, retrain};
 
 use super::{RunArguments, WithTask, output};
 
@@ -29,7 +29,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let architecture = architectures::open(&arguments.architecture)?;
-    arguments.run.open(Some(&architecture), Retraining { arguments, architecture: &architecture })
+    let recipe = arguments.run.data.recipe()?;
+    // Before anything is loaded or written.
+    recipe.space_of(&architecture)?;
+    arguments.run.data.load(&recipe, Retraining { arguments, architecture: &architecture })
 }
 
 struct Retraining<'a> {
@@ -38,11 +41,12 @@ struct Retraining<'a> {
 }
 
 impl WithTask for Retraining<'_> {
-    fn run<T: Task>(self, recipe: &Recipe, task: &T, run: &RunFolder) -> Result<()> {
+    fn run<T: Task>(self, recipe: &Recipe, task: &T) -> Result<()> {
         let (arguments, architecture) = (self.arguments, self.architecture);
-        let result = retrain::retrain(recipe, architecture, task, run, true, None)?;
+        let run = arguments.run.open(recipe, task, Some(architecture))?;
+        let result = retrain::retrain(recipe, architecture, task, &run, true, None)?;
         let seconds: f64 = result.records.iter().map(|r| r.seconds).sum();
-        if arguments.run.json {
+        if arguments.run.data.json {
             let value = serde_json::json!({
                 "architecture": architecture, "validation": result.validation, "parameters": result.parameters, "seconds": seconds,
             });

@@ -1,7 +1,7 @@
 use clap::Args;
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
-use mmnas_search::{Result, RunFolder, search};
+use mmnas_search::{Result, search};
 
 use super::{RunArguments, WithTask, output};
 
@@ -20,17 +20,19 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    arguments.run.open(None, arguments)
+    let recipe = arguments.run.data.recipe()?;
+    arguments.run.data.load(&recipe, arguments)
 }
 
 impl WithTask for &Arguments {
-    fn run<T: Task>(self, recipe: &Recipe, task: &T, run: &RunFolder) -> Result<()> {
-        let result = search::search(recipe, task, run, true, None)?;
+    fn run<T: Task>(self, recipe: &Recipe, task: &T) -> Result<()> {
+        let run = self.run.open(recipe, task, None)?;
+        let result = search::search(recipe, task, &run, true, None)?;
         let last = result.records.last();
         let entropy = last.and_then(|r| r.notes.get("entropy")).and_then(|v| v.as_f64()).unwrap_or(1.0);
         let validation = last.map_or(0.0, |r| r.validation);
         let seconds: f64 = result.records.iter().map(|r| r.seconds).sum();
-        if self.run.json {
+        if self.run.data.json {
             let value = serde_json::json!({
                 "architecture": result.architecture, "entropy": entropy, "validation": validation, "seconds": seconds,
             });

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use mmnas_bundle::samples::{VqaSample, to_json_lines};
-use mmnas_bundle::{Error, NewFolder, write_atomically};
+use mmnas_bundle::samples::VqaSample;
 
+use super::conversion::{Writer, read_json};
 use crate::Result;
 
 /// What was converted.
@@ -21,10 +21,13 @@ pub struct Converted {
 }
 
 fn read(data: &Path, part: &str) -> Result<Vec<VqaSample>> {
-    let file = data.join(part).join("questions.json");
-    let text = std::fs::read_to_string(&file).map_err(Error::io(&file, "read"))?;
-    let questions: Vec<(String, String, u32)> = serde_json::from_str(&text).map_err(|e| Error::json(&file, &e))?;
-    let sample = |(question, answer, image)| VqaSample { image: format!("{image}.png"), question, answer };
+    let questions: Vec<(String, String, u32)> = read_json(&data.join(part).join("questions.json"))?;
+    let sample = |(question, answer, image): (_, _, u32)| VqaSample {
+        image: format!("{image}.png"),
+        question,
+        answer,
+        ..VqaSample::default()
+    };
     Ok(questions.into_iter().map(sample).collect())
 }
 
@@ -52,12 +55,10 @@ fn accuracy_without_image(train: &[VqaSample], test: &[VqaSample]) -> f64 {
 /// package's data folder. Images are named relative to `<data>/<part>/images`.
 pub fn convert(data: &Path, out: &Path) -> Result<Converted> {
     let (train, test) = (read(data, "train")?, read(data, "test")?);
-    let folder = NewFolder::create(out)?;
-    for (name, samples) in [("train.jsonl", &train), ("test.jsonl", &test)] {
-        let target = folder.path().join(name);
-        write_atomically(&target, to_json_lines(samples).map_err(|e| Error::json(&target, &e))?.as_bytes())?;
-    }
-    folder.finish()?;
+    let mut writer = Writer::create(out)?;
+    writer.samples("train.jsonl", &train)?;
+    writer.samples("test.jsonl", &test)?;
+    writer.finish()?;
     Ok(Converted { train: train.len(), test: test.len(), without_image: accuracy_without_image(&train, &test) })
 }
 
@@ -68,8 +69,12 @@ mod tests {
     #[test]
     fn without_an_image_the_frequent_answer_is_taken() {
         let samples = |list: &[(&str, &str)]| -> Vec<VqaSample> {
-            let sample =
-                |(q, a): &(&str, &str)| VqaSample { image: "0.png".into(), question: (*q).into(), answer: (*a).into() };
+            let sample = |(q, a): &(&str, &str)| VqaSample {
+                image: "0.png".into(),
+                question: (*q).into(),
+                answer: (*a).into(),
+                ..VqaSample::default()
+            };
             list.iter().map(sample).collect()
         };
         let train = samples(&[("a?", "yes"), ("a?", "yes"), ("a?", "no"), ("b?", "red")]);

@@ -1,90 +1,170 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::{Architecture, FeatureStore, PAD, RegionFeatures, TextEncoder, Vocabulary, sha256_hex};
-use tch::{Device, Tensor};
+use mmnas_bundle::samples::Broken;
+use mmnas_bundle::{
+    Architecture, Error as BundleError, FeatureStore, RegionFeatures, TextEncoder, Vocabulary, sha256_hex,
+};
+use rayon::prelude::*;
+use tch::Device;
 
-use crate::{FeatureNorm, Inputs, Result, RunInputs};
+use super::data_files::{DataFiles, Flaw, HashedFile, Sample, Samples};
+use super::word_vectors::{self, WordVectors};
+use crate::recipe::{Recipe, RegionSettings};
+use crate::{Result, RunInputs};
 
 /// What the data sets of all tasks have in common: samples that belong to images, features of the images on disk, words.
 #[derive(Debug)]
 pub struct ImageTextData {
-    file: PathBuf,
-    sha256: String,
-    features: FeatureStore,
-    images: Vec<String>,
+    files: Vec<HashedFile>,
+    broken: Broken,
+    features: Vec<FeatureStore>,
+    images: Vec<Image>,
     image_of_sample: Vec<usize>,
     samples_of_images: Vec<Vec<usize>>,
+    validation: Option<Vec<usize>>,
     vocabulary: Vocabulary,
-    device: Device,
+    word_vectors_file: Option<PathBuf>,
+    word_vectors: Option<WordVectors>,
+    pub(super) regions: RegionSettings,
+    /// Published behaviour: batches are padded to this many tokens and to all regions that are used.
+    pub(super) padded_tokens: Option<usize>,
+    pub(super) device: Device,
 }
 
-/// A vocabulary of `texts` and their token ids, at most `max_tokens` each. A text without any word is an error that names
-/// its sample.
-pub(super) fn encode_texts<'a>(
-    file: &Path,
-    texts: impl Iterator<Item = &'a str> + Clone,
-    max_tokens: usize,
-) -> Result<(Vocabulary, Vec<Vec<i64>>)> {
-    let mut vocabulary = Vocabulary::new();
-    for text in texts.clone() {
-        vocabulary.add_text(text)?;
-    }
-    let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("tokenizer.json"))?;
-    let encode = |(number, text): (usize, &str)| {
-        let ids = encoder.encode(text, max_tokens)?;
-        if ids.is_empty() {
-            let field = format!("sample {}: text", number + 1);
-            return Err(mmnas_bundle::Error::invalid(file, field, "at least one word", format!("{text:?}")).into());
+#[derive(Debug)]
+struct Image {
+    name: String,
+    /// Which of the folders of features holds it.
+    store: usize,
+}
+
+/// A data set as read: what all tasks share, its samples, and the token ids of their texts one after the other.
+pub(super) struct Loaded<S> {
+    pub common: ImageTextData,
+    pub samples: Vec<S>,
+    pub tokens: Vec<Vec<i64>>,
+}
+
+/// Opens the folders of features, which must agree.
+fn open_features(files: &DataFiles) -> Result<Vec<FeatureStore>> {
+    let stores =
+        files.features.iter().map(|folder| FeatureStore::open(folder)).collect::<mmnas_bundle::Result<Vec<_>>>()?;
+    let none = || BundleError::invalid("features", "(folders)", "at least one folder of features", "none");
+    let first = stores.first().ok_or_else(none)?;
+    for (store, folder) in stores.iter().zip(&files.features) {
+        let differs = |field: &str, expected: String, found: String| {
+            let expected = format!("{expected}, as in {}", files.features[0].display());
+            Err(BundleError::invalid(folder.join("features.json"), field, expected, found).into())
+        };
+        if store.feature() != first.feature() {
+            return differs("feature", first.feature().to_string(), store.feature().to_string());
         }
-        Ok(ids)
-    };
-    let ids = texts.enumerate().map(encode).collect::<Result<_>>()?;
-    Ok((vocabulary, ids))
+        if store.vision_sha256() != first.vision_sha256() {
+            return differs("vision_sha256", first.vision_sha256().to_owned(), store.vision_sha256().to_owned());
+        }
+    }
+    Ok(stores)
+}
+
+/// Reads the samples that have features and words; words that are new get ids unless the vocabulary is given.
+fn read_samples<S: Sample>(files: &DataFiles, features: &[FeatureStore]) -> Result<(Samples<S>, Vocabulary)> {
+    let given = files.vocabulary()?;
+    let grows = given.is_none();
+    let mut vocabulary = given.unwrap_or_default();
+    let read = files.read(|sample: &S| {
+        if !features.iter().any(|store| store.contains(sample.image())) {
+            let found = sample.image().to_owned();
+            return Ok(Some(Flaw { field: "image", expected: "an image whose features are there", found }));
+        }
+        let mut words = Vec::new();
+        for text in sample.texts() {
+            let split = vocabulary.split(text)?;
+            if split.is_empty() {
+                return Ok(Some(Flaw { field: "text", expected: "at least one word", found: format!("{text:?}") }));
+            }
+            words.extend(split);
+        }
+        // Only now, so that a sample that is left out leaves no word behind.
+        words.into_iter().filter(|_| grows).for_each(|word| vocabulary.add_word(word));
+        Ok(None)
+    })?;
+    Ok((read, vocabulary))
 }
 
 impl ImageTextData {
-    /// The data of the samples in `file`, given the image of each and the features' folder. An image without features is
-    /// an error that names the sample's line.
-    pub fn new<'a>(
-        file: &Path,
-        images: impl Iterator<Item = &'a str>,
-        features: &Path,
-        vocabulary: Vocabulary,
-        device: Device,
-    ) -> Result<ImageTextData> {
-        let features = FeatureStore::open(features)?;
-        let content = std::fs::read(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
-        let mut data = ImageTextData {
-            file: file.to_path_buf(),
-            sha256: sha256_hex(&content),
+    /// Reads the samples of `files` and finds the features of their images; texts are cut to `max_tokens`. An error names
+    /// file and line of a sample that is broken, where those are not left out.
+    pub(super) fn load<S: Sample + Sync>(files: &DataFiles, max_tokens: usize, device: Device) -> Result<Loaded<S>> {
+        let features = open_features(files)?;
+        let (read, vocabulary) = read_samples::<S>(files, &features)?;
+        let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("tokenizer.json"))?;
+        let encode = |sample: &S| -> mmnas_bundle::Result<Vec<Vec<i64>>> {
+            sample.texts().into_iter().map(|text| encoder.encode(text, max_tokens)).collect()
+        };
+        let tokens: Vec<Vec<Vec<i64>>> = read.samples.par_iter().map(encode).collect::<mmnas_bundle::Result<_>>()?;
+        let mut common = ImageTextData {
+            files: files.hashes()?,
+            broken: read.broken,
             features,
             images: Vec::new(),
             image_of_sample: Vec::new(),
             samples_of_images: Vec::new(),
+            validation: files.validation.as_ref().map(|_| (read.training..read.samples.len()).collect()),
             vocabulary,
+            word_vectors_file: files.word_vectors.clone(),
+            word_vectors: None,
+            regions: RegionSettings { max: usize::MAX },
+            padded_tokens: None,
             device,
         };
         let mut known: HashMap<&str, usize> = HashMap::new();
-        for (sample, name) in images.enumerate() {
-            if !data.features.contains(name) {
-                let (field, expected) = (format!("sample {}: image", sample + 1), "an image whose features are there");
-                return Err(mmnas_bundle::Error::invalid(file, field, expected, name).into());
-            }
+        for (sample, name) in read.samples.iter().map(Sample::image).enumerate() {
             let image = *known.entry(name).or_insert_with(|| {
-                data.images.push(name.to_owned());
-                data.samples_of_images.push(Vec::new());
-                data.images.len() - 1
+                let store = common.features.iter().position(|store| store.contains(name)).unwrap_or(0);
+                common.images.push(Image { name: name.to_owned(), store });
+                common.images.len() - 1
             });
-            data.samples_of_images[image].push(sample);
-            data.image_of_sample.push(image);
+            common.image_of_sample.push(image);
+            // Images of the validation file come last and share none with the others.
+            if sample < read.training {
+                common.samples_of_images.resize_with(common.images.len(), Vec::new);
+                common.samples_of_images[image].push(sample);
+            }
         }
-        Ok(data)
+        Ok(Loaded { common, samples: read.samples, tokens: tokens.into_iter().flatten().collect() })
     }
 
-    /// Indices of the samples of each image: parts are cut between images.
+    /// Indices of the samples of each image, those of the validation file left out: parts are cut between images.
     pub fn samples_of_images(&self) -> &[Vec<usize>] {
         &self.samples_of_images
+    }
+
+    /// Follows a recipe: how many regions are used, whether batches are padded as published, how wide word vectors are.
+    pub fn follow(&mut self, recipe: &Recipe) -> Result<()> {
+        self.regions = recipe.regions;
+        self.padded_tokens = recipe.published.padding.then_some(recipe.text.max_tokens);
+        let load = |file: &PathBuf| {
+            let words: Vec<String> = self.vocabulary.words().into_iter().map(str::to_owned).collect();
+            word_vectors::load(file, &words, recipe.model.embedding)
+        };
+        self.word_vectors = self.word_vectors_file.as_ref().map(load).transpose()?;
+        Ok(())
+    }
+
+    /// Vectors of the words of the data that a file has, where one was read.
+    pub fn word_vectors(&self) -> Option<&WordVectors> {
+        self.word_vectors.as_ref()
+    }
+
+    /// Indices of the samples of the validation file, where one was given.
+    pub fn validation_samples(&self) -> Option<&[usize]> {
+        self.validation.as_deref()
+    }
+
+    /// What was left out.
+    pub fn broken(&self) -> &Broken {
+        &self.broken
     }
 
     /// The words of the samples.
@@ -92,35 +172,54 @@ impl ImageTextData {
         &self.vocabulary
     }
 
+    /// Where batches lie.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
     /// D, width of a region's features.
     pub fn feature(&self) -> usize {
-        self.features.feature()
+        self.features[0].feature()
     }
 
     /// SHA-256 of the vision graph that gave the features.
     pub fn vision_sha256(&self) -> &str {
-        self.features.vision_sha256()
+        self.features[0].vision_sha256()
     }
 
-    /// Name and SHA-256 of the file of samples.
-    pub fn provenance(&self) -> (String, String) {
-        let name = self.file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        (name, self.sha256.clone())
+    /// Name and SHA-256 of every file but the features. Of files of one name the later ones are numbered.
+    pub fn provenance(&self) -> BTreeMap<String, String> {
+        let mut named = BTreeMap::new();
+        for file in &self.files {
+            let mut name = file.name.clone();
+            let mut number = 1;
+            while named.contains_key(&name) {
+                number += 1;
+                name = format!("{} ({number})", file.name);
+            }
+            named.insert(name, file.sha256.clone());
+        }
+        named
     }
 
     /// What a run on this data works on, to tell it from others; `architecture` is the one that is trained.
     pub fn run_inputs(&self, task: &str, architecture: Option<&Architecture>) -> RunInputs {
         RunInputs {
             task: task.to_owned(),
-            samples_sha256: self.sha256.clone(),
-            vision_sha256: self.features.vision_sha256().to_owned(),
+            samples_sha256: self.sha256(),
+            vision_sha256: self.vision_sha256().to_owned(),
             architecture: architecture.cloned(),
         }
     }
 
-    /// Where batches are put.
-    pub fn device(&self) -> Device {
-        self.device
+    /// The hash of the file of samples; of several files, and where samples were left out, one over all of it.
+    fn sha256(&self) -> String {
+        if let ([only], 0) = (self.files.as_slice(), self.broken.count) {
+            return only.sha256.clone();
+        }
+        let lines = self.files.iter().map(|file| format!("{} {}\n", file.role, file.sha256));
+        let left_out = format!("left out {}\n", self.broken.count);
+        sha256_hex(lines.chain([left_out]).collect::<String>().as_bytes())
     }
 
     /// The image of `sample`.
@@ -128,63 +227,160 @@ impl ImageTextData {
         self.image_of_sample[sample]
     }
 
-    /// The regions of the image of `sample`.
-    fn regions(&self, sample: usize) -> Result<RegionFeatures> {
-        Ok(self.features.get(&self.images[self.image_of_sample[sample]])?)
+    /// The name of an image.
+    pub fn image_name(&self, image: usize) -> &str {
+        &self.images[image].name
     }
 
-    /// The network's inputs for the samples `indices` with the given token ids, and their regions. Tokens and regions are
-    /// padded to the longest of the batch only.
-    pub fn inputs(&self, indices: &[usize], tokens: &[&[i64]]) -> Result<(Inputs, Vec<RegionFeatures>)> {
-        let regions = indices.iter().map(|&k| self.regions(k)).collect::<Result<Vec<_>>>()?;
-        let (b, d) = (indices.len(), self.feature());
-        let n = regions.iter().map(|r| r.boxes.len()).max().unwrap_or(1);
-        let t = tokens.iter().map(|ids| ids.len()).max().unwrap_or(1);
-        let mut ids = vec![PAD; b * t];
-        let mut features = vec![0f32; b * n * d];
-        let mut boxes = vec![0f32; b * n * 4];
-        for (row, (tokens, regions)) in tokens.iter().zip(&regions).enumerate() {
-            ids[row * t..][..tokens.len()].copy_from_slice(tokens);
-            features[row * n * d..][..regions.features.len()].copy_from_slice(&regions.features);
-            boxes[row * n * 4..][..4 * regions.boxes.len()].copy_from_slice(regions.boxes.as_flattened());
-        }
-        let inputs = Inputs {
-            tokens: self.shaped(Tensor::from_slice(&ids), &[b, t]),
-            features: self.shaped(Tensor::from_slice(&features), &[b, n, d]),
-            boxes: self.shaped(Tensor::from_slice(&boxes), &[b, n, 4]),
-            token_count: tokens.iter().map(|ids| ids.len() as i64).collect(),
-            region_count: regions.iter().map(|r| r.boxes.len() as i64).collect(),
+    /// The words of some token ids, for people to read.
+    pub fn words_of(&self, tokens: &[i64]) -> String {
+        let words = self.vocabulary.words();
+        let word = |&id: &i64| words.get(id as usize).map_or("UNK", |word| word.as_ref());
+        tokens.iter().map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Makes `counts[k]` samples of the sample k.
+    pub(super) fn split_samples(&mut self, counts: &[usize]) {
+        let starts: Vec<usize> = counts.iter().scan(0, |sum, n| Some(std::mem::replace(sum, *sum + n))).collect();
+        let parts = |samples: &[usize]| samples.iter().flat_map(|&k| starts[k]..starts[k] + counts[k]).collect();
+        self.samples_of_images = self.samples_of_images.iter().map(|samples| parts(samples)).collect();
+        self.validation = self.validation.as_deref().map(parts);
+        let images = self.image_of_sample.iter().zip(counts);
+        self.image_of_sample = images.flat_map(|(&image, &count)| std::iter::repeat_n(image, count)).collect();
+    }
+
+    /// The regions of an image, at most as many as the recipe uses.
+    pub(super) fn regions_of_image(&self, image: usize) -> Result<RegionFeatures> {
+        let Image { name, store } = &self.images[image];
+        let mut regions = self.features[*store].get(name)?;
+        let kept = self.regions.max.min(regions.boxes.len());
+        regions.boxes.truncate(kept);
+        regions.features.truncate(kept * self.feature());
+        Ok(regions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmnas_bundle::samples::VqaSample;
+
+    use super::*;
+    use crate::data::test_data::{features, lines, question};
+
+    fn load(files: &DataFiles) -> std::result::Result<Loaded<VqaSample>, String> {
+        ImageTextData::load(files, 14, Device::Cpu).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn several_files_are_one_data_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        features(&path("f1"), 3, "vision", &[("a", 2), ("b", 1)]);
+        features(&path("f2"), 3, "vision", &[("c", 4), ("d", 1)]);
+        let a = lines(&path("a.jsonl"), &[question("a", "what is it"), question("c", "is it new")]);
+        let b = lines(&path("b.jsonl"), &[question("a", "what now"), question("b", "where")]);
+        let v = lines(&path("v.jsonl"), &[question("d", "who")]);
+        let files = DataFiles {
+            samples: vec![a.clone(), b],
+            validation: Some(v),
+            features: vec![path("f1"), path("f2")],
+            ..DataFiles::default()
         };
-        Ok((inputs, regions))
-    }
-
-    /// A tensor of a batch in its shape, on the data's device.
-    pub(super) fn shaped(&self, tensor: Tensor, shape: &[usize]) -> Tensor {
-        let shape: Vec<i64> = shape.iter().map(|&n| n as i64).collect();
-        tensor.view(shape.as_slice()).to_device(self.device)
-    }
-
-    /// Mean and deviation of each feature over the images of `samples`. A feature that never varies gets deviation 1.
-    pub fn feature_norm(&self, samples: &[usize]) -> Result<FeatureNorm> {
-        let d = self.features.feature();
-        let mut images: Vec<usize> = samples.iter().map(|&k| self.image_of_sample[k]).collect();
-        images.sort_unstable();
-        images.dedup();
-        let (mut sum, mut squares, mut rows) = (vec![0f64; d], vec![0f64; d], 0f64);
-        for image in images {
-            let regions = self.features.get(&self.images[image])?;
-            for row in regions.features.chunks_exact(d) {
-                rows += 1.0;
-                for (k, &v) in row.iter().enumerate() {
-                    sum[k] += f64::from(v);
-                    squares[k] += f64::from(v) * f64::from(v);
-                }
-            }
+        let Loaded { common, samples, tokens } = load(&files).unwrap();
+        assert_eq!(samples.iter().map(Sample::image).collect::<Vec<_>>(), ["a", "c", "a", "b", "d"]);
+        assert_eq!(common.samples_of_images(), [vec![0, 2], vec![1], vec![3]]);
+        assert_eq!(common.validation_samples(), Some([4].as_slice()));
+        assert_eq!(tokens, [vec![3, 4, 5], vec![4, 5, 6], vec![3, 7], vec![8], vec![9]]);
+        let chosen = [4, 1, 0];
+        let ids: Vec<&[i64]> = chosen.iter().map(|&k| tokens[k].as_slice()).collect();
+        let (inputs, regions) = common.inputs(&chosen, &ids).unwrap();
+        assert_eq!(inputs.region_count, [1, 4, 2]);
+        assert_eq!(inputs.features.size(), [3, 4, 3]);
+        for (row, image) in ["d", "c", "a"].into_iter().enumerate() {
+            let expected = crate::data::test_data::regions(image, regions[row].boxes.len(), 3);
+            assert_eq!(regions[row], expected, "{image}");
+            let found = Vec::<f32>::try_from(inputs.features.get(row as i64).flatten(0, -1)).unwrap();
+            assert_eq!(found[..expected.features.len()], expected.features, "{image}");
+            assert!(found[expected.features.len()..].iter().all(|v| *v == 0.0));
         }
-        let mean: Vec<f32> = sum.iter().map(|s| (s / rows) as f32).collect();
-        let deviation = |k: usize| (squares[k] / rows - (sum[k] / rows).powi(2)).max(0.0).sqrt() as f32;
-        let std: Vec<f32> = (0..d).map(deviation).map(|s| if s < 1e-6 { 1.0 } else { s }).collect();
-        let tensor = |v: &[f32]| Tensor::from_slice(v).to_device(self.device);
-        Ok(FeatureNorm { mean: tensor(&mean), std: tensor(&std) })
+        let names: Vec<String> = common.provenance().into_keys().collect();
+        assert_eq!(names, ["a.jsonl", "b.jsonl", "v.jsonl"]);
+        // One file alone keeps its own hash, and every file counts.
+        let one = DataFiles { samples: vec![a.clone()], validation: None, ..files.clone() };
+        let hash = |files: &DataFiles| load(files).unwrap().common.run_inputs("vqa", None).samples_sha256;
+        assert_eq!(hash(&one), sha256_hex(&std::fs::read(&a).unwrap()));
+        assert_ne!(hash(&files), hash(&DataFiles { validation: None, ..files.clone() }));
+        assert_ne!(hash(&one), hash(&DataFiles { samples: vec![a.clone(), a], ..one.clone() }));
+    }
+
+    #[test]
+    fn broken_samples_are_errors_or_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        features(&path("f"), 3, "vision", &[("a", 2)]);
+        let file = lines(&path("s.jsonl"), &[question("a", "one"), question("x", "two"), question("a", "?!")]);
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{text}nonsense\n{text}")).unwrap();
+        let strict = DataFiles::new(&file, path("f"));
+        let error = load(&strict).err().unwrap();
+        assert!(error.contains("s.jsonl") && error.contains("line 2: image") && error.contains("found x"), "{error}");
+        let lenient = DataFiles { skip_broken: true, ..strict };
+        let Loaded { common, samples, tokens } = load(&lenient).unwrap();
+        assert_eq!((samples.len(), tokens), (2, vec![vec![3], vec![3]]));
+        assert_eq!(common.vocabulary().words(), ["PAD", "UNK", "CLS", "one"]);
+        assert_eq!(common.broken().count, 5);
+        let first = &common.broken().first;
+        for (error, part) in first.iter().zip(["line 2: image", "line 3: text", "line 4", "line 6", "line 7"]) {
+            assert!(error.contains(part), "{error}");
+        }
+        // A run on what is left is none on the whole file.
+        let hash = common.run_inputs("vqa", None).samples_sha256;
+        assert_ne!(hash, sha256_hex(&std::fs::read(&file).unwrap()));
+        std::fs::write(&file, "nonsense\n").unwrap();
+        let error = load(&lenient).err().unwrap();
+        assert!(error.contains("at least one sample"), "{error}");
+    }
+
+    #[test]
+    fn an_image_that_trains_and_validates_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        features(&path("f"), 3, "vision", &[("a", 2), ("b", 2)]);
+        let train = lines(&path("t.jsonl"), &[question("a", "one"), question("b", "two")]);
+        let validation = lines(&path("v.jsonl"), &[question("b", "three")]);
+        let files = DataFiles { validation: Some(validation), ..DataFiles::new(train, path("f")) };
+        let error = load(&files).err().unwrap();
+        assert!(error.contains("v.jsonl") && error.contains("\"b\""), "{error}");
+    }
+
+    #[test]
+    fn features_that_disagree_are_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        features(&path("f"), 3, "vision", &[("a", 2)]);
+        features(&path("wide"), 4, "vision", &[("b", 2)]);
+        features(&path("other"), 3, "another", &[("b", 2)]);
+        let file = lines(&path("s.jsonl"), &[question("a", "one")]);
+        for (second, part) in [("wide", "feature: expected 3, as in"), ("other", "vision_sha256: expected vision")] {
+            let files = DataFiles { features: vec![path("f"), path(second)], ..DataFiles::new(&file, path("f")) };
+            let error = load(&files).err().unwrap();
+            assert!(error.contains(part) && error.contains(second), "{error}");
+        }
+        assert!(load(&DataFiles { features: Vec::new(), ..DataFiles::new(&file, path("f")) }).is_err());
+    }
+
+    #[test]
+    fn a_tokenizers_file_gives_the_ids() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        features(&path("f"), 3, "vision", &[("a", 2)]);
+        let file = lines(&path("s.jsonl"), &[question("a", "one new two")]);
+        let mut vocabulary = Vocabulary::new();
+        vocabulary.add_text("two one").unwrap();
+        std::fs::write(path("t.json"), vocabulary.to_tokenizer_json()).unwrap();
+        let files = DataFiles { tokenizer: Some(path("t.json")), ..DataFiles::new(file, path("f")) };
+        let Loaded { common, tokens, .. } = load(&files).unwrap();
+        assert_eq!(tokens, [[4, mmnas_bundle::UNK, 3]]);
+        assert_eq!(common.vocabulary().to_tokenizer_json(), vocabulary.to_tokenizer_json());
     }
 }

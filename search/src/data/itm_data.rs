@@ -1,12 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 
-use mmnas_bundle::samples::{CaptionSample, read_json_lines};
+use mmnas_bundle::samples::CaptionSample;
 use rand::RngExt as _;
 use tch::{Device, Kind};
 
-use super::Negatives;
-use super::image_text::{ImageTextData, encode_texts};
+use super::image_text::Loaded;
+use super::{DataFiles, ImageTextData, Negatives};
 use crate::task::Forward;
 use crate::task::recall::Ranking;
 use crate::{Inputs, Result, rng};
@@ -22,31 +21,25 @@ pub struct ItmData {
 }
 
 impl ItmData {
-    /// Reads JSON lines (see [`CaptionSample`]) and opens the features of their images. The vocabulary has the captions'
-    /// words by first appearance; longer captions are cut to `max_tokens`. A validation ranks at most `ranked_images`
-    /// images against each other's captions: its time grows with their square.
-    pub fn load(
-        samples: &Path,
-        features: &Path,
-        max_tokens: usize,
-        ranked_images: usize,
-        device: Device,
-    ) -> Result<ItmData> {
-        let lines: Vec<CaptionSample> = read_json_lines(samples)?;
-        let texts: Vec<(&str, &str)> =
-            lines.iter().flat_map(|line| line.captions.iter().map(|c| (line.image.as_str(), c.as_str()))).collect();
-        let (vocabulary, captions) = encode_texts(samples, texts.iter().map(|(_, caption)| *caption), max_tokens)?;
-        let images = texts.iter().map(|(image, _)| *image);
-        let common = ImageTextData::new(samples, images, features, vocabulary, device)?;
+    /// Reads JSON lines (see [`CaptionSample`]) and opens the features of their images; captions longer than `max_tokens` are
+    /// cut. A validation ranks at most `ranked_images` images against each other's captions: its time grows with their
+    /// square.
+    pub fn load(files: &DataFiles, max_tokens: usize, ranked_images: usize, device: Device) -> Result<ItmData> {
+        let Loaded { mut common, samples, tokens } = ImageTextData::load::<CaptionSample>(files, max_tokens, device)?;
+        common.split_samples(&samples.iter().map(|sample| sample.captions.len()).collect::<Vec<_>>());
         let mut images_of_words: HashMap<Vec<i64>, BTreeSet<usize>> = HashMap::new();
-        for (caption, words) in captions.iter().enumerate() {
+        for (caption, words) in tokens.iter().enumerate() {
             images_of_words.entry(words.clone()).or_default().insert(common.image_of(caption));
         }
-        Ok(ItmData { common, captions, images_of_words, ranked_images })
+        Ok(ItmData { common, captions: tokens, images_of_words, ranked_images })
     }
 
     pub(crate) fn common(&self) -> &ImageTextData {
         &self.common
+    }
+
+    pub(crate) fn common_mut(&mut self) -> &mut ImageTextData {
+        &mut self.common
     }
 
     /// Whether `caption` is true of `image`: it is one of its captions, or has the words of one.
@@ -62,9 +55,8 @@ impl ItmData {
     /// The network's inputs for pairs of a caption and an image.
     fn pairs(&self, pairs: &[(usize, usize)]) -> Result<Inputs> {
         let tokens: Vec<&[i64]> = pairs.iter().map(|&(caption, _)| self.captions[caption].as_slice()).collect();
-        // Any caption of an image leads to its regions.
-        let samples: Vec<usize> = pairs.iter().map(|&(_, image)| self.common.samples_of_images()[image][0]).collect();
-        Ok(self.common.inputs(&samples, &tokens)?.0)
+        let images: Vec<usize> = pairs.iter().map(|&(_, image)| image).collect();
+        Ok(self.common.inputs_of_images(&images, &tokens)?.0)
     }
 
     /// The pairs of a batch, in the order that [`ItmBatch`](crate::task::itm::ItmBatch) says. Which negative a sample gets
@@ -88,9 +80,9 @@ impl ItmData {
     }
 
     fn no_negative(&self, caption: usize) -> crate::Error {
-        let (file, _) = self.common.provenance();
-        let expected = "an image that it is not true of, in the same part of the data";
-        mmnas_bundle::Error::invalid(file, format!("caption {}", caption + 1), expected, "none").into()
+        let expected = "an image that it is not true of, and a caption that is not true of its image, in the same part";
+        let found = format!("none for {:?}", self.common.words_of(&self.captions[caption]));
+        mmnas_bundle::Error::invalid("captions", "negatives", expected, found).into()
     }
 
     /// The logits of pairs of a caption and an image.

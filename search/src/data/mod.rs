@@ -1,15 +1,30 @@
-//! Data sets: reading, splitting into parts, and batches of tensors.
+//! Data sets: conversion from published formats, reading, splitting into parts, and batches of tensors.
 
+pub mod answers;
 pub mod easy_vqa;
+pub mod pack;
+pub mod refcoco;
+pub mod retrieval;
 pub mod scenes;
+pub mod vqa_v2;
+pub mod word_vectors;
 
+mod batches;
+mod contractions;
+mod conversion;
+mod data_files;
 mod image_text;
 mod itm_data;
 mod negatives;
+mod npz;
 mod split;
+#[cfg(test)]
+mod test_data;
 mod vgd_data;
 mod vqa_data;
 
+pub use conversion::{Converted, Progress};
+pub use data_files::DataFiles;
 pub use image_text::ImageTextData;
 pub use itm_data::ItmData;
 pub use negatives::Negatives;

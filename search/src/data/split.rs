@@ -29,13 +29,35 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The parts that a recipe cuts out of a data set.
+    /// The parts of a data set that a recipe asks for. A validation file is the validation part.
     pub fn of(data: &ImageTextData, recipe: &Recipe) -> Result<Parts> {
-        Parts::cut(data.samples_of_images(), recipe.split, recipe.seed)
+        let mut parts = match recipe.published.validate_on_alpha {
+            true => Parts::cut_by_index(data.samples_of_images(), recipe.split)?,
+            false => Parts::cut(data.samples_of_images(), recipe.split, recipe.seed, data.validation_samples())?,
+        };
+        if let (true, Some(samples)) = (recipe.published.validate_on_alpha, data.validation_samples()) {
+            parts.validation = samples.to_vec();
+        }
+        Ok(parts)
     }
 
-    /// Cuts the images, shuffled by `seed`. `samples` lists the samples of each image, so no image is in two parts.
-    pub fn cut(samples: &[Vec<usize>], shares: SplitShares, seed: u64) -> Result<Parts> {
+    /// As the published code cuts: the first samples train weights, the rest alpha, and those validate as well.
+    fn cut_by_index(samples: &[Vec<usize>], shares: SplitShares) -> Result<Parts> {
+        let mut all: Vec<usize> = samples.iter().flatten().copied().collect();
+        all.sort_unstable();
+        let first = (all.len() as f64 * shares.weights / (shares.weights + shares.alpha)).round() as usize;
+        let alpha = all.split_off(first.min(all.len()));
+        for (part, indices) in [("weights", &all), ("alpha", &alpha)] {
+            if indices.is_empty() {
+                return Err(Error::EmptyPart { part, images: samples.len() });
+            }
+        }
+        Ok(Parts { weights: all, validation: alpha.clone(), alpha })
+    }
+
+    /// Cuts the images, shuffled by `seed`. `samples` lists the samples of each image, so no image is in two parts. Where
+    /// `validation` is given it is that part, and its share goes to the weights.
+    pub fn cut(samples: &[Vec<usize>], shares: SplitShares, seed: u64, validation: Option<&[usize]>) -> Result<Parts> {
         let images = samples.len();
         let mut order: Vec<usize> = (0..images).collect();
         order.shuffle(&mut rng(seed, "split", 0));
@@ -48,9 +70,13 @@ impl Parts {
             if indices.is_empty() { Err(Error::EmptyPart { part: name, images }) } else { Ok(indices) }
         };
         // Validation first: rounding must not starve the smallest part.
-        let validation = part("validation", shares.validation)?;
+        let weights = shares.weights + if validation.is_some() { shares.validation } else { 0.0 };
+        let validation = match validation {
+            Some(samples) => samples.to_vec(),
+            None => part("validation", shares.validation)?,
+        };
         let alpha = part("alpha", shares.alpha)?;
-        Ok(Parts { validation, alpha, weights: part("weights", shares.weights)? })
+        Ok(Parts { validation, alpha, weights: part("weights", weights)? })
     }
 }
 
@@ -67,18 +93,31 @@ mod tests {
 
     #[test]
     fn parts_share_no_image_and_depend_on_the_seed_alone() {
-        let parts = Parts::cut(&images(), SHARES, 7).unwrap();
+        let parts = Parts::cut(&images(), SHARES, 7, None).unwrap();
         let of = |indices: &[usize]| indices.iter().map(|k| k / 3).collect::<HashSet<_>>();
         let (w, a, v) = (of(&parts.weights), of(&parts.alpha), of(&parts.validation));
         assert_eq!((w.len(), a.len(), v.len()), (35, 10, 5));
         assert!(w.is_disjoint(&a) && w.is_disjoint(&v) && a.is_disjoint(&v));
-        assert_eq!(parts, Parts::cut(&images(), SHARES, 7).unwrap());
-        assert_ne!(parts, Parts::cut(&images(), SHARES, 8).unwrap());
+        assert_eq!(parts, Parts::cut(&images(), SHARES, 7, None).unwrap());
+        assert_ne!(parts, Parts::cut(&images(), SHARES, 8, None).unwrap());
+    }
+
+    #[test]
+    fn a_validation_file_is_the_validation_part_and_its_share_trains() {
+        let parts = Parts::cut(&images(), SHARES, 7, Some(&[150, 151])).unwrap();
+        assert_eq!((parts.weights.len(), parts.alpha.len(), parts.validation), (120, 30, vec![150, 151]));
+    }
+
+    #[test]
+    fn the_published_cut_is_by_index_and_validates_on_alpha() {
+        let parts = Parts::cut_by_index(&images(), SplitShares { weights: 0.8, alpha: 0.2, validation: 0.1 }).unwrap();
+        assert_eq!(parts.weights, (0..120).collect::<Vec<_>>());
+        assert_eq!((&parts.alpha, &parts.validation), (&(120..150).collect(), &(120..150).collect()));
     }
 
     #[test]
     fn an_empty_part_is_an_error() {
-        let error = Parts::cut(&images()[..2], SHARES, 1).unwrap_err();
+        let error = Parts::cut(&images()[..2], SHARES, 1, None).unwrap_err();
         assert!(matches!(error, Error::EmptyPart { part: "validation", images: 2 }), "{error}");
     }
 }

@@ -1,10 +1,9 @@
-use std::path::Path;
-
 use mmnas_bundle::boxes::{BoxXyxy, grounding_target};
-use mmnas_bundle::samples::{PhraseSample, read_json_lines};
+use mmnas_bundle::samples::PhraseSample;
 use tch::{Device, Tensor};
 
-use super::image_text::{ImageTextData, encode_texts};
+use super::data_files::DataFiles;
+use super::image_text::{ImageTextData, Loaded};
 use crate::Result;
 use crate::task::vgd::{ScorePadding, VgdBatch};
 
@@ -24,34 +23,20 @@ pub struct VgdData {
 
 impl VgdData {
     /// Reads JSON lines (see [`PhraseSample`]) and opens the features of their images. The vocabulary has the phrases'
-    /// words by first appearance; longer phrases are cut to `max_tokens`. `padding` says which regions share the scores.
-    pub fn load(
-        samples: &Path,
-        features: &Path,
-        max_tokens: usize,
-        padding: ScorePadding,
-        device: Device,
-    ) -> Result<VgdData> {
-        let lines: Vec<PhraseSample> = read_json_lines(samples)?;
-        for (number, line) in lines.iter().enumerate() {
-            let [x1, y1, x2, y2] = line.box_xyxy;
-            let is_box = line.box_xyxy.iter().all(|v| v.is_finite()) && x1 <= x2 && y1 <= y2;
-            if !is_box {
-                let field = format!("sample {}: box_xyxy", number + 1);
-                let found = format!("{:?}", line.box_xyxy);
-                return Err(mmnas_bundle::Error::invalid(samples, field, "x1 ≤ x2 and y1 ≤ y2 in pixels", found).into());
-            }
-        }
-        let (vocabulary, tokens) = encode_texts(samples, lines.iter().map(|line| line.phrase.as_str()), max_tokens)?;
-        let phrase = |(tokens, line): (Vec<i64>, &PhraseSample)| Phrase { tokens, target: line.box_xyxy };
-        let phrases = tokens.into_iter().zip(&lines).map(phrase).collect();
-        let images = lines.iter().map(|line| line.image.as_str());
-        let common = ImageTextData::new(samples, images, features, vocabulary, device)?;
-        Ok(VgdData { common, phrases, padding })
+    /// words by first appearance, where none is given; longer phrases are cut to `max_tokens`. `padding` says which
+    /// regions share the scores.
+    pub fn load(files: &DataFiles, max_tokens: usize, padding: ScorePadding, device: Device) -> Result<VgdData> {
+        let Loaded { common, samples, tokens } = ImageTextData::load::<PhraseSample>(files, max_tokens, device)?;
+        let phrase = |(tokens, sample): (Vec<i64>, PhraseSample)| Phrase { tokens, target: sample.box_xyxy };
+        Ok(VgdData { common, phrases: tokens.into_iter().zip(samples).map(phrase).collect(), padding })
     }
 
     pub(crate) fn common(&self) -> &ImageTextData {
         &self.common
+    }
+
+    pub(crate) fn common_mut(&mut self) -> &mut ImageTextData {
+        &mut self.common
     }
 
     /// Which regions share the scores.

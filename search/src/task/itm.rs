@@ -31,6 +31,10 @@ impl Task for ItmData {
         self.common()
     }
 
+    fn data_mut(&mut self) -> &mut ImageTextData {
+        self.common_mut()
+    }
+
     fn outputs(&self) -> usize {
         1
     }

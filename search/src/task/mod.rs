@@ -102,6 +102,9 @@ pub trait Task: Sync {
     /// Images, features and words of the data.
     fn data(&self) -> &ImageTextData;
 
+    /// The same, to be set up.
+    fn data_mut(&mut self) -> &mut ImageTextData;
+
     /// Number of outputs of the head.
     fn outputs(&self) -> usize;
 

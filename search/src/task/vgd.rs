@@ -132,6 +132,10 @@ impl Task for VgdData {
         self.common()
     }
 
+    fn data_mut(&mut self) -> &mut ImageTextData {
+        self.common_mut()
+    }
+
     fn outputs(&self) -> usize {
         1
     }

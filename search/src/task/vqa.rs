@@ -1,10 +1,14 @@
-//! Visual question answering: BCE with logits on soft targets over the answers, accuracy of the best one.
+//! Visual question answering: BCE with logits on soft targets over the answers; the official VQA accuracy of the best one
+//! where annotators' answers are known, else whether it is the answer.
+
+use std::collections::BTreeMap;
 
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Reduction, Tensor, nn};
 
 use super::pooled_head::PooledHead;
 use super::{Evaluation, Forward, Head, Task};
+use crate::data::answers::official_accuracy;
 use crate::data::{ImageTextData, VqaData};
 use crate::{Inputs, Result};
 
@@ -31,6 +35,10 @@ impl Task for VqaData {
         self.common()
     }
 
+    fn data_mut(&mut self) -> &mut ImageTextData {
+        self.common_mut()
+    }
+
     fn outputs(&self) -> usize {
         self.labels().len()
     }
@@ -48,14 +56,28 @@ impl Task for VqaData {
     }
 
     fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation> {
-        let mut sum = 0.0;
+        // Sum and number of the scores of all questions, and of those of each type of answer.
+        let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
         for indices in samples.chunks(batch) {
             let batch = VqaData::batch(self, indices)?;
             let best = forward(&batch.inputs).argmax(-1, true);
-            sum += batch.target.gather(1, &best, false).sum(Kind::Double).double_value(&[]);
+            let targets = batch.target.gather(1, &best, false).to_kind(Kind::Double).flatten(0, -1);
+            let (best, targets) = (Vec::<i64>::try_from(best.flatten(0, -1))?, Vec::<f64>::try_from(targets)?);
+            for ((&sample, answer), target) in indices.iter().zip(best).zip(targets) {
+                let annotators = self.annotators(sample);
+                let score = match annotators {
+                    [] => target,
+                    _ => official_accuracy(&VqaData::labels(self)[answer as usize], annotators),
+                };
+                let of_type = self.answer_type(sample).map(|kind| format!("accuracy {kind}"));
+                for name in ["accuracy".to_owned()].into_iter().chain(of_type) {
+                    let (sum, count) = sums.entry(name).or_default();
+                    (*sum, *count) = (*sum + score, *count + 1.0);
+                }
+            }
         }
-        let score = sum / samples.len().max(1) as f64;
-        Ok(Evaluation { score, metrics: [("accuracy".to_owned(), score)].into() })
+        let metrics: BTreeMap<String, f64> = sums.into_iter().map(|(name, (sum, n))| (name, sum / n)).collect();
+        Ok(Evaluation { score: metrics.get("accuracy").copied().unwrap_or(0.0), metrics })
     }
 }
 

@@ -1,0 +1,139 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use mmnas_bundle::Architecture;
+use mmnas_search::data::{DataFiles, ItmData, VgdData, VqaData};
+use mmnas_search::recipe::Recipe;
+use mmnas_search::task::Task;
+use mmnas_search::task::vgd::ScorePadding;
+use mmnas_search::{Result, RunFolder};
+
+use super::output;
+
+/// The task, its data and its recipe.
+#[derive(Args)]
+pub(super) struct DataArguments {
+    /// The task
+    #[arg(long, value_enum, default_value_t = TaskArgument::Vqa)]
+    task: TaskArgument,
+    /// The recipe, TOML
+    #[arg(long)]
+    recipe: PathBuf,
+    /// Samples, JSON lines: image, question, answer, answers (vqa); image, captions (itm); image, phrase, box_xyxy (vgd). As
+    /// often as needed
+    #[arg(long, required = true)]
+    samples: Vec<PathBuf>,
+    /// Samples to validate on, of other images; without it they are cut from the samples
+    #[arg(long)]
+    validation: Option<PathBuf>,
+    /// Features of the samples' images, written by `mmnas extract` or `mmnas-search pack`. As often as needed
+    #[arg(long, required = true)]
+    features: Vec<PathBuf>,
+    /// Take words and text rule from this tokenizer.json; without it words get ids by first appearance
+    #[arg(long)]
+    tokenizer: Option<PathBuf>,
+    /// Take the answers from this labels.json (vqa); without it the frequent ones by first appearance
+    #[arg(long)]
+    labels: Option<PathBuf>,
+    /// Start the word vectors from this file, GloVe's text or wink's JSON, as wide as the recipe's model.embedding
+    #[arg(long)]
+    word_vectors: Option<PathBuf>,
+    /// Leave out samples that are broken, and say so, where the first would be an error
+    #[arg(long)]
+    skip_broken: bool,
+    /// Replace a value of the recipe, as often as needed
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Do this as the published code does it, although there is better: all, alpha-start, validate-on-alpha, momentum-drift,
+    /// resume-skips-decays, false-negatives, padding, score-padding (see SEARCH.md). As often as needed
+    #[arg(long, value_name = "SWITCH")]
+    published: Vec<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum TaskArgument {
+    /// Visual question answering
+    Vqa,
+    /// Image-text matching and retrieval
+    Itm,
+    /// Visual grounding
+    Vgd,
+}
+
+/// What is done with a task's data, whichever task it is.
+pub(super) trait WithTask {
+    fn run<T: Task>(self, recipe: &Recipe, task: &T) -> Result<()>;
+}
+
+impl DataArguments {
+    /// The recipe with everything that the command line says of it.
+    pub(super) fn recipe(&self) -> Result<Recipe> {
+        Recipe::read_published(&self.recipe, &self.set, &self.published)
+    }
+
+    /// Loads the data and goes on with it.
+    pub(super) fn load(&self, recipe: &Recipe, then: impl WithTask) -> Result<()> {
+        let files = DataFiles {
+            samples: self.samples.clone(),
+            validation: self.validation.clone(),
+            features: self.features.clone(),
+            tokenizer: self.tokenizer.clone(),
+            labels: self.labels.clone(),
+            word_vectors: self.word_vectors.clone(),
+            skip_broken: self.skip_broken,
+        };
+        let (device, text) = (tch::Device::Cpu, &recipe.text);
+        match self.task {
+            TaskArgument::Vqa => self.with(recipe, VqaData::load(&files, text, device)?, then),
+            TaskArgument::Itm => {
+                self.with(recipe, ItmData::load(&files, text.max_tokens, text.ranked_images, device)?, then)
+            }
+            TaskArgument::Vgd => {
+                let published = recipe.published.score_padding;
+                let padding = if published { ScorePadding::Published } else { ScorePadding::Masked };
+                self.with(recipe, VgdData::load(&files, text.max_tokens, padding, device)?, then)
+            }
+        }
+    }
+
+    fn with<T: Task>(&self, recipe: &Recipe, mut task: T, then: impl WithTask) -> Result<()> {
+        task.data_mut().follow(recipe)?;
+        let broken = task.data().broken();
+        if broken.count > 0 {
+            output::note(broken);
+        }
+        if let Some(vectors) = task.data().word_vectors() {
+            let words = task.data().vocabulary().len();
+            output::note(format_args!("{} of {words} words have a vector", vectors.found()));
+        }
+        then.run(recipe, &task)
+    }
+}
+
+/// What searching and retraining are given alike.
+#[derive(Args)]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    pub(super) data: DataArguments,
+    /// Folder of the run
+    #[arg(long)]
+    pub(super) out: PathBuf,
+    /// Go on with the run that lies there, to the result that it would have had
+    #[arg(long)]
+    resume: bool,
+}
+
+impl RunArguments {
+    /// The run's folder, which belongs to this process from now on.
+    pub(super) fn open<T: Task>(
+        &self,
+        recipe: &Recipe,
+        task: &T,
+        architecture: Option<&Architecture>,
+    ) -> Result<RunFolder> {
+        RunFolder::open(&self.out, recipe, &task.data().run_inputs(T::NAME, architecture), self.resume)
+    }
+}

@@ -1,0 +1,220 @@
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use mmnas_bundle::samples::{Broken, CaptionSample, PhraseSample, VqaSample, for_each_json_line};
+use mmnas_bundle::{Error as BundleError, Vocabulary, sha256_of_file};
+use serde::de::DeserializeOwned;
+
+use crate::Result;
+
+/// The files that a task's data is read from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DataFiles {
+    /// Samples, JSON lines: one or more files, read one after the other.
+    pub samples: Vec<PathBuf>,
+    /// Samples to validate on. Without it the validation part is cut from `samples`.
+    pub validation: Option<PathBuf>,
+    /// Packed features: one or more folders, of one feature width and one vision graph. The first that holds an image
+    /// gives its regions.
+    pub features: Vec<PathBuf>,
+    /// A tokenizers file whose words and text rule are taken. Without it words get ids by first appearance.
+    pub tokenizer: Option<PathBuf>,
+    /// The answers of VQA in the order of the logits, a JSON array. Without it the frequent answers by first appearance.
+    pub labels: Option<PathBuf>,
+    /// Vectors that the words start with: GloVe's text or wink's JSON.
+    pub word_vectors: Option<PathBuf>,
+    /// Leave out and count samples that are broken: lines that do not parse, images without features, texts without a
+    /// word, boxes that are none. Else the first is an error.
+    pub skip_broken: bool,
+}
+
+/// What is wrong with a sample.
+#[derive(Debug)]
+pub(super) struct Flaw {
+    pub field: &'static str,
+    pub expected: &'static str,
+    pub found: String,
+}
+
+/// One line of a file of samples.
+pub(super) trait Sample: DeserializeOwned {
+    /// The image that it belongs to.
+    fn image(&self) -> &str;
+
+    /// Its texts, in a fixed order; each must have a word.
+    fn texts(&self) -> Vec<&str>;
+
+    /// What is wrong with it by itself.
+    fn flaw(&self) -> Option<Flaw> {
+        None
+    }
+}
+
+impl Sample for VqaSample {
+    fn image(&self) -> &str {
+        &self.image
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        vec![&self.question]
+    }
+}
+
+impl Sample for PhraseSample {
+    fn image(&self) -> &str {
+        &self.image
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        vec![&self.phrase]
+    }
+
+    fn flaw(&self) -> Option<Flaw> {
+        let [x1, y1, x2, y2] = self.box_xyxy;
+        let is_box = self.box_xyxy.iter().all(|v| v.is_finite()) && x1 <= x2 && y1 <= y2;
+        let found = || format!("{:?}", self.box_xyxy);
+        (!is_box).then(|| Flaw { field: "box_xyxy", expected: "x1 ≤ x2 and y1 ≤ y2 in pixels", found: found() })
+    }
+}
+
+impl Sample for CaptionSample {
+    fn image(&self) -> &str {
+        &self.image
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        self.captions.iter().map(String::as_str).collect()
+    }
+
+    fn flaw(&self) -> Option<Flaw> {
+        let none = || Flaw { field: "captions", expected: "at least one caption", found: "none".to_owned() };
+        self.captions.is_empty().then(none)
+    }
+}
+
+/// The samples of all files in order, those of the validation file last.
+#[derive(Debug)]
+pub(super) struct Samples<S> {
+    pub samples: Vec<S>,
+    /// Number of samples that are not of the validation file.
+    pub training: usize,
+    pub broken: Broken,
+}
+
+/// Name and hash of one of the files.
+#[derive(Debug, Clone)]
+pub(super) struct HashedFile {
+    /// What it is for.
+    pub role: &'static str,
+    /// Its name without folders.
+    pub name: String,
+    pub sha256: String,
+}
+
+impl HashedFile {
+    pub(super) fn new(role: &'static str, file: &Path) -> Result<HashedFile> {
+        let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        Ok(HashedFile { role, name, sha256: sha256_of_file(file)? })
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    Ok(std::fs::read(file).map_err(BundleError::io(file, "read"))?)
+}
+
+impl DataFiles {
+    /// One file of samples and one folder of features, nothing else.
+    pub fn new(samples: impl Into<PathBuf>, features: impl Into<PathBuf>) -> DataFiles {
+        DataFiles { samples: vec![samples.into()], features: vec![features.into()], ..DataFiles::default() }
+    }
+
+    /// The words of [`DataFiles::tokenizer`], where there is one.
+    pub(super) fn vocabulary(&self) -> Result<Option<Vocabulary>> {
+        let parse = |file: &PathBuf| {
+            let text = std::fs::read_to_string(file).map_err(BundleError::io(file, "read"))?;
+            Ok(Vocabulary::from_tokenizer_json(&text, file)?)
+        };
+        self.tokenizer.as_ref().map(parse).transpose()
+    }
+
+    /// The answers of [`DataFiles::labels`], where there is one: at least one, each once.
+    pub(super) fn read_labels(&self) -> Result<Option<Vec<String>>> {
+        let Some(file) = &self.labels else { return Ok(None) };
+        let labels: Vec<String> = serde_json::from_slice(&read(file)?).map_err(|e| BundleError::json(file, &e))?;
+        let mut known = HashSet::new();
+        if let Some(twice) = labels.iter().find(|label| !known.insert(label.as_str())) {
+            return Err(BundleError::invalid(file, "(labels)", "every answer once", format!("{twice:?} twice")).into());
+        }
+        if labels.is_empty() {
+            return Err(BundleError::invalid(file, "(labels)", "at least one answer", "none").into());
+        }
+        Ok(Some(labels))
+    }
+
+    /// Names and hashes of all files but the features.
+    pub(super) fn hashes(&self) -> Result<Vec<HashedFile>> {
+        let others = [
+            ("validation", &self.validation),
+            ("tokenizer", &self.tokenizer),
+            ("labels", &self.labels),
+            ("word vectors", &self.word_vectors),
+        ];
+        let others = others.into_iter().filter_map(|(role, file)| Some((role, file.as_ref()?)));
+        self.samples
+            .iter()
+            .map(|file| ("samples", file))
+            .chain(others)
+            .map(|(role, file)| HashedFile::new(role, file))
+            .collect()
+    }
+
+    /// Reads the samples of all files. `accept` says what is wrong with a sample that is one by itself; samples come in
+    /// order. An image of the validation file that other samples have too is an error.
+    pub(super) fn read<S: Sample>(
+        &self,
+        mut accept: impl FnMut(&S) -> mmnas_bundle::Result<Option<Flaw>>,
+    ) -> Result<Samples<S>> {
+        let mut read = Samples { samples: Vec::new(), training: 0, broken: Broken::default() };
+        for file in self.samples.iter().chain(&self.validation) {
+            let before = read.samples.len();
+            for_each_json_line(file, |number, line: mmnas_bundle::Result<S>| {
+                let checked = line.and_then(|sample| {
+                    let flaw = sample.flaw().map_or_else(|| accept(&sample), |flaw| Ok(Some(flaw)))?;
+                    let invalid = |flaw: Flaw| {
+                        let field = format!("line {number}: {}", flaw.field);
+                        BundleError::invalid(file, field, flaw.expected, flaw.found)
+                    };
+                    flaw.map_or(Ok(sample), |flaw| Err(invalid(flaw)))
+                });
+                match checked {
+                    Ok(sample) => read.samples.push(sample),
+                    Err(error) if self.skip_broken => read.broken.add(&error),
+                    Err(error) => return Err(error),
+                }
+                Ok(())
+            })?;
+            if read.samples.len() == before {
+                let found = format!("none ({} left out)", read.broken.count);
+                return Err(BundleError::invalid(file, "(lines)", "at least one sample", found).into());
+            }
+            if Some(file) != self.validation.as_ref() {
+                read.training = read.samples.len();
+            }
+        }
+        self.check_leak(&read)?;
+        Ok(read)
+    }
+
+    fn check_leak<S: Sample>(&self, read: &Samples<S>) -> Result<()> {
+        let Some(validation) = &self.validation else { return Ok(()) };
+        let (training, validating) = read.samples.split_at(read.training);
+        let training: HashSet<&str> = training.iter().map(Sample::image).collect();
+        match validating.iter().find(|sample| training.contains(sample.image())) {
+            Some(leak) => {
+                let found = format!("{:?}, which other samples have too", leak.image());
+                Err(BundleError::invalid(validation, "image", "images of the validation file alone", found).into())
+            }
+            None => Ok(()),
+        }
+    }
+}
