@@ -30,14 +30,17 @@ pub struct DataFiles {
 
 /// What is wrong with a sample.
 #[derive(Debug)]
-pub(super) struct Flaw {
+pub struct Flaw {
+    /// Which part of it.
     pub field: &'static str,
+    /// What the part must be.
     pub expected: &'static str,
+    /// What it is.
     pub found: String,
 }
 
 /// One line of a file of samples.
-pub(super) trait Sample: DeserializeOwned {
+pub trait Sample: DeserializeOwned {
     /// The image that it belongs to.
     fn image(&self) -> &str;
 

@@ -40,9 +40,13 @@ struct Image {
 }
 
 /// A data set as read: what all tasks share, its samples, and the token ids of their texts one after the other.
-pub(super) struct Loaded<S> {
+#[derive(Debug)]
+pub struct Loaded<S> {
+    /// What all tasks share.
     pub common: ImageTextData,
+    /// The samples, in the order of the files.
     pub samples: Vec<S>,
+    /// Token ids of their texts, one after the other.
     pub tokens: Vec<Vec<i64>>,
 }
 
@@ -95,7 +99,7 @@ fn read_samples<S: Sample>(files: &DataFiles, features: &[FeatureStore]) -> Resu
 impl ImageTextData {
     /// Reads the samples of `files` and finds the features of their images; texts are cut to `max_tokens`. An error names
     /// file and line of a sample that is broken, where those are not left out.
-    pub(super) fn load<S: Sample + Sync>(files: &DataFiles, max_tokens: usize, device: Device) -> Result<Loaded<S>> {
+    pub fn load<S: Sample + Sync>(files: &DataFiles, max_tokens: usize, device: Device) -> Result<Loaded<S>> {
         let features = open_features(files)?;
         let (read, vocabulary) = read_samples::<S>(files, &features)?;
         let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("tokenizer.json"))?;

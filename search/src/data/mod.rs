@@ -24,8 +24,8 @@ mod vgd_data;
 mod vqa_data;
 
 pub use conversion::{Converted, Progress};
-pub use data_files::DataFiles;
-pub use image_text::ImageTextData;
+pub use data_files::{DataFiles, Flaw, Sample};
+pub use image_text::{ImageTextData, Loaded};
 pub use itm_data::ItmData;
 pub use negatives::Negatives;
 pub use split::{Parts, SplitShares};
