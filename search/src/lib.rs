@@ -9,6 +9,7 @@
 pub mod architectures;
 pub mod compare;
 pub mod data;
+pub mod events;
 pub mod export;
 pub mod operations;
 pub mod progress;
@@ -47,6 +48,6 @@ pub use operations::Pool;
 pub use path::{Choice, Path, SamplingMode};
 pub use run::{NetworkRecord, RunFolder, RunInputs};
 pub use seed::{rng, seed};
-pub use space::Space;
+pub use space::{Space, SpaceNames};
 pub use trainer::{EpochRecord, Moment};
 pub use weight_step::{StepSettings, weight_step};

@@ -7,9 +7,10 @@ use crate::checkpoint::copy_into;
 use crate::data::Parts;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
+use crate::report::{EXAMPLES, Example};
 use crate::search::{dimensions, load_network, save_network};
 use crate::seed::seed_torch;
-use crate::task::Task;
+use crate::task::{Evaluation, Task};
 use crate::trainer::{EpochRecord, Learner, Trainer};
 use crate::weight_step::{StepSettings, weight_step};
 use crate::{Adam, Moment, Naming, Network, NetworkRecord, Path, Result, RunFolder, TensorMap, save_tensors};
@@ -30,6 +31,8 @@ struct RetrainLearner<'a> {
     network: Network,
     adam: Adam,
     best: Option<(f64, TensorMap)>,
+    /// What these weights give; none in a process that has not found better ones.
+    examples: Option<Vec<Example>>,
     record: NetworkRecord,
 }
 
@@ -59,10 +62,12 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
         self.path()
     }
 
-    fn epoch_ended(&mut self, validation: f64) -> serde_json::Map<String, serde_json::Value> {
+    fn epoch_ended(&mut self, evaluation: &Evaluation) -> serde_json::Map<String, serde_json::Value> {
+        let validation = evaluation.score;
         if self.best.as_ref().is_none_or(|(score, _)| validation >= *score) {
             let weights = self.network.parameters().iter().map(|(name, p)| (name.clone(), p.detach().copy())).collect();
             self.best = Some((validation, weights));
+            self.examples = Some(evaluation.examples.clone());
         }
         serde_json::Map::new()
     }
@@ -80,6 +85,9 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
         if let Some(norm) = self.network.feature_norm() {
             weights.insert(FEATURE_MEAN.to_owned(), norm.mean.shallow_clone());
             weights.insert(FEATURE_STD.to_owned(), norm.std.shallow_clone());
+        }
+        if let Some(examples) = &self.examples {
+            run.write_json_lines(EXAMPLES, examples)?;
         }
         save_tensors(&run.file(NETWORK), &weights, Default::default())?;
         run.write_json(RECORD, &NetworkRecord { validation: *validation, ..self.record.clone() })
@@ -143,12 +151,13 @@ pub fn retrain<T: Task>(
     if recipe.model.standardise {
         network.set_feature_norm(Some(data.feature_norm(&train)?));
     }
-    let parameters = network.parameters().values().map(|p| p.numel() as u64).sum();
+    let parameters: u64 = network.parameters().values().map(|p| p.numel() as u64).sum();
     let record = NetworkRecord {
         task: T::NAME.to_owned(),
         architecture: architecture.clone(),
         dimensions,
         max_tokens: recipe.text.max_tokens,
+        parameters,
         validation: 0.0,
         vision_sha256: data.vision_sha256().to_owned(),
         provenance: Provenance {
@@ -162,7 +171,7 @@ pub fn retrain<T: Task>(
     write_atomically(&run.file(TOKENIZER), data.vocabulary().to_tokenizer_json().as_bytes())?;
     run.write_json(LABELS, &task.labels())?;
     let total = Trainer::<T>::total_steps(settings, train.len());
-    let mut learner = RetrainLearner { recipe, network, adam: Adam::default(), best: None, record };
+    let mut learner = RetrainLearner { recipe, network, adam: Adam::default(), best: None, examples: None, record };
     let trainer = Trainer {
         task,
         run,

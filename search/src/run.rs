@@ -31,6 +31,8 @@ pub struct NetworkRecord {
     pub dimensions: Dimensions,
     /// Questions are cut to this many tokens.
     pub max_tokens: usize,
+    /// Number of trained numbers.
+    pub parameters: u64,
     /// Validation score of the weights, 0 to 1.
     pub validation: f64,
     /// SHA-256 of the vision graph whose features it was trained on.

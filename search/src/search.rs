@@ -10,9 +10,10 @@ use crate::data::Parts;
 use crate::operations::Dropout;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
+use crate::report::{EXAMPLES, Example};
 use crate::seed::{seed, seed_torch};
 use crate::strategy::{self, Clock, Strategy};
-use crate::task::{Reduction, Task};
+use crate::task::{Evaluation, Reduction, Task};
 use crate::trainer::{EpochRecord, Learner, Trainer, evaluate, misfit};
 use crate::weight_step::{StepSettings, weight_step};
 use crate::{Adam, Checkpoint, Error, Moment, Naming, Network, Path, Result, RunFolder, TensorMap, rng};
@@ -34,6 +35,7 @@ struct SearchLearner<'a> {
     strategy: Box<dyn Strategy>,
     steps: u64,
     before: Option<Vec<usize>>,
+    examples: Option<Vec<Example>>,
 }
 
 impl SearchLearner<'_> {
@@ -136,7 +138,7 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
         self.strategy.weight_path(self.clock(epoch as u64))
     }
 
-    fn epoch_ended(&mut self, _validation: f64) -> serde_json::Map<String, serde_json::Value> {
+    fn epoch_ended(&mut self, evaluation: &Evaluation) -> serde_json::Map<String, serde_json::Value> {
         let (best, probabilities) = (self.strategy.best(), self.strategy.probabilities());
         let collapse = Collapse::of(self.network.space(), &best, &probabilities, self.before.as_deref());
         let notes = serde_json::json!({
@@ -148,6 +150,7 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
             "probabilities": probabilities,
         });
         self.before = Some(best);
+        self.examples = Some(evaluation.examples.clone());
         if let serde_json::Value::Object(notes) = notes { notes } else { serde_json::Map::new() }
     }
 
@@ -172,6 +175,9 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
 
     fn publish(&self, run: &RunFolder) -> Result<()> {
         let architecture = self.network.space().architecture(&self.strategy.best());
+        if let Some(examples) = &self.examples {
+            run.write_json_lines(EXAMPLES, examples)?;
+        }
         run.write_json("architecture.json", &serde_json::json!({ "epoch0": architecture }))
     }
 
@@ -239,7 +245,7 @@ fn prepare<'a, T: Task>(recipe: &'a Recipe, task: &T, parts: &'a Parts) -> Resul
     let steps = Trainer::<T>::total_steps(&settings.weights, parts.weights.len());
     let strategy = strategy::build(recipe, &space, device);
     let adam = Adam::default();
-    Ok(SearchLearner { recipe, alpha_part: &parts.alpha, network, adam, strategy, steps, before: None })
+    Ok(SearchLearner { recipe, alpha_part: &parts.alpha, network, adam, strategy, steps, before: None, examples: None })
 }
 
 /// Searches an architecture, or goes on with the search that lies in `run`. `stop_after` ends it after that many weight
@@ -253,6 +259,7 @@ pub fn search<T: Task>(
 ) -> Result<SearchResult> {
     let parts = Parts::of(task.data(), recipe)?;
     let mut learner = prepare(recipe, task, &parts)?;
+    run.write_json("space.json", &learner.network.space().names())?;
     let trainer = Trainer {
         task,
         run,

@@ -1,8 +1,18 @@
 use mmnas_bundle::manifest::Dimensions;
 use mmnas_bundle::{Architecture, Operation};
+use serde::{Deserialize, Serialize};
 
 use crate::operations::{Candidate, OperationKind, Pool};
 use crate::{Error, Result};
+
+/// `space.json`: names of the operations of each block, in the order of a log's probabilities.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceNames {
+    /// Of the encoder's blocks.
+    pub encoder: Vec<Vec<String>>,
+    /// Of the decoder's blocks.
+    pub decoder: Vec<Vec<String>>,
+}
 
 /// The operations that each block may be (MMnas, section 3.2): pure data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +83,14 @@ impl Space {
     /// The operations of all blocks, the encoder's first.
     pub fn operations(&self) -> Vec<Vec<Operation>> {
         self.blocks().map(|block| block.iter().map(Candidate::operation).collect()).collect()
+    }
+
+    /// Names of the operations of each block, as `space.json` in a run's folder holds them.
+    pub fn names(&self) -> SpaceNames {
+        let side = |blocks: &[Vec<Candidate>]| {
+            blocks.iter().map(|block| block.iter().map(|c| c.name().to_owned()).collect()).collect()
+        };
+        SpaceNames { encoder: side(&self.encoder), decoder: side(&self.decoder) }
     }
 
     /// Number of blocks.

@@ -1,12 +1,12 @@
 //! The loop that searching and retraining share: epochs, steps, validation, checkpoints, resuming.
 
-use std::collections::BTreeMap;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
+use crate::events::write_events;
 use crate::operations::Dropout;
 use crate::progress::Progress;
 use crate::recipe::{Published, TrainSettings};
@@ -36,14 +36,19 @@ pub struct EpochRecord {
     pub loss: f64,
     /// Score on the validation part, 0 to 1.
     pub validation: f64,
-    /// The figures behind the score, by name.
-    #[serde(default)]
-    pub metrics: BTreeMap<String, f64>,
     /// Seconds that the epoch took, of the process that ended it.
     pub seconds: f64,
-    /// What the learner adds: alpha, the derived architecture.
+    /// `metrics`, the figures behind the score by name; and what the learner adds: probabilities of the operations, entropy,
+    /// the derived architecture.
     #[serde(flatten)]
     pub notes: serde_json::Map<String, serde_json::Value>,
+}
+
+impl EpochRecord {
+    /// One of the figures behind the score, by name.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        self.notes.get("metrics")?.get(name)?.as_f64()
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -71,7 +76,7 @@ pub(crate) trait Learner<T: Task> {
     fn mining_path(&self, epoch: usize) -> Path;
 
     /// Called after validation; adds to the epoch's record.
-    fn epoch_ended(&mut self, validation: f64) -> serde_json::Map<String, serde_json::Value>;
+    fn epoch_ended(&mut self, evaluation: &Evaluation) -> serde_json::Map<String, serde_json::Value>;
 
     /// Whether the run has come to its end before its last epoch.
     fn has_ended(&self, records: &[EpochRecord]) -> bool;
@@ -158,14 +163,15 @@ impl<T: Task> Trainer<'_, T> {
             }
             let (network, path) = learner.best_path();
             let evaluation = evaluate(self.task, (network, &path), self.validation, 4 * self.settings.batch)?;
+            let mut notes = learner.epoch_ended(&evaluation);
+            notes.insert("metrics".to_owned(), serde_json::json!(evaluation.metrics));
             let record = EpochRecord {
                 epoch: state.next.epoch,
                 learning_rate,
                 loss: state.loss_sum / state.loss_count.max(1.0),
                 validation: evaluation.score,
-                metrics: evaluation.metrics,
                 seconds: started.elapsed().as_secs_f64(),
-                notes: learner.epoch_ended(evaluation.score),
+                notes,
             };
             self.say(&record);
             state.records.push(record);
@@ -190,7 +196,8 @@ impl<T: Task> Trainer<'_, T> {
 
     fn publish(&self, learner: &dyn Learner<T>, state: &TrainerState) -> Result<()> {
         learner.publish(self.run)?;
-        self.run.write_json_lines("log.jsonl", &state.records)
+        self.run.write_json_lines("log.jsonl", &state.records)?;
+        write_events(self.run, &state.records)
     }
 
     fn say(&self, record: &EpochRecord) {

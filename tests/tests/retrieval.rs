@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::samples::{CaptionSample, to_json_lines};
+use mmnas_bundle::samples::{CaptionSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{Architecture, FeatureWriter, RegionFeatures};
 use mmnas_search::data::{DataFiles, ItmData, Negatives};
 use mmnas_search::recipe::{NegativeSettings, Recipe};
+use mmnas_search::report::Example;
 use mmnas_search::task::{EpochStart, Memory as _, Task};
 use mmnas_search::{Inputs, RunFolder, TensorMap, load_tensors, retrain, rng, search};
 use mmnas_tests::alone::alone;
@@ -118,11 +119,15 @@ fn captions_find_their_images() {
     let trained = retrain::retrain(&recipe, &architecture, &task, &run, false, None).unwrap();
     let last = trained.records.last().unwrap();
     // 12 images and 60 captions: by chance R@1 is 8 % and the mean of the six figures 44 %.
-    assert_eq!(last.metrics["images ranked"], 12.0);
-    assert!(last.metrics["recall@1 text→image"] >= 0.6, "{:?}", last.metrics);
-    assert!(trained.validation >= 0.8, "{:?}", last.metrics);
-    for (name, recall) in last.metrics.iter().filter(|(name, _)| name.starts_with("recall")) {
-        assert!((0.0..=1.0).contains(recall), "{name}: {recall}");
+    assert_eq!(last.metric("images ranked"), Some(12.0));
+    assert!(last.metric("recall@1 text→image").unwrap() >= 0.6, "{:?}", last.notes);
+    assert!(trained.validation >= 0.8, "{:?}", last.notes);
+    let examples: Vec<Example> = read_json_lines(&folder("retrain/examples.jsonl")).unwrap();
+    assert_eq!(examples.len(), 60);
+    for example in &examples {
+        assert_eq!(example.candidates.len(), 5);
+        assert_eq!(example.right, example.found == example.expected);
+        assert!(example.candidates.windows(2).all(|pair| pair[0].score >= pair[1].score));
     }
 }
 

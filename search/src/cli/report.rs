@@ -1,27 +1,51 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mmnas_search::{Result, report};
+use mmnas_search::Result;
+use mmnas_search::report::{self, ReportOptions};
 
 use super::output;
 
-/// Writes one HTML page about a run: curves, alpha over time, the architecture, the recipe
+/// Writes one HTML page about a run: curves, examples, alpha over time, the architecture, the recipe
 #[derive(Args)]
 #[command(after_help = "\
 The page needs nothing beside it and follows the reader's light or dark setting. It can be written while the run goes on.
+For TensorBoard a run's folder holds an events file: tensorboard --logdir FOLDER
 
-Example:
-  mmnas-search report target/demo/search")]
+Examples:
+  mmnas-search report target/demo/search
+  mmnas-search report retrain --images photos --examples 40
+  mmnas-search report search --svg architecture.svg --alpha-svg alpha.svg")]
 pub(super) struct Arguments {
     /// Folder of a search or retraining run
     run: PathBuf,
     /// File to write [default: report.html in the run's folder]
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Folder of the images, for the run's examples (examples.jsonl)
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    /// So many examples at most, half of them wrong where possible
+    #[arg(long, value_name = "COUNT", default_value_t = 24)]
+    examples: usize,
+    /// Writes the picture of the architecture to a file of its own, too
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Writes the picture of alpha over time to a file of its own, too
+    #[arg(long, value_name = "FILE")]
+    alpha_svg: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let file = report::report(&arguments.run, arguments.out.as_deref())?;
-    output::line(file.display());
+    let options = ReportOptions {
+        out: arguments.out.clone(),
+        svg: arguments.svg.clone(),
+        alpha_svg: arguments.alpha_svg.clone(),
+        images: arguments.images.clone(),
+        examples: arguments.examples,
+    };
+    for file in report::report(&arguments.run, &options)? {
+        output::line(file.display());
+    }
     Ok(())
 }

@@ -6,8 +6,9 @@ use tch::{Device, Kind};
 
 use super::image_text::Loaded;
 use super::{DataFiles, ImageTextData, Negatives};
-use crate::task::Forward;
+use crate::report::{Candidate, Example};
 use crate::task::recall::Ranking;
+use crate::task::{Evaluation, Forward};
 use crate::{Inputs, Result, rng};
 
 /// An image-text matching data set. A sample is a caption; the pairs with its own image are the true ones.
@@ -18,6 +19,14 @@ pub struct ItmData {
     /// Images by the words of a caption: the same words are true of each of them.
     images_of_words: HashMap<Vec<i64>, BTreeSet<usize>>,
     ranked_images: usize,
+}
+
+/// Scores of all pairs of some images and captions, and which ones they are.
+#[derive(Debug)]
+pub(crate) struct Ranked {
+    images: Vec<usize>,
+    captions: Vec<usize>,
+    pub(crate) ranking: Ranking,
 }
 
 impl ItmData {
@@ -106,7 +115,7 @@ impl ItmData {
         captions: &[usize],
         batch: usize,
         forward: &mut Forward<'_>,
-    ) -> Result<Ranking> {
+    ) -> Result<Ranked> {
         let images: Vec<usize> = self.images_of(captions).into_iter().take(self.ranked_images).collect();
         let place: BTreeMap<usize, usize> = images.iter().enumerate().map(|(k, &image)| (image, k)).collect();
         let captions: Vec<usize> =
@@ -117,6 +126,34 @@ impl ItmData {
             scores.push(self.score_pairs(&pairs, batch, forward)?);
         }
         let image_of_caption = captions.iter().map(|&caption| place[&self.common.image_of(caption)]).collect();
-        Ok(Ranking { scores, image_of_caption })
+        Ok(Ranked { images, captions, ranking: Ranking { scores, image_of_caption } })
+    }
+
+    /// Some captions and the images that score highest with them.
+    pub(crate) fn examples(&self, ranked: &Ranked) -> Vec<Example> {
+        let Ranked { images, captions, ranking } = ranked;
+        let name = |row: usize| self.common.image_name(images[row]).to_owned();
+        let probability = |row: usize, caption: usize| 1.0 / (1.0 + f64::from(-ranking.scores[row][caption]).exp());
+        let wanted = (0..captions.len()).filter(|&k| Evaluation::is_example(k, captions.len()));
+        let example = |caption: usize| {
+            let (own, order) = (ranking.image_of_caption[caption], ranking.images_by_score(caption));
+            let candidate = |&row: &usize| Candidate {
+                image: name(row),
+                text: String::new(),
+                score: probability(row, caption),
+                right: row == own,
+            };
+            Example {
+                image: name(own),
+                text: self.common.words_of(&self.captions[captions[caption]]),
+                expected: name(own),
+                found: order.first().map_or_else(String::new, |&row| name(row)),
+                right: order.first() == Some(&own),
+                score: order.first().map(|&row| probability(row, caption)),
+                candidates: order.iter().take(5).map(candidate).collect(),
+                ..Example::default()
+            }
+        };
+        wanted.map(example).collect()
     }
 }

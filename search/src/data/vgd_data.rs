@@ -39,6 +39,11 @@ impl VgdData {
         &mut self.common
     }
 
+    /// The token ids of a phrase.
+    pub fn tokens(&self, sample: usize) -> &[i64] {
+        &self.phrases[sample].tokens
+    }
+
     /// Which regions share the scores.
     pub fn padding(&self) -> ScorePadding {
         self.padding

@@ -107,6 +107,17 @@ impl VqaData {
         &self.labels
     }
 
+    /// The token ids of a question.
+    pub fn tokens(&self, sample: usize) -> &[i64] {
+        &self.questions[sample].tokens
+    }
+
+    /// The label of the highest target; none where the answer is no label.
+    pub fn expected(&self, sample: usize) -> Option<&str> {
+        let best = self.questions[sample].targets.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        best.map(|(label, _)| self.labels[*label].as_str())
+    }
+
     /// The annotators' answers to a question as they wrote them, which is how
     /// [`official_accuracy`](super::answers::official_accuracy) wants them; none where only one answer is known.
     pub fn annotators(&self, sample: usize) -> &[String] {

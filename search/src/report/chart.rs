@@ -1,71 +1,111 @@
 //! Line charts over epochs.
 
-use std::fmt::Write;
+use super::axis::{Axis, Unit};
+use super::picture::Picture;
+use super::plot::{EndLabel, Plot};
+use super::text::cut;
 
 /// One line of a chart.
-pub(super) struct Line<'a> {
-    /// Class of the style sheet that gives its colour.
-    pub class: &'a str,
-    /// Value at each epoch, from 0.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Class of the style rules that give its colour.
+    pub class: String,
+    /// What it is; empty where the chart has one line only. Not escaped.
+    pub name: String,
+    /// Value at each epoch, from 0; not finite where there is none.
     pub values: Vec<f64>,
     /// Drawn thicker than the others.
     pub strong: bool,
 }
 
-/// Size and scale of a chart.
-pub(super) struct Frame {
-    pub width: f64,
-    pub height: f64,
-    /// Lowest and highest value.
-    pub range: (f64, f64),
-    /// How a value is written at the axis.
-    pub label: fn(f64) -> String,
+/// Chart of a card.
+#[derive(Debug)]
+pub(super) struct Chart {
+    /// What it shows. Not escaped.
+    pub title: String,
+    /// Its lines.
+    pub lines: Vec<Line>,
+    /// Scale of the values.
+    pub axis: Axis,
+    /// Epoch that a ring marks, on the first line.
+    pub mark: Option<usize>,
 }
 
-const LEFT: f64 = 46.0;
-const RIGHT: f64 = 10.0;
-const TOP: f64 = 8.0;
-const BOTTOM: f64 = 22.0;
+/// An axis around all values of `lines`.
+pub(super) fn axis_around(lines: &[Line], unit: Unit) -> Axis {
+    Axis::around(lines.iter().flat_map(|line| line.values.iter().copied()), unit)
+}
 
-/// The chart as SVG; `title` is what a screen reader says.
-pub(super) fn chart(title: &str, lines: &[Line<'_>], frame: &Frame) -> String {
-    let (low, high) = frame.range;
-    let span = if high > low { high - low } else { 1.0 };
-    let epochs = lines.iter().map(|line| line.values.len()).max().unwrap_or(0);
-    let x = |epoch: usize| LEFT + (frame.width - LEFT - RIGHT) * epoch as f64 / epochs.saturating_sub(1).max(1) as f64;
-    let y = |value: f64| TOP + (frame.height - TOP - BOTTOM) * (1.0 - (value - low) / span);
-    let mut svg = format!(
-        "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">",
-        frame.width,
-        frame.height,
-        super::escape(title)
-    );
-    for k in 0..=2 {
-        let value = low + span * f64::from(k) / 2.0;
-        let (at, right) = (y(value), frame.width - RIGHT);
-        let _ = write!(svg, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>");
-        let text = (frame.label)(value);
-        let _ = write!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{text}</text>", LEFT - 6.0, at + 4.0);
-    }
-    let last = epochs.saturating_sub(1);
-    for epoch in if last > 0 { vec![0, last] } else { vec![0] } {
-        let at = x(epoch);
-        let _ =
-            write!(svg, "<text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{epoch}</text>", frame.height - 6.0);
-    }
-    for line in lines {
-        let place = |(epoch, value): (usize, &f64)| format!("{:.1},{:.1}", x(epoch), y(value.clamp(low, high)));
-        let points: Vec<String> = line.values.iter().enumerate().filter(|(_, v)| v.is_finite()).map(place).collect();
-        let width = if line.strong { 3.0 } else { 1.5 };
-        let _ = write!(
-            svg,
-            "<polyline class=\"line {}\" stroke-width=\"{width}\" points=\"{}\"/>",
-            line.class,
-            points.join(" ")
-        );
-        if let Some((cx, cy)) = points.last().and_then(|p| p.split_once(',')) {
-            let _ = write!(svg, "<circle class=\"dot {}\" cx=\"{cx}\" cy=\"{cy}\" r=\"{}\"/>", line.class, width + 0.5);
+/// So many lines are named under the pointer.
+const MOST_SHOWN: usize = 6;
+const WIDTH: f64 = 360.0;
+const HEIGHT: f64 = 200.0;
+/// Width of a character of a label, in wide fonts.
+pub(super) const CHARACTER: f64 = 7.8;
+
+fn epochs(lines: &[Line]) -> usize {
+    lines.iter().map(|line| line.values.len()).max().unwrap_or(0)
+}
+
+/// Values of the lines at an epoch, the largest first.
+fn words(lines: &[Line], axis: &Axis, epoch: usize) -> String {
+    let value = |line: &'_ Line| line.values.get(epoch).copied().filter(|v| v.is_finite());
+    let mut values: Vec<(&str, f64)> =
+        lines.iter().filter_map(|line| Some((line.name.as_str(), value(line)?))).collect();
+    values.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let lines = values.iter().take(MOST_SHOWN).map(|(name, value)| format!("{name} {}", axis.value(*value)));
+    let left_out = values.len().saturating_sub(MOST_SHOWN);
+    let more = (left_out > 0).then(|| format!("and {left_out} smaller"));
+    let lines: Vec<String> = lines.chain(more).collect();
+    format!("epoch {epoch}\n{}", lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join("\n"))
+}
+
+impl Chart {
+    /// The chart, with the last value of every line beside its end.
+    pub(super) fn draw(&self) -> Picture {
+        let last = |line: &Line| line.values.iter().copied().rfind(|v| v.is_finite());
+        let label = |line: &Line| {
+            let value = self.axis.value(last(line)?);
+            Some(if line.name.is_empty() { value } else { format!("{} {value}", cut(&line.name, 14)) })
+        };
+        let longest = self.lines.iter().filter_map(label).map(|text| text.chars().count()).max().unwrap_or(0);
+        let right = 14.0 + CHARACTER * longest as f64;
+        let plot = Plot {
+            width: WIDTH,
+            height: HEIGHT,
+            left: 46.0,
+            right,
+            epochs: epochs(&self.lines),
+            axis: self.axis.clone(),
+        };
+        let mut body = plot.scales();
+        for line in self.lines.iter().rev() {
+            body += &plot.line(&line.values, &line.class, if line.strong { 2.5 } else { 1.8 });
         }
+        let marked = self.mark.and_then(|epoch| Some((epoch, *self.lines.first()?.values.get(epoch)?)));
+        if let Some((epoch, value)) = marked {
+            body +=
+                &format!("<circle class=\"ring\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"6\"/>", plot.x(epoch), plot.y(value));
+        }
+        let ends = self.lines.iter().filter_map(|line| {
+            Some(EndLabel { y: plot.y(last(line)?), class: line.class.clone(), text: label(line)? })
+        });
+        body += &plot.end_labels(ends.collect());
+        body += &plot.hits(|epoch| words(&self.lines, &self.axis, epoch));
+        Picture { width: WIDTH, height: HEIGHT, title: self.title.clone(), body }
     }
-    svg + "</svg>"
+
+    /// A smaller form of it without labels: one of many that are compared.
+    pub(super) fn draw_small(&self) -> Picture {
+        let (width, height) = (200.0, 118.0);
+        let plot =
+            Plot { width, height, left: 48.0, right: 10.0, epochs: epochs(&self.lines), axis: self.axis.clone() };
+        let mut body = plot.scales();
+        let (strong, others): (Vec<&Line>, Vec<&Line>) = self.lines.iter().partition(|line| line.strong);
+        for line in others.into_iter().chain(strong) {
+            body += &plot.line(&line.values, &line.class, if line.strong { 2.8 } else { 1.4 });
+        }
+        body += &plot.hits(|epoch| words(&self.lines, &self.axis, epoch));
+        Picture { width, height, title: self.title.clone(), body }
+    }
 }

@@ -59,8 +59,8 @@ impl Task for ItmData {
     }
 
     fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation> {
-        let ranking = self.score_all_pairs(samples, batch, forward)?;
-        Ok(ranking.evaluation())
+        let ranked = self.score_all_pairs(samples, batch, forward)?;
+        Ok(Evaluation { examples: self.examples(&ranked), ..ranked.ranking.evaluation() })
     }
 }
 

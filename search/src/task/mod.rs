@@ -16,6 +16,7 @@ use tch::{Tensor, nn};
 use crate::data::ImageTextData;
 use crate::operations::Dropout;
 use crate::recipe::NegativeSettings;
+use crate::report::Example;
 use crate::{Inputs, Result, TensorMap};
 
 /// Runs the network on some inputs; gives the output of its head.
@@ -46,6 +47,18 @@ pub struct Evaluation {
     pub score: f64,
     /// Figures behind it by name: accuracy by type of answer, recall@k both ways.
     pub metrics: BTreeMap<String, f64>,
+    /// Some of the samples and what the network made of them, for people to look at.
+    pub examples: Vec<Example>,
+}
+
+impl Evaluation {
+    /// Examples at most.
+    pub const EXAMPLES: usize = 64;
+
+    /// Whether sample number `k` of `count` is to be an example: they are spread evenly.
+    pub fn is_example(k: usize, count: usize) -> bool {
+        k.is_multiple_of(count.div_ceil(Self::EXAMPLES).max(1))
+    }
 }
 
 /// What a run keeps from epoch to epoch besides weights and alpha, as part of its checkpoints.

@@ -16,6 +16,15 @@ pub struct Ranking {
     pub image_of_caption: Vec<usize>,
 }
 
+impl Ranking {
+    /// The images, as rows, by their scores with a caption, the best first.
+    pub fn images_by_score(&self, caption: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.scores.len()).collect();
+        order.sort_by(|&a, &b| self.scores[b][caption].total_cmp(&self.scores[a][caption]));
+        order
+    }
+}
+
 /// How many of `others` score higher than `score`. Who scores the same counts as higher, so that a network that gives
 /// every pair the same score finds nothing.
 fn rank(score: f32, others: impl Iterator<Item = f32>) -> usize {
@@ -54,7 +63,7 @@ impl Ranking {
         }
         let score = metrics.values().sum::<f64>() / metrics.len() as f64;
         metrics.insert("images ranked".to_owned(), self.scores.len() as f64);
-        Evaluation { score, metrics }
+        Evaluation { score, metrics, examples: Vec::new() }
     }
 }
 

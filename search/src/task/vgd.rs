@@ -10,6 +10,7 @@ use crate::att_flat::AttFlat;
 use crate::data::{ImageTextData, VgdData};
 use crate::layers::{LayerNorm, Linear, MASKED};
 use crate::operations::Dropout;
+use crate::report::Example;
 use crate::{Inputs, Result};
 
 /// A prediction counts as right from this intersection over union with the target on.
@@ -155,13 +156,28 @@ impl Task for VgdData {
     }
 
     fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation> {
-        let mut right = 0usize;
-        for indices in samples.chunks(batch) {
+        let (mut right, mut examples) = (0usize, Vec::new());
+        for (number, indices) in samples.chunks(batch).enumerate() {
+            let first = number * batch;
             let batch = VgdData::batch(self, indices)?;
             let found = grounded_boxes(&forward(&batch.inputs), &batch, self.padding());
-            right += found.iter().zip(&batch.targets).filter(|(found, t)| boxes::iou(found, t) >= RIGHT_IOU).count();
+            for (row, (found, target)) in found.iter().zip(&batch.targets).enumerate() {
+                let is_right = boxes::iou(found, target) >= RIGHT_IOU;
+                right += usize::from(is_right);
+                if Evaluation::is_example(first + row, samples.len()) {
+                    let sample = indices[row];
+                    examples.push(Example {
+                        image: self.common().image_name(self.common().image_of(sample)).to_owned(),
+                        text: self.common().words_of(self.tokens(sample)),
+                        right: is_right,
+                        expected_box: Some(*target),
+                        found_box: Some(*found),
+                        ..Example::default()
+                    });
+                }
+            }
         }
         let score = right as f64 / samples.len().max(1) as f64;
-        Ok(Evaluation { score, metrics: [("accuracy at IoU 0.5".to_owned(), score)].into() })
+        Ok(Evaluation { score, metrics: [("accuracy at IoU 0.5".to_owned(), score)].into(), examples })
     }
 }

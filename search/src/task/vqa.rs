@@ -10,6 +10,7 @@ use super::pooled_head::PooledHead;
 use super::{Evaluation, Forward, Head, Task};
 use crate::data::answers::official_accuracy;
 use crate::data::{ImageTextData, VqaData};
+use crate::report::Example;
 use crate::{Inputs, Result};
 
 /// Samples of one batch.
@@ -58,17 +59,32 @@ impl Task for VqaData {
     fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation> {
         // Sum and number of the scores of all questions, and of those of each type of answer.
         let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-        for indices in samples.chunks(batch) {
+        let mut examples = Vec::new();
+        for (number, indices) in samples.chunks(batch).enumerate() {
+            let first = number * batch;
             let batch = VqaData::batch(self, indices)?;
-            let best = forward(&batch.inputs).argmax(-1, true);
+            let logits = forward(&batch.inputs).to_kind(Kind::Float);
+            let best = logits.argmax(-1, true);
+            let probabilities = Vec::<f32>::try_from(logits.gather(1, &best, false).sigmoid().flatten(0, -1))?;
             let targets = batch.target.gather(1, &best, false).to_kind(Kind::Double).flatten(0, -1);
             let (best, targets) = (Vec::<i64>::try_from(best.flatten(0, -1))?, Vec::<f64>::try_from(targets)?);
-            for ((&sample, answer), target) in indices.iter().zip(best).zip(targets) {
+            for (row, ((&sample, answer), target)) in indices.iter().zip(best).zip(targets).enumerate() {
                 let annotators = self.annotators(sample);
                 let score = match annotators {
                     [] => target,
                     _ => official_accuracy(&VqaData::labels(self)[answer as usize], annotators),
                 };
+                if Evaluation::is_example(first + row, samples.len()) {
+                    examples.push(Example {
+                        image: self.common().image_name(self.common().image_of(sample)).to_owned(),
+                        text: self.common().words_of(self.tokens(sample)),
+                        expected: self.expected(sample).unwrap_or("(not a label)").to_owned(),
+                        found: VqaData::labels(self)[answer as usize].clone(),
+                        right: score >= 0.5,
+                        score: Some(f64::from(probabilities[row])),
+                        ..Example::default()
+                    });
+                }
                 let of_type = self.answer_type(sample).map(|kind| format!("accuracy {kind}"));
                 for name in ["accuracy".to_owned()].into_iter().chain(of_type) {
                     let (sum, count) = sums.entry(name).or_default();
@@ -77,7 +93,7 @@ impl Task for VqaData {
             }
         }
         let metrics: BTreeMap<String, f64> = sums.into_iter().map(|(name, (sum, n))| (name, sum / n)).collect();
-        Ok(Evaluation { score: metrics.get("accuracy").copied().unwrap_or(0.0), metrics })
+        Ok(Evaluation { score: metrics.get("accuracy").copied().unwrap_or(0.0), metrics, examples })
     }
 }
 

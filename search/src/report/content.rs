@@ -1,0 +1,93 @@
+//! What a page shows, read from a run's folder. Only what names the run must be there; the rest may come later.
+
+use std::path::Path;
+
+use mmnas_bundle::samples::read_json_lines;
+use mmnas_bundle::{Architecture, Error as BundleError};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::architecture::Stacks;
+use super::example::{EXAMPLES, Example};
+use super::palette::Palette;
+use super::space::{Block, blocks};
+use super::{LOG, notes};
+use crate::retrain::RECORD;
+use crate::{EpochRecord, Result, RunFolder, RunInputs};
+
+/// What a page shows.
+#[derive(Debug)]
+pub(super) struct Content {
+    /// Name of the run's folder.
+    pub title: String,
+    /// What the run works on.
+    pub inputs: RunInputs,
+    /// One record an epoch; none before the first has ended.
+    pub records: Vec<EpochRecord>,
+    /// The blocks that were searched; none in a retraining.
+    pub blocks: Vec<Block>,
+    /// The architecture that is trained or was derived so far.
+    pub architecture: Option<Stacks>,
+    /// The recipe as text.
+    pub recipe: String,
+    /// `network.json` of a retraining.
+    pub network: Option<Value>,
+    /// Examples of what the network answers.
+    pub examples: Vec<Example>,
+    /// All operations that are shown.
+    pub palette: Palette,
+}
+
+fn read(file: &Path) -> Result<String> {
+    Ok(std::fs::read_to_string(file).map_err(BundleError::io(file, "read"))?)
+}
+
+/// The lines of `file`; none where it is missing or empty.
+fn lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
+    let empty = std::fs::metadata(file).map_or(true, |meta| meta.is_file() && meta.len() == 0);
+    Ok(if empty { Vec::new() } else { read_json_lines(file)? })
+}
+
+fn stacks(architecture: &Architecture) -> Stacks {
+    let encoder = architecture.encoder.iter().map(|operation| operation.name().to_owned()).collect();
+    let decoder = architecture.decoder.iter().map(|operation| operation.name().to_owned()).collect();
+    Stacks { encoder, decoder }
+}
+
+impl Content {
+    /// Reads the run in the folder `run`.
+    pub(super) fn read(run: &Path) -> Result<Content> {
+        let folder = RunFolder::at(run);
+        let file = folder.file("inputs.json");
+        let inputs: RunInputs = serde_json::from_str(&read(&file)?).map_err(|e| BundleError::json(&file, &e))?;
+        let recipe = read(&folder.file("recipe.toml"))?;
+        let records: Vec<EpochRecord> = lines(&folder.file(LOG))?;
+        let file = folder.file(RECORD);
+        let network: Option<Value> = if file.exists() {
+            Some(serde_json::from_str(&read(&file)?).map_err(|e| BundleError::json(&file, &e))?)
+        } else {
+            None
+        };
+        let found = folder.file("architecture.json");
+        let architecture = match &inputs.architecture {
+            Some(architecture) => Some(stacks(architecture)),
+            None if found.exists() => Some(stacks(&Architecture::read(&found)?)),
+            None => None,
+        };
+        let blocks = blocks(&folder, &records)?;
+        let shares = notes::names(&records, "shares");
+        let shown = architecture.iter().flat_map(|stacks| stacks.encoder.iter().chain(&stacks.decoder));
+        let shown = shown.chain(blocks.iter().flat_map(|block| &block.operations)).chain(&shares);
+        let palette = Palette::of(shown.map(String::as_str));
+        let path = run.canonicalize().unwrap_or_else(|_| run.to_path_buf());
+        let title = path.file_name().map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned());
+        let examples = lines(&folder.file(EXAMPLES))?;
+        Ok(Content { title, inputs, records, blocks, architecture, recipe, network, examples, palette })
+    }
+
+    /// The place of the record with the best validation, the first of them.
+    pub(super) fn best(&self) -> Option<usize> {
+        let scores = self.records.iter().map(|record| record.validation).enumerate().filter(|(_, v)| v.is_finite());
+        scores.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(epoch, _)| epoch)
+    }
+}

@@ -1,0 +1,50 @@
+//! A picture in SVG, for a page or for a file of its own.
+
+use super::text::escape;
+
+/// Style rules of what is in pictures, for pages and for pictures alone.
+pub(super) const STYLE: &str = include_str!("picture.css");
+
+/// A picture.
+#[derive(Debug)]
+pub(super) struct Picture {
+    /// Width in units of the SVG.
+    pub width: f64,
+    /// Height in units of the SVG.
+    pub height: f64,
+    /// What a screen reader says. Not escaped.
+    pub title: String,
+    /// The elements.
+    pub body: String,
+}
+
+impl Picture {
+    /// As an element of an HTML page, which scales it to the width that there is, up to `largest` times its own.
+    pub(super) fn inline(&self, largest: f64) -> String {
+        format!(
+            "<svg viewBox=\"0 0 {} {}\" style=\"max-width:{}px\" role=\"img\" aria-label=\"{}\">{}</svg>",
+            self.width,
+            self.height,
+            largest * self.width,
+            escape(&self.title),
+            self.body
+        )
+    }
+
+    /// As a file of its own on a ground that follows the reader's light or dark setting; `style` has further rules.
+    pub(super) fn standalone(&self, style: &str) -> String {
+        let (width, height) = (self.width, self.height);
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n\
+             <title>{}</title>\n<style>\n{STYLE}{style}</style>\n\
+             <rect class=\"ground\" width=\"{width}\" height=\"{height}\" rx=\"10\"/>\n{}\n</svg>\n",
+            escape(&self.title),
+            self.body
+        )
+    }
+
+    /// As a part of another picture.
+    pub(super) fn placed(&self, x: f64, y: f64) -> String {
+        format!("<g transform=\"translate({x:.1} {y:.1})\">{}</g>", self.body)
+    }
+}
