@@ -136,7 +136,7 @@ impl Task for CountData {
             right += near.sum(Kind::Double).double_value(&[]);
         }
         let score = right / samples.len().max(1) as f64;
-        Ok(Evaluation { score, metrics: [("exact counts".to_owned(), score)].into() })
+        Ok(Evaluation { score, metrics: [("exact counts".to_owned(), score)].into(), ..Evaluation::default() })
     }
 }
 
