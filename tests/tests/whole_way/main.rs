@@ -3,6 +3,7 @@
 mod bad_input;
 mod c_programs;
 mod command_line;
+mod compare;
 mod disk_full;
 mod resume;
 

@@ -1,0 +1,86 @@
+//! Strategies and baselines are compared on the same data, and the comparison goes on where it was.
+
+use std::path::Path;
+use std::process::Command;
+
+use mmnas_tests::c_consumer::workspace_root;
+use mmnas_tests::programs::program;
+
+use crate::SMALL;
+
+fn compare(out: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(program("mmnas-search").unwrap());
+    command.arg("compare").arg("--recipe").arg(workspace_root().join("search/recipes/easy_vqa.toml"));
+    command.arg("--samples").arg(SMALL.0.path("small.jsonl")).arg("--features").arg(SMALL.0.path("features"));
+    for set in [
+        "text.min_answer_count=1",
+        "space={ encoder = 1, decoder = 2 }",
+        "search.strategy={ kind = \"random\", candidates = 5, samples = 20 }",
+        "search.weights.hidden=64",
+        "search.weights.epochs=1",
+        "search.alpha_batch=16",
+        "search.alpha_from_epoch=0",
+        "retrain.hidden=64",
+        "retrain.epochs=2",
+    ] {
+        command.args(["--set", set]);
+    }
+    command.args(more).arg("--out").arg(out);
+    command
+}
+
+#[test]
+fn contenders_are_compared_over_seeds() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("compare");
+    let contenders = ["--contenders", "gradient,random,random-architecture,mcan:1", "--seeds", "2", "--ranking", "3"];
+    let run = |more: &[&str]| {
+        let output = compare(&out, &[&contenders[..], more].concat()).output().unwrap();
+        let (text, error) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        assert!(output.status.success(), "{error}");
+        text
+    };
+    let table = run(&[]);
+    for name in ["gradient ", "random ", "random-architecture ", "mcan:1 ", "Kendall tau"] {
+        assert!(table.contains(name), "{table}");
+    }
+    let read =
+        || -> serde_json::Value { serde_json::from_slice(&std::fs::read(out.join("compare.json")).unwrap()).unwrap() };
+    let first = read();
+    let outcomes = first["outcomes"].as_array().unwrap();
+    assert_eq!(outcomes.len(), 8);
+    for outcome in outcomes {
+        let (validation, seed) = (outcome["validation"].as_f64().unwrap(), outcome["seed"].as_u64().unwrap());
+        assert!((0.0..=1.0).contains(&validation) && (seed == 1 || seed == 2));
+        let searched = ["gradient", "random"].contains(&outcome["contender"].as_str().unwrap());
+        assert_eq!(outcome["search_seconds"].as_f64().unwrap() > 0.0, searched);
+        if outcome["contender"] == "mcan:1" {
+            assert_eq!(outcome["architecture"], "enc SA FFN, dec SA GA FFN");
+        }
+    }
+    let ranking = &first["ranking"];
+    assert_eq!(ranking["shared"].as_array().unwrap().len(), 3);
+    assert_eq!(ranking["alone"].as_array().unwrap().len(), 3);
+    // Means and deviations by hand.
+    for row in first["summaries"].as_array().unwrap() {
+        let own = outcomes.iter().filter(|o| o["contender"] == row["contender"]);
+        let scores: Vec<f64> = own.map(|o| o["validation"].as_f64().unwrap()).collect();
+        let mean = (scores[0] + scores[1]) / 2.0;
+        assert!((row["mean"].as_f64().unwrap() - mean).abs() < 1e-12);
+        let deviation = (scores[0] - scores[1]).abs() / f64::sqrt(2.0);
+        assert!((row["deviation"].as_f64().unwrap() - deviation).abs() < 1e-12);
+    }
+    // Given again it trains nothing and says the same, also as JSON.
+    let again: serde_json::Value = serde_json::from_str(&run(&["--json"])).unwrap();
+    assert_eq!(again, first);
+    assert_eq!(read(), first);
+}
+
+#[test]
+fn an_unknown_contender_is_an_error_that_lists_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = compare(&folder.path().join("compare"), &["--contenders", "gradeint"]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error.contains("gradeint") && error.contains("random-architecture") && error.contains("mcan"), "{error}");
+}
