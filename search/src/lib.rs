@@ -7,10 +7,12 @@
 //! Parameter names are the published code's, so that weights move between the two.
 
 pub mod data;
+pub mod device;
 pub mod export;
 pub mod operations;
 pub mod progress;
 pub mod recipe;
+pub mod relation;
 pub mod report;
 pub mod retrain;
 pub mod search;
@@ -21,10 +23,14 @@ mod adam;
 mod alpha;
 mod att_flat;
 mod checkpoint;
+mod dropout;
 mod error;
 mod layers;
 mod network;
+#[cfg(test)]
+mod network_tests;
 mod path;
+mod precision;
 mod run;
 mod seed;
 mod space;
@@ -36,7 +42,8 @@ pub use checkpoint::{Checkpoint, TensorMap, load_tensors, save_tensors};
 pub use error::{Error, Result};
 pub use network::{FeatureNorm, Inputs, Naming, Network, Parameters};
 pub use path::{Choice, Path, SamplingMode};
+pub use precision::Precision;
 pub use run::{NetworkRecord, RunFolder, RunInputs};
 pub use seed::{rng, seed};
 pub use space::Space;
-pub use trainer::EpochRecord;
+pub use trainer::{EpochRecord, Moment, weight_step};
