@@ -11,7 +11,7 @@ pub use space::SpaceSettings;
 
 use crate::data::{SplitShares, TextRules};
 use crate::strategy::StrategySettings;
-use crate::{AdamSettings, Error, Pool, Result};
+use crate::{AdamSettings, Error, Pool, Precision, Result};
 
 /// A whole recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -123,6 +123,9 @@ pub struct ModelSettings {
     pub dropout: f64,
     /// Whether features are standardised by the training images' mean and deviation.
     pub standardise: bool,
+    /// What the matrix products of training are computed in; what is trained and exported is 32-bit either way.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// How weights are trained.

@@ -145,6 +145,7 @@ pub fn retrain<T: Task>(
     let dimensions = dimensions(recipe, task, settings.hidden);
     let space = recipe.space_of(architecture)?;
     let mut network = Network::new::<T>(&space, &dimensions, Naming::Derived, data.device());
+    network.set_precision(recipe.model.precision);
     if let Some(vectors) = data.word_vectors() {
         network.set_word_vectors(vectors)?;
     }

@@ -236,6 +236,7 @@ fn prepare<'a, T: Task>(recipe: &'a Recipe, task: &T, parts: &'a Parts) -> Resul
     space.check(&dimensions)?;
     let device = task.data().device();
     let mut network = Network::new::<T>(&space, &dimensions, Naming::Supernet, device);
+    network.set_precision(recipe.model.precision);
     if let Some(vectors) = task.data().word_vectors() {
         network.set_word_vectors(vectors)?;
     }

@@ -2,6 +2,7 @@
 //! a small trained bundle, the workspace's programs, and programs in C.
 
 pub mod alone;
+pub mod bench;
 pub mod c_consumer;
 pub mod fixtures;
 pub mod header;

@@ -48,6 +48,12 @@ pub(super) struct DataArguments {
     /// resume-skips-decays, false-negatives, padding, score-padding (see SEARCH.md). As often as needed
     #[arg(long, value_name = "SWITCH")]
     published: Vec<String>,
+    /// Where to train: cpu, cuda or cuda:N. CUDA needs a full libtorch 2.11, found through --cuda-libraries or LD_LIBRARY_PATH
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Folder of libtorch_cuda.so
+    #[arg(long)]
+    cuda_libraries: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -85,7 +91,9 @@ impl DataArguments {
             word_vectors: self.word_vectors.clone(),
             skip_broken: self.skip_broken,
         };
-        let (device, text) = (tch::Device::Cpu, &recipe.text);
+        // Before anything else of libtorch is used: what it does first settles whether the process has CUDA.
+        let device = mmnas_search::device::select(&self.device, self.cuda_libraries.as_deref())?;
+        let text = &recipe.text;
         match self.task {
             TaskArgument::Vqa => self.with(recipe, VqaData::load(&files, text, device)?, then),
             TaskArgument::Itm => {

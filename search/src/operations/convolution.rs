@@ -24,7 +24,8 @@ impl Conv1d {
     /// `x` `[batch, H, n]`; beyond its ends lie zeros.
     fn forward(&self, x: &Tensor) -> Tensor {
         let padding = self.weight.size()[2] / 2;
-        x.conv1d(&self.weight, Some(&self.bias), [1], [padding], [1], self.groups)
+        let kind = x.kind();
+        x.conv1d(&self.weight.to_kind(kind), Some(&self.bias.to_kind(kind)), [1], [padding], [1], self.groups)
     }
 }
 
@@ -68,7 +69,7 @@ impl OperationModule for Convolution {
             Some(mask) => x.masked_fill(&mask.view([x.size()[0], x.size()[1], 1]), 0.0),
             None => x.shallow_clone(),
         };
-        y = y.transpose(1, 2);
+        y = context.precision.operand(&y.transpose(1, 2));
         for layer in &self.layers {
             y = layer.forward(&y);
         }

@@ -38,7 +38,8 @@ impl FeedForward {
 
 impl OperationModule for FeedForward {
     fn forward(&self, x: &Tensor, context: &Context<'_>) -> Tensor {
-        self.norm.forward(x, &self.mlp.forward(x, context.dropout), context.dropout)
+        let output = self.mlp.forward(&context.precision.operand(x), context.dropout);
+        self.norm.forward(x, &output, context.dropout)
     }
 }
 
@@ -55,7 +56,7 @@ impl DeepFeedForward {
 
 impl OperationModule for DeepFeedForward {
     fn forward(&self, x: &Tensor, context: &Context<'_>) -> Tensor {
-        let inner = context.dropout.apply(&self.first.forward(x).relu());
+        let inner = context.dropout.apply(&self.first.forward(&context.precision.operand(x)).relu());
         self.norm.forward(x, &self.mlp.forward(&inner, context.dropout), context.dropout)
     }
 }

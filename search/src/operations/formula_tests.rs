@@ -92,8 +92,7 @@ impl Built {
 
     fn assert_gives(&self, expected: &Matrix, x: &Tensor, text: &Tensor) {
         let text = text.unsqueeze(0);
-        let context =
-            Context { mask: None, text: Some(&text), text_mask: None, relations: None, dropout: Dropout(0.0) };
+        let context = Context { text: Some(&text), ..Context::new(None, Dropout(0.0), Precision::Float32) };
         let ours = matrix(&self.module.forward(&x.unsqueeze(0), &context).get(0));
         let difference =
             |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -152,7 +151,8 @@ fn relations_bias_the_scores_of_every_head() {
     let (x, _) = inputs(3);
     let relations = Tensor::randn([1, 5, 5, 4], (Kind::Float, Device::Cpu));
     let built = Built::new("rel_self_att_16");
-    let bias = built.module.relation_bias(&relations).unwrap();
+    let projection = built.module.relation_projection().unwrap();
+    let bias = crate::relation::biases(&relations.permute([3, 0, 1, 2]), &[projection]).remove(0);
     assert_eq!(bias.size(), [1, 4, 5, 5]);
     let pairs = matrix(&relations.view([25, 4]));
     for (pair, scores) in built.linear(&pairs, "mhatt.linear_r").iter().enumerate() {
@@ -161,11 +161,11 @@ fn relations_bias_the_scores_of_every_head() {
             assert!((ours - score.max(1e-6).ln()).abs() <= 1e-4, "{ours} {score}");
         }
     }
-    let of = |relations: Option<&Tensor>| {
-        let context = Context { mask: None, text: None, text_mask: None, relations, dropout: Dropout(0.0) };
+    let of = |relation_bias: Option<&Tensor>| {
+        let context = Context { relation_bias, ..Context::new(None, Dropout(0.0), Precision::Float32) };
         built.module.forward(&x.unsqueeze(0), &context)
     };
-    assert!((of(Some(&relations)) - of(None)).abs().max().double_value(&[]) > 1e-2, "the bias counts");
+    assert!((of(Some(&bias)) - of(None)).abs().max().double_value(&[]) > 1e-2, "the bias counts");
 }
 
 #[test]

@@ -56,6 +56,6 @@ impl GatedLinear {
 
 impl OperationModule for GatedLinear {
     fn forward(&self, x: &Tensor, context: &Context<'_>) -> Tensor {
-        self.norm.forward(x, &self.gated(x, context.dropout), context.dropout)
+        self.norm.forward(x, &self.gated(&context.precision.operand(x), context.dropout), context.dropout)
     }
 }

@@ -6,6 +6,7 @@ use mmnas_bundle::manifest::Dimensions;
 use tch::{Device, Kind, Tensor, nn};
 
 use super::*;
+use crate::Precision;
 
 /// The smallest width that the widest head fits.
 const H: i64 = 256;
@@ -42,8 +43,17 @@ fn mask(counts: &[i64], n: i64) -> Tensor {
     positions.ge_tensor(&Tensor::from_slice(counts).unsqueeze(1)).view([-1, 1, 1, n])
 }
 
-fn context<'a>(text: &'a Tensor, relations: &'a Tensor, rate: f64) -> Context<'a> {
-    Context { mask: None, text: Some(text), text_mask: None, relations: Some(relations), dropout: Dropout(rate) }
+/// What `relations` `[batch, n, n, relation]` add to the scores of `module`, where it reads them.
+fn bias(module: &dyn OperationModule, relations: &Tensor) -> Option<Tensor> {
+    let states = relations.permute([3, 0, 1, 2]);
+    module.relation_projection().map(|projection| crate::relation::biases(&states, &[projection]).remove(0))
+}
+
+/// What `module` makes of `x` without any padding.
+fn pass(module: &dyn OperationModule, x: &Tensor, (text, relations): (&Tensor, &Tensor), rate: f64) -> Tensor {
+    let bias = bias(module, relations);
+    let context = Context::new(None, Dropout(rate), Precision::Float32);
+    module.forward(x, &Context { text: Some(text), relation_bias: bias.as_ref(), ..context })
 }
 
 fn has_parameters(candidate: &Candidate) -> bool {
@@ -61,12 +71,12 @@ fn a_batch_gives_what_its_items_give_alone() {
         let (module, _store) = built(&candidate);
         let in_encoder = candidate.in_encoder();
         for text in [Some(&text), None].into_iter().filter(|text| text.is_some() || in_encoder) {
+            let bias_of_all = bias(module.as_ref(), &relations);
             let whole = Context {
-                mask: Some(&region_mask),
                 text,
                 text_mask: text.map(|_| &text_mask),
-                relations: Some(&relations),
-                dropout: Dropout(0.0),
+                relation_bias: bias_of_all.as_ref(),
+                ..Context::new(Some(&region_mask), Dropout(0.0), Precision::Float32)
             };
             let whole = module.forward(&x, &whole);
             assert_eq!(whole.size(), x.size(), "{}", candidate.name());
@@ -75,13 +85,9 @@ fn a_batch_gives_what_its_items_give_alone() {
                 let row = row as i64;
                 let item = |tensor: &Tensor, n: i64| tensor.narrow(0, row, 1).narrow(1, 0, n);
                 let (text, relations) = (text.map(|text| item(text, t)), item(&relations, n).narrow(2, 0, n));
-                let alone = Context {
-                    mask: None,
-                    text: text.as_ref(),
-                    text_mask: None,
-                    relations: Some(&relations),
-                    dropout: Dropout(0.0),
-                };
+                let own_bias = bias(module.as_ref(), &relations);
+                let context = Context::new(None, Dropout(0.0), Precision::Float32);
+                let alone = Context { text: text.as_ref(), relation_bias: own_bias.as_ref(), ..context };
                 let difference = module.forward(&item(&x, n), &alone) - item(&whole, n);
                 let worst = difference.abs().max().double_value(&[]);
                 assert!(worst <= 1e-5, "{}, item {row}: {worst}", candidate.name());
@@ -97,7 +103,7 @@ fn a_gradient_reaches_every_parameter_and_the_input() {
         let (module, store) = built(&candidate);
         let x = randn(&[2, 6, H]).set_requires_grad(true);
         let (text, relations) = (randn(&[2, 5, H]), randn(&[2, 6, 6, RELATION]));
-        let y = module.forward(&x, &context(&text, &relations, 0.1));
+        let y = pass(module.as_ref(), &x, (&text, &relations), 0.1);
         // A plain sum has no gradient: LN's outputs have a constant one.
         (y * randn(&[2, 6, H])).sum(Kind::Float).backward();
         let parameters = store.variables();
@@ -118,7 +124,7 @@ fn zeros_stay_finite_forwards_and_backwards() {
         let (module, store) = built(&candidate);
         let x = Tensor::zeros([1, 4, H], (Kind::Float, Device::Cpu)).set_requires_grad(true);
         let (text, relations) = (x.zeros_like().narrow(1, 0, 2), randn(&[1, 4, 4, RELATION]));
-        let y = module.forward(&x, &context(&text, &relations, 0.0));
+        let y = pass(module.as_ref(), &x, (&text, &relations), 0.0);
         assert!(bool::try_from(y.isfinite().all()).unwrap(), "{}", candidate.name());
         (y * randn(&[1, 4, H])).sum(Kind::Float).backward();
         for tensor in store.variables().values().chain([&x]) {
@@ -189,8 +195,13 @@ fn convolutions_start_from_kaimings_normal_weights_and_no_bias() {
 /// Dropout of a pass over one item, told from outside. All features of the row that is looked at are 1, so where the
 /// operation's output is dropped, `x + 0` is the same number; LN is a shift and a factor a row, so the other numbers less
 /// that one are the operation's output up to a factor.
-fn dropped(module: &dyn OperationModule, x: &Tensor, context: &Context<'_>) -> (usize, Vec<Option<f64>>) {
-    let row = Vec::<f32>::try_from(module.forward(x, context).get(0).get(3)).unwrap();
+fn dropped(
+    module: &dyn OperationModule,
+    x: &Tensor,
+    looked_at: (&Tensor, &Tensor),
+    rate: f64,
+) -> (usize, Vec<Option<f64>>) {
+    let row = Vec::<f32>::try_from(pass(module, x, looked_at, rate).get(0).get(3)).unwrap();
     let same = |value: f32| row.iter().filter(|other| **other == value).count();
     let most_common = row.iter().copied().max_by_key(|value| same(*value)).unwrap();
     let less = |value: &f32| (*value != most_common).then(|| f64::from(value - most_common));
@@ -209,7 +220,7 @@ fn dropout_acts_on_the_output_of_every_operation_with_parameters() {
     for candidate in standard() {
         let (module, _store) = built(&candidate);
         let (x, text, relations) = (input_with_a_row_of_ones(), randn(&[1, 40, H]), randn(&[1, 40, 40, RELATION]));
-        let most_common = |rate: f64| dropped(module.as_ref(), &x, &context(&text, &relations, rate)).0;
+        let most_common = |rate: f64| dropped(module.as_ref(), &x, (&text, &relations), rate).0;
         if has_parameters(&candidate) {
             assert!(most_common(0.0) < 4, "{}", candidate.name());
             assert!((88..=168).contains(&most_common(0.5)), "{}", candidate.name());
@@ -226,9 +237,9 @@ fn dropout_acts_inside_where_it_is_published() {
     for candidate in standard().iter().filter(|c| has_parameters(c)) {
         let (module, _store) = built(candidate);
         let (x, text, relations) = (input_with_a_row_of_ones(), randn(&[1, 40, H]), randn(&[1, 40, 40, RELATION]));
-        let pass = || dropped(module.as_ref(), &x, &context(&text, &relations, 0.5)).1;
+        let run = || dropped(module.as_ref(), &x, (&text, &relations), 0.5).1;
         // Where both passes keep the output, they keep the same one up to a factor, unless something inside was dropped.
-        let kept: Vec<(f64, f64)> = pass().into_iter().zip(pass()).filter_map(|(a, b)| Some((a?, b?))).collect();
+        let kept: Vec<(f64, f64)> = run().into_iter().zip(run()).filter_map(|(a, b)| Some((a?, b?))).collect();
         let dot = |f: fn(&(f64, f64)) -> f64| kept.iter().map(f).sum::<f64>();
         let cosine = dot(|(a, b)| a * b) / (dot(|(a, _)| a * a) * dot(|(_, b)| b * b)).sqrt();
         let inside =

@@ -48,8 +48,9 @@ impl OperationModule for UniimgAttention {
         let mask =
             context.text.map_or_else(|| context.mask.map(Tensor::shallow_clone), |text| joint_mask(x, text, context));
         let both = context.text.map_or_else(|| x.shallow_clone(), |text| Tensor::cat(&[x, text], 1));
+        let (queried, both) = (context.precision.operand(x), context.precision.operand(&both));
         let (keys, values) = self.attention.keys_values(&both);
-        let attended = self.attention.forward(x, (&keys, &values), None, mask.as_ref(), context.dropout);
+        let attended = self.attention.forward(&queried, (&keys, &values), None, mask.as_ref(), context.dropout);
         self.norm.forward(x, &attended, context.dropout)
     }
 
