@@ -49,6 +49,16 @@ pub enum Error {
         /// The value.
         value: f64,
     },
+    /// A device that cannot be computed on.
+    #[error("device {name}: expected {expected}, found {found}")]
+    Device {
+        /// As it was asked for.
+        name: String,
+        /// What would have done.
+        expected: String,
+        /// What is there, with the words of the system's loader or of libtorch.
+        found: String,
+    },
     /// A part of the data without any sample.
     #[error("data: the {part} part: expected at least one sample, found none ({images} images in all; see [split])")]
     EmptyPart {

@@ -7,6 +7,7 @@
 //! Parameter names are the published code's, so that weights move between the two.
 
 pub mod data;
+pub mod device;
 pub mod export;
 pub mod operations;
 pub mod progress;
