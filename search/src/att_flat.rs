@@ -1,7 +1,8 @@
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Tensor, nn};
 
-use crate::layers::{Dropout, Linear, MASKED, Mlp};
+use crate::dropout::Dropout;
+use crate::layers::{Linear, MASKED, Mlp};
 
 /// AttFlat: MLP(H → inner → 1) per position, softmax over the positions that are there, weighted sum, Linear(H → 2 H).
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl AttFlat {
     pub(crate) fn forward(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
         let mut scores = self.mlp.forward(x, dropout);
         if let Some(mask) = mask {
-            scores = scores.masked_fill(&mask.view([x.size()[0], x.size()[1], 1]), MASKED);
+            scores = scores.masked_fill_(&mask.view([x.size()[0], x.size()[1], 1]), MASKED);
         }
         let weights = scores.softmax(1, Kind::Float);
         self.merge.forward(&(weights * x).sum_dim_intlist(1, false, Kind::Float))
@@ -32,7 +33,6 @@ impl AttFlat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::Dropout;
     use tch::{Device, nn};
 
     #[test]

@@ -4,10 +4,12 @@ use mmnas_bundle::Operation;
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Device, Kind, Tensor, nn};
 
-use crate::layers::{Dropout, Linear};
+use crate::dropout::Dropout;
+use crate::layers::Linear;
 use crate::operations::{self, Context, OperationModule};
+use crate::relation::Projection;
 use crate::task::{Head, Task};
-use crate::{Choice, Path, Space};
+use crate::{Choice, Path, Precision, Space, relation};
 
 /// What a network reads. Positions from a count on are padding: they change no result.
 #[derive(Debug)]
@@ -44,22 +46,6 @@ impl Inputs {
     }
 }
 
-/// Relations of all pairs of `boxes` `[batch, n, 4]` → `[batch, n, n, 4]`; the formula is
-/// [`mmnas_bundle::boxes::relation`].
-pub(crate) fn relations(boxes: &Tensor) -> Tensor {
-    let corner = |k: i64| boxes.select(-1, k);
-    let axis = |k: i64| {
-        let (low, high) = (corner(k), corner(k + 2));
-        let (centre, size): (Tensor, Tensor) = ((&low + &high) * 0.5, high - low + 1.0);
-        let (ci, cj) = (centre.unsqueeze(-1), centre.unsqueeze(-2));
-        let (si, sj) = (size.unsqueeze(-1), size.unsqueeze(-2));
-        let distance = ((ci - cj).abs() / &si).clamp_min(1e-3).log();
-        (distance, (si / sj).log())
-    };
-    let ((dx, dw), (dy, dh)) = (axis(0), axis(1));
-    Tensor::stack(&[dx, dy, dw, dh], -1)
-}
-
 /// Mean and deviation of each feature over the training images: features are standardised before `imgfeat_linear`. The
 /// export folds both into that layer, so that a bundle holds published parameters only.
 #[derive(Debug)]
@@ -89,6 +75,9 @@ enum Owner {
     Operation { block: usize, index: usize },
 }
 
+/// The bias of the operation `index` of `block`, by both.
+type RelationBiases = BTreeMap<(usize, usize), Tensor>;
+
 /// A network with all operations of a space: a supernet, or a derived network where the space has one a block.
 #[derive(Debug)]
 pub struct Network {
@@ -101,6 +90,7 @@ pub struct Network {
     blocks: Vec<Vec<Box<dyn OperationModule>>>,
     head: Box<dyn Head>,
     norm: Option<FeatureNorm>,
+    precision: Precision,
     parameters: Parameters,
     owners: Vec<Owner>,
     device: Device,
@@ -169,6 +159,7 @@ impl Network {
             blocks,
             head,
             norm: None,
+            precision: Precision::default(),
             parameters,
             owners,
             device,
@@ -197,7 +188,13 @@ impl Network {
 
     /// Standardises features from now on.
     pub fn set_feature_norm(&mut self, norm: Option<FeatureNorm>) {
-        self.norm = norm;
+        let here = |t: Tensor| t.to_device(self.device);
+        self.norm = norm.map(|norm| FeatureNorm { mean: here(norm.mean), std: here(norm.std) });
+    }
+
+    /// Computes the matrix products of the blocks in `precision` from now on; [`Network::stage_outputs`] stays in 32 bits.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
     }
 
     /// How features are standardised.
@@ -223,27 +220,47 @@ impl Network {
         if block < encoder { self.space.encoder[block][index] } else { self.space.decoder[block - encoder][index] }
     }
 
+    /// The layer of an operation that reads relations. In the encoder there are none to be read.
+    fn relation_projection(&self, (block, index): (usize, usize)) -> Option<Projection<'_>> {
+        if block < self.space.encoder.len() { None } else { self.blocks[block][index].relation_projection() }
+    }
+
     /// Whether an active operation of the path reads relations.
     fn uses_relations(&self, path: &Path) -> bool {
-        path.0
+        path.0.iter().enumerate().any(|(block, c)| self.relation_projection((block, c.active())).is_some())
+    }
+
+    /// The biases of all operations that run and read relations, those of the active ones with a graph.
+    fn relation_biases(&self, path: &Path, boxes: &Tensor, padding: Option<&Tensor>) -> RelationBiases {
+        let reads = |&operation: &(usize, usize)| Some((operation, self.relation_projection(operation)?));
+        let active: Vec<(usize, usize)> = path.0.iter().map(Choice::active).enumerate().collect();
+        let inactive: Vec<(usize, usize)> = path
+            .0
             .iter()
             .enumerate()
-            .any(|(block, c)| self.operation(block, c.active()) == Operation::RelationSelfAttention)
+            .flat_map(|(block, choice)| choice.inactive().iter().map(move |&index| (block, index)))
+            .collect();
+        let (trained, of_trained): (Vec<_>, Vec<_>) = active.iter().filter_map(reads).unzip();
+        let (fixed, of_fixed): (Vec<_>, Vec<_>) = inactive.iter().filter_map(reads).unzip();
+        let shared = self.relation.projection();
+        let Some(shared) = shared.filter(|_| !trained.is_empty() || !fixed.is_empty()) else {
+            return RelationBiases::new();
+        };
+        let (with_graph, without) = relation::biases_of(boxes, padding, shared, (&of_trained, &of_fixed));
+        trained.into_iter().zip(with_graph).chain(fixed.into_iter().zip(without)).collect()
     }
 
-    /// Whether any operation that runs reads relations.
-    fn computes_relations(&self, path: &Path) -> bool {
-        let reads = |block: usize, index: usize| self.operation(block, index) == Operation::RelationSelfAttention;
-        path.0.iter().enumerate().any(|(block, choice)| match choice {
-            Choice::One(index) => reads(block, *index),
-            Choice::Gated { active, inactive, .. } => {
-                reads(block, *active) || inactive.iter().any(|&k| reads(block, k))
-            }
-        })
-    }
-
-    fn block(&self, block: usize, choice: &Choice, x: &Tensor, context: &Context<'_>) -> Tensor {
-        let run = |index: usize| self.blocks[block][index].forward(x, context);
+    fn block(
+        &self,
+        block: usize,
+        choice: &Choice,
+        x: &Tensor,
+        (context, biases): (&Context<'_>, &RelationBiases),
+    ) -> Tensor {
+        let run = |index: usize| {
+            let context = Context { relation_bias: biases.get(&(block, index)), ..*context };
+            self.blocks[block][index].forward(x, &context)
+        };
         match choice {
             Choice::One(index) => run(*index),
             Choice::Gated { active, inactive, gates } => {
@@ -251,7 +268,7 @@ impl Network {
                 for &index in inactive {
                     // The gradient of a gate needs the output's value only; building no graph for it saves its memory.
                     let output = tch::no_grad(|| run(index));
-                    y += gates.get(index as i64) * output;
+                    y = y.addcmul(&gates.get(index as i64), &output);
                 }
                 y
             }
@@ -265,45 +282,36 @@ impl Network {
         words.lstm(&[zeros(), zeros()], &self.lstm, true, 1, 0.0, false, false, true).0
     }
 
-    /// Relations of the regions, projected and rectified: `[batch, regions, regions, relation]`. Those with padding are
-    /// zero before the projection, as in the published code; only its scores of padded regions depend on them.
-    fn relation_states(&self, boxes: &Tensor, padding: Option<&Tensor>) -> Tensor {
-        let mut relations = relations(boxes);
-        if let Some(padding) = padding {
-            let padding = padding.view([boxes.size()[0], 1, boxes.size()[1], 1]);
-            relations = relations.masked_fill(&padding.logical_or(&padding.transpose(1, 2)), 0.0);
-        }
-        self.relation.forward(&relations).relu()
-    }
-
-    fn regions(&self, features: &Tensor) -> Tensor {
-        match &self.norm {
-            Some(norm) => self.image.forward(&((features - &norm.mean) / &norm.std)),
-            None => self.image.forward(features),
-        }
+    fn regions(&self, features: &Tensor, precision: Precision) -> Tensor {
+        let operand = match &self.norm {
+            Some(norm) => precision.operand(&((features - &norm.mean) / &norm.std)),
+            None => precision.operand(features),
+        };
+        self.image.forward(&operand).to_kind(Kind::Float)
     }
 
     /// The task's output for `inputs` along `path`; for VQA logits `[batch, answers]`.
     pub fn forward(&self, inputs: &Inputs, path: &Path, dropout: Dropout) -> Tensor {
+        self.forward_in(inputs, path, dropout, self.precision)
+    }
+
+    fn forward_in(&self, inputs: &Inputs, path: &Path, dropout: Dropout, precision: Precision) -> Tensor {
         let (text_mask, region_mask) = (inputs.text_mask(), inputs.region_mask());
-        let relations =
-            self.computes_relations(path).then(|| self.relation_states(&inputs.boxes, region_mask.as_ref()));
+        let biases = self.relation_biases(path, &inputs.boxes, region_mask.as_ref());
         let encoder = self.space.encoder.len();
-        let context = Context { mask: text_mask.as_ref(), text: None, text_mask: None, relations: None, dropout };
+        let context = Context::new(text_mask.as_ref(), dropout, precision);
         let mut x = self.embed(&inputs.tokens);
         for (block, choice) in path.0.iter().enumerate().take(encoder) {
-            x = self.block(block, choice, &x, &context);
+            x = self.block(block, choice, &x, (&context, &biases));
         }
         let context = Context {
-            mask: region_mask.as_ref(),
             text: Some(&x),
             text_mask: text_mask.as_ref(),
-            relations: relations.as_ref(),
-            dropout,
+            ..Context::new(region_mask.as_ref(), dropout, precision)
         };
-        let mut y = self.regions(&inputs.features);
+        let mut y = self.regions(&inputs.features, precision);
         for (block, choice) in path.0.iter().enumerate().skip(encoder) {
-            y = self.block(block, choice, &y, &context);
+            y = self.block(block, choice, &y, (&context, &biases));
         }
         self.head.output(&self.head.pool_text(&x, text_mask.as_ref(), dropout), &y, region_mask.as_ref(), dropout)
     }
@@ -313,44 +321,37 @@ impl Network {
     pub fn stage_outputs(&self, inputs: &Inputs) -> StageOutputs {
         let _guard = tch::no_grad_guard();
         let path = Path::single(&vec![0; self.space.len()]);
-        let off = Dropout(0.0);
+        let (off, full) = (Dropout(0.0), Precision::Float32);
         let (text_mask, region_mask) = (inputs.text_mask(), inputs.region_mask());
         let encoder = self.space.encoder.len();
+        let only = Choice::One(0);
+        // A bundle has no use for relations with padding, so its image stage leaves them as they come.
+        let biases = self.relation_biases(&path, &inputs.boxes, None);
         let mut x = self.embed(&inputs.tokens);
-        let context = Context { mask: text_mask.as_ref(), text: None, text_mask: None, relations: None, dropout: off };
-        for module in &self.blocks[..encoder] {
-            x = module[0].forward(&x, &context);
+        let context = Context::new(text_mask.as_ref(), off, full);
+        for block in 0..encoder {
+            x = self.block(block, &only, &x, (&context, &biases));
         }
-        let decoder = &self.blocks[encoder..];
         let mut text = vec![("text_pooled".to_owned(), self.head.pool_text(&x, text_mask.as_ref(), off))];
-        for (index, module) in decoder.iter().enumerate() {
+        for (index, module) in self.blocks[encoder..].iter().enumerate() {
             if let Some((keys, values)) = module[0].text_keys_values(&x) {
                 text.push((format!("key_{index}"), keys));
                 text.push((format!("value_{index}"), values));
             }
         }
-        // A bundle has no use for relations with padding, so its image stage leaves them as they come.
-        let relations = self.computes_relations(&path).then(|| self.relation_states(&inputs.boxes, None));
-        let is_guided = |block: usize| self.operation(block, 0) == Operation::GuidedAttention;
-        let first_guided = (encoder..self.blocks.len()).find(|&b| is_guided(b)).unwrap_or(self.blocks.len()) - encoder;
-        let context = Context {
-            mask: region_mask.as_ref(),
-            text: None,
-            text_mask: None,
-            relations: relations.as_ref(),
-            dropout: off,
-        };
-        let mut y = self.regions(&inputs.features);
-        for module in &decoder[..first_guided] {
-            y = module[0].forward(&y, &context);
+        let is_guided = |block: &usize| self.operation(*block, 0) == Operation::GuidedAttention;
+        let first_guided = (encoder..self.blocks.len()).find(is_guided).unwrap_or(self.blocks.len());
+        let context = Context::new(region_mask.as_ref(), off, full);
+        let mut y = self.regions(&inputs.features, full);
+        for block in encoder..first_guided {
+            y = self.block(block, &only, &y, (&context, &biases));
         }
         let mut image = vec![("regions".to_owned(), y)];
-        let bias = |module: &Vec<Box<dyn OperationModule>>| relations.as_ref().and_then(|r| module[0].relation_bias(r));
-        let biases: Vec<Tensor> = decoder[first_guided..].iter().filter_map(bias).collect();
-        if !biases.is_empty() {
-            image.push(("relation_bias".to_owned(), Tensor::cat(&biases, 1)));
+        let kept: Vec<&Tensor> = biases.range((first_guided, 0)..).map(|(_, bias)| bias).collect();
+        if !kept.is_empty() {
+            image.push(("relation_bias".to_owned(), Tensor::cat(&kept, 1)));
         }
-        StageOutputs { text, image, output: self.forward(inputs, &path, off) }
+        StageOutputs { text, image, output: self.forward_in(inputs, &path, off, full) }
     }
 }
 

@@ -37,6 +37,14 @@ impl Choice {
         Choice::Gated { active, inactive, gates }
     }
 
+    /// The operations that run for the gradient of their gates only.
+    pub fn inactive(&self) -> &[usize] {
+        match self {
+            Choice::One(_) => &[],
+            Choice::Gated { inactive, .. } => inactive,
+        }
+    }
+
     /// The operation whose output is the block's.
     pub fn active(&self) -> usize {
         match self {

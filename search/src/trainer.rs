@@ -16,7 +16,7 @@ use crate::{Adam, Checkpoint, Error, Network, Path, Result, RunFolder, TensorMap
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Moment {
+pub struct Moment {
     /// Epoch, from 0.
     pub epoch: usize,
     /// Step inside the epoch, from 0.
@@ -195,7 +195,7 @@ impl<T: Task> Trainer<'_, T> {
 }
 
 /// One step on the weights along `path`: the operations on it move, the others keep weights and moments.
-pub(crate) fn weight_step<T: Task>(
+pub fn weight_step<T: Task>(
     (network, adam): (&Network, &mut Adam),
     (task, batch): (&T, &T::Batch),
     path: &Path,

@@ -1,9 +1,13 @@
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Tensor, nn};
 
-use crate::layers::{Dropout, Linear, MASKED};
+use super::Context;
+use crate::dropout::Dropout;
+use crate::layers::{Linear, MASKED};
 
-/// Multi-head attention: `softmax(q kᵀ / √d + bias) v`, merged; no bias in any of its projections.
+/// Multi-head attention: `softmax(q kᵀ / √d + bias) v`, merged; no bias in any of its projections. Products are computed in
+/// the kind of the input, softmax in 32 bits. (libtorch's scaled_dot_product_attention is slower on the CPU where there is
+/// dropout or a bias.)
 #[derive(Debug)]
 pub(super) struct MultiHeadAttention {
     query: Linear,
@@ -37,6 +41,13 @@ impl MultiHeadAttention {
         (self.split(&self.key.forward(y)), self.split(&self.value.forward(y)))
     }
 
+    /// Attention of `x` over itself, in the precision of the pass.
+    pub(super) fn over_itself(&self, x: &Tensor, bias: Option<&Tensor>, context: &Context<'_>) -> Tensor {
+        let x = context.precision.operand(x);
+        let (keys, values) = self.keys_values(&x);
+        self.forward(&x, (&keys, &values), bias, context.mask, context.dropout)
+    }
+
     /// Queries from `x` `[batch, n, H]`; `bias` `[batch, heads, n, m]` is added to the scores; `mask` is true where a key
     /// is padding.
     pub(super) fn forward(
@@ -48,14 +59,15 @@ impl MultiHeadAttention {
         dropout: Dropout,
     ) -> Tensor {
         let queries = self.split(&self.query.forward(x)) / (self.head as f64).sqrt();
-        let mut scores = queries.matmul(&keys.transpose(-2, -1));
+        let mut scores = queries.matmul(&keys.transpose(-2, -1)).to_kind(Kind::Float);
         if let Some(bias) = bias {
             scores += bias;
         }
         if let Some(mask) = mask {
-            scores = scores.masked_fill(mask, MASKED);
+            scores = scores.masked_fill_(mask, MASKED);
         }
-        let attended = dropout.apply(&scores.softmax(-1, Kind::Float)).matmul(values);
+        let probabilities = dropout.apply(&scores.softmax(-1, Kind::Float));
+        let attended = probabilities.to_kind(values.kind()).matmul(values);
         let size = x.size();
         self.merge.forward(&attended.transpose(1, 2).reshape([size[0], size[1], self.heads * self.head]))
     }

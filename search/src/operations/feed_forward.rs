@@ -22,7 +22,7 @@ impl FeedForward {
 
 impl OperationModule for FeedForward {
     fn forward(&self, x: &Tensor, context: &Context<'_>) -> Tensor {
-        let output = self.mlp.forward(x, context.dropout);
+        let output = self.mlp.forward(&context.precision.operand(x), context.dropout);
         self.norm.forward(&(x + context.dropout.apply(&output)))
     }
 }

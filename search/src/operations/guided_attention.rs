@@ -24,8 +24,9 @@ impl GuidedAttention {
 impl OperationModule for GuidedAttention {
     fn forward(&self, x: &Tensor, context: &Context<'_>) -> Tensor {
         // Without text there is nothing to be guided by; the space keeps GA out of the encoder.
-        let (keys, values) = self.attention.keys_values(context.text.unwrap_or(x));
-        let attended = self.attention.forward(x, (&keys, &values), None, context.text_mask, context.dropout);
+        let (queried, text) = (context.precision.operand(x), context.precision.operand(context.text.unwrap_or(x)));
+        let (keys, values) = self.attention.keys_values(&text);
+        let attended = self.attention.forward(&queried, (&keys, &values), None, context.text_mask, context.dropout);
         self.norm.forward(&(x + context.dropout.apply(&attended)))
     }
 

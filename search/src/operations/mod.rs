@@ -10,10 +10,12 @@ use mmnas_bundle::Operation;
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-pub use crate::layers::Dropout;
+use crate::Precision;
+pub use crate::dropout::Dropout;
+use crate::relation::Projection;
 
 /// What an operation may look at besides its input `x` `[batch, n, H]`.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// True where a position of `x` is padding, `[batch, 1, 1, n]`; none where nothing is.
     pub mask: Option<&'a Tensor>,
@@ -21,10 +23,20 @@ pub struct Context<'a> {
     pub text: Option<&'a Tensor>,
     /// True where a token is padding, `[batch, 1, 1, tokens]`.
     pub text_mask: Option<&'a Tensor>,
-    /// Projected relations of the regions, `[batch, n, n, relation]`; none inside the encoder.
-    pub relations: Option<&'a Tensor>,
+    /// What the regions' relations add to this operation's scores, `[batch, heads, n, n]`; none where the operation has no
+    /// [`OperationModule::relation_projection`], and inside the encoder.
+    pub relation_bias: Option<&'a Tensor>,
     /// Dropout of this pass.
     pub dropout: Dropout,
+    /// What the operation's matrix products are computed in.
+    pub precision: Precision,
+}
+
+impl<'a> Context<'a> {
+    /// Of an operation that looks at nothing but `x`.
+    pub fn new(mask: Option<&'a Tensor>, dropout: Dropout, precision: Precision) -> Context<'a> {
+        Context { mask, text: None, text_mask: None, relation_bias: None, dropout, precision }
+    }
 }
 
 /// A trained operation.
@@ -38,9 +50,10 @@ pub trait OperationModule: std::fmt::Debug + Send {
         None
     }
 
-    /// The bias that the relations add to the scores, `[batch, heads, n, n]`: what the image stage of a bundle keeps.
-    /// None for operations that do not look at relations.
-    fn relation_bias(&self, _relations: &Tensor) -> Option<Tensor> {
+    /// The layer from projected relations to one number a head, `[heads, relation]` and `[heads]`: a network computes the
+    /// biases of all its operations at once ([`crate::relation::biases`]) and gives each its own
+    /// ([`Context::relation_bias`]). None for operations that do not look at relations.
+    fn relation_projection(&self) -> Option<Projection<'_>> {
         None
     }
 }
@@ -105,14 +118,15 @@ mod tests {
             // All features of x are 1, so where the operation's output is dropped, x + 0 is the same number: about half of
             // each row. Dropout inside the operation only changes the other numbers.
             let x = Tensor::ones([1, 40, 64], (Kind::Float, Device::Cpu));
-            let (text, relations) = (randn(&[1, 40, 64]), randn(&[1, 40, 40, 4]));
+            let (text, bias) = (randn(&[1, 40, 64]), randn(&[1, 1, 40, 40]));
             let most_common = |rate: f64| {
                 let context = Context {
                     mask: None,
                     text: Some(&text),
                     text_mask: None,
-                    relations: Some(&relations),
+                    relation_bias: Some(&bias),
                     dropout: Dropout(rate),
+                    precision: Precision::Float32,
                 };
                 let row = Vec::<f32>::try_from(module.forward(&x, &context).get(0).get(7)).unwrap();
                 row.iter().map(|v| row.iter().filter(|w| *w == v).count()).max().unwrap()

@@ -23,8 +23,7 @@ impl SelfAttention {
 
 impl OperationModule for SelfAttention {
     fn forward(&self, x: &Tensor, context: &Context<'_>) -> Tensor {
-        let (keys, values) = self.attention.keys_values(x);
-        let attended = self.attention.forward(x, (&keys, &values), None, context.mask, context.dropout);
+        let attended = self.attention.over_itself(x, None, context);
         self.norm.forward(&(x + context.dropout.apply(&attended)))
     }
 }

@@ -1,0 +1,159 @@
+//! Precision and relations of whole networks.
+
+use mmnas_bundle::manifest::Dimensions;
+use tch::{Device, Kind, Tensor};
+
+use crate::data::VqaData;
+use crate::dropout::Dropout;
+use crate::task::vqa::loss;
+use crate::{Adam, AdamSettings, Choice, FeatureNorm, Inputs, Naming, Network, Path, Precision, Space};
+
+const DIMENSIONS: Dimensions = Dimensions {
+    hidden: 128,
+    feature: 8,
+    embedding: 6,
+    vocabulary: 9,
+    outputs: 5,
+    attflat: 32,
+    head: 64,
+    relation: 16,
+};
+
+fn supernet() -> Network {
+    tch::manual_seed(2);
+    Network::new::<VqaData>(&Space::published(2, 4), &DIMENSIONS, Naming::Supernet, Device::Cpu)
+}
+
+fn inputs() -> Inputs {
+    let float = (Kind::Float, Device::Cpu);
+    let corner = Tensor::rand([4, 6, 2], float) * 90.0;
+    Inputs {
+        tokens: Tensor::randint(9, [4, 5], (Kind::Int64, Device::Cpu)),
+        features: Tensor::randn([4, 6, 8], float),
+        boxes: Tensor::cat(&[&corner, &(&corner + Tensor::rand([4, 6, 2], float) * 60.0)], -1),
+        token_count: vec![5, 3, 1, 2],
+        region_count: vec![6, 6, 2, 1],
+    }
+}
+
+/// Encoder SA, FFN; decoder SA, RSA, GA, FFN.
+fn every_operation() -> Path {
+    Path::single(&[0, 1, 0, 1, 2, 3])
+}
+
+fn relative(a: &Tensor, b: &Tensor) -> f64 {
+    (a - b).norm().double_value(&[]) / b.norm().double_value(&[])
+}
+
+#[test]
+fn bfloat16_is_near_32_bits_and_leaves_gradients_in_32_bits() {
+    let mut network = supernet();
+    let (inputs, path) = (inputs(), every_operation());
+    let target = Tensor::rand([4, 5], (Kind::Float, Device::Cpu));
+    let run = |network: &Network| {
+        let logits = network.forward(&inputs, &path, Dropout(0.0));
+        assert_eq!(logits.kind(), Kind::Float);
+        let names = network.parameters_on(&path);
+        let parameters: Vec<&Tensor> = names.iter().map(|&name| &network.parameters()[name]).collect();
+        let gradients = Tensor::run_backward(&[&loss(&logits, &target)], &parameters, false, false);
+        (logits, names.into_iter().cloned().zip(gradients).collect::<Vec<_>>())
+    };
+    let (full, of_full) = run(&network);
+    network.set_precision(Precision::Bfloat16);
+    let (half, of_half) = run(&network);
+    // A number of bfloat16 has a relative error of at most 2^-9; that of the logits is of the same order.
+    let difference = relative(&half, &full);
+    assert!(difference > 1e-5, "bfloat16 is used: {difference}");
+    assert!(difference < 2e-2, "{difference}");
+    for ((name, half), (_, full)) in of_half.iter().zip(&of_full) {
+        assert_eq!(
+            (half.defined(), half.defined().then(|| half.kind())),
+            (full.defined(), full.defined().then_some(Kind::Float)),
+            "{name}"
+        );
+    }
+    let flat = |gradients: &[(String, Tensor)]| {
+        let defined = gradients.iter().filter(|(_, g)| g.defined());
+        Tensor::cat(&defined.map(|(_, g)| g.flatten(0, -1)).collect::<Vec<_>>(), 0)
+    };
+    let difference = relative(&flat(&of_half), &flat(&of_full));
+    assert!(difference < 5e-2, "gradients: {difference}");
+    // What a bundle records stays in 32 bits.
+    let single = Network::new::<VqaData>(
+        &Space::single(&network.space().architecture(&[0, 1, 0, 1, 2, 3])),
+        &DIMENSIONS,
+        Naming::Derived,
+        Device::Cpu,
+    );
+    let recorded = single.stage_outputs(&inputs);
+    let mut single = single;
+    single.set_precision(Precision::Bfloat16);
+    assert!(single.stage_outputs(&inputs).output.equal(&recorded.output));
+}
+
+#[test]
+fn training_in_bfloat16_lowers_the_loss() {
+    let mut network = supernet();
+    network.set_precision(Precision::Bfloat16);
+    let (inputs, path, mut adam) = (inputs(), every_operation(), Adam::default());
+    let target = Tensor::rand([4, 5], (Kind::Float, Device::Cpu));
+    let settings = AdamSettings { lr: 1e-3, betas: (0.9, 0.98), epsilon: 1e-9 };
+    let mut step = || {
+        let loss = loss(&network.forward(&inputs, &path, Dropout(0.1)), &target);
+        let names = network.parameters_on(&path);
+        let parameters: Vec<&Tensor> = names.iter().map(|&name| &network.parameters()[name]).collect();
+        let gradients = Tensor::run_backward(&[&loss], &parameters, false, false);
+        let gradients: Vec<_> = names.into_iter().zip(gradients).filter(|(_, g)| g.defined()).collect();
+        adam.step(network.parameters(), &gradients, settings);
+        loss.double_value(&[])
+    };
+    let losses: Vec<f64> = (0..30).map(|_| step()).collect();
+    assert!(losses[29] < 0.9 * losses[0], "{losses:?}");
+}
+
+#[test]
+fn a_gated_pass_gives_every_operation_its_own_relation_bias() {
+    let network = supernet();
+    let inputs = inputs();
+    let sizes: Vec<usize> = network.space().blocks().map(<[_]>::len).collect();
+    // RSA is on in one block, off in another; each gate's gradient is that of the pass with the gate moved.
+    let active = [0, 1, 1, 0, 1, 3];
+    let path = |moved: Option<(usize, usize, f64)>| {
+        let choice = |(block, (&active, &n)): (usize, (&usize, &usize))| {
+            let choice = Choice::gated(active, (0..n).filter(|&k| k != active).collect(), n, Device::Cpu);
+            if let (Choice::Gated { gates, .. }, Some((at, index, by))) = (&choice, moved)
+                && at == block
+            {
+                let _ = tch::no_grad(|| gates.get(index as i64).g_add_scalar_(by));
+            }
+            choice
+        };
+        Path(active.iter().zip(&sizes).enumerate().map(choice).collect())
+    };
+    let factor = Tensor::randn([4, 5], (Kind::Float, Device::Cpu));
+    let value = |path: &Path| (network.forward(&inputs, path, Dropout(0.0)) * &factor).sum(Kind::Double);
+    let gated = path(None);
+    let gradients = Tensor::run_backward(&[value(&gated)], &gated.gates(), false, false);
+    for (block, gradient) in gradients.iter().enumerate() {
+        for index in 0..sizes[block] {
+            let at = |by: f64| tch::no_grad(|| value(&path(Some((block, index, by))))).double_value(&[]);
+            let slope = (at(2e-3) - at(-2e-3)) / 4e-3;
+            let ours = gradient.double_value(&[index as i64]);
+            assert!((ours - slope).abs() < 2e-2 * slope.abs().max(0.1), "block {block}, {index}: {ours} {slope}");
+        }
+    }
+}
+
+#[test]
+fn features_are_standardised_on_the_networks_device() {
+    let mut network = supernet();
+    let (mut inputs, path) = (inputs(), every_operation());
+    let plain = network.forward(&inputs, &path, Dropout(0.0));
+    let (mean, std) =
+        (Tensor::full([8], 3.0, (Kind::Float, Device::Cpu)), Tensor::full([8], 2.0, (Kind::Float, Device::Cpu)));
+    inputs.features = &inputs.features * &std + &mean;
+    network.set_feature_norm(Some(FeatureNorm { mean, std }));
+    assert_eq!(network.feature_norm().unwrap().mean.device(), network.device());
+    let difference = relative(&network.forward(&inputs, &path, Dropout(0.0)), &plain);
+    assert!(difference < 1e-5, "{difference}");
+}
