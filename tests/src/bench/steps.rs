@@ -1,0 +1,83 @@
+//! The two steps of a search, on a supernet and batches that were made up.
+
+use mmnas_bundle::manifest::Dimensions;
+use mmnas_search::operations::Dropout;
+use mmnas_search::recipe::TrainSettings;
+use mmnas_search::search::gate_gradients;
+use mmnas_search::task::vqa::{VqaBatch, loss};
+use mmnas_search::{
+    Adam, AdamSettings, Alpha, Choice, Moment, Naming, Network, Path, Precision, Result, Space, weight_step,
+};
+use tch::Device;
+
+use super::machine;
+use super::made_up::MadeUp;
+
+const SETTINGS: TrainSettings = TrainSettings {
+    hidden: 0,
+    epochs: 1,
+    batch: 0,
+    clip: 1.0,
+    warmup: Vec::new(),
+    decay_epochs: Vec::new(),
+    decay: 1.0,
+    checkpoint_steps: 0,
+    adam: AdamSettings { lr: LEARNING_RATE, betas: (0.9, 0.98), epsilon: 1e-9 },
+};
+const LEARNING_RATE: f64 = 1e-5;
+const DROPOUT: f64 = 0.1;
+
+/// A supernet and its optimiser. Steps return once their work is done, on whatever device.
+#[derive(Debug)]
+pub struct Steps {
+    network: Network,
+    adam: Adam,
+}
+
+impl Steps {
+    /// A supernet of the published space.
+    pub fn new(encoder: usize, decoder: usize, dimensions: &Dimensions, device: Device) -> Steps {
+        let space = Space::published(encoder, decoder);
+        let network = Network::new::<MadeUp>(&space, dimensions, Naming::Supernet, device);
+        Steps { network, adam: Adam::default() }
+    }
+
+    /// See [`Network::set_precision`].
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.network.set_precision(precision);
+    }
+
+    /// The operations of repetition `number`, drawn uniformly: the same in every step of one number.
+    fn active(&self, number: u64) -> Vec<usize> {
+        Alpha::uniform(self.network.space()).sample(1, "bench path", number)
+    }
+
+    /// A step on the weights, dropout as in training.
+    pub fn weight_step(&mut self, batch: &VqaBatch, number: u64) -> Result<()> {
+        let path = Path::single(&self.active(number));
+        let settings = (&SETTINGS, LEARNING_RATE, DROPOUT);
+        let at = Moment { epoch: 0, step: 0, total: number };
+        weight_step((&self.network, &mut self.adam), (&MadeUp, batch), &path, settings, at)?;
+        machine::synchronize(self.network.device());
+        Ok(())
+    }
+
+    /// The gates' gradients of a step on alpha in mode `full`, with the weight step's operations on.
+    pub fn architecture_step(&self, batch: &VqaBatch, number: u64) -> Result<()> {
+        let choice = |(active, operations): (usize, &[_])| {
+            let n = operations.len();
+            Choice::gated(active, (0..n).filter(|&k| k != active).collect(), n, self.network.device())
+        };
+        let path = Path(self.active(number).into_iter().zip(self.network.space().blocks()).map(choice).collect());
+        let _ = gate_gradients(&self.network, &MadeUp, batch, &path, DROPOUT, &[])?;
+        machine::synchronize(self.network.device());
+        Ok(())
+    }
+
+    /// The loss of a batch without dropout.
+    pub fn loss(&self, batch: &VqaBatch, number: u64) -> f64 {
+        let path = Path::single(&self.active(number));
+        let logits = tch::no_grad(|| self.network.forward(&batch.inputs, &path, Dropout(0.0)));
+        loss(&logits, &batch.target).double_value(&[])
+    }
+}
