@@ -1,17 +1,22 @@
 //! Recipes: every constant of a run, as TOML. Unknown keys are errors; any value can be overridden.
 
+mod published;
+mod search;
 mod space;
 mod table;
+mod train;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use published::Published;
+pub use search::{SearchSettings, StopRule};
 pub use space::SpaceSettings;
+pub use train::{NegativeSettings, TrainSettings};
 
 use crate::data::{SplitShares, TextRules};
-use crate::strategy::StrategySettings;
-use crate::{AdamSettings, Error, Pool, Precision, Result};
+use crate::{Error, Pool, Precision, Result};
 
 /// A whole recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,57 +45,6 @@ pub struct Recipe {
     /// The operations that names in `space` and in architectures stand for; no part of the file.
     #[serde(skip)]
     pub pool: Pool,
-}
-
-/// Behaviour of the published code that ours differs from, one switch each, off where it is left out (SEARCH.md).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Published {
-    /// Alpha starts at ±1 in favour of a hand-made pattern.
-    pub alpha_start: bool,
-    /// A search validates on the part that trains alpha, which is cut by index.
-    pub validate_on_alpha: bool,
-    /// Operations that were not sampled drift by Adam's momentum.
-    pub momentum_drift: bool,
-    /// A run that resumes forgets the decays of its learning rate until then.
-    pub resume_skips_decays: bool,
-    /// Random negatives may be true matches.
-    pub false_negatives: bool,
-    /// Everything is padded to the recipe's most regions and tokens.
-    pub padding: bool,
-    /// The softmax of grounding scores runs over padding too.
-    pub score_padding: bool,
-}
-
-impl Published {
-    /// The names of the switches.
-    pub const NAMES: [&str; 7] = [
-        "alpha_start",
-        "validate_on_alpha",
-        "momentum_drift",
-        "resume_skips_decays",
-        "false_negatives",
-        "padding",
-        "score_padding",
-    ];
-}
-
-/// Where negatives of image-text matching come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NegativeSettings {
-    /// Random candidates that are scored for each image and each caption (published: 64; 32 while searching).
-    pub pool: usize,
-    /// The hardest of them that are kept; each sample draws one (published: 5).
-    pub keep: usize,
-    /// First epoch whose negatives are mined; until then they are random (published: 0; 10 while searching).
-    pub mine_from_epoch: usize,
-}
-
-impl Default for NegativeSettings {
-    fn default() -> Self {
-        NegativeSettings { pool: 64, keep: 5, mine_from_epoch: 0 }
-    }
 }
 
 /// Regions of an image.
@@ -128,158 +82,8 @@ pub struct ModelSettings {
     pub precision: Precision,
 }
 
-/// How weights are trained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrainSettings {
-    /// H (published: 256 while searching, 512 while retraining).
-    pub hidden: usize,
-    /// Passes over the data.
-    pub epochs: usize,
-    /// Samples a step.
-    pub batch: usize,
-    /// Largest norm of all gradients together (published: 1.0; losses are sums).
-    pub clip: f64,
-    /// Factors on the learning rate in the first epochs (published: ¼, ½, ¾).
-    pub warmup: Vec<f64>,
-    /// Epochs from whose start on the rate is multiplied by `decay` once more.
-    pub decay_epochs: Vec<usize>,
-    /// See `decay_epochs` (published: 0.2).
-    pub decay: f64,
-    /// Steps between checkpoints, besides the one after every epoch; 0 for none.
-    pub checkpoint_steps: u64,
-    /// Adam's constants (published: β .9 .98, ε 1e-9).
-    pub adam: AdamSettings,
-    /// A step's samples are run in this many parts one after the other, their gradients added up: memory for time.
-    #[serde(default = "one")]
-    pub accumulate: usize,
-    /// Ends the training after this many epochs without a better validation (early stopping); none: never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patience: Option<usize>,
-    /// Batches that are loaded ahead, on another thread.
-    #[serde(default = "two")]
-    pub prefetch: usize,
-    /// Negatives of image-text matching.
-    #[serde(default)]
-    pub negatives: NegativeSettings,
-}
-
-fn one() -> usize {
-    1
-}
-
-fn two() -> usize {
-    2
-}
-
 /// What is wrong with a recipe: field, what it must be, what it is.
 type Wrong = (&'static str, &'static str, String);
-
-fn check_adam(adam: &AdamSettings) -> std::result::Result<(), Wrong> {
-    let beta = |b: f64| (0.0..1.0).contains(&b);
-    let above_zero = |v: f64| v > 0.0 && v.is_finite();
-    if !above_zero(adam.lr) {
-        return Err(("adam.lr", "a number above 0", adam.lr.to_string()));
-    }
-    if !beta(adam.betas.0) || !beta(adam.betas.1) {
-        return Err(("adam.betas", "two numbers from 0 to below 1", format!("{:?}", adam.betas)));
-    }
-    if !above_zero(adam.epsilon) {
-        return Err(("adam.epsilon", "a number above 0", adam.epsilon.to_string()));
-    }
-    Ok(())
-}
-
-impl TrainSettings {
-    fn check(&self, head: usize) -> std::result::Result<(), Wrong> {
-        if self.hidden == 0 || self.hidden > 1 << 16 || !self.hidden.is_multiple_of(head) {
-            return Err(("hidden", "a multiple of model.head, at most 65536", self.hidden.to_string()));
-        }
-        if self.clip <= 0.0 || self.clip.is_nan() {
-            return Err(("clip", "a number above 0", self.clip.to_string()));
-        }
-        let factor = |f: &f64| *f > 0.0 && f.is_finite();
-        if !self.warmup.iter().all(factor) || !factor(&self.decay) {
-            return Err(("warmup, decay", "factors above 0", format!("{:?}, {}", self.warmup, self.decay)));
-        }
-        if self.accumulate == 0 || !self.batch.is_multiple_of(self.accumulate) {
-            return Err(("accumulate", "a divisor of batch", self.accumulate.to_string()));
-        }
-        let n = &self.negatives;
-        if n.keep == 0 || n.pool < n.keep || n.pool > 1 << 16 || self.prefetch > 1 << 10 {
-            return Err(("negatives, prefetch", "1 ≤ keep ≤ pool ≤ 65536, prefetch ≤ 1024", format!("{n:?}")));
-        }
-        check_adam(&self.adam)
-    }
-
-    /// The learning rate of `epoch`, from 0. Decays before the epoch `decays_from` do not count: 0, but where a resumed
-    /// run forgets them as the published code does.
-    pub fn learning_rate(&self, epoch: usize, decays_from: usize) -> f64 {
-        let warmup = self.warmup.get(epoch).copied().unwrap_or(1.0);
-        let decays = self.decay_epochs.iter().filter(|&&e| epoch >= e && e >= decays_from).count();
-        self.adam.lr * warmup * self.decay.powi(decays as i32)
-    }
-}
-
-/// The search: how weights are trained, and how alpha is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SearchSettings {
-    /// Weight steps.
-    pub weights: TrainSettings,
-    /// What decides.
-    pub strategy: StrategySettings,
-    /// First epoch with architecture steps (published: 20).
-    pub alpha_from_epoch: usize,
-    /// Weight steps between architecture steps (published: 5).
-    pub alpha_every: u64,
-    /// Samples an architecture step.
-    pub alpha_batch: usize,
-    /// Adam's constants for alpha (published: lr .1, β 0 .999).
-    pub alpha: AdamSettings,
-    /// When a search is decided before its last epoch; none: never (the published code is stopped by hand).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stop: Option<StopRule>,
-}
-
-/// Ends a search whose top choices have settled.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StopRule {
-    /// After this many epochs with architecture steps in a row …
-    pub epochs: usize,
-    /// … in which at least this share of the blocks kept their top choice.
-    pub agreement: f64,
-    /// And the mean entropy of the blocks, relative to its maximum, is at most this.
-    pub entropy: f64,
-}
-
-impl StrategySettings {
-    fn check(&self) -> std::result::Result<(), Wrong> {
-        let counts = match self {
-            StrategySettings::Random { candidates, samples } => vec![*candidates, *samples],
-            StrategySettings::Evolution { population, generations, samples, .. } => {
-                vec![*population, *generations, *samples]
-            }
-            _ => Vec::new(),
-        };
-        if counts.iter().any(|&n| n == 0 || n > 1 << 24) {
-            return Err(("search.strategy", "counts from 1 to 16777216", format!("{self:?}")));
-        }
-        let in_range = match self {
-            StrategySettings::Gumbel { temperature: (first, last) } => {
-                [first, last].iter().all(|&&t| t > 0.0 && t < 1e6)
-            }
-            StrategySettings::Evolution { mutation, .. } => (0.0..=1.0).contains(mutation),
-            _ => true,
-        };
-        if in_range {
-            Ok(())
-        } else {
-            Err(("search.strategy", "temperatures above 0, mutation 0 to 1", format!("{self:?}")))
-        }
-    }
-}
 
 impl Recipe {
     /// Reads a recipe and applies overrides, each `key.of.the.recipe=value`, the value in TOML. Its key `base` may name
@@ -347,14 +151,7 @@ impl Recipe {
         for settings in [&self.search.weights, &self.retrain] {
             settings.check(m.head)?;
         }
-        check_adam(&self.search.alpha)?;
-        self.search.strategy.check()?;
-        if let Some(rule) = &self.search.stop {
-            let share = |v: f64| (0.0..=1.0).contains(&v);
-            if rule.epochs == 0 || !share(rule.agreement) || !share(rule.entropy) {
-                return Err(("search.stop", "epochs of at least 1, agreement and entropy 0 to 1", format!("{rule:?}")));
-            }
-        }
+        self.search.check()?;
         if !(0.0..1.0).contains(&m.dropout) {
             return Err(("model.dropout", "0 to below 1", m.dropout.to_string()));
         }

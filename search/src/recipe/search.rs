@@ -1,0 +1,80 @@
+use serde::{Deserialize, Serialize};
+
+use super::Wrong;
+use super::train::{TrainSettings, check_adam};
+use crate::AdamSettings;
+use crate::strategy::StrategySettings;
+
+/// The search: how weights are trained, and how alpha is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchSettings {
+    /// Weight steps.
+    pub weights: TrainSettings,
+    /// What decides.
+    pub strategy: StrategySettings,
+    /// First epoch with architecture steps (published: 20).
+    pub alpha_from_epoch: usize,
+    /// Weight steps between architecture steps (published: 5).
+    pub alpha_every: u64,
+    /// Samples an architecture step.
+    pub alpha_batch: usize,
+    /// Adam's constants for alpha (published: lr .1, β 0 .999).
+    pub alpha: AdamSettings,
+    /// When a search is decided before its last epoch; none: never (the published code is stopped by hand).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopRule>,
+}
+
+/// Ends a search whose top choices have settled.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StopRule {
+    /// After this many epochs with architecture steps in a row …
+    pub epochs: usize,
+    /// … in which at least this share of the blocks kept their top choice.
+    pub agreement: f64,
+    /// And the mean entropy of the blocks, relative to its maximum, is at most this.
+    pub entropy: f64,
+}
+
+impl StrategySettings {
+    fn check(&self) -> std::result::Result<(), Wrong> {
+        let counts = match self {
+            StrategySettings::Random { candidates, samples } => vec![*candidates, *samples],
+            StrategySettings::Evolution { population, generations, samples, .. } => {
+                vec![*population, *generations, *samples]
+            }
+            _ => Vec::new(),
+        };
+        if counts.iter().any(|&n| n == 0 || n > 1 << 24) {
+            return Err(("search.strategy", "counts from 1 to 16777216", format!("{self:?}")));
+        }
+        let in_range = match self {
+            StrategySettings::Gumbel { temperature: (first, last) } => {
+                [first, last].iter().all(|&&t| t > 0.0 && t < 1e6)
+            }
+            StrategySettings::Evolution { mutation, .. } => (0.0..=1.0).contains(mutation),
+            _ => true,
+        };
+        if in_range {
+            Ok(())
+        } else {
+            Err(("search.strategy", "temperatures above 0, mutation 0 to 1", format!("{self:?}")))
+        }
+    }
+}
+
+impl SearchSettings {
+    pub(super) fn check(&self) -> std::result::Result<(), Wrong> {
+        check_adam(&self.alpha)?;
+        self.strategy.check()?;
+        if let Some(rule) = &self.stop {
+            let share = |v: f64| (0.0..=1.0).contains(&v);
+            if rule.epochs == 0 || !share(rule.agreement) || !share(rule.entropy) {
+                return Err(("search.stop", "epochs of at least 1, agreement and entropy 0 to 1", format!("{rule:?}")));
+            }
+        }
+        Ok(())
+    }
+}

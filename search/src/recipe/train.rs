@@ -1,0 +1,112 @@
+use serde::{Deserialize, Serialize};
+
+use super::Wrong;
+use crate::AdamSettings;
+
+/// How weights are trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainSettings {
+    /// H (published: 256 while searching, 512 while retraining).
+    pub hidden: usize,
+    /// Passes over the data.
+    pub epochs: usize,
+    /// Samples a step.
+    pub batch: usize,
+    /// Largest norm of all gradients together (published: 1.0; losses are sums).
+    pub clip: f64,
+    /// Factors on the learning rate in the first epochs (published: ¼, ½, ¾).
+    pub warmup: Vec<f64>,
+    /// Epochs from whose start on the rate is multiplied by `decay` once more.
+    pub decay_epochs: Vec<usize>,
+    /// See `decay_epochs` (published: 0.2).
+    pub decay: f64,
+    /// Steps between checkpoints, besides the one after every epoch; 0 for none.
+    pub checkpoint_steps: u64,
+    /// Adam's constants (published: β .9 .98, ε 1e-9).
+    pub adam: AdamSettings,
+    /// A step's samples are run in this many parts one after the other, their gradients added up: memory for time.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// Ends the training after this many epochs without a better validation (early stopping); none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// Batches that are loaded ahead, on another thread.
+    #[serde(default = "two")]
+    pub prefetch: usize,
+    /// Negatives of image-text matching.
+    #[serde(default)]
+    pub negatives: NegativeSettings,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn two() -> usize {
+    2
+}
+
+/// Where negatives of image-text matching come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NegativeSettings {
+    /// Random candidates that are scored for each image and each caption (published: 64; 32 while searching).
+    pub pool: usize,
+    /// The hardest of them that are kept; each sample draws one (published: 5).
+    pub keep: usize,
+    /// First epoch whose negatives are mined; until then they are random (published: 0; 10 while searching).
+    pub mine_from_epoch: usize,
+}
+
+impl Default for NegativeSettings {
+    fn default() -> Self {
+        NegativeSettings { pool: 64, keep: 5, mine_from_epoch: 0 }
+    }
+}
+
+pub(super) fn check_adam(adam: &AdamSettings) -> std::result::Result<(), Wrong> {
+    let beta = |b: f64| (0.0..1.0).contains(&b);
+    let above_zero = |v: f64| v > 0.0 && v.is_finite();
+    if !above_zero(adam.lr) {
+        return Err(("adam.lr", "a number above 0", adam.lr.to_string()));
+    }
+    if !beta(adam.betas.0) || !beta(adam.betas.1) {
+        return Err(("adam.betas", "two numbers from 0 to below 1", format!("{:?}", adam.betas)));
+    }
+    if !above_zero(adam.epsilon) {
+        return Err(("adam.epsilon", "a number above 0", adam.epsilon.to_string()));
+    }
+    Ok(())
+}
+
+impl TrainSettings {
+    pub(super) fn check(&self, head: usize) -> std::result::Result<(), Wrong> {
+        if self.hidden == 0 || self.hidden > 1 << 16 || !self.hidden.is_multiple_of(head) {
+            return Err(("hidden", "a multiple of model.head, at most 65536", self.hidden.to_string()));
+        }
+        if self.clip <= 0.0 || self.clip.is_nan() {
+            return Err(("clip", "a number above 0", self.clip.to_string()));
+        }
+        let factor = |f: &f64| *f > 0.0 && f.is_finite();
+        if !self.warmup.iter().all(factor) || !factor(&self.decay) {
+            return Err(("warmup, decay", "factors above 0", format!("{:?}, {}", self.warmup, self.decay)));
+        }
+        if self.accumulate == 0 || !self.batch.is_multiple_of(self.accumulate) {
+            return Err(("accumulate", "a divisor of batch", self.accumulate.to_string()));
+        }
+        let n = &self.negatives;
+        if n.keep == 0 || n.pool < n.keep || n.pool > 1 << 16 || self.prefetch > 1 << 10 {
+            return Err(("negatives, prefetch", "1 ≤ keep ≤ pool ≤ 65536, prefetch ≤ 1024", format!("{n:?}")));
+        }
+        check_adam(&self.adam)
+    }
+
+    /// The learning rate of `epoch`, from 0. Decays before the epoch `decays_from` do not count: 0, but where a resumed
+    /// run forgets them as the published code does.
+    pub fn learning_rate(&self, epoch: usize, decays_from: usize) -> f64 {
+        let warmup = self.warmup.get(epoch).copied().unwrap_or(1.0);
+        let decays = self.decay_epochs.iter().filter(|&&e| epoch >= e && e >= decays_from).count();
+        self.adam.lr * warmup * self.decay.powi(decays as i32)
+    }
+}
