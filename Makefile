@@ -1,5 +1,7 @@
 # `make demo` and `make test` do all set-up themselves; `make help` lists the rest.
-#   WHEELS=DIR   install the native libraries from a folder of wheels, without any network
+#   WHEELS=DIR          install the native libraries from a folder of wheels, without any network
+#   BENCH=OPTIONS       options of bench-search, `--help` lists them
+#   LIBTORCH_CUDA=DIR   libtorch with CUDA, for gpu-check; without, that of Python's torch
 
 SHELL := /bin/bash
 CARGO ?= cargo
@@ -10,6 +12,7 @@ $(if $(word 2,$(TARGET)),$(error the target folder "$(TARGET)" has a space in it
 export CARGO_TARGET_DIR := $(TARGET)
 BIN := $(TARGET)/release
 DEMO := $(TARGET)/demo
+GPU := $(TARGET)/gpu-check
 EASY := .native/easy_vqa
 RECIPE := search/recipes/easy_vqa.toml
 MMNAS := $(BIN)/mmnas
@@ -17,12 +20,15 @@ SEARCH := $(BIN)/mmnas-search
 RUN := --recipe $(DEMO)/recipe.toml --samples $(DEMO)/data/train.jsonl --features $(DEMO)/features --resume
 
 .DELETE_ON_ERROR:
-.PHONY: help demo same-recipe test lint setup build header wheels clean-demo
+.PHONY: help demo same-recipe test lint setup build header wheels clean-demo bench gpu-bundle gpu-check
 
 help:
 	@echo "make demo        search, retrain, export and evaluate on easy-VQA (results in $(DEMO), kept and resumed)"
 	@echo "make test        all tests"
 	@echo "make lint        rustfmt and clippy"
+	@echo "make bench       speed of the steps of a search (BENCH='--only padding --repetitions 5')"
+	@echo "make gpu-check   comparisons and benchmarks on a GPU, with a report (LIBTORCH_CUDA=DIR); needs no cargo where"
+	@echo "                 $(GPU).tar from 'make gpu-bundle' on another machine is unpacked in $(TARGET)"
 	@echo "make setup       native libraries into .native/ (WHEELS=DIR: from a folder, offline)"
 	@echo "make wheels      download the wheels into WHEELS=DIR, for a machine without network"
 	@echo "make build       the programs and the C library in $(BIN)"
@@ -51,6 +57,22 @@ test: setup
 lint: setup
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+
+bench: setup
+	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-search -- $(BENCH)
+
+gpu-bundle: setup
+	$(CARGO) build --release --locked -p mmnas-tests --bin gpu-check --bin bench-search
+	@rm -rf "$(GPU)" && mkdir -p "$(GPU)/fixtures"
+	@cp $(BIN)/gpu-check $(BIN)/bench-search tests/gpu-check.sh "$(GPU)"
+	@cp -r tests/fixtures/official tests/fixtures/official_full "$(GPU)/fixtures"
+	@tar -C "$(TARGET)" -cf "$(GPU).tar" gpu-check
+	@echo "$(GPU).tar: unpack it on a machine with a GPU and PyTorch 2.11, and run gpu-check/gpu-check.sh"
+
+# Where there is no cargo, with the programs that were brought.
+gpu-check: $(if $(shell command -v $(CARGO)),gpu-bundle)
+	@[ -x "$(GPU)/gpu-check.sh" ] || { echo "gpu-check: expected the programs in $(GPU), found none; 'make gpu-bundle' on a machine with cargo makes them" >&2; exit 1; }
+	@LIBTORCH_CUDA="$(LIBTORCH_CUDA)" "$(GPU)/gpu-check.sh" "$(GPU).txt"
 
 header: setup
 	$(CARGO) run --release --locked -p mmnas-tests --bin update-header

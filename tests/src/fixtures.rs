@@ -6,9 +6,11 @@ use mmnas_bundle::manifest::Dimensions;
 use mmnas_search::{Inputs, Network, TensorMap, load_tensors};
 use tch::{Kind, Tensor};
 
-/// A file under `tests/fixtures`.
+/// A file under `tests/fixtures`, or under the folder that `MMNAS_FIXTURES` names, for programs that run on another machine
+/// than they were built on.
 pub fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+    let folder = std::env::var_os("MMNAS_FIXTURES").map(PathBuf::from);
+    folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")).join(name)
 }
 
 /// The tensors of a fixture.

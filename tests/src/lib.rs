@@ -1,6 +1,7 @@
 //! What the tests across the crates share: the fixtures of the published code and the weights that they were made with,
 //! a small trained bundle, the workspace's programs, and programs in C.
 
+pub mod agreement;
 pub mod alone;
 pub mod bench;
 pub mod c_consumer;

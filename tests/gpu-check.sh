@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Comparisons with the published code and benchmarks on a machine with a GPU, by programs that were built elsewhere
+# (`make gpu-bundle`). Usage: gpu-check.sh [REPORT]
+#   LIBTORCH_CUDA=DIR   libtorch with CUDA: its folder or the lib folder in it; without, the one of Python's torch
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+report=${1:-gpu-check.txt}
+
+torch=${LIBTORCH_CUDA:-}
+if [ -z "$torch" ] && command -v python3 > /dev/null; then
+  find='import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")'
+  torch=$(python3 -c "$find")
+fi
+if [ -n "$torch" ]; then
+  [ -d "$torch/lib" ] && torch=$torch/lib
+  # It comes before the folder that the programs were linked with (a RUNPATH), so that all of libtorch is this one.
+  export LD_LIBRARY_PATH=$torch${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+fi
+
+status=0
+# Numbers of 32 bits are compared, so TF32 is off, in the libraries that use it without being told too.
+MMNAS_FIXTURES=$here/fixtures NVIDIA_TF32_OVERRIDE=0 "$here/gpu-check" | tee "$report" || status=1
+if [ ! -s "$report" ]; then
+  # Nothing was computed; the program has said why.
+  rm -f "$report"
+  exit 1
+fi
+for batch in 16 64; do
+  { echo; "$here/bench-search" --device cuda --batch $batch; } | tee -a "$report" || status=1
+done
+echo "report: $report"
+exit $status

@@ -1,0 +1,80 @@
+//! The benchmark and the check for GPUs run; how fast is not for a test to say.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn output(program: &str, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{program}: {e}"))
+}
+
+fn bench(arguments: &[&str]) -> Output {
+    output(env!("CARGO_BIN_EXE_bench-search"), &[&["--quick"], arguments].concat())
+}
+
+/// Every number in `value`; each must be finite and, unless it is a difference, above 0.
+fn numbers(name: &str, value: &Value, found: &mut usize) {
+    match value {
+        Value::Number(number) => {
+            let number = number.as_f64().unwrap();
+            assert!(number.is_finite() && (number > 0.0 || name.contains("difference")), "{name}: {number}");
+            *found += 1;
+        }
+        Value::Object(map) => map.iter().for_each(|(key, value)| numbers(key, value, found)),
+        Value::Array(list) => list.iter().for_each(|value| numbers(name, value, found)),
+        // JSON has no other form for what is not a number.
+        Value::Null => panic!("{name} is not a number"),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_benchmark_prints_finite_numbers() {
+    for (arguments, comparisons) in [(&["--json"][..], 4), (&["--json", "--only", "precision"], 2)] {
+        let output = bench(arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(report["machine"].as_str().unwrap().contains(" threads"));
+        let list = report["comparisons"].as_array().unwrap();
+        assert_eq!(list.len(), comparisons);
+        for comparison in list {
+            let mut found = 0;
+            numbers("", comparison, &mut found);
+            // Median, least and most of two ways and their ratio.
+            assert!(found >= 9, "{comparison}");
+            if let Some(difference) = comparison["figures"]["relative difference of the losses"].as_f64() {
+                let precision = comparison["name"].as_str().unwrap().contains("precision");
+                assert!(difference <= if precision { 2e-2 } else { 1e-5 }, "{comparison}");
+            }
+        }
+    }
+    let text = bench(&["--only", "relations"]);
+    assert!(String::from_utf8_lossy(&text.stdout).contains("second over first"));
+}
+
+#[test]
+fn a_device_that_is_not_there_is_one_line_and_exit_code_1() {
+    for (program, arguments) in [
+        (env!("CARGO_BIN_EXE_bench-search"), ["--device", "gpu"]),
+        (env!("CARGO_BIN_EXE_gpu-check"), ["--device", "cuda:4096"]),
+    ] {
+        let output = output(program, &arguments);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        // Without a GPU the library is missing, or finds none; with one the number is too high.
+        assert!(message.contains(&format!("device {}: expected ", arguments[1])), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn the_check_passes_on_the_processor() {
+    let output = output(env!("CARGO_BIN_EXE_gpu-check"), &["--device", "cpu"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    for what in ["official, net_vqa, logits", "super_vgd, two.alpha_after", "super_vqa, full.gate_grad", "bfloat16"] {
+        assert!(text.contains(what), "{text}");
+    }
+    assert!(text.ends_with("all agree\n") && !text.contains("DIFFERS"));
+}
