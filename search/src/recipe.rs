@@ -187,6 +187,8 @@ mod tests {
             .map(str::to_owned);
         let settings = Recipe::parse(TEXT, Path::new("easy_vqa.toml"), &set).unwrap().retrain;
         let rates: Vec<f64> = [0, 1, 2, 3, 9, 10, 11, 12, 13].map(|e| settings.learning_rate(e, 0) / 1e-4).into();
+        // A run that was resumed at epoch 11 in the published way has forgotten the decay of epoch 10.
+        assert!((settings.learning_rate(12, 11) / 1e-4 - 0.2).abs() < 1e-12);
         for (rate, expected) in rates.iter().zip([0.25, 0.5, 0.75, 1.0, 1.0, 0.2, 0.2, 0.04, 0.04]) {
             assert!((rate - expected).abs() < 1e-12, "{rates:?}");
         }

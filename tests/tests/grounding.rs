@@ -5,10 +5,12 @@ use mmnas_bundle::boxes::{self, BoxXyxy};
 use mmnas_bundle::samples::{PhraseSample, to_json_lines};
 use mmnas_bundle::{FeatureWriter, RegionFeatures};
 use mmnas_search::data::{DataFiles, VgdData};
+use mmnas_search::operations::Dropout;
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
 use mmnas_search::task::vgd::ScorePadding;
-use mmnas_search::{RunFolder, retrain, rng, search};
+use mmnas_search::{Naming, Network, Path, RunFolder, Space, retrain, rng, search};
+use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
 use rand::RngExt as _;
 
@@ -45,6 +47,7 @@ fn write_data(folder: &std::path::Path) {
 
 #[test]
 fn a_phrase_finds_its_region() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     write_data(folder.path());
     let set = [
@@ -89,4 +92,49 @@ fn a_box_that_is_none_is_an_error() {
     let loaded = VgdData::load(&files, 14, ScorePadding::Masked, tch::Device::Cpu);
     let error = loaded.unwrap_err().to_string();
     assert!(error.contains("bad.jsonl") && error.contains("line 1: box_xyxy") && error.contains("x1 ≤ x2"), "{error}");
+}
+
+/// As published, everything is padded to the most tokens and regions; that changes shapes and no result.
+#[test]
+fn published_padding_changes_shapes_and_no_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    let recipe = workspace_root().join("search/recipes/easy_vqa.toml");
+    let load = |published: &[&str]| {
+        let published: Vec<String> = published.iter().map(|s| (*s).to_owned()).collect();
+        let set = ["regions.max=8".to_owned()];
+        let recipe = Recipe::read_published(&recipe, &set, &published).unwrap();
+        let files = DataFiles::new(folder.path().join("phrases.jsonl"), folder.path().join("features"));
+        let mut data = VgdData::load(&files, recipe.text.max_tokens, ScorePadding::Masked, tch::Device::Cpu).unwrap();
+        data.data_mut().follow(&recipe).unwrap();
+        data
+    };
+    let (short, padded) = (load(&[]), load(&["padding"]));
+    let dimensions = mmnas_bundle::manifest::Dimensions {
+        hidden: 64,
+        feature: FEATURE,
+        embedding: 8,
+        vocabulary: short.data().vocabulary().len(),
+        outputs: 1,
+        attflat: 16,
+        head: 64,
+        relation: 8,
+    };
+    let network = Network::new::<VgdData>(&Space::published(1, 3), &dimensions, Naming::Supernet, tch::Device::Cpu);
+    let path = Path::single(&[0, 1, 2, 3]);
+    let run = |data: &VgdData| {
+        let batch = Task::batch(data, &[0, 1, 2, 9, 20], &(), 0).unwrap();
+        let loss = data.loss(&batch, &mut |inputs| network.forward(inputs, &path, Dropout(0.0)));
+        (batch.inputs.features.size()[1], batch.inputs.tokens.size()[1], loss.double_value(&[]))
+    };
+    let (of_short, of_padded) = (run(&short), run(&padded));
+    assert!(of_short.0 <= 6 && of_short.1 <= 3, "{of_short:?}");
+    assert_eq!((of_padded.0, of_padded.1), (8, 14));
+    assert!((of_short.2 - of_padded.2).abs() <= 1e-5 * of_short.2.abs(), "{of_short:?} {of_padded:?}");
+    // Regions beyond the recipe's most are left out.
+    let set = ["regions.max=2".to_owned()];
+    let recipe = Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &set).unwrap();
+    let mut cut = load(&[]);
+    cut.data_mut().follow(&recipe).unwrap();
+    assert_eq!(run(&cut).0, 2);
 }
