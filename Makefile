@@ -108,7 +108,7 @@ demo: same-recipe build $(DEMO)/bundle/manifest.json
 	@$(MMNAS) answer $(DEMO)/bundle $(EASY)/test/images/0.png "what color is the shape?"
 	@echo
 	@$(MMNAS) evaluate $(DEMO)/bundle --samples $(DEMO)/data/test.jsonl --images $(EASY)/test/images
-	@echo; $(SEARCH) report $(DEMO)/search
+	@echo; $(SEARCH) report $(DEMO)/search --images $(EASY)/train/images
 	@echo "try: $(MMNAS) answer $(DEMO)/bundle $(EASY)/test/images/1.png \"is there a circle?\" \"what shape is in the image?\""
 
 same-recipe:

@@ -57,4 +57,4 @@ pub use run::{NetworkRecord, RunFolder, RunInputs};
 pub use seed::{rng, seed};
 pub use space::{Space, SpaceNames};
 pub use trainer::{EpochRecord, Moment};
-pub use weight_step::{StepSettings, weight_step};
+pub use weight_step::{Part, StepSettings, weight_step};

@@ -148,6 +148,9 @@ impl Recipe {
                 return Err((field, "1 to 1024", blocks.to_string()));
             }
         }
+        if self.regions.max > 4096 {
+            return Err(("regions.max", "1 to 4096", self.regions.max.to_string()));
+        }
         for settings in [&self.search.weights, &self.retrain] {
             settings.check(m.head)?;
         }
@@ -233,6 +236,8 @@ mod tests {
                 assert_eq!(rates, [0.25, 0.5, 0.75, 1.0, 1.0], "{name}");
             }
             assert_eq!((recipe.space.encoder, recipe.space.decoder, recipe.model.head), (12, 18, 64), "{name}");
+            let share = recipe.split.weights / (recipe.split.weights + recipe.split.alpha);
+            assert!((share - 0.8).abs() < 1e-12, "{name}: {share}");
             assert_eq!((recipe.model.embedding, recipe.model.attflat, recipe.model.dropout), (300, 512, 0.1), "{name}");
         }
         let negatives = [read("itm.toml").search.weights.negatives, read("itm.toml").retrain.negatives];

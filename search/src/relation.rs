@@ -91,10 +91,18 @@ fn join(samples: &[Vec<Tensor>]) -> Vec<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::RngExt as _;
+    use rand_chacha::ChaCha8Rng;
     use tch::Kind;
 
-    fn leaf(shape: &[i64]) -> Tensor {
-        Tensor::randn(shape, (Kind::Float, Device::Cpu)).set_requires_grad(true)
+    /// Numbers from −2 to 2, from a generator of the test's own: other tests draw from libtorch's at the same time.
+    fn drawn(rng: &mut ChaCha8Rng, shape: &[i64]) -> Tensor {
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random_range(-2.0..2.0)).collect();
+        Tensor::from_slice(&values).view(shape)
+    }
+
+    fn leaf(rng: &mut ChaCha8Rng, shape: &[i64]) -> Tensor {
+        drawn(rng, shape).set_requires_grad(true)
     }
 
     fn largest(a: &Tensor, b: &Tensor) -> f64 {
@@ -111,20 +119,20 @@ mod tests {
 
     #[test]
     fn the_stacked_product_is_the_separate_ones_and_so_are_its_gradients() {
-        tch::manual_seed(8);
-        let float = (Kind::Float, Device::Cpu);
-        let corner = Tensor::rand([3, 6, 2], float) * 90.0;
-        let boxes = Tensor::cat(&[&corner, &(&corner + Tensor::rand([3, 6, 2], float) * 50.0)], -1);
+        let mut rng = crate::rng(9, "relations", 0);
+        let corner = (drawn(&mut rng, &[3, 6, 2]) + 2.0) * 22.0;
+        let boxes = Tensor::cat(&[&corner, &(&corner + (drawn(&mut rng, &[3, 6, 2]) + 2.0) * 12.0)], -1);
         let padding = Tensor::arange(6, (Kind::Int64, Device::Cpu))
             .ge_tensor(&Tensor::from_slice(&[6i64, 2, 5]).view([3, 1, 1, 1]));
-        let shared = (leaf(&[8, 4]), leaf(&[8]));
+        let shared = (leaf(&mut rng, &[8, 4]), leaf(&mut rng, &[8]));
         let shared = (&shared.0, &shared.1);
         // Different numbers of heads, as operations of different head widths have.
-        let own: Vec<(Tensor, Tensor)> = [4, 1, 8, 2].iter().map(|&h| (leaf(&[h, 8]), leaf(&[h]))).collect();
+        let own: Vec<(Tensor, Tensor)> =
+            [4, 1, 8, 2].iter().map(|&h| (leaf(&mut rng, &[h, 8]), leaf(&mut rng, &[h]))).collect();
         let own: Vec<Projection<'_>> = own.iter().map(|(w, b)| (w, b)).collect();
         let (trained, fixed) = own.split_at(3);
         let leaves: Vec<&Tensor> = trained.iter().chain([&shared]).flat_map(|(w, b)| [*w, *b]).collect();
-        let factors: Vec<Tensor> = own.iter().map(|(w, _)| Tensor::randn([3, w.size()[0], 6, 6], float)).collect();
+        let factors: Vec<Tensor> = own.iter().map(|(w, _)| drawn(&mut rng, &[3, w.size()[0], 6, 6])).collect();
         let gradients = |biases: &[Tensor]| {
             let terms: Vec<Tensor> = biases.iter().zip(&factors).map(|(b, f)| (b * f).sum(Kind::Float)).collect();
             Tensor::run_backward(&[Tensor::stack(&terms, 0).sum(Kind::Float)], &leaves, false, false)

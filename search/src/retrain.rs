@@ -11,8 +11,8 @@ use crate::report::{EXAMPLES, Example};
 use crate::search::{dimensions, load_network, save_network};
 use crate::seed::seed_torch;
 use crate::task::{Evaluation, Task};
-use crate::trainer::{EpochRecord, Learner, Trainer};
-use crate::weight_step::{StepSettings, weight_step};
+use crate::trainer::{EpochRecord, Learner, Trainer, misfit};
+use crate::weight_step::{Part, StepSettings, weight_step};
 use crate::{Adam, Moment, Naming, Network, NetworkRecord, Path, Result, RunFolder, TensorMap, save_tensors};
 
 /// What retraining gave.
@@ -43,7 +43,14 @@ impl RetrainLearner<'_> {
 }
 
 impl<T: Task> Learner<T> for RetrainLearner<'_> {
-    fn step(&mut self, task: &T, parts: &[T::Batch], _: &T::Memory, learning_rate: f64, at: Moment) -> Result<f64> {
+    fn step(
+        &mut self,
+        task: &T,
+        parts: &[Part<T::Batch>],
+        _: &T::Memory,
+        learning_rate: f64,
+        at: Moment,
+    ) -> Result<f64> {
         let path = self.path();
         let settings = StepSettings {
             train: &self.recipe.retrain,
@@ -58,7 +65,7 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
         (&self.network, self.path())
     }
 
-    fn mining_path(&self, _epoch: usize) -> Path {
+    fn mining_path(&self, _total: u64) -> Path {
         self.path()
     }
 
@@ -104,6 +111,9 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
     fn load(&mut self, from: &TensorMap, file: &std::path::Path) -> Result<()> {
         self.adam = load_network(&self.network, from, file)?;
         if let Some(score) = from.get("best_score") {
+            if score.size() != [1] {
+                return Err(misfit(file, "best_score".to_owned()));
+            }
             let weights: TensorMap =
                 self.network.parameters().iter().map(|(name, p)| (name.clone(), p.detach().zeros_like())).collect();
             copy_into(&weights, from, "best.", file)?;
@@ -137,7 +147,7 @@ pub fn retrain<T: Task>(
     stop_after: Option<u64>,
 ) -> Result<RetrainResult> {
     let data = task.data();
-    let parts = Parts::of(data, recipe)?;
+    let parts = Parts::for_training(data, recipe)?;
     let mut train = [parts.weights, parts.alpha].concat();
     train.sort_unstable();
     let settings = &recipe.retrain;

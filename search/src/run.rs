@@ -50,6 +50,8 @@ pub struct RunInputs {
     pub samples_sha256: String,
     /// SHA-256 of the vision graph that gave the features.
     pub vision_sha256: String,
+    /// SHA-256 of the features' indices, which name every image; of several folders one over all.
+    pub features_sha256: String,
     /// The architecture that is trained; none in a search.
     pub architecture: Option<Architecture>,
 }
@@ -87,7 +89,9 @@ impl RunFolder {
         // A folder with other files is somebody's: a run would replace those that are called as its own. Only what a
         // start that was killed leaves behind is taken over.
         let entries = std::fs::read_dir(path).map_err(mmnas_bundle::Error::io(path, "list"))?;
-        let own = |name: &std::ffi::OsStr| name == "inputs.json" || name == LOCK;
+        let own = |name: &std::ffi::OsStr| {
+            name == "inputs.json" || name == LOCK || mmnas_bundle::is_unfinished(&name.to_string_lossy())
+        };
         let foreign = entries.flatten().find(|entry| !own(&entry.file_name()));
         if let Some(entry) = foreign {
             return Err(Error::ForeignFolder {
@@ -96,6 +100,7 @@ impl RunFolder {
             });
         }
         run.lock()?;
+        mmnas_bundle::remove_unfinished(path);
         // The recipe last: it marks the run as started.
         write_atomically(&inputs_file, inputs.as_bytes())?;
         write_atomically(&recipe_file, recipe.as_bytes())?;

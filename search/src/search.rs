@@ -13,9 +13,9 @@ use crate::recipe::Recipe;
 use crate::report::{EXAMPLES, Example};
 use crate::seed::{seed, seed_torch};
 use crate::strategy::{self, Clock, Strategy};
-use crate::task::{Evaluation, Reduction, Task};
+use crate::task::{Evaluation, Task};
 use crate::trainer::{EpochRecord, Learner, Trainer, evaluate, misfit};
-use crate::weight_step::{StepSettings, weight_step};
+use crate::weight_step::{Part, StepSettings, weight_step};
 use crate::{Adam, Checkpoint, Error, Moment, Naming, Network, Path, Result, RunFolder, TensorMap, rng};
 
 /// What a search found.
@@ -57,22 +57,24 @@ impl SearchLearner<'_> {
         let (search, seed_of_run) = (&self.recipe.search, self.recipe.seed);
         let counter = at.total / search.alpha_every;
         let indices = self.alpha_indices(counter);
-        let batches = indices.chunks(search.alpha_batch.div_ceil(search.weights.accumulate)).enumerate();
-        let batch = |(part, indices): (usize, &[usize])| {
+        let parts = indices.chunks(search.alpha_batch.div_ceil(search.weights.accumulate)).enumerate();
+        let load = |(part, indices): (usize, &[usize])| -> Result<Part<T::Batch>> {
             let counter = counter * search.weights.accumulate as u64 + part as u64;
-            task.batch(indices, memory, seed(seed_of_run, "alpha batch", counter))
+            let batch = task.batch(indices, memory, seed(seed_of_run, "alpha batch", counter))?;
+            Ok(Part { batch, samples: indices.len() })
         };
-        let batches = batches.map(batch).collect::<Result<Vec<_>>>()?;
+        let parts = parts.map(load).collect::<Result<Vec<_>>>()?;
         seed_torch(seed_of_run, "alpha step", counter);
         let (network, dropout) = (&self.network, self.recipe.model.dropout);
         let mut gradients = |path: &Path| {
             let mut sums: Vec<Tensor> = Vec::new();
-            for batch in &batches {
-                let (_, gates) = gate_gradients(network, task, batch, path, dropout, &[])?;
-                sums = if sums.is_empty() { gates } else { sums.iter().zip(&gates).map(|(a, b)| a + b).collect() };
-            }
-            if T::REDUCTION == Reduction::Mean {
-                sums = sums.into_iter().map(|g| g / batches.len() as f64).collect();
+            for part in &parts {
+                let (_, gates) = gate_gradients(network, task, &part.batch, path, dropout, &[])?;
+                let weighted = gates.into_iter().map(|g| g * part.weight::<T>(indices.len()));
+                sums = match sums.is_empty() {
+                    true => weighted.collect(),
+                    false => sums.iter().zip(weighted).map(|(a, b)| a + b).collect(),
+                };
             }
             let norm: f64 = sums.iter().map(|g| g.norm().double_value(&[])).sum();
             let (epoch, step, what) = (at.epoch, at.step, "gradient norm of alpha");
@@ -109,13 +111,13 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
     fn step(
         &mut self,
         task: &T,
-        parts: &[T::Batch],
+        parts: &[Part<T::Batch>],
         memory: &T::Memory,
         learning_rate: f64,
         at: Moment,
     ) -> Result<f64> {
         let search = &self.recipe.search;
-        let path = self.strategy.weight_path(self.clock(at.total));
+        let path = self.strategy.path(self.clock(at.total), "weight path");
         let settings = StepSettings {
             train: &search.weights,
             learning_rate,
@@ -133,22 +135,25 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
         (&self.network, Path::single(&self.strategy.best()))
     }
 
-    fn mining_path(&self, epoch: usize) -> Path {
+    fn mining_path(&self, total: u64) -> Path {
         // One sampled path, as published; a mixture's own.
-        self.strategy.weight_path(self.clock(epoch as u64))
+        self.strategy.path(self.clock(total), "mining path")
     }
 
     fn epoch_ended(&mut self, evaluation: &Evaluation) -> serde_json::Map<String, serde_json::Value> {
         let (best, probabilities) = (self.strategy.best(), self.strategy.probabilities());
         let collapse = Collapse::of(self.network.space(), &best, &probabilities, self.before.as_deref());
-        let notes = serde_json::json!({
+        let mut notes = serde_json::json!({
             "strategy": self.strategy.name(),
             "architecture": self.network.space().architecture(&best).to_string(),
-            "entropy": collapse.entropy,
-            "agreement": collapse.agreement,
             "shares": collapse.shares,
-            "probabilities": probabilities,
         });
+        // A strategy without alpha has not made up its mind before its end, so there is nothing to watch.
+        if self.strategy.learns_alpha() {
+            notes["entropy"] = collapse.entropy.into();
+            notes["agreement"] = collapse.agreement.into();
+            notes["probabilities"] = serde_json::json!(probabilities);
+        }
         self.before = Some(best);
         self.examples = Some(evaluation.examples.clone());
         if let serde_json::Value::Object(notes) = notes { notes } else { serde_json::Map::new() }
@@ -164,13 +169,17 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
         records.len() >= rule.epochs && records[records.len() - rule.epochs..].iter().all(settled)
     }
 
-    fn conclude(&mut self, task: &T) -> Result<()> {
-        let (network, part, batch) = (&self.network, self.alpha_part, 4 * self.recipe.search.weights.batch);
+    fn conclude(&mut self, task: &T) -> Result<bool> {
+        let before = self.strategy.best();
+        let (network, part, batch) = (&self.network, self.alpha_part, self.recipe.search.weights.evaluated_at_once());
+        let mut part = part.to_vec();
+        part.shuffle(&mut rng(self.recipe.seed, "samples to compare on", 0));
         let mut score = |choices: &[usize], samples: usize| {
             let samples = &part[..samples.min(part.len())];
             Ok(evaluate(task, (network, &Path::single(choices)), samples, batch)?.score)
         };
-        self.strategy.conclude(&mut score)
+        self.strategy.conclude(&mut score)?;
+        Ok(self.strategy.best() != before)
     }
 
     fn publish(&self, run: &RunFolder) -> Result<()> {
@@ -258,7 +267,7 @@ pub fn search<T: Task>(
     progress: bool,
     stop_after: Option<u64>,
 ) -> Result<SearchResult> {
-    let parts = Parts::of(task.data(), recipe)?;
+    let parts = Parts::for_search(task.data(), recipe)?;
     let mut learner = prepare(recipe, task, &parts)?;
     run.write_json("space.json", &learner.network.space().names())?;
     let trainer = Trainer {
@@ -286,12 +295,12 @@ pub fn shared_scores<T: Task>(
     run: &RunFolder,
     architectures: &[Vec<usize>],
 ) -> Result<Vec<f64>> {
-    let parts = Parts::of(task.data(), recipe)?;
+    let parts = Parts::for_search(task.data(), recipe)?;
     let mut learner = prepare(recipe, task, &parts)?;
     let file = run.checkpoint();
     let checkpoint: Checkpoint<serde_json::Value> = Checkpoint::load(&file)?;
     Learner::<T>::load(&mut learner, &checkpoint.tensors, &file)?;
-    let batch = 4 * recipe.search.weights.batch;
+    let batch = recipe.search.weights.evaluated_at_once();
     let score = |choices: &Vec<usize>| {
         let path = Path::single(choices);
         Ok(evaluate(task, (&learner.network, &path), &parts.validation, batch)?.score)

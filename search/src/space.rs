@@ -1,5 +1,6 @@
 use mmnas_bundle::manifest::Dimensions;
 use mmnas_bundle::{Architecture, Operation};
+use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 
 use crate::operations::{Candidate, OperationKind, Pool};
@@ -91,6 +92,11 @@ impl Space {
             blocks.iter().map(|block| block.iter().map(|c| c.name().to_owned()).collect()).collect()
         };
         SpaceNames { encoder: side(&self.encoder), decoder: side(&self.decoder) }
+    }
+
+    /// An architecture drawn uniformly, one operation a block.
+    pub fn draw(&self, rng: &mut impl rand::Rng) -> Vec<usize> {
+        self.blocks().map(|operations| rng.random_range(0..operations.len())).collect()
     }
 
     /// Number of blocks.

@@ -6,15 +6,20 @@ use tch::{Device, Kind, Tensor, nn};
 use crate::data::{ImageTextData, VqaData};
 use crate::recipe::{NegativeSettings, TrainSettings};
 use crate::task::vqa::{VqaBatch, loss};
-use crate::task::{Evaluation, Forward, Head, Task};
+use crate::task::{Evaluation, Forward, Head, Reduction, Task};
 use crate::weight_step::StepSettings;
 use crate::{AdamSettings, Inputs, Moment, Naming, Network, Result, Space};
 
 /// VQA without files: batches are made by the test.
-pub(crate) struct Toy;
+#[derive(Debug)]
+pub(crate) struct ToyOf<const MEAN: bool>;
 
-impl Task for Toy {
+/// One whose loss is a sum.
+pub(crate) const TOY: ToyOf<false> = ToyOf;
+
+impl<const MEAN: bool> Task for ToyOf<MEAN> {
     const NAME: &'static str = "toy";
+    const REDUCTION: Reduction = if MEAN { Reduction::Mean } else { Reduction::Sum };
     type Batch = VqaBatch;
     type Memory = ();
     fn head(vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn Head> {
@@ -44,7 +49,8 @@ impl Task for Toy {
         Ok(VqaBatch { inputs, target: Tensor::rand([4, 3], float) })
     }
     fn loss(&self, batch: &VqaBatch, forward: &mut Forward<'_>) -> Tensor {
-        loss(&forward(&batch.inputs), &batch.target)
+        let sum = loss(&forward(&batch.inputs), &batch.target);
+        if MEAN { sum / batch.target.size()[0] } else { sum }
     }
     fn evaluate(&self, _: &[usize], _: usize, _: &mut Forward<'_>) -> Result<Evaluation> {
         Ok(Evaluation::default())
@@ -82,5 +88,5 @@ pub(crate) fn supernet() -> Network {
         head: 64,
         relation: 5,
     };
-    Network::new::<Toy>(&Space::published(1, 2), &dimensions, Naming::Supernet, Device::Cpu)
+    Network::new::<ToyOf<false>>(&Space::published(1, 2), &dimensions, Naming::Supernet, Device::Cpu)
 }

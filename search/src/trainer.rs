@@ -12,6 +12,7 @@ use crate::progress::Progress;
 use crate::recipe::{Published, TrainSettings};
 use crate::seed::{seed, seed_torch};
 use crate::task::{EpochStart, Evaluation, Memory as _, Reduction, Task};
+use crate::weight_step::Part;
 use crate::{Checkpoint, Error, Network, Path, Result, RunFolder, TensorMap, rng};
 
 /// Where a run stands.
@@ -36,7 +37,8 @@ pub struct EpochRecord {
     pub loss: f64,
     /// Score on the validation part, 0 to 1.
     pub validation: f64,
-    /// Seconds that the epoch took, of the process that ended it.
+    /// Seconds that the epoch took; of the last one with what a strategy decides after it. Steps that a kill lost are left
+    /// out.
     pub seconds: f64,
     /// `metrics`, the figures behind the score by name; and what the learner adds: probabilities of the operations, entropy,
     /// the derived architecture.
@@ -56,6 +58,8 @@ struct TrainerState {
     next: Moment,
     loss_sum: f64,
     loss_count: f64,
+    /// Seconds of the epoch before the process that goes on with it.
+    spent: f64,
     records: Vec<EpochRecord>,
     /// All epochs are over, or a rule has ended the run.
     ended: bool,
@@ -66,14 +70,20 @@ struct TrainerState {
 /// What differs between searching and retraining.
 pub(crate) trait Learner<T: Task> {
     /// Trains on one step's samples, given in parts whose gradients add up; returns the loss, reduced as the task does.
-    fn step(&mut self, task: &T, parts: &[T::Batch], memory: &T::Memory, learning_rate: f64, at: Moment)
-    -> Result<f64>;
+    fn step(
+        &mut self,
+        task: &T,
+        parts: &[Part<T::Batch>],
+        memory: &T::Memory,
+        learning_rate: f64,
+        at: Moment,
+    ) -> Result<f64>;
 
     /// The network and the path through it that validation measures.
     fn best_path(&self) -> (&Network, Path);
 
-    /// The path that mines negatives at the start of an epoch.
-    fn mining_path(&self, epoch: usize) -> Path;
+    /// The path that mines negatives at the start of an epoch, `total` weight steps after the run's.
+    fn mining_path(&self, total: u64) -> Path;
 
     /// Called after validation; adds to the epoch's record.
     fn epoch_ended(&mut self, evaluation: &Evaluation) -> serde_json::Map<String, serde_json::Value>;
@@ -81,9 +91,9 @@ pub(crate) trait Learner<T: Task> {
     /// Whether the run has come to its end before its last epoch.
     fn has_ended(&self, records: &[EpochRecord]) -> bool;
 
-    /// What is left to do after the last epoch.
-    fn conclude(&mut self, _task: &T) -> Result<()> {
-        Ok(())
+    /// What is left to do after the last epoch; whether it has changed the best path.
+    fn conclude(&mut self, _task: &T) -> Result<bool> {
+        Ok(false)
     }
 
     /// Writes results into the run's folder after an epoch.
@@ -133,6 +143,7 @@ impl<T: Task> Trainer<'_, T> {
             next: Moment { epoch: 0, step: 0, total: 0 },
             loss_sum: 0.0,
             loss_count: 0.0,
+            spent: 0.0,
             records: Vec::new(),
             ended: false,
             concluded: false,
@@ -155,43 +166,60 @@ impl<T: Task> Trainer<'_, T> {
             let started = Instant::now();
             let learning_rate = self.settings.learning_rate(state.next.epoch, decays_from);
             if state.next.step == 0 {
-                self.begin_epoch(learner, &mut memory, state.next.epoch)?;
+                self.begin_epoch(learner, &mut memory, state.next)?;
             }
-            if !self.epoch(learner, &mut state, &memory, learning_rate)? {
+            if !self.epoch(learner, &mut state, &memory, (learning_rate, started))? {
                 self.progress.finish();
                 return Ok(state.records);
             }
-            let (network, path) = learner.best_path();
-            let evaluation = evaluate(self.task, (network, &path), self.validation, 4 * self.settings.batch)?;
-            let mut notes = learner.epoch_ended(&evaluation);
-            notes.insert("metrics".to_owned(), serde_json::json!(evaluation.metrics));
-            let record = EpochRecord {
+            let mut record = EpochRecord {
                 epoch: state.next.epoch,
                 learning_rate,
                 loss: state.loss_sum / state.loss_count.max(1.0),
-                validation: evaluation.score,
-                seconds: started.elapsed().as_secs_f64(),
-                notes,
+                validation: 0.0,
+                seconds: 0.0,
+                notes: serde_json::Map::new(),
             };
+            self.measure(learner, &mut record)?;
+            record.seconds = state.spent + started.elapsed().as_secs_f64();
             self.say(&record);
             state.records.push(record);
             state.next = Moment { epoch: state.next.epoch + 1, step: 0, total: state.next.total };
-            (state.loss_sum, state.loss_count) = (0.0, 0.0);
+            (state.loss_sum, state.loss_count, state.spent) = (0.0, 0.0, 0.0);
             state.ended = state.next.epoch >= self.settings.epochs || learner.has_ended(&state.records);
             self.publish(learner, &state)?;
             self.save(learner, &state, &memory)?;
         }
         if state.concluded {
-            // Nothing is left to do, but results that were lost are written again from the checkpoint.
+            // Nothing is left to do, but results that the checkpoint holds are written again where they were lost.
             self.publish(learner, &state)?;
         } else {
-            learner.conclude(self.task)?;
+            let started = Instant::now();
+            let changed = learner.conclude(self.task)?;
+            // The last epoch's line says what was found in the end, and what it took.
+            if let Some(last) = state.records.last_mut() {
+                if changed {
+                    self.measure(learner, last)?;
+                }
+                last.seconds += started.elapsed().as_secs_f64();
+            }
             state.concluded = true;
             self.publish(learner, &state)?;
             self.save(learner, &state, &memory)?;
         }
         self.progress.finish();
         Ok(state.records)
+    }
+
+    /// Measures the best path on the validation part, and notes it.
+    fn measure(&self, learner: &mut dyn Learner<T>, record: &mut EpochRecord) -> Result<()> {
+        let (network, path) = learner.best_path();
+        let at_once = self.settings.evaluated_at_once();
+        let evaluation = evaluate(self.task, (network, &path), self.validation, at_once)?;
+        record.validation = evaluation.score;
+        record.notes = learner.epoch_ended(&evaluation);
+        record.notes.insert("metrics".to_owned(), serde_json::json!(evaluation.metrics));
+        Ok(())
     }
 
     fn publish(&self, learner: &dyn Learner<T>, state: &TrainerState) -> Result<()> {
@@ -212,18 +240,18 @@ impl<T: Task> Trainer<'_, T> {
         ));
     }
 
-    fn begin_epoch(&self, learner: &dyn Learner<T>, memory: &mut T::Memory, epoch: usize) -> Result<()> {
+    fn begin_epoch(&self, learner: &dyn Learner<T>, memory: &mut T::Memory, at: Moment) -> Result<()> {
         let _guard = tch::no_grad_guard();
         let (network, _) = learner.best_path();
-        let path = learner.mining_path(epoch);
+        let path = learner.mining_path(at.total);
         let parts: Vec<&[usize]> = std::iter::once(self.train).chain(self.other).collect();
         let start = EpochStart {
-            epoch,
+            epoch: at.epoch,
             seed: self.seed,
             parts: &parts,
             negatives: self.settings.negatives,
             false_negatives: self.published.false_negatives,
-            batch: 4 * self.settings.batch,
+            batch: self.settings.evaluated_at_once(),
         };
         self.task.begin_epoch(&start, memory, &mut |inputs| network.forward(inputs, &path, Dropout(0.0)))
     }
@@ -234,16 +262,17 @@ impl<T: Task> Trainer<'_, T> {
         learner: &mut dyn Learner<T>,
         state: &mut TrainerState,
         memory: &T::Memory,
-        learning_rate: f64,
+        (learning_rate, started): (f64, Instant),
     ) -> Result<bool> {
         let (epoch, first) = (state.next.epoch, state.next);
         let mut order = self.train.to_vec();
         order.shuffle(&mut rng(self.seed, "order", epoch as u64));
         let steps: Vec<&[usize]> = order.chunks(self.settings.batch).skip(first.step).collect();
-        let load = |number: usize| -> Result<Vec<T::Batch>> {
+        let load = |number: usize| -> Result<Vec<Part<T::Batch>>> {
             let part = |(part, indices): (usize, &[usize])| {
                 let counter = (first.total + number as u64) * self.settings.accumulate as u64 + part as u64;
-                self.task.batch(indices, memory, seed(self.seed, "batch", counter))
+                let batch = self.task.batch(indices, memory, seed(self.seed, "batch", counter))?;
+                Ok(Part { batch, samples: indices.len() })
             };
             steps[number].chunks(self.settings.batch / self.settings.accumulate).enumerate().map(part).collect()
         };
@@ -267,14 +296,16 @@ impl<T: Task> Trainer<'_, T> {
                 let at = Moment { epoch, step: first.step + number, total: state.next.total };
                 seed_torch(self.seed, "step", at.total);
                 let loss = learner.step(self.task, &parts?, memory, learning_rate, at)?;
-                state.loss_sum += loss;
-                state.loss_count += if T::REDUCTION == Reduction::Sum { indices.len() as f64 } else { 1.0 };
+                let samples = indices.len() as f64;
+                state.loss_sum += if T::REDUCTION == Reduction::Sum { loss } else { loss * samples };
+                state.loss_count += samples;
                 state.next = Moment { epoch, step: at.step + 1, total: at.total + 1 };
                 self.progress
                     .at(state.next.total, || format!("epoch {epoch}, loss {:.4}", state.loss_sum / state.loss_count));
                 let every = self.settings.checkpoint_steps;
                 if every > 0 && state.next.total.is_multiple_of(every) && number + 1 < steps.len() {
-                    self.save(learner, state, memory)?;
+                    let spent = state.spent + started.elapsed().as_secs_f64();
+                    self.save(learner, &TrainerState { spent, ..state.clone() }, memory)?;
                 }
             }
             Ok(true)

@@ -1,5 +1,7 @@
 //! One step on the weights (MMnas, Algorithm 1).
 
+use std::borrow::Borrow;
+
 use tch::Tensor;
 
 use crate::adam::{clip_gradients, gradient_norm};
@@ -7,6 +9,22 @@ use crate::operations::Dropout;
 use crate::recipe::TrainSettings;
 use crate::task::{Reduction, Task};
 use crate::{Adam, AdamSettings, Error, Moment, Network, Path, Result};
+
+/// Some of a step's samples, which are run at once.
+#[derive(Debug)]
+pub struct Part<B> {
+    /// Their tensors.
+    pub batch: B,
+    /// How many they are.
+    pub samples: usize,
+}
+
+impl<B> Part<B> {
+    /// What the part's loss counts in a step of `all` samples: a sum as it is, a mean by the part's share.
+    pub(crate) fn weight<T: Task>(&self, all: usize) -> f64 {
+        if T::REDUCTION == Reduction::Sum { 1.0 } else { self.samples as f64 / all.max(1) as f64 }
+    }
+}
 
 /// What a step is made with.
 #[derive(Debug, Clone, Copy)]
@@ -24,20 +42,21 @@ pub struct StepSettings<'a> {
 /// One step on the weights along `path`: the operations on it move, the others keep weights and moments. The step's
 /// samples come in `parts` that are run one after the other; their gradients add up. Returns the loss, reduced as the task
 /// does.
-pub fn weight_step<T: Task>(
+pub fn weight_step<T: Task, B: Borrow<T::Batch>>(
     (network, adam): (&Network, &mut Adam),
-    (task, parts): (&T, &[T::Batch]),
+    (task, parts): (&T, &[Part<B>]),
     path: &Path,
     settings: StepSettings<'_>,
     at: Moment,
 ) -> Result<f64> {
     let names = network.parameters_on(path);
     let parameters: Vec<&Tensor> = names.iter().map(|&name| &network.parameters()[name]).collect();
-    let scale = if T::REDUCTION == Reduction::Mean { 1.0 / parts.len() as f64 } else { 1.0 };
+    let all = parts.iter().map(|part| part.samples).sum();
     let (mut value, mut sums): (f64, Vec<Tensor>) = (0.0, Vec::new());
-    for batch in parts {
-        let loss = task.loss(batch, &mut |inputs| network.forward(inputs, path, Dropout(settings.dropout)));
-        let loss = if scale == 1.0 { loss } else { loss * scale };
+    for part in parts {
+        let loss =
+            task.loss(part.batch.borrow(), &mut |inputs| network.forward(inputs, path, Dropout(settings.dropout)));
+        let loss = loss * part.weight::<T>(all);
         let gradients = Tensor::f_run_backward(&[&loss], &parameters, false, false)?;
         value += loss.double_value(&[]);
         sums =
@@ -75,8 +94,12 @@ mod tests {
     use super::*;
     use crate::Parameters;
     use crate::task::vqa::VqaBatch;
-    use crate::toy::{SETTINGS, START, STEP, Toy, supernet};
+    use crate::toy::{SETTINGS, START, STEP, TOY, ToyOf, supernet};
     use tch::{Device, Kind};
+
+    fn whole(batch: &VqaBatch) -> Part<&VqaBatch> {
+        Part { batch, samples: batch.target.size()[0] as usize }
+    }
 
     fn copy(network: &Network) -> Parameters {
         network.parameters().iter().map(|(name, p)| (name.clone(), p.detach().copy())).collect()
@@ -85,9 +108,9 @@ mod tests {
     #[test]
     fn a_weight_step_moves_the_sampled_path_and_nothing_else() {
         let (network, mut adam) = (supernet(), Adam::default());
-        let batch = Toy.batch(&[], &(), 0).unwrap();
+        let batch = TOY.batch(&[], &(), 0).unwrap();
         let step = |adam: &mut Adam, path: &Path| {
-            weight_step((&network, adam), (&Toy, std::slice::from_ref(&batch)), path, STEP, START).unwrap()
+            weight_step((&network, adam), (&TOY, &[whole(&batch)]), path, STEP, START).unwrap()
         };
         // Encoder SA; decoder RSA, GA. Then FFN everywhere: the first path's operations must rest, momentum or not.
         let first = Path::single(&[0, 1, 2]);
@@ -116,12 +139,11 @@ mod tests {
     #[test]
     fn training_lowers_the_loss_and_an_infinite_one_is_an_error() {
         let (network, mut adam) = (supernet(), Adam::default());
-        let mut batch = Toy.batch(&[], &(), 0).unwrap();
+        let mut batch = TOY.batch(&[], &(), 0).unwrap();
         let path = Path::single(&[0, 1, 2]);
         let settings = StepSettings { learning_rate: 1e-3, ..STEP };
-        let mut step = |batch: &VqaBatch| {
-            weight_step((&network, &mut adam), (&Toy, std::slice::from_ref(batch)), &path, settings, START)
-        };
+        let mut step =
+            |batch: &VqaBatch| weight_step((&network, &mut adam), (&TOY, &[whole(batch)]), &path, settings, START);
         let losses: Vec<f64> = (0..30).map(|_| step(&batch).unwrap()).collect();
         assert!(losses[29] < 0.9 * losses[0], "{losses:?}");
         batch.target = Tensor::full([4, 3], f64::INFINITY, (Kind::Float, Device::Cpu));
@@ -144,11 +166,11 @@ mod tests {
     #[test]
     fn an_architecture_step_asks_for_no_gradient_of_weights() {
         let network = supernet();
-        let batch = Toy.batch(&[], &(), 0).unwrap();
+        let batch = TOY.batch(&[], &(), 0).unwrap();
         let alpha = crate::Alpha::uniform(network.space());
         let path = alpha.sample_gated(crate::SamplingMode::Full, 1, "test", 0, Device::Cpu);
         let before = copy(&network);
-        let (loss, gates) = crate::search::gate_gradients(&network, &Toy, &batch, &path, 0.0, &[]).unwrap();
+        let (loss, gates) = crate::search::gate_gradients(&network, &TOY, &batch, &path, 0.0, &[]).unwrap();
         assert!(loss.double_value(&[]).is_finite());
         assert_eq!(gates.iter().map(|g| g.size()[0]).collect::<Vec<_>>(), [2, 4, 4]);
         for (name, parameter) in network.parameters() {
@@ -165,9 +187,11 @@ mod tests {
     #[test]
     fn published_drift_moves_what_rests() {
         let (network, mut adam) = (supernet(), Adam::default());
-        let batch = [Toy.batch(&[], &(), 0).unwrap()];
+        let batch = [TOY.batch(&[], &(), 0).unwrap()];
         let settings = StepSettings { momentum_drift: true, ..STEP };
-        let mut step = |path: &Path| weight_step((&network, &mut adam), (&Toy, &batch), path, settings, START).unwrap();
+        let mut step = |path: &Path| {
+            weight_step((&network, &mut adam), (&TOY, &[whole(&batch[0])]), path, settings, START).unwrap()
+        };
         step(&Path::single(&[0, 0, 0]));
         let between = copy(&network);
         step(&Path::single(&[1, 3, 3]));
@@ -175,41 +199,49 @@ mod tests {
         assert!(!network.parameters()[name].equal(&between[name]));
     }
 
-    /// Two halves whose gradients add up move the weights as the whole batch does.
-    #[test]
-    fn parts_of_a_step_add_up() {
-        let half = |batch: &VqaBatch, from: i64| {
-            let of = |t: &Tensor| t.narrow(0, from, 2);
-            let counts = |c: &[i64]| c[from as usize..][..2].to_vec();
-            let i = &batch.inputs;
-            let inputs = crate::Inputs {
-                tokens: of(&i.tokens),
-                features: of(&i.features),
-                boxes: of(&i.boxes),
-                token_count: counts(&i.token_count),
-                region_count: counts(&i.region_count),
-            };
-            VqaBatch { inputs, target: of(&batch.target) }
+    /// Some rows of a batch.
+    fn rows(batch: &VqaBatch, from: i64, count: i64) -> VqaBatch {
+        let of = |t: &Tensor| t.narrow(0, from, count);
+        let counts = |c: &[i64]| c[from as usize..][..count as usize].to_vec();
+        let i = &batch.inputs;
+        let inputs = crate::Inputs {
+            tokens: of(&i.tokens),
+            features: of(&i.features),
+            boxes: of(&i.boxes),
+            token_count: counts(&i.token_count),
+            region_count: counts(&i.region_count),
         };
+        VqaBatch { inputs, target: of(&batch.target) }
+    }
+
+    /// Parts of any sizes, whose gradients add up, move the weights as the whole batch does.
+    fn assert_parts_add_up<T: Task<Batch = VqaBatch>>(task: &T) {
         // With so large an epsilon Adam's first step is a smooth function of the gradient, not its sign.
         let train = TrainSettings { adam: AdamSettings { epsilon: 1.0, ..SETTINGS.adam }, ..SETTINGS };
         let settings = StepSettings { train: &train, ..STEP };
         let network = supernet();
         let start = copy(&network);
-        let whole = Toy.batch(&[], &(), 0).unwrap();
-        let halves = [half(&whole, 0), half(&whole, 2)];
+        let all = TOY.batch(&[], &(), 0).unwrap();
+        let parts = [rows(&all, 0, 3), rows(&all, 3, 1)];
         let path = Path::single(&[0, 1, 2]);
         let run = |parts: &[VqaBatch]| {
             tch::no_grad(|| start.iter().for_each(|(name, p)| network.parameters()[name].shallow_clone().copy_(p)));
-            let loss = weight_step((&network, &mut Adam::default()), (&Toy, parts), &path, settings, START).unwrap();
+            let parts: Vec<Part<&VqaBatch>> = parts.iter().map(whole).collect();
+            let loss = weight_step((&network, &mut Adam::default()), (task, &parts), &path, settings, START).unwrap();
             (loss, copy(&network))
         };
-        let (one, two) = (run(&halves), run(std::slice::from_ref(&whole)));
+        let (one, two) = (run(&parts), run(std::slice::from_ref(&all)));
         assert!((one.0 - two.0).abs() < 1e-5 * two.0.abs());
         for (name, p) in &one.1 {
             let scale = (&two.1[name] - &start[name]).abs().max().double_value(&[]);
             let difference = (p - &two.1[name]).abs().max().double_value(&[]);
             assert!(difference <= 1e-4 * scale + f64::from(f32::EPSILON), "{name}: {difference} of {scale}");
         }
+    }
+
+    #[test]
+    fn parts_of_a_step_add_up() {
+        assert_parts_add_up(&TOY);
+        assert_parts_add_up(&ToyOf::<true>);
     }
 }

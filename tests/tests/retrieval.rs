@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mmnas_bundle::samples::{CaptionSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{Architecture, FeatureWriter, RegionFeatures};
-use mmnas_search::data::{DataFiles, ItmData, Negatives};
+use mmnas_search::data::{DataFiles, ItmData, Negatives, Parts};
 use mmnas_search::recipe::{NegativeSettings, Recipe};
 use mmnas_search::report::Example;
 use mmnas_search::task::{EpochStart, Memory as _, Task};
@@ -185,6 +185,22 @@ fn negatives_are_never_true_and_mined_ones_are_the_hardest() {
     assert_eq!(Negatives::load(&saved).unwrap_err(), "negatives.images.values");
 }
 
+/// The published search validates on the part that trains alpha; what is trained from scratch never does on what it
+/// learns.
+#[test]
+fn a_training_never_validates_on_what_it_learns() {
+    let data = write_data(40);
+    let task = data.load();
+    let recipe = recipe(&["published.validate_on_alpha=true"]);
+    let (search, training) =
+        (Parts::for_search(task.data(), &recipe).unwrap(), Parts::for_training(task.data(), &recipe).unwrap());
+    assert_eq!(search.validation, search.alpha);
+    let images = |part: &[usize]| part.iter().map(|caption| caption / 5).collect::<BTreeSet<_>>();
+    assert!(images(&search.weights).is_disjoint(&images(&search.alpha)), "no image is cut in two");
+    let learnt = [&training.weights[..], &training.alpha].concat();
+    assert!(images(&learnt).is_disjoint(&images(&training.validation)));
+}
+
 #[test]
 fn false_negatives_come_back_with_the_published_switch() {
     let data = write_data(60);
@@ -208,9 +224,17 @@ fn false_negatives_come_back_with_the_published_switch() {
 fn a_search_that_is_stopped_resumes_with_its_negatives() {
     let _alone = alone();
     let data = write_data(40);
-    let (task, recipe) = (data.load(), recipe(&["search.weights.checkpoint_steps=3"]));
+    for strategy in [r#"{ kind = "gradient", mode = "full" }"#, r#"{ kind = "gumbel", temperature = [5.0, 0.5] }"#] {
+        resumes_with_its_negatives(&data, strategy);
+    }
+}
+
+fn resumes_with_its_negatives(data: &Data, strategy: &str) {
+    let set = ["search.weights.checkpoint_steps=3".to_owned(), format!("search.strategy={strategy}")];
+    let (task, recipe) = (data.load(), recipe(&set.each_ref().map(String::as_str)));
+    let kind = &strategy[10..14];
     let run = |name: &str, resume: bool, stop: Option<u64>| -> PathBuf {
-        let folder = data.folder.path().join(name);
+        let folder = data.folder.path().join(format!("{kind}-{name}"));
         search::search(&recipe, &task, &open(&folder, &recipe, &task, None, resume), false, stop).unwrap();
         folder
     };

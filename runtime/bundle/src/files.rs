@@ -122,11 +122,16 @@ pub(crate) fn inside(folder: &Path, name: &str, manifest: &Path, field: &str) ->
 /// How files are called until they are complete: what a process that was killed leaves behind begins so.
 const UNFINISHED: &str = ".mmnas-unfinished-";
 
+/// Whether a file of this name is one that [`write_atomically`] has not finished.
+pub fn is_unfinished(name: &str) -> bool {
+    name.starts_with(UNFINISHED)
+}
+
 /// Removes from `folder` what processes that were killed left of files that [`write_atomically`] was writing. Only for a
 /// folder that nobody else writes to now.
 pub fn remove_unfinished(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)) {
+    for entry in entries.filter(|entry| is_unfinished(&entry.file_name().to_string_lossy())) {
         // What cannot be removed does no harm.
         let _ = fs::remove_file(entry.path());
     }

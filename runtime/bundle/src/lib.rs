@@ -26,7 +26,9 @@ pub use architecture::Architecture;
 pub use bundle::Bundle;
 pub use error::{Error, Result};
 pub use features::{FeatureIndex, FeatureShard, FeatureStore, FeatureWriter, RegionFeatures};
-pub use files::{FileRecord, NewFolder, remove_unfinished, sha256_hex, sha256_of_file, write_atomically};
+pub use files::{
+    FileRecord, NewFolder, is_unfinished, remove_unfinished, sha256_hex, sha256_of_file, write_atomically,
+};
 pub use manifest::Manifest;
 pub use operation::{Operation, OperationName, OperationNameError};
 pub use text::{CLS, PAD, TextEncoder, UNK, Vocabulary};

@@ -5,7 +5,7 @@ use mmnas_search::compare::{Contender, Outcome, Ranking, Summary, rank_supernet,
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
 use mmnas_search::{Error, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{DataArguments, WithTask, output};
 
@@ -27,21 +27,24 @@ pub(super) struct Arguments {
     #[arg(long, value_delimiter = ',', default_value = "gradient,random-architecture,mcan:2")]
     contenders: Vec<String>,
     /// Number of seeds, from the recipe's on
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: u64,
     /// Also train this many random architectures from scratch and correlate their scores with those that the first searching
     /// contender's supernet gives them
-    #[arg(long)]
-    ranking: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    ranking: Option<u16>,
     /// Folder of the runs
     #[arg(long)]
     out: PathBuf,
 }
 
-/// `compare.json`.
-#[derive(Serialize)]
+/// Name of the result in the folder of a comparison.
+const FILE: &str = "compare.json";
+
+/// Its content.
+#[derive(Serialize, Deserialize)]
 struct Comparison {
-    task: &'static str,
+    task: String,
     summaries: Vec<Summary>,
     outcomes: Vec<Outcome>,
     ranking: Option<Ranking>,
@@ -56,22 +59,23 @@ impl WithTask for &Arguments {
     fn run<T: Task>(self, recipe: &Recipe, task: &T) -> Result<()> {
         let contenders =
             self.contenders.iter().map(|name| Contender::parse(name, recipe)).collect::<Result<Vec<_>>>()?;
-        let mut comparison = Comparison { task: T::NAME, summaries: Vec::new(), outcomes: Vec::new(), ranking: None };
+        let searching = contenders.iter().find(|c| matches!(c, Contender::Search { .. }));
+        let ranking =
+            self.ranking.map(|count| searching.map(|c| (usize::from(count), c)).ok_or_else(|| self.no_search()));
+        let ranking = ranking.transpose()?;
         std::fs::create_dir_all(&self.out).map_err(mmnas_bundle::Error::io(&self.out, "create"))?;
-        for seed in recipe.seed..recipe.seed.saturating_add(self.seeds.max(1)) {
+        let mut comparison = self.known(T::NAME)?;
+        for seed in recipe.seed..recipe.seed.saturating_add(self.seeds) {
             for contender in &contenders {
                 output::note(format_args!("{contender}, seed {seed}"));
-                comparison.outcomes.push(run_contender(recipe, task, contender, seed, &self.out, true)?);
+                let outcome = run_contender(recipe, task, contender, seed, &self.out, true)?;
+                comparison.outcomes.retain(|o| (&o.contender, o.seed) != (&outcome.contender, seed));
+                comparison.outcomes.push(outcome);
                 comparison.summaries = summaries(&comparison.outcomes);
                 self.write(&comparison)?;
             }
         }
-        if let Some(count) = self.ranking {
-            let searching = contenders.iter().find(|c| matches!(c, Contender::Search { .. }));
-            let searching = searching.ok_or_else(|| Error::Contender {
-                found: self.contenders.join(", "),
-                names: "at least one that searches, whose supernet is to rank".to_owned(),
-            })?;
+        if let Some((count, searching)) = ranking {
             output::note(format_args!("ranking {count} architectures by the supernet of {searching}"));
             let place = (count, recipe.seed);
             comparison.ranking = Some(rank_supernet(recipe, task, searching, place, &self.out, true)?);
@@ -88,8 +92,28 @@ impl WithTask for &Arguments {
 }
 
 impl Arguments {
+    fn no_search(&self) -> Error {
+        let names = "at least one that searches, whose supernet is to rank".to_owned();
+        Error::Contender { found: self.contenders.join(", "), names }
+    }
+
+    /// What earlier calls have found in this folder.
+    fn known(&self, task: &str) -> Result<Comparison> {
+        let file = self.out.join(FILE);
+        if !file.exists() {
+            let task = task.to_owned();
+            return Ok(Comparison { task, summaries: Vec::new(), outcomes: Vec::new(), ranking: None });
+        }
+        let text = std::fs::read_to_string(&file).map_err(mmnas_bundle::Error::io(&file, "read"))?;
+        let known: Comparison = serde_json::from_str(&text).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
+        if known.task != task {
+            return Err(mmnas_bundle::Error::invalid(file, "task", task, &known.task).into());
+        }
+        Ok(known)
+    }
+
     fn write(&self, comparison: &Comparison) -> Result<()> {
-        let file = self.out.join("compare.json");
+        let file = self.out.join(FILE);
         let text = serde_json::to_string_pretty(comparison).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
         Ok(mmnas_bundle::write_atomically(&file, (text + "\n").as_bytes())?)
     }

@@ -1,7 +1,6 @@
 use std::fmt;
 
 use mmnas_bundle::Architecture;
-use rand::RngExt as _;
 
 use crate::recipe::Recipe;
 use crate::strategy::StrategySettings;
@@ -62,10 +61,8 @@ impl Contender {
         match self {
             Contender::Architecture { preset } => Ok(crate::architectures::preset(preset)?),
             _ => {
-                let space = recipe.space()?;
-                let mut rng = rng(recipe.seed, "random architecture", 0);
-                let choices: Vec<usize> = space.blocks().map(|ops| rng.random_range(0..ops.len())).collect();
-                Ok(space.architecture(&choices))
+                let space = recipe.open_space()?;
+                Ok(space.architecture(&space.draw(&mut rng(recipe.seed, "random architecture", 0))))
             }
         }
     }

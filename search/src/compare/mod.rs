@@ -37,7 +37,7 @@ pub struct Outcome {
 }
 
 /// One row of the table.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The contender.
     pub contender: String,

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Contender, folder, kendall_tau, recipe_of, retrained, spearman_rho};
@@ -42,7 +41,7 @@ pub fn rank_supernet<T: Task>(
     let mut drawn: Vec<Vec<usize>> = Vec::new();
     // A space with fewer members than asked for gives those that it has.
     for _ in 0..100 * count {
-        let choices: Vec<usize> = space.blocks().map(|ops| rng.random_range(0..ops.len())).collect();
+        let choices = space.draw(&mut rng);
         if drawn.len() < count && !drawn.contains(&choices) {
             drawn.push(choices);
         }

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::samples::{Broken, CaptionSample, PhraseSample, VqaSample, for_each_json_line};
-use mmnas_bundle::{Error as BundleError, Vocabulary, sha256_of_file};
+use mmnas_bundle::{Error as BundleError, Vocabulary, sha256_hex, sha256_of_file};
 use serde::de::DeserializeOwned;
 
 use crate::Result;
@@ -14,8 +14,8 @@ pub struct DataFiles {
     pub samples: Vec<PathBuf>,
     /// Samples to validate on. Without it the validation part is cut from `samples`.
     pub validation: Option<PathBuf>,
-    /// Packed features: one or more folders, of one feature width and one vision graph. The first that holds an image
-    /// gives its regions.
+    /// Packed features: one or more folders, of one feature width and one vision graph. Each image is in one of
+    /// them.
     pub features: Vec<PathBuf>,
     /// A tokenizers file whose words and text rule are taken. Without it words get ids by first appearance.
     pub tokenizer: Option<PathBuf>,
@@ -154,6 +154,13 @@ impl DataFiles {
         Ok(Some(labels))
     }
 
+    /// What [`RunInputs::features_sha256`](crate::RunInputs::features_sha256) says.
+    pub(super) fn features_sha256(&self) -> Result<String> {
+        let indices = self.features.iter().map(|folder| sha256_of_file(&folder.join("features.json")));
+        let hashes = indices.collect::<mmnas_bundle::Result<Vec<String>>>()?;
+        Ok(if let [only] = hashes.as_slice() { only.clone() } else { sha256_hex(hashes.join("\n").as_bytes()) })
+    }
+
     /// Names and hashes of all files but the features.
     pub(super) fn hashes(&self) -> Result<Vec<HashedFile>> {
         let others = [
@@ -178,7 +185,9 @@ impl DataFiles {
         mut accept: impl FnMut(&S) -> mmnas_bundle::Result<Option<Flaw>>,
     ) -> Result<Samples<S>> {
         let mut read = Samples { samples: Vec::new(), training: 0, broken: Broken::default() };
-        for file in self.samples.iter().chain(&self.validation) {
+        let files =
+            self.samples.iter().map(|file| (file, true)).chain(self.validation.iter().map(|file| (file, false)));
+        for (file, trains) in files {
             let before = read.samples.len();
             for_each_json_line(file, |number, line: mmnas_bundle::Result<S>| {
                 let checked = line.and_then(|sample| {
@@ -200,7 +209,7 @@ impl DataFiles {
                 let found = format!("none ({} left out)", read.broken.count);
                 return Err(BundleError::invalid(file, "(lines)", "at least one sample", found).into());
             }
-            if Some(file) != self.validation.as_ref() {
+            if trains {
                 read.training = read.samples.len();
             }
         }

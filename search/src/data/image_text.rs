@@ -19,6 +19,7 @@ pub struct ImageTextData {
     files: Vec<HashedFile>,
     broken: Broken,
     features: Vec<FeatureStore>,
+    features_sha256: String,
     images: Vec<Image>,
     image_of_sample: Vec<usize>,
     samples_of_images: Vec<Vec<usize>>,
@@ -77,9 +78,20 @@ fn read_samples<S: Sample>(files: &DataFiles, features: &[FeatureStore]) -> Resu
     let grows = given.is_none();
     let mut vocabulary = given.unwrap_or_default();
     let read = files.read(|sample: &S| {
-        if !features.iter().any(|store| store.contains(sample.image())) {
-            let found = sample.image().to_owned();
-            return Ok(Some(Flaw { field: "image", expected: "an image whose features are there", found }));
+        let found = || sample.image().to_owned();
+        match features.iter().filter(|store| store.contains(sample.image())).count() {
+            0 => {
+                return Ok(Some(Flaw {
+                    field: "image",
+                    expected: "an image whose features are there",
+                    found: found(),
+                }));
+            }
+            1 => {}
+            _ => {
+                let expected = "an image whose features are in one folder only";
+                return Ok(Some(Flaw { field: "image", expected, found: found() }));
+            }
         }
         let mut words = Vec::new();
         for text in sample.texts() {
@@ -111,6 +123,7 @@ impl ImageTextData {
             files: files.hashes()?,
             broken: read.broken,
             features,
+            features_sha256: files.features_sha256()?,
             images: Vec::new(),
             image_of_sample: Vec::new(),
             samples_of_images: Vec::new(),
@@ -147,7 +160,9 @@ impl ImageTextData {
     /// Follows a recipe: how many regions are used, whether batches are padded as published, how wide word vectors are.
     pub fn follow(&mut self, recipe: &Recipe) -> Result<()> {
         self.regions = recipe.regions;
-        self.padded_tokens = recipe.published.padding.then_some(recipe.text.max_tokens);
+        // The published softmax over scores runs over all the padding that there is.
+        let padded = recipe.published.padding || recipe.published.score_padding;
+        self.padded_tokens = padded.then_some(recipe.text.max_tokens);
         let load = |file: &PathBuf| {
             let words: Vec<String> = self.vocabulary.words().into_iter().map(str::to_owned).collect();
             word_vectors::load(file, &words, recipe.model.embedding)
@@ -212,6 +227,7 @@ impl ImageTextData {
             task: task.to_owned(),
             samples_sha256: self.sha256(),
             vision_sha256: self.vision_sha256().to_owned(),
+            features_sha256: self.features_sha256.clone(),
             architecture: architecture.cloned(),
         }
     }
@@ -229,6 +245,11 @@ impl ImageTextData {
     /// The image of `sample`.
     pub fn image_of(&self, sample: usize) -> usize {
         self.image_of_sample[sample]
+    }
+
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.images.len()
     }
 
     /// The name of an image.

@@ -63,6 +63,14 @@ impl ItmData {
 
     /// The network's inputs for pairs of a caption and an image.
     fn pairs(&self, pairs: &[(usize, usize)]) -> Result<Inputs> {
+        // Negatives come out of checkpoints too.
+        let exists =
+            |&&(caption, image): &&(usize, usize)| caption < self.captions.len() && image < self.common.images();
+        if let Some(pair) = pairs.iter().find(|pair| !exists(pair)) {
+            let expected =
+                format!("a caption below {} and an image below {}", self.captions.len(), self.common.images());
+            return Err(mmnas_bundle::Error::invalid("negatives", "pair", expected, format!("{pair:?}")).into());
+        }
         let tokens: Vec<&[i64]> = pairs.iter().map(|&(caption, _)| self.captions[caption].as_slice()).collect();
         let images: Vec<usize> = pairs.iter().map(|&(_, image)| image).collect();
         Ok(self.common.inputs_of_images(&images, &tokens)?.0)

@@ -36,7 +36,7 @@ fn image_ids(file: &Path, captions: usize) -> Result<Vec<(usize, u64)>> {
         Ok((number + 1, line.parse::<u64>().map_err(|_| invalid())?))
     };
     let ids: Vec<(usize, u64)> = read_lines(file)?.into_iter().enumerate().map(parse).collect::<Result<_>>()?;
-    if ids.is_empty() || ids.len() * CAPTIONS == captions {
+    if ids.len() * CAPTIONS == captions {
         return Ok(ids);
     }
     if ids.len() != captions || !captions.is_multiple_of(CAPTIONS) {

@@ -29,24 +29,36 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The parts of a data set that a recipe asks for. A validation file is the validation part.
-    pub fn of(data: &ImageTextData, recipe: &Recipe) -> Result<Parts> {
-        let mut parts = match recipe.published.validate_on_alpha {
-            true => Parts::cut_by_index(data.samples_of_images(), recipe.split)?,
-            false => Parts::cut(data.samples_of_images(), recipe.split, recipe.seed, data.validation_samples())?,
-        };
-        if let (true, Some(samples)) = (recipe.published.validate_on_alpha, data.validation_samples()) {
+    /// The parts of a data set that train and measure an architecture. A validation file is the validation part.
+    pub fn for_training(data: &ImageTextData, recipe: &Recipe) -> Result<Parts> {
+        Parts::cut(data.samples_of_images(), recipe.split, recipe.seed, data.validation_samples())
+    }
+
+    /// The parts of a search: the same, but where the recipe asks for the published cut.
+    pub fn for_search(data: &ImageTextData, recipe: &Recipe) -> Result<Parts> {
+        if !recipe.published.validate_on_alpha {
+            return Parts::for_training(data, recipe);
+        }
+        let mut parts = Parts::cut_by_index(data.samples_of_images(), recipe.split)?;
+        if let Some(samples) = data.validation_samples() {
             parts.validation = samples.to_vec();
         }
         Ok(parts)
     }
 
-    /// As the published code cuts: the first samples train weights, the rest alpha, and those validate as well.
+    /// As the published code cuts: the first samples train weights, the rest alpha, and those validate as well. The cut is
+    /// moved to the end of an image's samples where they stand together.
     fn cut_by_index(samples: &[Vec<usize>], shares: SplitShares) -> Result<Parts> {
         let mut all: Vec<usize> = samples.iter().flatten().copied().collect();
         all.sort_unstable();
         let first = (all.len() as f64 * shares.weights / (shares.weights + shares.alpha)).round() as usize;
-        let alpha = all.split_off(first.min(all.len()));
+        let mut first = first.min(all.len());
+        let last = first.checked_sub(1).map(|k| all[k]);
+        let own = last.and_then(|sample| samples.iter().find(|own| own.contains(&sample)));
+        while all.get(first).is_some_and(|sample| own.is_some_and(|own| own.contains(sample))) {
+            first += 1;
+        }
+        let alpha = all.split_off(first);
         for (part, indices) in [("weights", &all), ("alpha", &alpha)] {
             if indices.is_empty() {
                 return Err(Error::EmptyPart { part, images: samples.len() });

@@ -16,7 +16,7 @@ pub struct Published {
     pub false_negatives: bool,
     /// Everything is padded to the recipe's most regions and tokens.
     pub padding: bool,
-    /// The softmax of grounding scores runs over padding too.
+    /// The softmax of grounding scores runs over padding too, and so everything is padded as by `padding`.
     pub score_padding: bool,
 }
 

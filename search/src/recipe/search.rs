@@ -69,6 +69,9 @@ impl SearchSettings {
     pub(super) fn check(&self) -> std::result::Result<(), Wrong> {
         check_adam(&self.alpha)?;
         self.strategy.check()?;
+        if let Some(patience) = self.weights.patience {
+            return Err(("search.weights.patience", "nothing: a search ends by search.stop", patience.to_string()));
+        }
         if let Some(rule) = &self.stop {
             let share = |v: f64| (0.0..=1.0).contains(&v);
             if rule.epochs == 0 || !share(rule.agreement) || !share(rule.entropy) {

@@ -29,6 +29,11 @@ impl Recipe {
         if let StrategySettings::Fixed { architecture } = &self.search.strategy {
             return Space::single(&architectures::preset(architecture)?, &self.pool);
         }
+        self.open_space()
+    }
+
+    /// The space that `[space]` describes, whatever the strategy.
+    pub(crate) fn open_space(&self) -> Result<Space> {
         let s = &self.space;
         let published =
             |operations: &[mmnas_bundle::Operation]| operations.iter().map(|o| o.name().to_owned()).collect();

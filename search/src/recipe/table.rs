@@ -93,6 +93,12 @@ pub(super) fn publish(table: &mut Table, names: &[String], file: &Path) -> Resul
             let expected = format!("all or one of {}", Published::NAMES.join(", "));
             return Err(wrong(file, "--published", &expected, with_suggestion(&name, Published::NAMES.iter())));
         }
+        if name == "all" {
+            // The published searches have no rule to stop by.
+            if let Some(search) = table.get_mut("search").and_then(Value::as_table_mut) {
+                search.remove("stop");
+            }
+        }
         set(table, &chosen.iter().map(|name| format!("published.{name}=true")).collect::<Vec<_>>(), file)?;
     }
     Ok(())
@@ -148,8 +154,9 @@ mod tests {
         assert_eq!(explain("missing field `epochs`"), "missing field `epochs`");
         let error = publish(&mut Table::new(), &["alpha-strat".into()], Path::new("r.toml")).unwrap_err().to_string();
         assert!(error.contains("did you mean alpha_start?"), "{error}");
-        let mut table = Table::new();
+        let mut table: Table = "search = { stop = { epochs = 1 } }".parse().unwrap();
         publish(&mut table, &["all".into()], Path::new("r.toml")).unwrap();
+        assert!(!table["search"].as_table().unwrap().contains_key("stop"));
         assert_eq!(table["published"].as_table().unwrap().len(), Published::NAMES.len());
     }
 }

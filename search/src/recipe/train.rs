@@ -95,11 +95,19 @@ impl TrainSettings {
         if self.accumulate == 0 || !self.batch.is_multiple_of(self.accumulate) {
             return Err(("accumulate", "a divisor of batch", self.accumulate.to_string()));
         }
+        if self.patience == Some(0) {
+            return Err(("patience", "at least 1 epoch", "0".to_owned()));
+        }
         let n = &self.negatives;
         if n.keep == 0 || n.pool < n.keep || n.pool > 1 << 16 || self.prefetch > 1 << 10 {
             return Err(("negatives, prefetch", "1 ≤ keep ≤ pool ≤ 65536, prefetch ≤ 1024", format!("{n:?}")));
         }
         check_adam(&self.adam)
+    }
+
+    /// Samples that are run at once where no gradient is asked for.
+    pub(crate) fn evaluated_at_once(&self) -> usize {
+        4 * self.batch / self.accumulate
     }
 
     /// The learning rate of `epoch`, from 0. Decays before the epoch `decays_from` do not count: 0, but where a resumed

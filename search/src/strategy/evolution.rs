@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 
 use rand::RngExt as _;
 
-use super::random::uniform;
 use super::{Clock, GateGradients, SharedScore, Strategy, choices_from, choices_tensor, one_hot};
 use crate::{Path, Result, Space, TensorMap, rng};
 
@@ -27,7 +26,7 @@ pub(super) struct Evolution {
 
 impl Evolution {
     pub(super) fn new(breeding: Breeding, samples: usize, space: &Space, seed: u64) -> Evolution {
-        let best = uniform(space, &mut rng(seed, "first generation", 0));
+        let best = space.draw(&mut rng(seed, "first generation", 0));
         Evolution { breeding, samples, space: space.clone(), seed, best }
     }
 
@@ -52,8 +51,8 @@ impl Strategy for Evolution {
         "evolution".to_owned()
     }
 
-    fn weight_path(&self, clock: Clock) -> Path {
-        Path::single(&uniform(&self.space, &mut rng(self.seed, "weight path", clock.step)))
+    fn path(&self, clock: Clock, purpose: &str) -> Path {
+        Path::single(&self.space.draw(&mut rng(self.seed, purpose, clock.step)))
     }
 
     fn architecture_step(&mut self, _clock: Clock, _gradients: &mut GateGradients<'_>) -> Result<()> {
@@ -68,7 +67,7 @@ impl Strategy for Evolution {
         // The same architecture always scores the same, so it is run once.
         let mut known: BTreeMap<Vec<usize>, f64> = BTreeMap::new();
         let population = self.breeding.population.max(2);
-        let first = |k: usize| uniform(&self.space, &mut rng(self.seed, "first generation", k as u64));
+        let first = |k: usize| self.space.draw(&mut rng(self.seed, "first generation", k as u64));
         let mut generation: Vec<Vec<usize>> = (0..population).map(first).collect();
         for number in 0..=self.breeding.generations {
             for member in &generation {

@@ -18,7 +18,7 @@ impl Strategy for Fixed {
         "fixed".to_owned()
     }
 
-    fn weight_path(&self, _clock: Clock) -> Path {
+    fn path(&self, _clock: Clock, _purpose: &str) -> Path {
         Path::single(&self.best())
     }
 

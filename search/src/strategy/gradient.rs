@@ -26,8 +26,8 @@ impl Strategy for Gradient {
         format!("gradient {}", if self.mode == SamplingMode::Full { "full" } else { "two" })
     }
 
-    fn weight_path(&self, clock: Clock) -> Path {
-        Path::single(&self.alpha.sample(self.seed, "weight path", clock.step))
+    fn path(&self, clock: Clock, purpose: &str) -> Path {
+        Path::single(&self.alpha.sample(self.seed, purpose, clock.step))
     }
 
     fn architecture_step(&mut self, clock: Clock, gradients: &mut GateGradients<'_>) -> Result<()> {

@@ -46,7 +46,7 @@ impl Mixture {
         self.alpha.values().into_iter().map(block).collect()
     }
 
-    fn path(&self, weights: &[Vec<f64>], with_gradient: bool) -> Path {
+    fn mixture(&self, weights: &[Vec<f64>], with_gradient: bool) -> Path {
         Path(weights.iter().map(|w| Choice::mixed(w, with_gradient, self.device)).collect())
     }
 }
@@ -56,13 +56,13 @@ impl Strategy for Mixture {
         if self.temperature.is_some() { "gumbel" } else { "darts" }.to_owned()
     }
 
-    fn weight_path(&self, clock: Clock) -> Path {
-        self.path(&self.weights("weight path", clock), false)
+    fn path(&self, clock: Clock, purpose: &str) -> Path {
+        self.mixture(&self.weights(purpose, clock), false)
     }
 
     fn architecture_step(&mut self, clock: Clock, gradients: &mut GateGradients<'_>) -> Result<()> {
         let weights = self.weights("alpha path", clock);
-        let path = self.path(&weights, true);
+        let path = self.mixture(&weights, true);
         let gradients = gradients(&path)?;
         let gradients = self.alpha.mixture_gradients(&weights, &gradients, self.temperature(clock));
         self.alpha.step(&path, gradients, self.adam, SamplingMode::Full);

@@ -73,8 +73,8 @@ pub trait Strategy: std::fmt::Debug {
     /// Its name for logs.
     fn name(&self) -> String;
 
-    /// The path of a weight step.
-    fn weight_path(&self, clock: Clock) -> Path;
+    /// A path to train weights on, or to score negatives with. What is drawn is drawn for `purpose` at the clock's step.
+    fn path(&self, clock: Clock, purpose: &str) -> Path;
 
     /// Learns from a batch of the alpha part.
     fn architecture_step(&mut self, clock: Clock, gradients: &mut GateGradients<'_>) -> Result<()>;

@@ -1,5 +1,3 @@
-use rand::RngExt as _;
-
 use super::{Clock, GateGradients, SharedScore, Strategy, choices_from, choices_tensor, one_hot};
 use crate::{Path, Result, Space, TensorMap, rng};
 
@@ -13,14 +11,9 @@ pub(super) struct Random {
     best: Vec<usize>,
 }
 
-/// An architecture drawn uniformly.
-pub(super) fn uniform(space: &Space, rng: &mut impl rand::Rng) -> Vec<usize> {
-    space.blocks().map(|operations| rng.random_range(0..operations.len())).collect()
-}
-
 impl Random {
     pub(super) fn new(candidates: usize, samples: usize, space: &Space, seed: u64) -> Random {
-        let best = uniform(space, &mut rng(seed, "candidate", 0));
+        let best = space.draw(&mut rng(seed, "candidate", 0));
         Random { candidates, samples, space: space.clone(), seed, best }
     }
 }
@@ -30,8 +23,8 @@ impl Strategy for Random {
         "random".to_owned()
     }
 
-    fn weight_path(&self, clock: Clock) -> Path {
-        Path::single(&uniform(&self.space, &mut rng(self.seed, "weight path", clock.step)))
+    fn path(&self, clock: Clock, purpose: &str) -> Path {
+        Path::single(&self.space.draw(&mut rng(self.seed, purpose, clock.step)))
     }
 
     fn architecture_step(&mut self, _clock: Clock, _gradients: &mut GateGradients<'_>) -> Result<()> {
@@ -45,7 +38,7 @@ impl Strategy for Random {
     fn conclude(&mut self, score: &mut SharedScore<'_>) -> Result<()> {
         let mut highest = f64::NEG_INFINITY;
         for candidate in 0..self.candidates {
-            let choices = uniform(&self.space, &mut rng(self.seed, "candidate", candidate as u64));
+            let choices = self.space.draw(&mut rng(self.seed, "candidate", candidate as u64));
             let score = score(&choices, self.samples)?;
             if score > highest {
                 (highest, self.best) = (score, choices);

@@ -54,7 +54,7 @@ fn score(choices: &[usize], samples: usize) -> Result<f64> {
 fn run(strategy: &mut dyn Strategy, steps: std::ops::Range<u64>) {
     for step in steps {
         let clock = Clock { step, of: STEPS };
-        assert_eq!(strategy.weight_path(clock).0.len(), TARGET.len());
+        assert_eq!(strategy.path(clock, "test").0.len(), TARGET.len());
         if strategy.learns_alpha() {
             strategy.architecture_step(clock, &mut gradients).unwrap();
         }
@@ -100,7 +100,7 @@ fn each_goes_on_from_its_state() {
 fn gumbel_is_sharper_as_it_cools() {
     let strategy = strategy(ALL[3]);
     let sharpness = |step: u64| {
-        let path = strategy.weight_path(Clock { step, of: 1000 });
+        let path = strategy.path(Clock { step, of: 1000 }, "test");
         let largest = |weights: &&Tensor| weights.max().double_value(&[]);
         path.gates().iter().map(largest).sum::<f64>() / TARGET.len() as f64
     };

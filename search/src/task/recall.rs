@@ -1,5 +1,6 @@
 //! Recall@k of retrieval, both ways.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::Evaluation;
@@ -28,7 +29,7 @@ impl Ranking {
 /// How many of `others` score higher than `score`. Who scores the same counts as higher, so that a network that gives
 /// every pair the same score finds nothing.
 fn rank(score: f32, others: impl Iterator<Item = f32>) -> usize {
-    others.filter(|&other| other >= score || other.is_nan()).count()
+    others.filter(|other| other.partial_cmp(&score) != Some(Ordering::Less)).count()
 }
 
 impl Ranking {
@@ -96,5 +97,12 @@ mod tests {
         let broken =
             Ranking { scores: vec![vec![f32::NAN; 24]; 12], image_of_caption: (0..24).map(|k| k / 2).collect() };
         assert_eq!(broken.evaluation().score, 0.0);
+        let mut own = broken.clone();
+        for (image, scores) in own.scores.iter_mut().enumerate() {
+            for caption in (0..24).filter(|k| k / 2 != image) {
+                scores[caption] = 0.1;
+            }
+        }
+        assert_eq!(own.evaluation().score, 0.0, "a pair without a score is not found");
     }
 }

@@ -6,7 +6,7 @@ use mmnas_search::recipe::{NegativeSettings, TrainSettings};
 use mmnas_search::search::gate_gradients;
 use mmnas_search::task::vqa::{VqaBatch, loss};
 use mmnas_search::{
-    Adam, AdamSettings, Alpha, Choice, Moment, Naming, Network, Path, Precision, Result, Space, StepSettings,
+    Adam, AdamSettings, Alpha, Choice, Moment, Naming, Network, Part, Path, Precision, Result, Space, StepSettings,
     weight_step,
 };
 use tch::Device;
@@ -63,7 +63,8 @@ impl Steps {
         let settings =
             StepSettings { train: &SETTINGS, learning_rate: LEARNING_RATE, dropout: DROPOUT, momentum_drift: false };
         let at = Moment { epoch: 0, step: 0, total: number };
-        weight_step((&self.network, &mut self.adam), (&MadeUp, std::slice::from_ref(batch)), &path, settings, at)?;
+        let part = Part { batch, samples: batch.target.size()[0] as usize };
+        weight_step((&self.network, &mut self.adam), (&MadeUp, &[part]), &path, settings, at)?;
         machine::synchronize(self.network.device());
         Ok(())
     }

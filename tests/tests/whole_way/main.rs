@@ -29,8 +29,8 @@ fn search_command(out: &Path) -> Command {
     command.arg("search").arg("--recipe").arg(recipe).arg("--out").arg(out).arg("--resume");
     command.arg("--samples").arg(SMALL.0.path("small.jsonl")).arg("--features").arg(SMALL.0.path("features"));
     for set in [
-        "search.weights.epochs=2",
-        "search.weights.batch=16",
+        "search.weights.epochs=4",
+        "search.weights.batch=8",
         "search.weights.hidden=64",
         "search.weights.checkpoint_steps=2",
         "search.alpha_from_epoch=0",

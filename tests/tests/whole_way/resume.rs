@@ -86,6 +86,7 @@ fn a_run_is_neither_overwritten_nor_resumed_as_another() {
         task: "vqa".into(),
         samples_sha256: "a".into(),
         vision_sha256: "b".into(),
+        features_sha256: "c".into(),
         architecture: Some(architecture(json)),
     };
     let open = |recipe: &_, json: &str, resume| RunFolder::open(folder.path(), recipe, &inputs(json), resume);
