@@ -42,13 +42,15 @@ impl Adam {
             let moments = self.moments.entry((*name).clone()).or_insert_with(fresh);
             moments.steps += 1;
             let _ = moments.first.lerp_(gradient, 1.0 - beta1);
-            let _ = moments.second.g_mul_scalar_(beta2).g_add_(&(gradient.square() * (1.0 - beta2)));
+            let _ = moments.second.lerp_(&gradient.square(), 1.0 - beta2);
             let (correction1, correction2) =
                 (1.0 - beta1.powi(moments.steps as i32), 1.0 - beta2.powi(moments.steps as i32));
-            let mut denominator = moments.second.sqrt() / correction2.sqrt();
-            let _ = denominator.g_add_scalar_(settings.epsilon);
-            let update = (&moments.first / denominator) * (settings.lr / correction1);
-            let _ = parameter.shallow_clone().g_sub_(&update);
+            // lr / c1 · m / (√(v / c2) + ε), with all that is a number in the denominator: a pass over memory less for each.
+            let root2 = correction2.sqrt();
+            let mut denominator = moments.second.sqrt();
+            let _ = denominator.g_add_scalar_(settings.epsilon * root2);
+            let _ = denominator.g_mul_scalar_(-correction1 / (settings.lr * root2));
+            let _ = parameter.shallow_clone().addcdiv_(&moments.first, &denominator);
         }
     }
 

@@ -4,12 +4,12 @@ use mmnas_bundle::manifest::Dimensions;
 use mmnas_search::operations::Dropout;
 use mmnas_search::recipe::{NegativeSettings, TrainSettings};
 use mmnas_search::search::gate_gradients;
-use mmnas_search::task::vqa::{VqaBatch, loss};
+use mmnas_search::task::vqa::VqaBatch;
 use mmnas_search::{
     Adam, AdamSettings, Alpha, Choice, Moment, Naming, Network, Part, Path, Precision, Result, Space, StepSettings,
     weight_step,
 };
-use tch::Device;
+use tch::{Device, Tensor};
 
 use super::machine;
 use super::made_up::MadeUp;
@@ -81,10 +81,9 @@ impl Steps {
         Ok(())
     }
 
-    /// The loss of a batch without dropout.
-    pub fn loss(&self, batch: &VqaBatch, number: u64) -> f64 {
+    /// The logits of a batch without dropout.
+    pub fn logits(&self, batch: &VqaBatch, number: u64) -> Tensor {
         let path = Path::single(&self.active(number));
-        let logits = tch::no_grad(|| self.network.forward(&batch.inputs, &path, Dropout(0.0)));
-        loss(&logits, &batch.target).double_value(&[])
+        tch::no_grad(|| self.network.forward(&batch.inputs, &path, Dropout(0.0)))
     }
 }

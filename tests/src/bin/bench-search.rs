@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
 use mmnas_bundle::manifest::Dimensions;
+use mmnas_search::task::vqa::{VqaBatch, loss};
 use mmnas_search::{Precision, device, relation, rng};
 use mmnas_tests::bench::comparison::{Comparison, compare};
 use mmnas_tests::bench::machine;
@@ -154,6 +155,7 @@ fn run(options: &Options) -> Outcome<()> {
         Some(only) => only == part,
         None => part != Part::Precision || device.is_cuda(),
     };
+    tch::manual_seed(1);
     let mut comparisons = Vec::new();
     if wanted(Part::Padding) {
         comparisons.extend(padding(options, device)?);
@@ -201,13 +203,13 @@ fn padding(o: &Options, device: Device) -> Outcome<Vec<Comparison>> {
         let real = batch(&o.dimensions(), counts, device);
         let wide = padded(&real, o.regions, o.tokens);
         let (mut first, mut second) = (o.steps(device), o.steps(device));
-        let (a, b) = (first.loss(&real, 0), second.loss(&wide, 0));
+        let (a, b) = (first.logits(&real, 0), second.logits(&wide, 0));
         let padded_name = format!("padded to {} and {}", o.regions, o.tokens);
         let mut as_it_is = |number| first.weight_step(&real, number);
         let mut padded = |number| second.weight_step(&wide, number);
         let comparison =
             compare(&name, o.repetitions, ("as long as the longest", &mut as_it_is), (&padded_name, &mut padded))?;
-        Ok(comparison.with("relative difference of the losses", (a - b).abs() / a.abs()))
+        Ok(with_differences(comparison, (&a, &b), &real))
     };
     [(common_name, &common[..]), (ragged_name, &ragged[..])].into_iter().map(of).collect()
 }
@@ -299,7 +301,7 @@ fn precision(o: &Options, device: Device) -> Outcome<Vec<Comparison>> {
     let batch = batch(&o.dimensions(), &o.full(), device);
     let (mut full, mut half) = (o.steps(device), o.steps(device));
     half.set_precision(Precision::Bfloat16);
-    let (a, b) = (full.loss(&batch, 0), half.loss(&batch, 0));
+    let (a, b) = (full.logits(&batch, 0), half.logits(&batch, 0));
     let names = ("32 bits", "bfloat16");
     let weight = compare(
         "weight step by precision",
@@ -313,5 +315,15 @@ fn precision(o: &Options, device: Device) -> Outcome<Vec<Comparison>> {
         (names.0, &mut |number| full.architecture_step(&batch, number)),
         (names.1, &mut |number| half.architecture_step(&batch, number)),
     )?;
-    Ok(vec![weight.with("relative difference of the losses", (a - b).abs() / a.abs()), architecture])
+    Ok(vec![with_differences(weight, (&a, &b), &batch), architecture])
+}
+
+/// Adds how far logits that were computed both ways, without dropout, and their losses lie apart.
+fn with_differences(comparison: Comparison, (a, b): (&Tensor, &Tensor), batch: &VqaBatch) -> Comparison {
+    let loss = |logits: &Tensor| loss(logits, &batch.target).double_value(&[]);
+    let losses = (loss(a) - loss(b)).abs() / loss(a);
+    let largest = (a - b).abs().max() / a.abs().max();
+    comparison
+        .with("relative difference of the losses", losses)
+        .with("largest difference of a logit, of the largest", largest.double_value(&[]))
 }
