@@ -77,11 +77,13 @@ impl Path {
 
     /// The gates or weights of all blocks that have them, in order.
     pub fn gates(&self) -> Vec<&Tensor> {
-        let gates = |choice| match choice {
-            &Choice::Gated { ref gates, .. } => Some(gates),
-            &Choice::Mixed { ref weights } => Some(weights),
-            &Choice::One(_) => None,
-        };
+        fn gates(choice: &Choice) -> Option<&Tensor> {
+            match choice {
+                Choice::Gated { gates, .. } => Some(gates),
+                Choice::Mixed { weights } => Some(weights),
+                Choice::One(_) => None,
+            }
+        }
         self.0.iter().filter_map(gates).collect()
     }
 }
