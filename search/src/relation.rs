@@ -91,15 +91,9 @@ fn join(samples: &[Vec<Tensor>]) -> Vec<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::RngExt as _;
+    use crate::toy::drawn;
     use rand_chacha::ChaCha8Rng;
     use tch::Kind;
-
-    /// Numbers from −2 to 2, from a generator of the test's own: other tests draw from libtorch's at the same time.
-    fn drawn(rng: &mut ChaCha8Rng, shape: &[i64]) -> Tensor {
-        let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random_range(-2.0..2.0)).collect();
-        Tensor::from_slice(&values).view(shape)
-    }
 
     fn leaf(rng: &mut ChaCha8Rng, shape: &[i64]) -> Tensor {
         drawn(rng, shape).set_requires_grad(true)

@@ -1,6 +1,8 @@
 //! A task, a supernet and settings for tests of single steps.
 
 use mmnas_bundle::manifest::Dimensions;
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::data::{ImageTextData, VqaData};
@@ -89,4 +91,10 @@ pub(crate) fn supernet() -> Network {
         relation: 5,
     };
     Network::new::<ToyOf<false>>(&Space::published(1, 2), &dimensions, Naming::Supernet, Device::Cpu)
+}
+
+/// Numbers from −2 to 2, from a generator of the test's own: other tests draw from libtorch's at the same time.
+pub(crate) fn drawn(rng: &mut ChaCha8Rng, shape: &[i64]) -> Tensor {
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random_range(-2.0..2.0)).collect();
+    Tensor::from_slice(&values).view(shape)
 }
