@@ -17,7 +17,7 @@ pub enum Precision {
 impl Precision {
     /// `x` as a matrix product reads it. The layers compute in the kind of what they are given, so this is the one place
     /// where an operation chooses.
-    pub(crate) fn operand(self, x: &Tensor) -> Tensor {
+    pub fn operand(self, x: &Tensor) -> Tensor {
         x.to_kind(match self {
             Precision::Float32 => Kind::Float,
             Precision::Bfloat16 => Kind::BFloat16,
