@@ -50,7 +50,9 @@ pub struct RunInputs {
     pub samples_sha256: String,
     /// SHA-256 of the vision graph that gave the features.
     pub vision_sha256: String,
-    /// SHA-256 of the features' indices, which name every image; of several folders one over all.
+    /// SHA-256 of the features' indices, which name every image; of several folders one over all. Runs
+    /// before it was recorded have none.
+    #[serde(default)]
     pub features_sha256: String,
     /// The architecture that is trained; none in a search.
     pub architecture: Option<Architecture>,
