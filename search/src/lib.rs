@@ -8,6 +8,7 @@
 
 pub mod architectures;
 pub mod compare;
+pub mod cost;
 pub mod data;
 pub mod device;
 pub mod events;

@@ -2,6 +2,7 @@
 
 mod compare;
 mod convert;
+mod costs;
 mod data;
 mod export;
 mod output;
@@ -48,6 +49,7 @@ enum Command {
     Search(search::Arguments),
     Retrain(retrain::Arguments),
     Compare(compare::Arguments),
+    Costs(costs::Arguments),
     Export(export::Arguments),
     Report(report::Arguments),
 }
@@ -61,6 +63,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Search(arguments) => search::run(&arguments),
         Command::Retrain(arguments) => retrain::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Costs(arguments) => costs::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
     };

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::Wrong;
 use super::train::{TrainSettings, check_adam};
 use crate::AdamSettings;
+use crate::cost::CostSettings;
 use crate::strategy::StrategySettings;
 
 /// The search: how weights are trained, and how alpha is.
@@ -21,6 +22,9 @@ pub struct SearchSettings {
     pub alpha_batch: usize,
     /// Adam's constants for alpha (published: lr .1, β 0 .999).
     pub alpha: AdamSettings,
+    /// What operations cost where the network is to run; none: nothing, as published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CostSettings>,
     /// When a search is decided before its last epoch; none: never (the published code is stopped by hand).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopRule>,

@@ -94,9 +94,10 @@ pub(super) fn publish(table: &mut Table, names: &[String], file: &Path) -> Resul
             return Err(wrong(file, "--published", &expected, with_suggestion(&name, Published::NAMES.iter())));
         }
         if name == "all" {
-            // The published searches have no rule to stop by.
+            // The published searches have no rule to stop by, and no costs.
             if let Some(search) = table.get_mut("search").and_then(Value::as_table_mut) {
                 search.remove("stop");
+                search.remove("cost");
             }
         }
         set(table, &chosen.iter().map(|name| format!("published.{name}=true")).collect::<Vec<_>>(), file)?;

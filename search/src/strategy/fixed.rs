@@ -1,5 +1,5 @@
-use super::{Clock, GateGradients, Strategy, one_hot};
-use crate::{Path, Result, Space, TensorMap};
+use super::{Clock, Strategy, one_hot};
+use crate::{Path, Space, TensorMap};
 
 /// One architecture, the only one of its space.
 #[derive(Debug)]
@@ -20,14 +20,6 @@ impl Strategy for Fixed {
 
     fn path(&self, _clock: Clock, _purpose: &str) -> Path {
         Path::single(&self.best())
-    }
-
-    fn architecture_step(&mut self, _clock: Clock, _gradients: &mut GateGradients<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn learns_alpha(&self) -> bool {
-        false
     }
 
     fn best(&self) -> Vec<usize> {

@@ -1,4 +1,4 @@
-use super::{Clock, GateGradients, Strategy, alpha_start};
+use super::{Clock, GateGradients, Strategy, add_cost, alpha_start, costs};
 use crate::recipe::Recipe;
 use crate::{AdamSettings, Alpha, Path, Result, SamplingMode, Space, TensorMap};
 
@@ -6,6 +6,7 @@ use crate::{AdamSettings, Alpha, Path, Result, SamplingMode, Space, TensorMap};
 #[derive(Debug)]
 pub(super) struct Gradient {
     alpha: Alpha,
+    costs: Option<Vec<Vec<f64>>>,
     mode: SamplingMode,
     adam: AdamSettings,
     every: u64,
@@ -17,7 +18,8 @@ impl Gradient {
     pub(super) fn new(recipe: &Recipe, mode: SamplingMode, space: &Space, device: tch::Device) -> Gradient {
         let settings = &recipe.search;
         let alpha = Alpha::start(space, alpha_start(recipe));
-        Gradient { alpha, mode, adam: settings.alpha, every: settings.alpha_every, seed: recipe.seed, device }
+        let costs = costs(recipe, space);
+        Gradient { alpha, costs, mode, adam: settings.alpha, every: settings.alpha_every, seed: recipe.seed, device }
     }
 }
 
@@ -33,7 +35,8 @@ impl Strategy for Gradient {
     fn architecture_step(&mut self, clock: Clock, gradients: &mut GateGradients<'_>) -> Result<()> {
         let counter = clock.step / self.every;
         let path = self.alpha.sample_gated(self.mode, self.seed, "alpha path", counter, self.device);
-        let gradients = self.alpha.gradients(&path, &gradients(&path)?);
+        let mut gradients = self.alpha.gradients(&path, &gradients(&path)?);
+        add_cost(self.costs.as_deref(), &self.alpha, &mut gradients);
         self.alpha.step(&path, gradients, self.adam, self.mode);
         Ok(())
     }

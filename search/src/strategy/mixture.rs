@@ -1,6 +1,6 @@
 use rand::RngExt as _;
 
-use super::{Clock, GateGradients, Strategy, alpha_start};
+use super::{Clock, GateGradients, Strategy, add_cost, alpha_start, costs};
 use crate::recipe::Recipe;
 use crate::{AdamSettings, Alpha, Choice, Path, Result, SamplingMode, Space, TensorMap, rng};
 
@@ -8,6 +8,7 @@ use crate::{AdamSettings, Alpha, Choice, Path, Result, SamplingMode, Space, Tens
 #[derive(Debug)]
 pub(super) struct Mixture {
     alpha: Alpha,
+    costs: Option<Vec<Vec<f64>>>,
     /// Temperature at the first and the last step of Gumbel-softmax; none for DARTS.
     temperature: Option<(f64, f64)>,
     adam: AdamSettings,
@@ -28,7 +29,8 @@ fn softmax(alpha: &[f32], noise: impl FnMut() -> f64, temperature: f64) -> Vec<f
 impl Mixture {
     pub(super) fn new(recipe: &Recipe, temperature: Option<(f64, f64)>, space: &Space, device: tch::Device) -> Mixture {
         let alpha = Alpha::start(space, alpha_start(recipe));
-        Mixture { alpha, temperature, adam: recipe.search.alpha, seed: recipe.seed, device }
+        let costs = costs(recipe, space);
+        Mixture { alpha, costs, temperature, adam: recipe.search.alpha, seed: recipe.seed, device }
     }
 
     fn temperature(&self, clock: Clock) -> f64 {
@@ -64,7 +66,8 @@ impl Strategy for Mixture {
         let weights = self.weights("alpha path", clock);
         let path = self.mixture(&weights, true);
         let gradients = gradients(&path)?;
-        let gradients = self.alpha.mixture_gradients(&weights, &gradients, self.temperature(clock));
+        let mut gradients = self.alpha.mixture_gradients(&weights, &gradients, self.temperature(clock));
+        add_cost(self.costs.as_deref(), &self.alpha, &mut gradients);
         self.alpha.step(&path, gradients, self.adam, SamplingMode::Full);
         Ok(())
     }

@@ -5,12 +5,14 @@ mod evolution;
 mod fixed;
 mod gradient;
 mod mixture;
+mod one_shot;
 mod random;
 
+use one_shot::OneShot;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::Recipe;
-use crate::{AlphaStart, Path, Result, SamplingMode, Space, TensorMap};
+use crate::{Alpha, AlphaStart, Path, Result, SamplingMode, Space, TensorMap};
 
 /// A strategy and its constants, as a recipe names them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,10 +79,14 @@ pub trait Strategy: std::fmt::Debug {
     fn path(&self, clock: Clock, purpose: &str) -> Path;
 
     /// Learns from a batch of the alpha part.
-    fn architecture_step(&mut self, clock: Clock, gradients: &mut GateGradients<'_>) -> Result<()>;
+    fn architecture_step(&mut self, _clock: Clock, _gradients: &mut GateGradients<'_>) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether it has any use for architecture steps.
-    fn learns_alpha(&self) -> bool;
+    fn learns_alpha(&self) -> bool {
+        false
+    }
 
     /// Decides after the last step, where steps alone do not.
     fn conclude(&mut self, _score: &mut SharedScore<'_>) -> Result<()> {
@@ -110,14 +116,28 @@ pub fn build(recipe: &Recipe, space: &Space, device: tch::Device) -> Box<dyn Str
             Box::new(mixture::Mixture::new(recipe, Some(*temperature), space, device))
         }
         StrategySettings::Random { candidates, samples } => {
-            Box::new(random::Random::new(*candidates, *samples, space, seed))
+            Box::new(OneShot::new(random::Random { candidates: *candidates }, *samples, space, seed))
         }
         StrategySettings::Evolution { population, generations, mutation, samples } => {
-            let breeding =
-                evolution::Breeding { population: *population, generations: *generations, mutation: *mutation };
-            Box::new(evolution::Evolution::new(breeding, *samples, space, seed))
+            let (population, generations, mutation) = (*population, *generations, *mutation);
+            let breeding = evolution::Evolution { population, generations, mutation };
+            Box::new(OneShot::new(breeding, *samples, space, seed))
         }
         StrategySettings::Fixed { .. } => Box::new(fixed::Fixed::new(space)),
+    }
+}
+
+/// What each operation of each block costs, where the recipe asks for it. (Its check has found a cost for every one.)
+fn costs(recipe: &Recipe, space: &Space) -> Option<Vec<Vec<f64>>> {
+    recipe.search.cost.as_ref()?.of(space).ok()
+}
+
+/// Adds the gradient of the expected costs: `p_i (c_i − Σ_j p_j c_j)` in each block.
+fn add_cost(costs: Option<&[Vec<f64>]>, alpha: &Alpha, gradients: &mut [tch::Tensor]) {
+    for ((gradient, p), c) in gradients.iter_mut().zip(alpha.probabilities()).zip(costs.unwrap_or_default()) {
+        let mean: f64 = p.iter().zip(c).map(|(p, c)| p * c).sum();
+        let of_cost: Vec<f32> = p.iter().zip(c).map(|(p, c)| (p * (c - mean)) as f32).collect();
+        *gradient += tch::Tensor::from_slice(&of_cost);
     }
 }
 

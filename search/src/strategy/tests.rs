@@ -124,3 +124,50 @@ fn counts_and_temperatures_are_checked() {
         assert!(Recipe::parse(text, File::new("r.toml"), &set).is_err(), "{wrong}");
     }
 }
+
+const COSTS: &str = r#"search.cost={ weight = 1.0, milliseconds = { self_att_64 = 3.0, rel_self_att_64 = 4.0, guided_att_64 = 5.0, feed_forward = 1.0 } }"#;
+
+/// Where the data do not care, the cheaper operation wins; where they care more than it costs, the better one.
+#[test]
+fn costs_decide_where_the_data_do_not() {
+    let text = include_str!("../../recipes/easy_vqa.toml");
+    for settings in &ALL[..4] {
+        let set = [format!("search.strategy={settings}"), "search.alpha_every=1".to_owned(), COSTS.to_owned()];
+        let recipe = Recipe::parse(text, File::new("easy_vqa.toml"), &set).unwrap();
+        let run = |strength: f64| {
+            let mut strategy = build(&recipe, &space(), tch::Device::Cpu);
+            let mut gradients = |path: &Path| Ok(gradients(path)?.into_iter().map(|g| g * strength).collect());
+            for step in 0..STEPS {
+                strategy.architecture_step(Clock { step, of: STEPS }, &mut gradients).unwrap();
+            }
+            strategy.best()
+        };
+        // FFN is the last of every block's operations.
+        assert_eq!(run(0.0), [1, 1, 3, 3, 3, 3], "{settings}");
+        assert_eq!(run(50.0), TARGET, "{settings}");
+    }
+}
+
+#[test]
+fn the_gradient_of_costs_is_that_of_their_expectation() {
+    let values = [0.3f32, -0.2, 0.9, 0.1];
+    let costs = [1.0, 4.0, 2.0, 0.5];
+    let alpha = Alpha::from_values(&Space::published(0, 1), &[values.to_vec()]);
+    let mut ours = [Tensor::zeros([4], (Kind::Float, tch::Device::Cpu))];
+    add_cost(Some(&[costs.to_vec()]), &alpha, &mut ours);
+    let leaf = Tensor::from_slice(&values).set_requires_grad(true);
+    let expectation = (leaf.softmax(0, Kind::Float) * Tensor::from_slice(&costs.map(|c| c as f32))).sum(Kind::Float);
+    let expected = Tensor::run_backward(&[expectation], &[&leaf], false, false);
+    assert!((&ours[0] - &expected[0]).abs().max().double_value(&[]) < 1e-6);
+}
+
+#[test]
+fn every_operation_needs_a_cost() {
+    let text = include_str!("../../recipes/easy_vqa.toml");
+    let error = |cost: &str| {
+        let set = [format!("search.cost={cost}")];
+        Recipe::parse(text, File::new("r.toml"), &set).unwrap_err().to_string()
+    };
+    assert!(error("{ weight = 1.0, milliseconds = { self_att_64 = 3.0 } }").contains("feed_forward"));
+    assert!(error("{ weight = -1.0, milliseconds = {} }").contains("search.cost.weight"));
+}

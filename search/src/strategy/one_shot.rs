@@ -1,0 +1,62 @@
+use super::{Clock, SharedScore, Strategy, choices_from, choices_tensor, one_hot};
+use crate::{Path, Result, Space, TensorMap, rng};
+
+/// Chooses an architecture once the supernet is trained.
+pub(super) trait Chooser: std::fmt::Debug {
+    /// Its name for logs.
+    fn name(&self) -> &'static str;
+
+    /// The best architecture of those that it looks at, one operation a block.
+    fn choose(&self, space: &Space, seed: u64, score: &mut dyn FnMut(&[usize]) -> Result<f64>) -> Result<Vec<usize>>;
+}
+
+/// One-shot search: uniform paths train the weights that all architectures share; then a chooser compares some of them.
+#[derive(Debug)]
+pub(super) struct OneShot {
+    chooser: Box<dyn Chooser>,
+    /// On how many samples of the alpha part, at most.
+    samples: usize,
+    space: Space,
+    seed: u64,
+    /// Any architecture until the end.
+    best: Vec<usize>,
+}
+
+impl OneShot {
+    pub(super) fn new(chooser: impl Chooser + 'static, samples: usize, space: &Space, seed: u64) -> OneShot {
+        let best = space.draw(&mut rng(seed, "any architecture", 0));
+        OneShot { chooser: Box::new(chooser), samples, space: space.clone(), seed, best }
+    }
+}
+
+impl Strategy for OneShot {
+    fn name(&self) -> String {
+        self.chooser.name().to_owned()
+    }
+
+    fn path(&self, clock: Clock, purpose: &str) -> Path {
+        Path::single(&self.space.draw(&mut rng(self.seed, purpose, clock.step)))
+    }
+
+    fn conclude(&mut self, score: &mut SharedScore<'_>) -> Result<()> {
+        self.best = self.chooser.choose(&self.space, self.seed, &mut |choices| score(choices, self.samples))?;
+        Ok(())
+    }
+
+    fn best(&self) -> Vec<usize> {
+        self.best.clone()
+    }
+
+    fn probabilities(&self) -> Vec<Vec<f64>> {
+        one_hot(&self.space, &self.best)
+    }
+
+    fn save(&self, into: &mut TensorMap) {
+        into.insert("strategy.best".to_owned(), choices_tensor(&self.best));
+    }
+
+    fn load(&mut self, from: &TensorMap) -> std::result::Result<(), String> {
+        self.best = choices_from(&self.space, "strategy.best", from)?;
+        Ok(())
+    }
+}
