@@ -8,6 +8,9 @@ use tch::{Device, Tensor};
 /// The smallest relation before its logarithm (published).
 const MIN_RELATION: f64 = 1e-6;
 
+/// Pairs of regions whose states stay in a cache.
+const CACHED_PAIRS: i64 = 10_000;
+
 /// Weight `[outputs, inputs]` and bias `[outputs]` of a linear layer.
 pub type Projection<'a> = (&'a Tensor, &'a Tensor);
 
@@ -74,18 +77,22 @@ pub(crate) fn biases_of(
     if boxes.device() != Device::Cpu {
         return piece(boxes, padding);
     }
-    // On the CPU a sample at a time: its states stay in the cache and in memory that the process keeps, where those of a
-    // whole batch are fetched from the system and given back at every step, which takes longer than the product.
-    let row = |t: &Tensor, k: i64| t.narrow(0, k, 1);
-    let pieces = (0..boxes.size()[0]).map(|k| piece(&row(boxes, k), padding.map(|padding| row(padding, k)).as_ref()));
+    // On the CPU a few samples at a time: their states stay in the cache and in memory that the process keeps, where those
+    // of a whole batch are fetched from the system and given back at every step, which takes longer than the product.
+    let (batch, n) = (boxes.size()[0], boxes.size()[1]);
+    let at_once = (CACHED_PAIRS / (n * n).max(1)).clamp(1, batch.max(1));
+    let pieces = (0..batch).step_by(at_once as usize).map(|first| {
+        let rows = |t: &Tensor| t.narrow(0, first, at_once.min(batch - first));
+        piece(&rows(boxes), padding.map(rows).as_ref())
+    });
     let (of_trained, of_fixed): (Vec<_>, Vec<_>) = pieces.unzip();
     (join(&of_trained), tch::no_grad(|| join(&of_fixed)))
 }
 
-/// Lists of one tensor a projection, one list a sample → one tensor a projection.
-fn join(samples: &[Vec<Tensor>]) -> Vec<Tensor> {
-    let projections = samples.first().map_or(0, Vec::len);
-    (0..projections).map(|k| Tensor::cat(&samples.iter().map(|sample| &sample[k]).collect::<Vec<_>>(), 0)).collect()
+/// Lists of one tensor a projection, one list a piece of the batch → one tensor a projection.
+fn join(pieces: &[Vec<Tensor>]) -> Vec<Tensor> {
+    let projections = pieces.first().map_or(0, Vec::len);
+    (0..projections).map(|k| Tensor::cat(&pieces.iter().map(|piece| &piece[k]).collect::<Vec<_>>(), 0)).collect()
 }
 
 #[cfg(test)]
