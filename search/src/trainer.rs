@@ -280,12 +280,17 @@ impl<T: Task> Trainer<'_, T> {
             let (sender, receiver) = sync_channel(self.settings.prefetch);
             let (load, count) = (&load, steps.len());
             scope.spawn(move || {
+                // One thread is enough to copy with. A second team of threads beside the one that computes would make the
+                // waiting of both slow.
+                let threads = tch::get_num_threads();
+                tch::set_num_threads(1);
                 for number in 0..count {
                     // Nobody receives any more where the loop below has ended early.
                     if sender.send(load(number)).is_err() {
-                        return;
+                        break;
                     }
                 }
+                tch::set_num_threads(threads);
             });
             for (number, indices) in steps.iter().enumerate() {
                 if self.stop_after.is_some_and(|limit| state.next.total >= limit) {
