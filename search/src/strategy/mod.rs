@@ -1,6 +1,7 @@
 //! Strategies: what decides which paths train, what becomes of alpha, and which architecture is derived. One file each,
 //! behind one trait with a saved state; the space, the supernet and the loop know nothing of them.
 
+mod by_alpha;
 mod evolution;
 mod fixed;
 mod gradient;
@@ -8,11 +9,12 @@ mod mixture;
 mod one_shot;
 mod random;
 
+use by_alpha::ByAlpha;
 use one_shot::OneShot;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::Recipe;
-use crate::{Alpha, AlphaStart, Path, Result, SamplingMode, Space, TensorMap};
+use crate::{Path, Result, SamplingMode, Space, TensorMap};
 
 /// A strategy and its constants, as a recipe names them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -110,10 +112,16 @@ pub trait Strategy: std::fmt::Debug {
 pub fn build(recipe: &Recipe, space: &Space, device: tch::Device) -> Box<dyn Strategy> {
     let seed = recipe.seed;
     match &recipe.search.strategy {
-        StrategySettings::Gradient { mode } => Box::new(gradient::Gradient::new(recipe, *mode, space, device)),
-        StrategySettings::Darts {} => Box::new(mixture::Mixture::new(recipe, None, space, device)),
+        StrategySettings::Gradient { mode } => {
+            let gradient = gradient::Gradient { mode: *mode, every: recipe.search.alpha_every, seed, device };
+            Box::new(ByAlpha::new(gradient, recipe, space))
+        }
+        StrategySettings::Darts {} => {
+            Box::new(ByAlpha::new(mixture::Mixture { temperature: None, seed, device }, recipe, space))
+        }
         StrategySettings::Gumbel { temperature } => {
-            Box::new(mixture::Mixture::new(recipe, Some(*temperature), space, device))
+            let mixture = mixture::Mixture { temperature: Some(*temperature), seed, device };
+            Box::new(ByAlpha::new(mixture, recipe, space))
         }
         StrategySettings::Random { candidates, samples } => {
             Box::new(OneShot::new(random::Random { candidates: *candidates }, *samples, space, seed))
@@ -125,25 +133,6 @@ pub fn build(recipe: &Recipe, space: &Space, device: tch::Device) -> Box<dyn Str
         }
         StrategySettings::Fixed { .. } => Box::new(fixed::Fixed::new(space)),
     }
-}
-
-/// What each operation of each block costs, where the recipe asks for it. (Its check has found a cost for every one.)
-fn costs(recipe: &Recipe, space: &Space) -> Option<Vec<Vec<f64>>> {
-    recipe.search.cost.as_ref()?.of(space).ok()
-}
-
-/// Adds the gradient of the expected costs: `p_i (c_i − Σ_j p_j c_j)` in each block.
-fn add_cost(costs: Option<&[Vec<f64>]>, alpha: &Alpha, gradients: &mut [tch::Tensor]) {
-    for ((gradient, p), c) in gradients.iter_mut().zip(alpha.probabilities()).zip(costs.unwrap_or_default()) {
-        let mean: f64 = p.iter().zip(c).map(|(p, c)| p * c).sum();
-        let of_cost: Vec<f32> = p.iter().zip(c).map(|(p, c)| (p * (c - mean)) as f32).collect();
-        *gradient += tch::Tensor::from_slice(&of_cost);
-    }
-}
-
-/// Alpha as a recipe starts it.
-fn alpha_start(recipe: &Recipe) -> AlphaStart {
-    if recipe.published.alpha_start { AlphaStart::Published } else { AlphaStart::Uniform }
 }
 
 /// `1` for the chosen operation of a block and 0 for the others.

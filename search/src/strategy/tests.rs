@@ -4,7 +4,9 @@ use std::path::Path as File;
 
 use tch::{Kind, Tensor};
 
+use super::by_alpha::add_cost;
 use super::*;
+use crate::Alpha;
 
 /// The best operation of each block.
 const TARGET: [usize; 6] = [1, 0, 2, 3, 0, 1];

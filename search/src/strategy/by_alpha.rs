@@ -1,0 +1,86 @@
+use tch::Tensor;
+
+use super::{Clock, GateGradients, Strategy};
+use crate::recipe::Recipe;
+use crate::{AdamSettings, Alpha, AlphaStart, Path, Result, SamplingMode, Space, TensorMap};
+
+/// How a strategy that keeps alpha draws paths from it and estimates its gradients.
+pub(super) trait Estimator: std::fmt::Debug {
+    /// The strategy's name.
+    fn name(&self) -> String;
+
+    /// The path of a weight step.
+    fn path(&self, alpha: &Alpha, clock: Clock, purpose: &str) -> Path;
+
+    /// The path of an architecture step and the gradients of alpha along it.
+    fn gradients(&self, alpha: &Alpha, clock: Clock, of_gates: &mut GateGradients<'_>) -> Result<(Path, Vec<Tensor>)>;
+
+    /// Which alphas a step moves.
+    fn mode(&self) -> SamplingMode {
+        SamplingMode::Full
+    }
+}
+
+/// A strategy that learns alpha by the gradients of an estimator, and of what the operations cost.
+#[derive(Debug)]
+pub(super) struct ByAlpha<E> {
+    estimator: E,
+    alpha: Alpha,
+    costs: Option<Vec<Vec<f64>>>,
+    adam: AdamSettings,
+}
+
+impl<E: Estimator> ByAlpha<E> {
+    pub(super) fn new(estimator: E, recipe: &Recipe, space: &Space) -> ByAlpha<E> {
+        let start = if recipe.published.alpha_start { AlphaStart::Published } else { AlphaStart::Uniform };
+        // The recipe's check has found a cost for every operation.
+        let costs = recipe.search.cost.as_ref().and_then(|cost| cost.of(space).ok());
+        ByAlpha { estimator, alpha: Alpha::start(space, start), costs, adam: recipe.search.alpha }
+    }
+}
+
+/// Adds the gradient of the expected costs: `p_i (c_i − Σ_j p_j c_j)` in each block.
+pub(super) fn add_cost(costs: Option<&[Vec<f64>]>, alpha: &Alpha, gradients: &mut [Tensor]) {
+    for ((gradient, p), c) in gradients.iter_mut().zip(alpha.probabilities()).zip(costs.unwrap_or_default()) {
+        let mean: f64 = p.iter().zip(c).map(|(p, c)| p * c).sum();
+        let of_cost: Vec<f32> = p.iter().zip(c).map(|(p, c)| (p * (c - mean)) as f32).collect();
+        *gradient += Tensor::from_slice(&of_cost);
+    }
+}
+
+impl<E: Estimator> Strategy for ByAlpha<E> {
+    fn name(&self) -> String {
+        self.estimator.name()
+    }
+
+    fn path(&self, clock: Clock, purpose: &str) -> Path {
+        self.estimator.path(&self.alpha, clock, purpose)
+    }
+
+    fn architecture_step(&mut self, clock: Clock, of_gates: &mut GateGradients<'_>) -> Result<()> {
+        let (path, mut gradients) = self.estimator.gradients(&self.alpha, clock, of_gates)?;
+        add_cost(self.costs.as_deref(), &self.alpha, &mut gradients);
+        self.alpha.step(&path, gradients, self.adam, self.estimator.mode());
+        Ok(())
+    }
+
+    fn learns_alpha(&self) -> bool {
+        true
+    }
+
+    fn best(&self) -> Vec<usize> {
+        self.alpha.best()
+    }
+
+    fn probabilities(&self) -> Vec<Vec<f64>> {
+        self.alpha.probabilities()
+    }
+
+    fn save(&self, into: &mut TensorMap) {
+        self.alpha.save(into);
+    }
+
+    fn load(&mut self, from: &TensorMap) -> std::result::Result<(), String> {
+        self.alpha.load(from)
+    }
+}
