@@ -6,9 +6,9 @@ use mmnas_bundle::{FeatureWriter, NewFolder, RegionFeatures, VisionBundle};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::stage::preferred_graph;
+use crate::session::{GraphFile, Sessions, vision_graph};
 use crate::vision::{Pixels, VisionRunner, decode_file, prepare};
-use crate::{Error, LoadOptions, Result, image_files, onnxruntime, wiring};
+use crate::{Error, LoadOptions, Result, image_files, wiring};
 
 /// Images of one shard.
 const SHARD_IMAGES: usize = 1024;
@@ -109,13 +109,12 @@ fn load(folder: &Path, options: &LoadOptions) -> Result<(VisionRunner, String)> 
     let manifest = folder.join(VISION);
     let vision = bundle.vision();
     wiring::check_vision(vision, &manifest)?;
-    let graph = preferred_graph(&vision.stage, "vision.stage", &manifest)?;
+    let graph = vision_graph(&vision.stage, &manifest)?;
     // Reading checks the name, the length and the hash.
     let content = bundle.read(&graph.file)?;
     let record = bundle.manifest().files.get(&graph.file);
     let record = record.ok_or_else(|| Error::invalid(&manifest, "files", format!("{:?}", graph.file), "none"))?;
-    let environment = onnxruntime::environment(options)?;
-    let threads = options.thread_count()?;
-    let runner = VisionRunner::load(&environment, vision, folder.join(&graph.file), &content, threads)?;
+    let graph = GraphFile { path: folder.join(&graph.file), content, data: None };
+    let runner = VisionRunner::load(&Sessions::new(options)?, vision, &graph)?;
     Ok((runner, record.sha256.clone()))
 }

@@ -32,6 +32,13 @@ impl Golden {
         self.collect(specs, |name| golden::input(stage, name))
     }
 
+    /// Those of the inputs that `specs` list which were recorded for `stage`.
+    pub(crate) fn some_inputs(&self, stage: &str, specs: &[TensorSpec]) -> Tensors {
+        let recorded =
+            specs.iter().filter_map(|spec| Some((spec.name.clone(), self.input(stage, &spec.name)?.clone())));
+        recorded.collect()
+    }
+
     /// The recorded outputs of `stage` that `specs` list.
     pub(crate) fn outputs(&self, stage: &str, specs: &[TensorSpec]) -> Result<Tensors> {
         self.collect(specs, |name| golden::output(stage, name))

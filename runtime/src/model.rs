@@ -3,14 +3,14 @@ use std::path::Path;
 use mmnas_bundle::boxes::BoxXyxy;
 use mmnas_bundle::manifest::{MANIFEST, MAX_REGIONS, Manifest, Stage, TaskName};
 use mmnas_bundle::{Bundle, RegionFeatures, TextEncoder};
-use ort::environment::Environment;
 
-use crate::stage::{StageRunner, Tensors, preferred_graph};
+use crate::session::{GraphFile, Sessions, chosen_graph, vision_graph};
+use crate::stage::{StageRunner, Tensors};
 use crate::state::ModelId;
 use crate::tensor::{Data, Tensor};
 use crate::vision::{VisionRunner, decode_bytes, decode_file, prepare};
 use crate::wiring::{self, BOXES, FEATURES, LOGITS, REGION_COUNT, TOKEN_COUNT, TOKENS};
-use crate::{Answer, Error, ImageState, LoadOptions, Result, TextState, answer, onnxruntime};
+use crate::{Answer, Error, ImageState, LoadOptions, Result, TextState, answer};
 
 /// A bundle that is loaded. Threads share it by reference; calls on the same stage wait for one another.
 #[derive(Debug)]
@@ -33,22 +33,24 @@ impl Model {
     /// Runtime, or another one than `options` ask for already loaded; a graph that ONNX Runtime refuses.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Model> {
         let bundle = Bundle::open(folder, options.check_hashes)?;
-        let threads = options.thread_count()?;
         wiring::check(bundle.manifest(), folder)?;
         let text_encoder = bundle.text_encoder()?;
         let labels = match bundle.manifest().task {
             TaskName::Vqa => Some(bundle.labels()?),
             TaskName::Itm | TaskName::Vgd => None,
         };
-        let environment = onnxruntime::environment(options)?;
+        let sessions = Sessions::new(options)?;
         let stages = &bundle.manifest().stages;
-        let load = |name: &str, stage: &Stage| load_stage(&environment, &bundle, name, stage, threads);
+        let load = |name: &str, stage: &Stage| {
+            let graph = chosen_graph(stage, name, &folder.join(MANIFEST), options)?;
+            StageRunner::load(&sessions, stage, &GraphFile::read(&bundle, graph)?)
+        };
         let (text, image) = (load("stages.text", &stages.text)?, load("stages.image", &stages.image)?);
         let fusion = load("stages.fusion", &stages.fusion)?;
         let vision = bundle.manifest().vision.as_ref();
         let vision = vision.map(|vision| {
-            let graph = preferred_graph(&vision.stage, "vision.stage", &folder.join(MANIFEST))?;
-            VisionRunner::load(&environment, vision, bundle.path(&graph.file)?, &bundle.read(&graph.file)?, threads)
+            let graph = vision_graph(&vision.stage, &folder.join(MANIFEST))?;
+            VisionRunner::load(&sessions, vision, &GraphFile::read(&bundle, graph)?)
         });
         let vision = vision.transpose()?;
         Ok(Model { id: ModelId::next(), text_encoder, labels, text, image, fusion, vision, bundle })
@@ -154,16 +156,6 @@ impl Model {
         Ok(answer::best(values, labels, top_k))
     }
 
-    /// The stages by name, in the order in which they run.
-    pub(crate) fn stages(&self) -> [(&'static str, &StageRunner); 3] {
-        [("text", &self.text), ("image", &self.image), ("fusion", &self.fusion)]
-    }
-
-    /// The vision stage, where the bundle takes pixels.
-    pub(crate) fn vision_runner(&self) -> Option<&VisionRunner> {
-        self.vision.as_ref()
-    }
-
     fn vision(&self) -> Result<&VisionRunner> {
         self.vision.as_ref().ok_or_else(|| Error::NoVision { bundle: self.bundle.folder().to_path_buf() })
     }
@@ -193,17 +185,6 @@ impl Model {
         let expected = format!("numbers for {shape:?}");
         Tensor::new(shape, data).ok_or_else(|| Error::argument(name, expected, "another number of them"))
     }
-}
-
-fn load_stage(
-    environment: &Environment,
-    bundle: &Bundle,
-    name: &str,
-    stage: &Stage,
-    threads: usize,
-) -> Result<StageRunner> {
-    let graph = preferred_graph(stage, name, &bundle.folder().join(MANIFEST))?;
-    StageRunner::load(environment, stage, bundle.path(&graph.file)?, &bundle.read(&graph.file)?, threads)
 }
 
 fn check_regions(regions: &RegionFeatures, width: usize) -> Result<()> {

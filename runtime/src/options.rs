@@ -1,7 +1,9 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use crate::{Error, Result};
+use mmnas_bundle::manifest::Form;
+
+use crate::{Error, Provider, Result};
 
 /// How a bundle is loaded.
 #[derive(Debug, Clone)]
@@ -13,11 +15,16 @@ pub struct LoadOptions {
     pub check_hashes: bool,
     /// Threads that one operator of a graph may use, 1 to 1024; `None` takes as many as the system has to offer.
     pub threads: Option<NonZeroUsize>,
+    /// Which graphs of the bundle run, its vision stage aside, which has one; `None` takes those in 32 bits, with fused
+    /// operators where there are such. [`crate::verify`] checks only these; with `None` all.
+    pub form: Option<Form>,
+    /// What runs them; an error where it cannot be had.
+    pub provider: Provider,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        LoadOptions { ort_library: None, check_hashes: true, threads: None }
+        LoadOptions { ort_library: None, check_hashes: true, threads: None, form: None, provider: Provider::Cpu }
     }
 }
 

@@ -3,13 +3,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use mmnas_bundle::manifest::{Dim, Graph, Precision, Stage, TensorSpec, Variant};
-use ort::environment::Environment;
-use ort::logging::LogLevel;
-use ort::session::builder::GraphOptimizationLevel;
+use mmnas_bundle::manifest::{Dim, Stage, TensorSpec};
 use ort::session::{Session, SessionInputValue};
 use ort::value::Outlet;
 
+use crate::session::{GraphFile, Sessions};
 use crate::spec_check::{CallCheck, describe_spec, dtype_name};
 use crate::tensor::{Tensor, dtype_of};
 use crate::{Error, Result};
@@ -27,58 +25,25 @@ pub(crate) struct StageRunner {
     session: Mutex<Session>,
 }
 
-/// The graph of `stage` that this runtime prefers: fp32 with fused operators, else any fp32. `manifest` and `name` are
-/// for the error where there is none.
-pub(crate) fn preferred_graph<'a>(stage: &'a Stage, name: &str, manifest: &Path) -> Result<&'a Graph> {
-    let mut graphs = fp32_graphs(stage);
-    let first = graphs.next();
-    let fused = first.into_iter().chain(graphs).find(|g| g.variant == Variant::Ort);
-    fused
-        .or(first)
-        .ok_or_else(|| Error::invalid(manifest, format!("{name}.graphs"), "a graph of precision fp32", "none"))
-}
-
-/// The graphs of `stage` in full precision.
-pub(crate) fn fp32_graphs(stage: &Stage) -> impl Iterator<Item = &Graph> {
-    stage.graphs.iter().filter(|g| g.precision == Precision::Fp32)
-}
-
 impl StageRunner {
-    /// Loads the graph in `content`, which was read from `file`, and compares it with what `stage` says. Operators use
-    /// `threads` threads.
-    pub(crate) fn load(
-        environment: &Environment,
-        stage: &Stage,
-        file: PathBuf,
-        content: &[u8],
-        threads: usize,
-    ) -> Result<StageRunner> {
-        let session =
-            create_session(environment, content, threads).map_err(|e| Error::inference(&file, "loading", e))?;
-        check_names(&file, "inputs", &stage.inputs, session.inputs())?;
-        check_names(&file, "outputs", &stage.outputs, session.outputs())?;
+    /// Loads a graph and compares it with what `stage` says.
+    pub(crate) fn load(sessions: &Sessions, stage: &Stage, graph: &GraphFile) -> Result<StageRunner> {
+        let session = sessions.create(graph)?;
+        let file = &graph.path;
+        check_names(file, "inputs", &stage.inputs, session.inputs())?;
+        check_names(file, "outputs", &stage.outputs, session.outputs())?;
         // An input that the manifest does not list would never be fed.
         if let Some(extra) = session.inputs().iter().find(|o| stage.inputs.iter().all(|spec| spec.name != o.name())) {
             let expected = "only the inputs that the manifest lists";
-            return Err(Error::invalid(&file, "inputs", expected, format!("{:?}", extra.name())));
+            return Err(Error::invalid(file, "inputs", expected, format!("{:?}", extra.name())));
         }
         let (inputs, outputs) = (stage.inputs.clone(), stage.outputs.clone());
-        Ok(StageRunner { file, inputs, outputs, session: Mutex::new(session) })
+        Ok(StageRunner { file: file.clone(), inputs, outputs, session: Mutex::new(session) })
     }
 
     /// The graph's file.
     pub(crate) fn file(&self) -> &Path {
         &self.file
-    }
-
-    /// What the manifest says about the inputs.
-    pub(crate) fn inputs(&self) -> &[TensorSpec] {
-        &self.inputs
-    }
-
-    /// What the manifest says about the outputs.
-    pub(crate) fn outputs(&self) -> &[TensorSpec] {
-        &self.outputs
     }
 
     /// Runs the stage on the inputs that it lists, taken from the first of `sources` that holds them; the rest of the
@@ -118,18 +83,6 @@ impl StageRunner {
     }
 }
 
-fn create_session(environment: &Environment, content: &[u8], threads: usize) -> ort::Result<Session> {
-    Session::builder(environment)?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(threads)?
-        .with_inter_threads(1)?
-        // Each session has its own threads; spinning ones would take the processors from the other sessions'.
-        .with_intra_op_spinning(false)?
-        .with_inter_op_spinning(false)?
-        .with_log_level(LogLevel::Warning)?
-        .commit_from_memory(content)
-}
-
 /// Checks that a graph has every tensor of `specs`, with the type and the sizes that they say.
 fn check_names(file: &Path, side: &str, specs: &[TensorSpec], outlets: &[Outlet]) -> Result<()> {
     for spec in specs {
@@ -160,26 +113,4 @@ fn describe_outlet(outlet: &Outlet) -> String {
     let size = |&size: &i64| if size < 0 { "?".to_owned() } else { size.to_string() };
     let sizes: Vec<String> = outlet.dtype().tensor_shape().map_or(Vec::new(), |shape| shape.iter().map(size).collect());
     format!("{dtype} [{}]", sizes.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn stage(graphs: &[(Variant, Precision)]) -> Stage {
-        let graph = |&(variant, precision)| Graph { variant, precision, file: format!("{variant:?}-{precision:?}") };
-        Stage { graphs: graphs.iter().map(graph).collect(), inputs: vec![], outputs: vec![] }
-    }
-
-    #[test]
-    fn fused_fp32_is_preferred_and_other_precisions_are_not_taken() {
-        let portable = (Variant::Portable, Precision::Fp32);
-        let fused = (Variant::Ort, Precision::Fp32);
-        let half = (Variant::Ort, Precision::Fp16);
-        let file = Path::new("manifest.json");
-        let chosen = |graphs: &[_]| preferred_graph(&stage(graphs), "text", file).map(|g| g.file.clone());
-        assert_eq!(chosen(&[half, portable, fused]).unwrap(), "Ort-Fp32");
-        assert_eq!(chosen(&[half, portable]).unwrap(), "Portable-Fp32");
-        assert!(chosen(&[half]).unwrap_err().to_string().contains("text.graphs"));
-    }
 }

@@ -1,36 +1,43 @@
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::Bundle;
-use mmnas_bundle::manifest::{Stage, TensorSpec};
-use serde::Serialize;
+use mmnas_bundle::manifest::{Form, Graph, MANIFEST, Measured, Stage, TaskName};
+use serde::{Serialize, Serializer};
 
+use crate::difference;
 use crate::golden::Golden;
-use crate::stage::{StageRunner, Tensors, fp32_graphs};
-use crate::tensor::{Data, Tensor};
-use crate::wiring::{REGION_COUNT, TOKEN_COUNT};
-use crate::{Error, LoadOptions, Model, Result, onnxruntime};
-
-/// The largest difference that passes, for fp32 graphs.
-const TOLERANCE: f64 = 1e-4;
+use crate::session::{GraphFile, Sessions, chosen_graph};
+use crate::stage::{StageRunner, Tensors};
+use crate::timing::{first_item, machine, median_milliseconds};
+use crate::wiring::{self, FEATURES, REGION_COUNT, TOKEN_COUNT, TOKENS};
+use crate::{Error, LoadOptions, Result};
 
 /// What a bundle gives, compared with what was recorded when it was written.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VerifyReport {
     /// The bundle's folder.
     pub bundle: PathBuf,
-    /// One check for every fp32 graph of a stage, and `network` for the stages one after the other.
+    /// What ran the graphs.
+    pub provider: String,
+    /// One check for every graph of a stage, and one called `network` for the stages of a form one after the other.
     pub checks: Vec<StageCheck>,
+    /// Difference and time of the network in every form that was checked, as manifests record it.
+    pub measured: Vec<Measured>,
 }
 
 /// The outcome for one graph.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageCheck {
-    /// The stage: `text`, `image`, `fusion`, `vision`, or `network`.
+    /// The stage: `text`, `image`, `fusion`, `network`, `merged` (the network in one graph) or `vision`.
     pub stage: String,
+    /// Operators and number format.
+    #[serde(serialize_with = "display")]
+    pub form: Form,
     /// The graph's file name in the bundle; for `network`, the files in order.
     pub file: String,
-    /// The largest `|found − recorded| / max(1, |recorded|)` of all outputs: absolute for small numbers, relative for
-    /// large ones; of the exponentials where the manifest calls an output a logarithm. Infinite where the outputs cannot be compared.
+    /// The largest difference of all outputs as the precision measures it
+    /// ([`Precision::tolerance`](mmnas_bundle::manifest::Precision::tolerance)); of the exponentials where the manifest
+    /// calls an output a logarithm. Infinite where the outputs cannot be compared.
     pub worst: f64,
     /// The largest difference that passes.
     pub tolerance: f64,
@@ -38,6 +45,21 @@ pub struct StageCheck {
     pub passed: bool,
     /// Why the outputs cannot be compared, where they cannot.
     pub problem: Option<String>,
+    /// Median milliseconds of one item, where it was timed; of `network` the sum of its stages.
+    pub milliseconds: Option<f64>,
+}
+
+fn display<S: Serializer>(form: &Form, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(form)
+}
+
+/// Whether graphs are timed too, on the first recorded item alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timed {
+    /// They are.
+    Yes,
+    /// They are not.
+    No,
 }
 
 impl VerifyReport {
@@ -46,9 +68,9 @@ impl VerifyReport {
         self.checks.iter().all(|check| check.passed)
     }
 
-    /// The largest difference of all checks.
+    /// The largest difference of all checks, in units of what passes: at most 1 where all of them did.
     pub fn worst(&self) -> f64 {
-        self.checks.iter().fold(0.0, |worst, check| worst.max(check.worst))
+        self.checks.iter().fold(0.0, |worst, check| worst.max(check.worst / check.tolerance))
     }
 
     /// An error where a check failed.
@@ -58,7 +80,7 @@ impl VerifyReport {
     pub fn check(&self) -> Result<()> {
         let failed = self.checks.iter().filter(|check| !check.passed);
         let failed: Vec<String> =
-            failed.map(|check| format!("{} differs by {:.3e}", check.stage, check.worst)).collect();
+            failed.map(|check| format!("{} {} differs by {:.3e}", check.stage, check.form, check.worst)).collect();
         if failed.is_empty() {
             return Ok(());
         }
@@ -66,179 +88,167 @@ impl VerifyReport {
     }
 }
 
-/// Checks the hash of every file of the bundle in `folder`, runs every fp32 graph on its recorded inputs, then the whole
-/// network from the recorded inputs of text and image, and compares with the recorded outputs.
+/// Checks the hash of every file of the bundle in `folder`, runs its graphs on their recorded inputs, then the whole
+/// network from the recorded inputs of text and image, and compares with the recorded outputs. Where `options` name a form
+/// only its graphs are checked.
 ///
 /// Outputs that differ are no error but a check that did not pass: see [`VerifyReport::passed`].
 ///
 /// # Errors
-/// Those of [`Model::load`]; a recording that is missing or lacks a tensor; a graph that cannot run on its recording.
-pub fn verify(folder: &Path, options: &LoadOptions) -> Result<VerifyReport> {
-    let model = Model::load(folder, options)?;
-    let bundle = model.bundle();
-    for name in bundle.manifest().files.keys() {
-        bundle.read(name)?;
+/// Those of [`Model::load`](crate::Model::load); a recording that is missing or lacks a tensor; a graph that cannot run on
+/// its recording.
+pub fn verify(folder: &Path, options: &LoadOptions, timed: Timed) -> Result<VerifyReport> {
+    let bundle = Bundle::open(folder, options.check_hashes)?;
+    let manifest = bundle.manifest();
+    wiring::check(manifest, folder)?;
+    bundle.text_encoder()?;
+    if manifest.task == TaskName::Vqa {
+        bundle.labels()?;
     }
-    let golden = Golden::read(bundle)?;
-    let mut checks = Vec::new();
-    let vision = bundle.manifest().vision.as_ref().map(|v| ("vision", &v.stage));
-    let loaded_vision = model.vision_runner().map(|v| ("vision", v.runner()));
-    let loaded: Vec<(&str, &StageRunner)> = model.stages().into_iter().chain(loaded_vision).collect();
-    for (name, stage) in bundle.manifest().stages.named().into_iter().chain(vision) {
-        let runner = loaded.iter().find(|(of, _)| *of == name).map(|(_, runner)| *runner);
-        check_stage(&mut checks, bundle, &golden, name, stage, runner, options)?;
-    }
-    checks.push(check_network(&model, &golden)?);
-    Ok(VerifyReport { bundle: folder.to_path_buf(), checks })
-}
-
-/// Checks every fp32 graph of a stage; `loaded` is the one that the model holds already.
-fn check_stage(
-    checks: &mut Vec<StageCheck>,
-    bundle: &Bundle,
-    golden: &Golden,
-    name: &str,
-    stage: &Stage,
-    loaded: Option<&StageRunner>,
-    options: &LoadOptions,
-) -> Result<()> {
-    let inputs = golden.inputs(name, &stage.inputs)?;
-    let recorded = golden.outputs(name, &stage.outputs)?;
-    for graph in fp32_graphs(stage) {
-        let path = bundle.path(&graph.file)?;
-        let found = match loaded {
-            Some(runner) if runner.file() == path => runner.run(&[&inputs])?,
-            _ => {
-                let environment = onnxruntime::environment(options)?;
-                let (content, threads) = (bundle.read(&graph.file)?, options.thread_count()?);
-                StageRunner::load(&environment, stage, path, &content, threads)?.run(&[&inputs])?
-            }
+    let data: Vec<&str> = manifest.all_graphs().filter_map(|graph| graph.data.as_deref()).collect();
+    for name in manifest.files.keys() {
+        if data.contains(&name.as_str()) {
+            bundle.read_data(name)?
+        } else {
+            bundle.read(name)?
         };
-        checks.push(compare(name, graph.file.clone(), &found, &recorded, &stage.outputs));
     }
-    Ok(())
-}
-
-/// Runs text and image on their recorded inputs and fusion on what they give.
-fn check_network(model: &Model, golden: &Golden) -> Result<StageCheck> {
-    let [(_, text), (_, image), (_, fusion)] = model.stages();
-    let mut states = text.run(&[&golden.inputs("text", text.inputs())?])?;
-    states.extend(image.run(&[&golden.inputs("image", image.inputs())?])?);
-    for (name, stage) in [(TOKEN_COUNT, "text"), (REGION_COUNT, "image")] {
-        // A stage that does not need its own lengths does not record them; fusion may.
-        if let Some(count) = golden.input(stage, name).or_else(|| golden.input("fusion", name)) {
-            states.insert(name.to_owned(), count.clone());
+    let golden = Golden::read(&bundle)?;
+    let verifier = Verifier { bundle: &bundle, golden: &golden, sessions: &Sessions::new(options)?, timed };
+    let mut report = VerifyReport {
+        bundle: folder.to_path_buf(),
+        provider: options.provider.to_string(),
+        checks: Vec::new(),
+        measured: Vec::new(),
+    };
+    let forms = manifest.forms();
+    let forms: Vec<Form> = forms.into_iter().filter(|form| options.form.is_none_or(|wanted| wanted == *form)).collect();
+    if forms.is_empty() {
+        // Tells which there are.
+        chosen_graph(&manifest.stages.text, "stages.text", &folder.join(MANIFEST), options)?;
+    }
+    for form in forms {
+        verifier.network(form, &mut report, options.thread_count()?)?;
+    }
+    if let Some(merged) = &manifest.merged {
+        for graph in merged.graphs.iter().filter(|graph| options.form.is_none_or(|form| form == graph.form())) {
+            let inputs = [golden.some_inputs("text", &merged.inputs), golden.some_inputs("image", &merged.inputs)];
+            let inputs = inputs.into_iter().flatten().collect();
+            report.checks.push(verifier.graph("merged", merged, graph, &inputs, "fusion")?.0);
         }
     }
-    let found = fusion.run(&[&states])?;
-    let file_name = |runner: &StageRunner| {
-        runner.file().strip_prefix(model.bundle().folder()).unwrap_or(runner.file()).display().to_string()
-    };
-    let files = [text, image, fusion].map(file_name).join(" ");
-    let recorded = golden.outputs("fusion", fusion.outputs())?;
-    Ok(compare("network", files, &found, &recorded, fusion.outputs()))
+    if let Some(vision) = &manifest.vision {
+        for graph in &vision.stage.graphs {
+            let inputs = golden.inputs("vision", &vision.stage.inputs)?;
+            report.checks.push(verifier.graph("vision", &vision.stage, graph, &inputs, "vision")?.0);
+        }
+    }
+    Ok(report)
 }
 
-fn compare(stage: &str, file: String, found: &Tensors, recorded: &Tensors, specs: &[TensorSpec]) -> StageCheck {
-    let mut worst = Ok(0.0f64);
-    for (name, recorded) in recorded {
-        let logarithm = specs.iter().any(|spec| spec.name == *name && spec.logarithm);
-        let difference = match found.get(name) {
-            Some(found) => difference(found, recorded, if logarithm { f64::exp } else { |value| value }),
-            None => Err("is missing".to_owned()),
-        };
-        worst = match (worst, difference) {
-            (Ok(worst), Ok(difference)) => Ok(worst.max(difference)),
-            (Err(problem), _) => Err(problem),
-            (_, Err(problem)) => Err(format!("{name}: {problem}")),
-        };
+struct Verifier<'a> {
+    bundle: &'a Bundle,
+    golden: &'a Golden,
+    sessions: &'a Sessions,
+    timed: Timed,
+}
+
+impl Verifier<'_> {
+    /// Checks one graph on its own; its outputs are recorded for the stage `outputs`.
+    fn graph(
+        &self,
+        name: &str,
+        stage: &Stage,
+        graph: &Graph,
+        inputs: &Tensors,
+        outputs: &str,
+    ) -> Result<(StageCheck, StageRunner)> {
+        let runner = StageRunner::load(self.sessions, stage, &GraphFile::read(self.bundle, graph)?)?;
+        let found = runner.run(&[inputs])?;
+        let recorded = self.golden.outputs(outputs, &stage.outputs)?;
+        let mut check = outcome(name, graph.form(), graph.file.clone(), (&found, &recorded), stage);
+        if self.timed == Timed::Yes {
+            check.milliseconds = Some(median_milliseconds(&runner, &first_item(inputs))?);
+        }
+        Ok((check, runner))
     }
-    let (worst, problem) = match worst {
+
+    /// Checks the three stages of a form alone, and one after the other.
+    fn network(&self, form: Form, report: &mut VerifyReport, threads: usize) -> Result<()> {
+        let mut runners = Vec::new();
+        let first = report.checks.len();
+        for (name, stage) in self.bundle.manifest().stages.named() {
+            let graph = stage.graph(form).ok_or_else(|| {
+                let expected = format!("a graph {form}");
+                Error::invalid(&self.bundle.folder().join(MANIFEST), format!("stages.{name}.graphs"), expected, "none")
+            })?;
+            let inputs = self.golden.inputs(name, &stage.inputs)?;
+            let (check, runner) = self.graph(name, stage, graph, &inputs, name)?;
+            report.checks.push(check);
+            runners.push((runner, inputs));
+        }
+        let [(text, of_text), (image, of_image), (fusion, _)] = runners.as_slice() else { return Ok(()) };
+        let mut states = text.run(&[of_text])?;
+        states.extend(image.run(&[of_image])?);
+        for (name, stage) in [(TOKEN_COUNT, "text"), (REGION_COUNT, "image")] {
+            // A stage that does not need its own lengths does not record them; fusion may.
+            if let Some(count) = self.golden.input(stage, name).or_else(|| self.golden.input("fusion", name)) {
+                states.insert(name.to_owned(), count.clone());
+            }
+        }
+        let found = fusion.run(&[&states])?;
+        let stage = &self.bundle.manifest().stages.fusion;
+        let recorded = self.golden.outputs("fusion", &stage.outputs)?;
+        let alone = &report.checks[first..];
+        let files = alone.iter().map(|check| check.file.as_str()).collect::<Vec<_>>().join(" ");
+        let mut check = outcome("network", form, files, (&found, &recorded), stage);
+        check.milliseconds = alone.iter().map(|check| check.milliseconds).sum();
+        let size = |inputs: &Tensors, name: &str| inputs.get(name).and_then(|t| t.shape().get(1)).copied().unwrap_or(0);
+        report.measured.push(Measured {
+            variant: form.variant,
+            precision: form.precision,
+            difference: check.worst,
+            milliseconds: check.milliseconds,
+            tokens: size(of_text, TOKENS),
+            regions: size(of_image, FEATURES),
+            machine: machine(threads),
+        });
+        report.checks.push(check);
+        Ok(())
+    }
+}
+
+fn outcome(name: &str, form: Form, file: String, (found, recorded): (&Tensors, &Tensors), stage: &Stage) -> StageCheck {
+    let (worst, problem) = match difference::worst(found, recorded, &stage.outputs, form.precision) {
         Ok(worst) => (worst, None),
         Err(problem) => (f64::INFINITY, Some(problem)),
     };
-    let passed = worst <= TOLERANCE;
-    StageCheck { stage: stage.to_owned(), file, worst, tolerance: TOLERANCE, passed, problem }
-}
-
-/// The largest `|found − recorded| / max(1, |recorded|)` of the `measure` of the numbers, or why there is none.
-fn difference(found: &Tensor, recorded: &Tensor, measure: fn(f64) -> f64) -> std::result::Result<f64, String> {
-    if found.shape() != recorded.shape() {
-        return Err(format!("expected the recorded shape {:?}, found {:?}", recorded.shape(), found.shape()));
-    }
-    let (found, recorded) = match (found.data(), recorded.data()) {
-        (Data::F32(a), Data::F32(b)) => (doubles(a), doubles(b)),
-        (Data::I64(a), Data::I64(b)) => (a.iter().map(|&v| v as f64).collect(), b.iter().map(|&v| v as f64).collect()),
-        (Data::U8(a), Data::U8(b)) => (doubles(a), doubles(b)),
-        _ => return Err("expected the recorded element type, found another".to_owned()),
-    };
-    let mut worst = 0.0f64;
-    for (a, b) in found.into_iter().zip(recorded) {
-        if !a.is_finite() || !b.is_finite() {
-            return Err(format!("expected finite numbers, found {a} where {b} was recorded"));
-        }
-        let (a, b) = (measure(a), measure(b));
-        worst = worst.max((a - b).abs() / b.abs().max(1.0));
-    }
-    Ok(worst)
-}
-
-fn doubles<T: Copy + Into<f64>>(values: &[T]) -> Vec<f64> {
-    values.iter().map(|&v| v.into()).collect()
+    let tolerance = form.precision.tolerance();
+    let passed = worst <= tolerance;
+    StageCheck { stage: name.to_owned(), form, file, worst, tolerance, passed, problem, milliseconds: None }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn floats(values: &[f32]) -> Tensor {
-        Tensor::new(vec![values.len()], Data::F32(values.to_vec())).unwrap()
-    }
-
-    fn check(found: &[f32], recorded: &[f32]) -> StageCheck {
-        let tensors = |values| Tensors::from([("x".to_owned(), floats(values))]);
-        compare("text", "text.onnx".to_owned(), &tensors(found), &tensors(recorded), &[])
-    }
-
-    #[test]
-    fn the_difference_is_absolute_below_one_and_relative_above() {
-        assert!((difference(&floats(&[0.25]), &floats(&[0.5]), |v| v).unwrap() - 0.25).abs() < 1e-9);
-        assert!((difference(&floats(&[1001.0]), &floats(&[1000.0]), |v| v).unwrap() - 1e-3).abs() < 1e-9);
-    }
-
-    #[test]
-    fn logarithms_are_compared_by_what_they_stand_for() {
-        let spec = TensorSpec { logarithm: true, ..TensorSpec::new("x", mmnas_bundle::manifest::Dtype::F32, &["n"]) };
-        let tensors = |values| Tensors::from([("x".to_owned(), floats(values))]);
-        let worst = |found, recorded| {
-            compare("image", String::new(), &tensors(found), &tensors(recorded), std::slice::from_ref(&spec)).worst
-        };
-        assert!(worst(&[-13.0], &[-13.8]) < 2e-6);
-        assert!((worst(&[0.0], &[-0.5]) - 0.393).abs() < 1e-3);
-    }
-
-    #[test]
-    fn what_is_not_a_number_never_passes() {
-        for found in [f32::NAN, f32::INFINITY] {
-            let outcome = check(&[found], &[0.0]);
-            assert!(!outcome.passed && outcome.problem.is_some());
-            assert!(!check(&[found], &[found]).passed);
-        }
-    }
-
-    #[test]
-    fn another_shape_or_a_missing_output_never_passes() {
-        assert!(!check(&[0.0], &[0.0, 0.0]).passed);
-        let recorded = Tensors::from([("x".to_owned(), floats(&[0.0]))]);
-        assert!(!compare("text", String::new(), &Tensors::new(), &recorded, &[]).passed);
-    }
+    use crate::tensor::{Data, Tensor};
 
     #[test]
     fn a_report_with_a_failure_is_an_error() {
-        let report = |found| VerifyReport { bundle: "b".into(), checks: vec![check(&[found], &[0.0])] };
-        assert!(report(1e-5).check().is_ok());
+        let stage = Stage { graphs: vec![], inputs: vec![], outputs: vec![] };
+        let tensors =
+            |value: f32| Tensors::from([("x".to_owned(), Tensor::new(vec![1], Data::F32(vec![value])).unwrap())]);
+        let report = |found| VerifyReport {
+            bundle: "b".into(),
+            provider: "cpu".into(),
+            checks: vec![outcome("text", Form::ORT_FP32, "text.onnx".into(), (&tensors(found), &tensors(0.0)), &stage)],
+            measured: Vec::new(),
+        };
+        assert!(report(1e-5).check().is_ok() && report(1e-5).worst() < 1.0);
         let error = report(0.5).check().unwrap_err();
         assert_eq!(error.code(), crate::ErrorCode::VerificationFailed);
-        assert!(error.to_string().contains("text differs by 5.000e-1"), "{error}");
+        assert!(error.to_string().contains("text ort-fp32 differs by 5.000e-1"), "{error}");
+        let broken = report(f32::NAN);
+        assert!(!broken.passed() && broken.checks[0].problem.is_some());
     }
 }

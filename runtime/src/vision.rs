@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Seek};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image::imageops::FilterType;
 use image::{ImageReader, Limits, RgbImage};
 use mmnas_bundle::manifest::{RegionSource, Resize, Vision};
 use mmnas_bundle::{RegionFeatures, boxes};
-use ort::environment::Environment;
 
+use crate::session::{GraphFile, Sessions};
 use crate::stage::{StageRunner, Tensors};
 use crate::tensor::{Data, Tensor};
 use crate::wiring::{FEATURES, PIXELS};
@@ -83,26 +83,14 @@ pub(crate) struct VisionRunner {
 }
 
 impl VisionRunner {
-    /// Loads the graph in `content`, which was read from `file`.
-    pub(crate) fn load(
-        environment: &Environment,
-        vision: &Vision,
-        file: PathBuf,
-        content: &[u8],
-        threads: usize,
-    ) -> Result<VisionRunner> {
-        let runner = StageRunner::load(environment, &vision.stage, file, content, threads)?;
-        Ok(VisionRunner { vision: vision.clone(), runner })
+    /// Loads a vision stage's graph.
+    pub(crate) fn load(sessions: &Sessions, vision: &Vision, graph: &GraphFile) -> Result<VisionRunner> {
+        Ok(VisionRunner { vision: vision.clone(), runner: StageRunner::load(sessions, &vision.stage, graph)? })
     }
 
     /// What the stage is.
     pub(crate) fn vision(&self) -> &Vision {
         &self.vision
-    }
-
-    /// The stage itself.
-    pub(crate) fn runner(&self) -> &StageRunner {
-        &self.runner
     }
 
     /// The regions of each image of a batch.

@@ -18,8 +18,12 @@ pub(crate) const BOXES: &str = "boxes";
 pub(crate) const REGION_COUNT: &str = "region_count";
 /// Pixels, u8 `[batch, height, width, 3]`.
 pub(crate) const PIXELS: &str = "pixels";
-/// What the head gives for VQA, f32 `[batch, outputs]`.
+/// What the head gives for VQA and ITM, f32 `[batch, outputs]`.
 pub(crate) const LOGITS: &str = "logits";
+/// The regions' scores of VGD before the softmax over them, f32 `[batch, regions]`.
+pub(crate) const SCORES: &str = "scores";
+/// How the regions' boxes are to be moved (VGD), f32 `[batch, regions, 4]`.
+pub(crate) const DELTAS: &str = "deltas";
 
 /// Checks that every input of a stage has a source, so that a bundle that cannot run is refused when it is loaded.
 pub(crate) fn check(manifest: &Manifest, folder: &Path) -> Result<()> {
@@ -36,8 +40,18 @@ pub(crate) fn check(manifest: &Manifest, folder: &Path) -> Result<()> {
     check_sources(&file, "stages.text.inputs", &stages.text.inputs, &owned(&[TOKENS, TOKEN_COUNT]))?;
     check_sources(&file, "stages.image.inputs", &stages.image.inputs, &owned(&[FEATURES, BOXES, REGION_COUNT]))?;
     check_sources(&file, "stages.fusion.inputs", &stages.fusion.inputs, &states)?;
-    if manifest.task == TaskName::Vqa {
-        check_output(&file, "stages.fusion.outputs", &stages.fusion.outputs, LOGITS)?;
+    let of_head: &[&str] = match manifest.task {
+        TaskName::Vqa | TaskName::Itm => &[LOGITS],
+        TaskName::Vgd => &[SCORES, DELTAS],
+    };
+    let merged = manifest.merged.as_ref();
+    if let Some(merged) = merged {
+        let sources = owned(&[TOKENS, TOKEN_COUNT, FEATURES, BOXES, REGION_COUNT]);
+        check_sources(&file, "merged.inputs", &merged.inputs, &sources)?;
+    }
+    let heads = [("stages.fusion.outputs", &stages.fusion)].into_iter().chain(merged.map(|m| ("merged.outputs", m)));
+    for (field, stage) in heads {
+        of_head.iter().try_for_each(|name| check_output(&file, field, &stage.outputs, name))?;
     }
     manifest.vision.as_ref().map_or(Ok(()), |vision| check_vision(vision, &file))
 }

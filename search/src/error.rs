@@ -55,6 +55,27 @@ pub enum Error {
         /// What it is.
         found: String,
     },
+    /// A checkpoint whose parameters are not the network's.
+    #[error(
+        "{}: parameters: expected those of the architecture, found {}",
+        file.display(),
+        [("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped)]
+            .iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("{} {what}: {}", names.len(), names.join(", ")))
+            .collect::<Vec<_>>()
+            .join("; ")
+    )]
+    Parameters {
+        /// The file.
+        file: PathBuf,
+        /// Names that the network has and the file has not.
+        missing: Vec<String>,
+        /// Names that the file has and the network has not.
+        unexpected: Vec<String>,
+        /// Names with both shapes.
+        misshaped: Vec<String>,
+    },
     /// The loss or a gradient became infinite or not a number; the last checkpoint stays as it was.
     #[error("epoch {epoch}, step {step}: expected a finite {what}, found {value}; the last checkpoint is kept")]
     NotFinite {

@@ -347,7 +347,8 @@ impl Network {
         for block in 0..encoder {
             x = self.block(block, &only, &x, (&context, &biases));
         }
-        let mut text = vec![("text_pooled".to_owned(), self.head.pool_text(&x, text_mask.as_ref(), off))];
+        let pooled = self.head.pool_text(&x, text_mask.as_ref(), off);
+        let mut text = vec![("text_pooled".to_owned(), pooled.shallow_clone())];
         for (index, module) in self.blocks[encoder..].iter().enumerate() {
             if let Some((keys, values)) = module[0].text_keys_values(&x) {
                 text.push((format!("key_{index}"), keys));
@@ -361,12 +362,16 @@ impl Network {
         for block in encoder..first_guided {
             y = self.block(block, &only, &y, (&context, &biases));
         }
-        let mut image = vec![("regions".to_owned(), y)];
+        let mut image = vec![("regions".to_owned(), y.shallow_clone())];
         let kept: Vec<&Tensor> = biases.range((first_guided, 0)..).map(|(_, bias)| bias).collect();
         if !kept.is_empty() {
             image.push(("relation_bias".to_owned(), Tensor::cat(&kept, 1)));
         }
-        StageOutputs { text, image, output: self.forward_in(inputs, &path, off, full) }
+        let context = Context { text: Some(&x), text_mask: text_mask.as_ref(), ..context };
+        for block in first_guided..self.blocks.len() {
+            y = self.block(block, &only, &y, (&context, &biases));
+        }
+        StageOutputs { text, image, output: self.head.output(&pooled, &y, region_mask.as_ref(), off) }
     }
 }
 

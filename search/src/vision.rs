@@ -8,7 +8,7 @@ use mmnas_export::{Weights, check_vision, write_vision};
 use tch::{Device, Kind, Tensor};
 
 use crate::Result;
-use crate::export::golden_tensor;
+use crate::recorded::golden_tensor;
 use crate::seed::seed_torch;
 
 /// Writes the folder of a vision stage over EfficientNet-Lite0 from its PyTorch checkpoint: square input of `side`

@@ -8,6 +8,7 @@ use mmnas_bundle::samples::{VqaSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{Architecture, VisionBundle};
 use mmnas_runtime::LoadOptions;
 use mmnas_search::data::{DataFiles, VqaData, easy_vqa};
+use mmnas_search::export::ExportOptions;
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task as _;
 use mmnas_search::{RunFolder, export, retrain, search, vision};
@@ -101,7 +102,8 @@ impl SmallRun {
         retrain::retrain(&recipe, &found.architecture, &data, &run, false, None).unwrap_or_else(|e| panic!("{e}"));
         let vision = VisionBundle::open(&self.path("vision")).unwrap_or_else(|e| panic!("{e}"));
         let bundle = self.path("bundle");
-        export::export(&self.path("retrain"), Some(&vision), &bundle).unwrap_or_else(|e| panic!("{e}"));
+        export::export(&self.path("retrain"), Some(&vision), &bundle, &ExportOptions::default())
+            .unwrap_or_else(|e| panic!("{e}"));
         bundle
     }
 }

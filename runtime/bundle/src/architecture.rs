@@ -61,9 +61,9 @@ impl Architecture {
         (0..self.decoder.len()).filter(move |&i| self.decoder[i] == operation)
     }
 
-    /// How many decoder blocks precede the first GA: they see no text, so they belong to the image stage.
+    /// How many decoder blocks precede the first that reads the text (GA): they belong to the image stage.
     pub fn image_blocks(&self) -> usize {
-        self.decoder_blocks(Operation::GuidedAttention).next().unwrap_or(self.decoder.len())
+        self.decoder.iter().position(Operation::reads_text).unwrap_or(self.decoder.len())
     }
 }
 

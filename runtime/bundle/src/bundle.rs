@@ -23,9 +23,7 @@ impl Bundle {
         let mut referenced = BTreeSet::from([manifest.text.tokenizer.as_str()]);
         referenced.extend(manifest.labels.as_deref());
         referenced.extend(manifest.golden.as_deref());
-        for (field, stage) in manifest.fields() {
-            referenced.extend(graph_files(stage, field, &file)?);
-        }
+        referenced.extend(manifest.fields().flat_map(|(_, stage)| graph_files(stage)));
         for name in referenced {
             record(&manifest.files, name, &file)?;
         }
@@ -56,6 +54,11 @@ impl Bundle {
     /// Reads a file that the manifest records, and checks it.
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
         self.read_limited(name, MAX_FILE_BYTES)
+    }
+
+    /// Reads the weights that lie beside a graph, and checks them; unlike other files they may be larger than 2 GiB.
+    pub fn read_data(&self, name: &str) -> Result<Vec<u8>> {
+        self.read_limited(name, u64::MAX)
     }
 
     fn read_limited(&self, name: &str, limit: u64) -> Result<Vec<u8>> {

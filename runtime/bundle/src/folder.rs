@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::files::{inside, read_text};
-use crate::manifest::{Format, MAJOR, Stage};
+use crate::manifest::{Format, Graph, MAJOR, Stage};
 use crate::{Error, FileRecord, Result};
 
 const MAX_DESCRIPTION_BYTES: u64 = 16 << 20;
@@ -48,16 +48,9 @@ fn parse<T: for<'de> Deserialize<'de>>(text: &str, file: &Path, name: &str) -> R
     serde_json::from_str(text).map_err(|e| Error::json(file, &e))
 }
 
-/// The graphs' file names of a stage, of which there must be one; `field` names the stage in errors.
-pub(crate) fn graph_files<'a>(
-    stage: &'a Stage,
-    field: &str,
-    description: &Path,
-) -> Result<impl Iterator<Item = &'a str> + use<'a>> {
-    if stage.graphs.is_empty() {
-        return Err(Error::invalid(description, format!("{field}.graphs"), "at least one graph", "none"));
-    }
-    Ok(stage.graphs.iter().map(|graph| graph.file.as_str()))
+/// The files of a stage's graphs.
+pub(crate) fn graph_files(stage: &Stage) -> impl Iterator<Item = &str> {
+    stage.graphs.iter().flat_map(Graph::files)
 }
 
 /// The record of the file `name`.

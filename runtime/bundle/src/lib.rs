@@ -19,6 +19,7 @@ mod features;
 mod files;
 mod folder;
 mod operation;
+mod operation_kind;
 mod text;
 mod vision_bundle;
 
@@ -31,5 +32,6 @@ pub use files::{
 };
 pub use manifest::Manifest;
 pub use operation::{Operation, OperationName, OperationNameError};
+pub use operation_kind::{Heads, OperationKind};
 pub use text::{CLS, PAD, TextEncoder, UNK, Vocabulary};
 pub use vision_bundle::VisionBundle;

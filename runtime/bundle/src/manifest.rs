@@ -1,9 +1,19 @@
 //! `manifest.json`, format version 1, and the folders that it describes. The schema is documented in `BUNDLE.md`.
 
+mod form;
+mod measured;
+mod unique;
+mod vision;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+pub use form::{Form, Precision, Variant};
+pub use measured::Measured;
+use unique::unique_names;
+pub use vision::{RegionSource, Resize, Vision, VisionManifest};
 
 use crate::{Architecture, Error, FileRecord, Result};
 
@@ -18,7 +28,7 @@ pub const VISION_FORMAT: &str = "mmnas-vision";
 /// The newest major version that this crate reads and the one it writes.
 pub const MAJOR: u32 = 1;
 /// The minor version that this crate writes. Readers accept any minor version and ignore fields that they do not know.
-pub const MINOR: u32 = 0;
+pub const MINOR: u32 = 1;
 
 /// Name and version of a file format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,28 +107,6 @@ pub struct TextSettings {
     pub max_tokens: usize,
 }
 
-/// Which operators a graph uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Variant {
-    /// ONNX Runtime's fused operators (`com.microsoft`) where they win.
-    Ort,
-    /// Standard operators only.
-    Portable,
-}
-
-/// Number format of a graph's weights and states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// 32-bit floats.
-    Fp32,
-    /// 16-bit floats.
-    Fp16,
-    /// 8-bit integer weights, activations quantised while running.
-    Int8,
-}
-
 /// One ONNX file of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Graph {
@@ -128,6 +116,21 @@ pub struct Graph {
     pub precision: Precision,
     /// File name.
     pub file: String,
+    /// File of its weights, where they lie beside the graph: ONNX files end at 2 GiB. In the graph it has this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+}
+
+impl Graph {
+    /// Operators and number format together.
+    pub fn form(&self) -> Form {
+        Form { variant: self.variant, precision: self.precision }
+    }
+
+    /// The graph's files.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        [Some(self.file.as_str()), self.data.as_deref()].into_iter().flatten()
+    }
 }
 
 /// Element type of a tensor.
@@ -186,6 +189,38 @@ pub struct Stage {
     pub outputs: Vec<TensorSpec>,
 }
 
+impl Stage {
+    /// The graph of a form.
+    pub fn graph(&self, form: Form) -> Option<&Graph> {
+        self.graphs.iter().find(|graph| graph.form() == form)
+    }
+
+    /// Checks that the stage has graphs, each form once, and that no two inputs or outputs share a name; `field` names
+    /// the stage in errors.
+    fn check(&self, file: &Path, field: &str) -> Result<()> {
+        if self.graphs.is_empty() {
+            return Err(Error::invalid(file, format!("{field}.graphs"), "at least one graph", "none"));
+        }
+        let twice = |names: Vec<String>| {
+            let mut seen = std::collections::BTreeSet::new();
+            names.into_iter().find(|name| !seen.insert(name.clone()))
+        };
+        let names = |specs: &[TensorSpec]| specs.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>();
+        let forms: Vec<String> = self.graphs.iter().map(|graph| graph.form().to_string()).collect();
+        for (part, names) in [("graphs", forms), ("inputs", names(&self.inputs)), ("outputs", names(&self.outputs))] {
+            if let Some(name) = twice(names) {
+                return Err(Error::invalid(
+                    file,
+                    format!("{field}.{part}"),
+                    "every name once",
+                    format!("{name:?} twice"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The stages that every network has. `fusion` reads outputs of the other two by their names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stages {
@@ -204,76 +239,6 @@ impl Stages {
     }
 }
 
-/// How an image is resized to the vision stage's input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Resize {
-    /// Stretched to the input size with a triangle filter, whose support grows with the reduction (no aliasing).
-    Triangle,
-}
-
-/// Where the regions come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum RegionSource {
-    /// A grid over the image, row-major.
-    Grid {
-        /// Number of rows.
-        rows: usize,
-        /// Number of columns.
-        columns: usize,
-    },
-}
-
-impl RegionSource {
-    /// Number of regions of an image.
-    pub fn count(&self) -> usize {
-        match self {
-            RegionSource::Grid { rows, columns } => rows.saturating_mul(*columns),
-        }
-    }
-}
-
-/// The vision stage: pixels → features of regions. Its graph reads `pixels` (u8, batch × height × width × RGB) and
-/// gives `features` (f32, batch × regions × feature).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Vision {
-    /// The stage's files, inputs and outputs.
-    pub stage: Stage,
-    /// Input width in pixels.
-    pub width: u32,
-    /// Input height in pixels.
-    pub height: u32,
-    /// How an image becomes that size.
-    pub resize: Resize,
-    /// Where the regions lie.
-    pub regions: RegionSource,
-    /// Width of a region's features.
-    pub feature: usize,
-    /// Which network it is, for people.
-    pub backbone: String,
-}
-
-impl Vision {
-    /// Largest side of the input that is accepted, in pixels.
-    pub const MAX_SIDE: u32 = 4096;
-
-    /// Checks the sizes; `file` names the description in errors.
-    pub fn check(&self, file: &Path) -> Result<()> {
-        for (field, side) in [("vision.width", self.width), ("vision.height", self.height)] {
-            if side == 0 || side > Self::MAX_SIDE {
-                return Err(Error::invalid(file, field, format!("1 to {} pixels", Self::MAX_SIDE), side));
-            }
-        }
-        check_size(file, "vision.feature", self.feature)?;
-        let count = self.regions.count();
-        if count == 0 || count > MAX_REGIONS {
-            return Err(Error::invalid(file, "vision.regions", format!("1 to {MAX_REGIONS} regions"), count));
-        }
-        Ok(())
-    }
-}
-
 /// Where a bundle comes from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
@@ -285,12 +250,13 @@ pub struct Provenance {
     /// Seed of the training run.
     pub seed: u64,
     /// Data sets: name → sha256 of the file that lists its samples.
+    #[serde(deserialize_with = "unique_names")]
     pub data: BTreeMap<String, String>,
     /// The resolved recipe of the training run.
     pub recipe: serde_json::Value,
 }
 
-/// A bundle's manifest, format version 1.
+/// A bundle's manifest, format version 1.1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Format name and version.
@@ -307,22 +273,35 @@ pub struct Manifest {
     pub text: TextSettings,
     /// The three stages.
     pub stages: Stages,
+    /// The whole network in one graph, for other engines: reads what text and image stage read, gives what fusion gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Stage>,
     /// The vision stage, where the bundle takes pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vision: Option<Vision>,
+    /// Opset of the standard operators in the graphs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opset: Option<u32>,
     /// File of the answers in the order of the logits (VQA): a JSON list of strings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<String>,
     /// File of recorded inputs and outputs; see [`crate::golden`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub golden: Option<String>,
-    /// Figures measured when the bundle was written, by name.
-    #[serde(default)]
+    /// Figures measured before the bundle was written, by name.
+    #[serde(default, deserialize_with = "unique_names")]
     pub metrics: BTreeMap<String, f64>,
+    /// What each form of the graphs gave and took on the machine that wrote the bundle.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<Measured>,
+    /// Licence of the weights, for example an SPDX expression; none where the one who exported did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
     /// Where the bundle comes from.
     #[serde(default)]
     pub provenance: Provenance,
     /// Size and hash of every other file of the bundle.
+    #[serde(deserialize_with = "unique_names")]
     pub files: BTreeMap<String, FileRecord>,
 }
 
@@ -364,6 +343,9 @@ impl Manifest {
             ));
         }
         check_size(file, "text.max_tokens", self.text.max_tokens)?;
+        for (field, stage) in self.fields() {
+            stage.check(file, field)?;
+        }
         if let Some(vision) = &self.vision {
             vision.check(file)?;
             if vision.feature != d.feature {
@@ -381,23 +363,22 @@ impl Manifest {
         Ok(())
     }
 
-    /// The stages with their field names, the vision stage too.
+    /// The stages with their field names, the merged graph and the vision stage too.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, &Stage)> {
         let [text, image, fusion] = [&self.stages.text, &self.stages.image, &self.stages.fusion];
         let named = [("stages.text", text), ("stages.image", image), ("stages.fusion", fusion)];
-        named.into_iter().chain(self.vision.as_ref().map(|v| ("vision.stage", &v.stage)))
+        let vision = self.vision.as_ref().map(|v| ("vision.stage", &v.stage));
+        named.into_iter().chain(self.merged.as_ref().map(|merged| ("merged", merged))).chain(vision)
     }
-}
 
-/// `vision.json`: a vision stage that stands alone, to extract features with before any network is trained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VisionManifest {
-    /// Format name and version.
-    pub format: Format,
-    /// The stage.
-    pub vision: Vision,
-    /// File of recorded inputs and outputs; see [`crate::golden`].
-    pub golden: String,
-    /// Size and hash of every other file of the folder.
-    pub files: BTreeMap<String, FileRecord>,
+    /// The graphs of all stages, of the merged graph and of the vision stage.
+    pub fn all_graphs(&self) -> impl Iterator<Item = &Graph> {
+        self.fields().flat_map(|(_, stage)| &stage.graphs)
+    }
+
+    /// The forms that all three stages have.
+    pub fn forms(&self) -> Vec<Form> {
+        let has = |form: Form| self.stages.named().iter().all(|(_, stage)| stage.graph(form).is_some());
+        Form::all().filter(|form| has(*form)).collect()
+    }
 }

@@ -17,7 +17,7 @@ impl VisionBundle {
     pub fn open(folder: &Path) -> Result<VisionBundle> {
         let (file, manifest): (_, VisionManifest) = read_description(folder, VISION, VISION_FORMAT)?;
         manifest.vision.check(&file)?;
-        for name in graph_files(&manifest.vision.stage, "vision.stage", &file)?.chain([manifest.golden.as_str()]) {
+        for name in graph_files(&manifest.vision.stage).chain([manifest.golden.as_str()]) {
             record(&manifest.files, name, &file)?;
         }
         check_files(folder, &manifest.files, &file)?;
@@ -37,7 +37,7 @@ impl VisionBundle {
     /// SHA-256 of the stage's first graph: which features it gives.
     pub fn graph_sha256(&self) -> Result<&str> {
         let file = self.folder.join(VISION);
-        let mut graphs = graph_files(&self.vision().stage, "vision.stage", &file)?;
+        let mut graphs = graph_files(&self.vision().stage);
         Ok(&record(&self.manifest.files, graphs.next().unwrap_or_default(), &file)?.sha256)
     }
 

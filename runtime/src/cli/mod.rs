@@ -3,6 +3,7 @@
 mod answer;
 mod evaluate;
 mod extract;
+mod info;
 mod output;
 mod progress;
 mod verify;
@@ -12,13 +13,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use mmnas_runtime::{Error, ErrorCode, LoadOptions};
+use mmnas_runtime::bundle::manifest::Form;
+use mmnas_runtime::{Error, ErrorCode, LoadOptions, Provider};
 
 const EXAMPLES: &str = "\
 Examples:
   mmnas answer bundle photo.png \"what colour is the circle?\"
   mmnas answer bundle photo.png \"what shape is it?\" \"is it red?\" --top 1 --json
-  mmnas verify bundle
+  mmnas verify bundle --time
+  mmnas info bundle
   mmnas extract --vision vision --images data/train --out features
   mmnas evaluate bundle --samples test.jsonl --images data/test
 
@@ -45,6 +48,13 @@ struct Global {
     /// Threads that one operator may use [default: all processors]
     #[arg(long, global = true, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// Which graphs of the bundle run: ort or portable operators in fp32, fp16 or int8, as in ort-int8
+    /// [default: 32 bits, fused operators where there are such; verify: all]
+    #[arg(long, global = true, value_name = "FORM")]
+    variant: Option<Form>,
+    /// What runs them: cpu, cuda or tensorrt
+    #[arg(long, global = true, value_name = "NAME", default_value = "cpu")]
+    provider: Provider,
     /// Tell what happens on the standard error output; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -52,7 +62,13 @@ struct Global {
 
 impl Global {
     fn load_options(&self) -> LoadOptions {
-        LoadOptions { ort_library: self.ort_library.clone(), threads: self.threads, ..LoadOptions::default() }
+        LoadOptions {
+            ort_library: self.ort_library.clone(),
+            threads: self.threads,
+            form: self.variant,
+            provider: self.provider,
+            ..LoadOptions::default()
+        }
     }
 }
 
@@ -62,6 +78,8 @@ enum Command {
     Answer(answer::Arguments),
     /// Compare a bundle's outputs with those recorded when it was written
     Verify(verify::Arguments),
+    /// Tell what a bundle is and holds
+    Info(info::Arguments),
     /// Write the region features of many images, to train with
     Extract(extract::Arguments),
     /// Measure the accuracy and the speed of a bundle on samples
@@ -108,6 +126,7 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match &cli.command {
         Command::Answer(arguments) => answer::run(arguments, &options),
         Command::Verify(arguments) => verify::run(arguments, &options),
+        Command::Info(arguments) => info::run(arguments),
         Command::Extract(arguments) => extract::run(arguments, &options),
         Command::Evaluate(arguments) => evaluate::run(arguments, &options),
     };

@@ -1,33 +1,39 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mmnas_runtime::{LoadOptions, StageCheck, VerifyReport, verify};
+use mmnas_runtime::{LoadOptions, StageCheck, Timed, VerifyReport, verify};
 use serde_json::json;
 
 use super::{Failure, output};
 
 const NOTES: &str = "\
-Every fp32 graph runs on the inputs that were recorded when the bundle was written;
-\"network\" runs the stages one after the other. A difference is
-|found - recorded| / max(1, |recorded|): absolute for small numbers, relative for
-large ones. The exit code is 3 where one is above the tolerance.
+Every graph runs on the inputs that were recorded when the bundle was written;
+\"network\" runs the stages of a form one after the other. In 32 bits a difference is
+|found - recorded| / max(1, |recorded|) of a number: absolute for small ones, relative
+for large ones. In fp16 and int8 it is |found - recorded| / |recorded| of an output as
+a vector. The exit code is 3 where one is above the tolerance.
 
 Examples:
   mmnas verify bundle
-  mmnas verify bundle --json";
+  mmnas verify bundle --variant ort-int8 --time
+  mmnas verify bundle --provider cuda --json";
 
 #[derive(Args)]
 #[command(after_help = NOTES)]
 pub(super) struct Arguments {
     /// The bundle's folder
     bundle: PathBuf,
+    /// Time the graphs too, on the first recorded item
+    #[arg(long)]
+    time: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
-    let report = verify(&arguments.bundle, options)?;
+    let timed = if arguments.time { Timed::Yes } else { Timed::No };
+    let report = verify(&arguments.bundle, options, timed)?;
     let printed = print(&report, arguments.json);
     // A difference is told by the exit code even where nobody reads the table.
     report.check()?;
@@ -40,8 +46,9 @@ fn print(report: &VerifyReport, json: bool) -> Result<(), Failure> {
         output::print_json(&json!({
             "bundle": report.bundle,
             "passed": report.passed(),
-            "worst": report.worst(),
+            "provider": report.provider,
             "checks": report.checks,
+            "measured": report.measured,
         }))
     } else {
         Ok(output::print(&text(report))?)
@@ -49,9 +56,14 @@ fn print(report: &VerifyReport, json: bool) -> Result<(), Failure> {
 }
 
 fn text(report: &VerifyReport) -> String {
-    let mut rows = vec![["stage", "file", "worst difference", "tolerance", "result"].map(str::to_owned).to_vec()];
+    let timed = report.checks.iter().any(|check| check.milliseconds.is_some());
+    let mut heading = vec!["stage", "variant", "file", "worst difference", "tolerance", "result"];
+    heading.extend(timed.then_some("milliseconds"));
+    let mut rows = vec![heading.into_iter().map(str::to_owned).collect()];
     rows.extend(report.checks.iter().map(row));
-    format!("{}largest difference {:.3e}\n", output::table(&rows, &[2, 3]), report.worst())
+    let passed = report.checks.iter().filter(|check| check.passed).count();
+    let total = report.checks.len();
+    format!("{}{passed} of {total} checks passed on {}\n", output::table(&rows, &[3, 4, 6]), report.provider)
 }
 
 fn row(check: &StageCheck) -> Vec<String> {
@@ -61,5 +73,7 @@ fn row(check: &StageCheck) -> Vec<String> {
         (None, false) => "FAIL".to_owned(),
     };
     let (worst, tolerance) = (format!("{:.3e}", check.worst), format!("{:.0e}", check.tolerance));
-    vec![check.stage.clone(), check.file.clone(), worst, tolerance, result]
+    let mut row = vec![check.stage.clone(), check.form.to_string(), check.file.clone(), worst, tolerance, result];
+    row.extend(check.milliseconds.map(|ms| format!("{ms:.3}")));
+    row
 }

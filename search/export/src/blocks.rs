@@ -1,75 +1,38 @@
-//! The operations of the blocks, as ONNX nodes of the `ort` variant.
+//! The operations of the blocks, every one of the published code, as nodes.
 
-use mmnas_bundle::Operation;
-use mmnas_bundle::manifest::Dimensions;
+use mmnas_bundle::{Heads, Operation, OperationKind};
 
-use crate::graph::{Attribute, Graph, MICROSOFT};
-use crate::{Error, Result, Weight, Weights};
-
-/// Added to the scores of masked keys (published).
-const MASKED: f32 = -1e9;
-/// LayerNormalization with this epsilon and a rescaled gain agrees with the published LN, whose epsilon stands outside
-/// the root, to 4e-6 on the logits.
-const EPSILON: f32 = 1e-12;
-
-/// Parameters of a network and where they go.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Source<'a> {
-    pub weights: &'a Weights,
-    pub dimensions: &'a Dimensions,
-}
+use crate::graph::{Attribute, Graph};
+use crate::layers::{Attention, KeysValues, Product, query_scale};
+use crate::mask::Mask;
+use crate::source::Source;
+use crate::{Error, Result, Weight};
 
 /// What a block reads besides its input.
-#[derive(Debug, Default)]
-pub(crate) struct Side {
-    /// 0/1 mask of the input's positions, i32 `[batch, n]`.
-    pub key_mask: String,
-    /// 0/1 mask of the tokens (GA).
-    pub text_mask: String,
-    /// Keys and values over the text, `[batch, heads, tokens, head width]` (GA).
-    pub text: Option<(String, String)>,
-    /// Bias on the scores, `[batch, heads, n, n]` (RSA).
-    pub bias: Option<String>,
+#[derive(Debug)]
+pub(crate) struct Side<'a> {
+    /// The input's positions.
+    pub own: &'a mut Mask,
+    /// The tokens, and the keys and values of this block over them, `[batch, heads, tokens, head]`.
+    pub text: Option<(&'a mut Mask, &'a (String, String))>,
+    /// What the regions' relations add to this block's scores, `[batch, heads, n, n]`.
+    pub bias: Option<&'a str>,
 }
 
-/// The dotted prefix of an encoder block's parameters (sic: "backnone" is the published spelling).
-pub(crate) fn encoder_prefix(block: usize) -> String {
-    format!("backnone.cells_enc.0.dag.{block}.0")
-}
-
-/// The dotted prefix of a decoder block's parameters.
-pub(crate) fn decoder_prefix(block: usize) -> String {
-    format!("backnone.cells_dec.0.dag.{block}.0")
+/// What an operation computes, or an error where it has no exporter.
+pub(crate) fn kind_of(operation: Operation, prefix: &str) -> Result<OperationKind> {
+    operation.kind().ok_or_else(|| Error::Operation { block: prefix.to_owned(), operation })
 }
 
 impl Source<'_> {
-    /// A linear layer's matrix as `[inputs, outputs]`.
-    pub(crate) fn matrix(&self, name: &str, inputs: usize, outputs: usize) -> Result<Weight> {
-        Ok(self.weights.get(&format!("{name}.weight"), &[outputs, inputs])?.transposed())
-    }
-
-    /// `x W + b`.
-    pub(crate) fn linear(&self, g: &mut Graph, x: &str, name: &str, inputs: usize, outputs: usize) -> Result<String> {
-        let product = g.matmul(x, &format!("{name}.weight"), &self.matrix(name, inputs, outputs)?);
-        let bias = g.weight(&format!("{name}.bias"), self.weights.get(&format!("{name}.bias"), &[outputs])?);
-        Ok(g.node("Add", &[&product, &bias], vec![]))
-    }
-
-    /// `LN(x + y + bias)` of width `width`, the published LN as ONNX Runtime's fused operator.
-    pub(crate) fn skip_norm(
-        &self,
-        g: &mut Graph,
-        (x, y, bias): (&str, &str, &str),
-        name: &str,
-        width: usize,
-    ) -> Result<String> {
-        let factor = ((width - 1) as f64 / width as f64).sqrt();
-        let gain = self.weights.get(&format!("{name}.a_2"), &[width])?;
-        let gain = Weight::new(&[width], gain.data.iter().map(|v| (f64::from(*v) * factor) as f32).collect());
-        let gain = g.weight(&format!("{name}.a_2"), &gain);
-        let shift = g.weight(&format!("{name}.b_2"), self.weights.get(&format!("{name}.b_2"), &[width])?);
-        let epsilon = vec![("epsilon", Attribute::Float(EPSILON))];
-        Ok(g.node_of(MICROSOFT, "SkipLayerNormalization", &[x, y, &gain, &shift, bias], epsilon))
+    /// Number of heads and their width.
+    pub(crate) fn heads(&self, heads: Heads, prefix: &str) -> Result<(usize, usize)> {
+        let d = self.dimensions;
+        heads.of(d.hidden, d.head).ok_or_else(|| Error::Heads {
+            block: prefix.to_owned(),
+            width: heads.width.unwrap_or(d.head),
+            hidden: heads.inner(d.hidden),
+        })
     }
 
     /// One block: `LN(x + op(x))`.
@@ -79,82 +42,168 @@ impl Source<'_> {
         x: &str,
         operation: Operation,
         prefix: &str,
-        side: &Side,
+        mut side: Side<'_>,
     ) -> Result<String> {
         let h = self.dimensions.hidden;
-        let (y, bias) = match operation {
-            Operation::FeedForward => {
-                let inner = self.linear(g, x, &format!("{prefix}.mlp.fc.linear"), h, 4 * h)?;
+        let mut late_bias = None;
+        let y = match kind_of(operation, prefix)? {
+            OperationKind::Identity => return Ok(x.to_owned()),
+            OperationKind::Zero => {
+                let zero = g.scalar(0.0);
+                return Ok(g.node("Mul", &[x, &zero], vec![]));
+            }
+            OperationKind::FeedForward { factor } => {
+                let inner = self.linear(g, x, &format!("{prefix}.mlp.fc.linear"), h, factor * h)?;
                 let inner = g.node("Relu", &[&inner], vec![]);
                 let outer = format!("{prefix}.mlp.linear");
-                let y = g.matmul(&inner, &format!("{outer}.weight"), &self.matrix(&outer, 4 * h, h)?);
-                (y, g.weight(&format!("{outer}.bias"), self.weights.get(&format!("{outer}.bias"), &[h])?))
+                if g.is_fused() && !g.is_int8() {
+                    // The fused norm adds the bias in passing.
+                    late_bias = Some((format!("{outer}.bias"), self.bias(&outer, h)?));
+                    self.projection(g, &inner, &outer, factor * h, h)?
+                } else {
+                    self.linear(g, &inner, &outer, factor * h, h)?
+                }
             }
-            Operation::SelfAttention | Operation::RelationSelfAttention => {
-                let part = |name: &str| self.matrix(&format!("{prefix}.mhatt.linear_{name}"), h, h);
-                let stacked = Weight::beside(&[part("q")?, part("k")?, part("v")?]);
-                let product = g.matmul(x, &format!("{prefix}.mhatt.linear_qkv.weight"), &stacked);
-                let parts = g.split(&product, -1, 3);
-                let bias = side.bias.as_deref().unwrap_or_default();
-                (self.attention(g, [&parts[0], &parts[1], &parts[2]], &side.key_mask, bias, prefix)?, String::new())
+            OperationKind::DeepFeedForward => {
+                let mut y = x.to_owned();
+                for (name, inputs) in [("fc.linear", h), ("mlp.fc.linear", 2 * h)] {
+                    y = self.linear(g, &y, &format!("{prefix}.{name}"), inputs, 2 * h)?;
+                    y = g.node("Relu", &[&y], vec![]);
+                }
+                self.linear(g, &y, &format!("{prefix}.mlp.linear"), 2 * h, h)?
             }
-            Operation::GuidedAttention => {
-                let name = format!("{prefix}.mhatt.linear_q");
-                let query = g.matmul(x, &format!("{name}.weight"), &self.matrix(&name, h, h)?);
-                let (key, value) = side.text.as_ref().map_or((x, x), |(k, v)| (k.as_str(), v.as_str()));
-                (self.attention(g, [&query, key, value], &side.text_mask, "", prefix)?, String::new())
+            OperationKind::GatedLinear { two: false } => self.gated(g, x, &format!("{prefix}.unit"), h, h)?,
+            OperationKind::GatedLinear { two: true } => {
+                let y = self.gated(g, x, &format!("{prefix}.unit_0"), h, 2 * h)?;
+                let y = g.node("Relu", &[&y], vec![]);
+                self.gated(g, &y, &format!("{prefix}.unit_1"), 2 * h, h)?
             }
-            Operation::Other(_) => return Err(Error::Operation { block: prefix.to_owned(), operation }),
+            OperationKind::Convolution { kernel, separable } => {
+                self.convolution(g, x, side.own, (kernel, separable), prefix)?
+            }
+            OperationKind::SelfAttention(heads) | OperationKind::RelationSelfAttention(heads) => {
+                let [query, key, value] = self.own_projections(g, x, heads, prefix)?;
+                let mask = side.own.keys(g);
+                self.attend(g, &query, &KeysValues::Own(key, value), (&mask, side.bias), heads, prefix)?
+            }
+            OperationKind::GuidedAttention(heads) => {
+                let (mask, (key, value)) = side.text.as_mut().ok_or_else(|| no_text(operation, prefix))?;
+                let mask = mask.keys(g);
+                let query = self.query(g, x, heads, prefix)?;
+                let text = KeysValues::Heads(key.clone(), value.clone());
+                self.attend(g, &query, &text, (&mask, None), heads, prefix)?
+            }
+            OperationKind::UniimgAttention(heads) => {
+                let (mask, text) = side.text.as_mut().ok_or_else(|| no_text(operation, prefix))?;
+                let mask = side.own.both(mask, g);
+                let [query, key, value] = self.own_projections(g, x, heads, prefix)?;
+                let (count, head) = self.heads(heads, prefix)?;
+                let joined = |g: &mut Graph, own: &str, text: &str| {
+                    let own = g.reshape(own, &[0, 0, count as i64, head as i64]);
+                    let own = g.transpose(&own, &[0, 2, 1, 3]);
+                    g.concat(&[&own, text], 2)
+                };
+                let both = KeysValues::Heads(joined(g, &key, &text.0), joined(g, &value, &text.1));
+                self.attend(g, &query, &both, (&mask, None), heads, prefix)?
+            }
         };
-        self.skip_norm(g, (x, &y, &bias), &format!("{prefix}.ln"), h)
+        let late_bias = late_bias.as_ref().map(|(name, bias)| (name.as_str(), *bias));
+        self.norm(g, (x, &y, late_bias), false, (&format!("{prefix}.ln"), h))
     }
 
-    fn attention(
+    /// The query's matrix, scaled as the graph's attention wants it.
+    fn query_matrix(&self, g: &Graph, heads: Heads, prefix: &str) -> Result<Weight> {
+        let h = self.dimensions.hidden;
+        let (_, head) = self.heads(heads, prefix)?;
+        let matrix = self.matrix(&format!("{prefix}.mhatt.linear_q"), h, heads.inner(h))?;
+        Ok(matrix.scaled(query_scale(g, head)))
+    }
+
+    fn query(&self, g: &mut Graph, x: &str, heads: Heads, prefix: &str) -> Result<String> {
+        let matrix = self.query_matrix(g, heads, prefix)?;
+        Ok(g.product(x, &Product { name: &format!("{prefix}.mhatt.linear_q.weight"), matrix: &matrix, bias: None }))
+    }
+
+    /// Queries, keys and values over the input, from one product.
+    fn own_projections(&self, g: &mut Graph, x: &str, heads: Heads, prefix: &str) -> Result<[String; 3]> {
+        let (h, inner) = (self.dimensions.hidden, heads.inner(self.dimensions.hidden));
+        let part = |name: &str| self.matrix(&format!("{prefix}.mhatt.linear_{name}"), h, inner);
+        let stacked = Weight::beside(&[self.query_matrix(g, heads, prefix)?, part("k")?, part("v")?]);
+        let name = format!("{prefix}.mhatt.linear_qkv.weight");
+        let product = g.product(x, &Product { name: &name, matrix: &stacked, bias: None });
+        let mut parts = g.split(&product, -1, &[inner; 3]).into_iter();
+        Ok(std::array::from_fn(|_| parts.next().unwrap_or_default()))
+    }
+
+    fn attend(
         &self,
         g: &mut Graph,
-        [query, key, value]: [&str; 3],
-        mask: &str,
-        bias: &str,
+        query: &str,
+        keys_values: &KeysValues,
+        (mask, bias): (&str, Option<&str>),
+        heads: Heads,
         prefix: &str,
     ) -> Result<String> {
         let h = self.dimensions.hidden;
-        let attributes = vec![
-            ("num_heads", Attribute::Int(self.dimensions.heads() as i64)),
-            ("mask_filter_value", Attribute::Float(MASKED)),
-        ];
-        // Inputs: query, key, value, projection bias (none), key mask, score bias.
-        let inputs: &[&str] =
-            if bias.is_empty() { &[query, key, value, "", mask] } else { &[query, key, value, "", mask, bias] };
-        let attended = g.node_of(MICROSOFT, "MultiHeadAttention", inputs, attributes);
-        let merge = format!("{prefix}.mhatt.linear_merge");
-        Ok(g.matmul(&attended, &format!("{merge}.weight"), &self.matrix(&merge, h, h)?))
+        let (count, head) = self.heads(heads, prefix)?;
+        let attended = g.attention(&Attention { query, keys_values, mask, bias, heads: count, head });
+        self.projection(g, &attended, &format!("{prefix}.mhatt.linear_merge"), heads.inner(h), h)
     }
 
-    /// AttFlat over `x` `[batch, n, H]` with the mask `presence` → `[batch, 2 H]`.
-    pub(crate) fn att_flat(&self, g: &mut Graph, x: &str, presence: &str, name: &str) -> Result<String> {
-        let (h, inner) = (self.dimensions.hidden, self.dimensions.attflat);
-        let scores = self.linear(g, x, &format!("{name}.mlp.fc.linear"), h, inner)?;
-        let scores = g.node("Relu", &[&scores], vec![]);
-        let scores = self.linear(g, &scores, &format!("{name}.mlp.linear"), inner, 1)?;
-        // [batch, n, 1] → [batch, 1, n]: a row of weights, so that the weighted sum is one matrix product.
-        let scores = g.node("Transpose", &[&scores], vec![("perm", Attribute::Ints(vec![0, 2, 1]))]);
-        let axes = g.integers(&[1]);
-        let presence = g.node("Unsqueeze", &[presence, &axes], vec![]);
-        let masked = g.scalar(MASKED);
-        let scores = g.node("Where", &[&presence, &scores, &masked], vec![]);
-        let weights = g.node("Softmax", &[&scores], vec![("axis", Attribute::Int(-1))]);
-        let pooled = g.node("MatMul", &[&weights, x], vec![]);
-        let pooled = g.node("Squeeze", &[&pooled, &axes], vec![]);
-        self.linear(g, &pooled, &format!("{name}.linear_merge"), h, 2 * h)
+    /// A gated linear unit: the second half of a linear layer gates the first.
+    fn gated(&self, g: &mut Graph, x: &str, name: &str, inputs: usize, outputs: usize) -> Result<String> {
+        let both = self.linear(g, x, &format!("{name}.linear"), inputs, 2 * outputs)?;
+        let parts = g.split(&both, -1, &[outputs; 2]);
+        let gate = g.node("Sigmoid", &[&parts[1]], vec![]);
+        Ok(g.node("Mul", &[&parts[0], &gate], vec![]))
     }
+
+    /// Convolution over positions, in floats whatever the number format; padded positions count as zeros.
+    fn convolution(
+        &self,
+        g: &mut Graph,
+        x: &str,
+        own: &mut Mask,
+        (kernel, separable): (usize, bool),
+        prefix: &str,
+    ) -> Result<String> {
+        let h = self.dimensions.hidden;
+        let presence = own.presence(g);
+        let presence = g.unsqueeze(&presence, &[-1]);
+        let zero = g.scalar(0.0);
+        let y = g.node("Where", &[&presence, x, &zero], vec![]);
+        let mut y = g.transpose(&y, &[0, 2, 1]);
+        let layers: &[(&str, usize, usize)] =
+            if separable { &[("depthwise_conv", 1, kernel), ("pointwise_conv", h, 1)] } else { &[("conv", h, kernel)] };
+        for &(name, inputs, kernel) in layers {
+            let (weight_name, bias_name) = (format!("{prefix}.{name}.weight"), format!("{prefix}.{name}.bias"));
+            let weight = g.weight(&weight_name, self.weights.get(&weight_name, &[h, inputs, kernel])?);
+            let bias = g.weight(&bias_name, self.weights.get(&bias_name, &[h])?);
+            let pad = (kernel / 2) as i64;
+            let attributes = vec![
+                ("kernel_shape", Attribute::Ints(vec![kernel as i64])),
+                ("pads", Attribute::Ints(vec![pad, pad])),
+                ("group", Attribute::Int((h / inputs) as i64)),
+            ];
+            y = g.node("Conv", &[&y, &weight, &bias], attributes);
+        }
+        Ok(g.transpose(&y, &[0, 2, 1]))
+    }
+}
+
+fn no_text(operation: Operation, prefix: &str) -> Error {
+    Error::Operation { block: prefix.to_owned(), operation }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use mmnas_bundle::manifest::{Dimensions, Form};
 
-    #[test]
-    fn an_operation_that_bundles_do_not_know_is_named_with_its_block() {
+    use super::*;
+    use crate::Weights;
+    use crate::source::encoder_prefix;
+
+    fn refused(operation: &str) -> String {
         let dimensions = Dimensions {
             hidden: 64,
             feature: 1,
@@ -166,11 +215,22 @@ mod tests {
             relation: 1,
         };
         let source = Source { weights: &Weights::default(), dimensions: &dimensions };
-        let (mut graph, side) = (Graph::new("text"), Side::default());
-        let operation = "sep_conv_3".parse().unwrap();
-        let error = source.block(&mut graph, "x", operation, &encoder_prefix(2), &side).unwrap_err();
-        assert!(matches!(&error, Error::Operation { operation: found, .. } if *found == operation));
-        let error = error.to_string();
-        assert!(error.contains("cells_enc.0.dag.2.0") && error.contains("sep_conv_3"), "{error}");
+        let mut graph = Graph::new("text", Form::ORT_FP32);
+        let side = Side { own: &mut Mask::new("token_count", "x", 1), text: None, bias: None };
+        source.block(&mut graph, "x", operation.parse().unwrap(), &encoder_prefix(2), side).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_operation_that_bundles_do_not_know_is_named_with_its_block() {
+        for operation in ["mine_2", "guided_att_64"] {
+            let error = refused(operation);
+            assert!(error.contains("cells_enc.0.dag.2.0") && error.contains(operation), "{error}");
+        }
+    }
+
+    #[test]
+    fn heads_that_do_not_fill_their_width_are_an_error() {
+        let error = refused("self_att_128");
+        assert!(error.contains("128") && error.contains("64"), "{error}");
     }
 }

@@ -2,27 +2,37 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mmnas_bundle::manifest::{
-    BUNDLE_FORMAT, Dimensions, Dtype, Format, MANIFEST, Manifest, Provenance, Stages, TaskName, TextSettings,
+    BUNDLE_FORMAT, Dimensions, Form, Format, MANIFEST, Manifest, Measured, Precision, Provenance, Stage, Stages,
+    TaskName, TextSettings, Variant, Vision,
 };
-use mmnas_bundle::{Architecture, FileRecord, NewFolder, TextEncoder, VisionBundle, write_atomically};
-use safetensors::SafeTensors;
-use safetensors::tensor::TensorView;
+use mmnas_bundle::{Architecture, TextEncoder, VisionBundle};
 
-use crate::blocks::Source;
-use crate::vision::{BuiltStage, VISION_GRAPH};
-use crate::{Error, Result, Weights, fusion_stage, image_stage, text_stage};
+use crate::card::model_card;
+use crate::folder_writer::FolderWriter;
+use crate::golden::{GOLDEN, GoldenTensor, golden_file, vision_golden};
+use crate::graph::Graph;
+use crate::model::{BuiltGraph, stage_of};
+use crate::source::Source;
+use crate::vision::VISION_GRAPH;
+use crate::{OPSET, Result, Weights, fusion_stage, image_stage, text_stage};
 
-/// A recorded input or output of a stage; its name is made by [`mmnas_bundle::golden`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct GoldenTensor {
-    /// `STAGE.in.NAME` or `STAGE.out.NAME`.
-    pub name: String,
-    /// Element type.
-    pub dtype: Dtype,
-    /// Dimensions.
-    pub shape: Vec<usize>,
-    /// Row-major, little-endian.
-    pub bytes: Vec<u8>,
+/// What is written of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportSettings {
+    /// The forms of the graphs, at least one.
+    pub forms: Vec<Form>,
+    /// Whether the whole network is written as one graph too, in the `portable` variant of every precision of `forms`.
+    pub merged: bool,
+    /// Graphs whose weights take more than this many bytes have them in a file of their own; ONNX files end at 2 GiB.
+    pub external_over: u64,
+}
+
+impl Default for ExportSettings {
+    /// Fused operators in 32 bits and in 8.
+    fn default() -> ExportSettings {
+        let int8 = Form { variant: Variant::Ort, precision: Precision::Int8 };
+        ExportSettings { forms: vec![Form::ORT_FP32, int8], merged: false, external_over: 1_900_000_000 }
+    }
 }
 
 /// Everything that a bundle holds.
@@ -40,7 +50,7 @@ pub struct BundleParts<'a> {
     pub max_tokens: usize,
     /// Content of the tokenizer's file.
     pub tokenizer: &'a str,
-    /// The answers, in the order of the logits (VQA).
+    /// The answers, in the order of the logits (VQA); empty for other tasks.
     pub labels: &'a [String],
     /// The vision stage, where the bundle shall take pixels.
     pub vision: Option<&'a VisionBundle>,
@@ -50,56 +60,45 @@ pub struct BundleParts<'a> {
     pub metrics: BTreeMap<String, f64>,
     /// Where the network comes from.
     pub provenance: Provenance,
+    /// Licence of the weights, where it is known.
+    pub licence: Option<String>,
+    /// Which graphs are written.
+    pub settings: ExportSettings,
 }
+
+/// Runs the graphs of a complete bundle, which does not lie in its place yet, and tells what they gave and took. The
+/// exporter itself holds no engine.
+pub type Measure<'a> = dyn Fn(&Path) -> Result<Vec<Measured>> + 'a;
 
 const TOKENIZER: &str = "tokenizer.json";
 const LABELS: &str = "labels.json";
-const GOLDEN: &str = "golden.safetensors";
+const CARD: &str = "README.md";
 
-fn safetensors_dtype(dtype: Dtype) -> safetensors::Dtype {
-    match dtype {
-        Dtype::F32 => safetensors::Dtype::F32,
-        Dtype::I64 => safetensors::Dtype::I64,
-        Dtype::U8 => safetensors::Dtype::U8,
-    }
+/// File name of a stage's graph.
+fn graph_file(stage: &str, form: Form) -> String {
+    if form == Form::ORT_FP32 { format!("{stage}.onnx") } else { format!("{stage}.{form}.onnx") }
 }
 
-/// Recorded tensors as the content of a safetensors file.
-pub(crate) fn golden_file(tensors: &[GoldenTensor]) -> Result<Vec<u8>> {
-    let wrong = |name: &str, e: safetensors::SafeTensorError| {
-        mmnas_bundle::Error::invalid(GOLDEN, name, "a consistent tensor", e)
-    };
-    let view = |t| {
-        let t: &GoldenTensor = t;
-        let view = TensorView::new(safetensors_dtype(t.dtype), t.shape.clone(), &t.bytes);
-        Ok((&t.name, view.map_err(|e| wrong(&t.name, e))?))
-    };
-    let views = tensors.iter().map(view).collect::<Result<Vec<_>>>()?;
-    Ok(safetensors::serialize(views, None).map_err(|e| wrong("(file)", e))?)
+/// File name of the merged graph.
+fn merged_file(precision: Precision) -> String {
+    if precision == Precision::Fp32 { "model.onnx".to_owned() } else { format!("model.{}.onnx", precision.name()) }
 }
 
-/// The recorded tensors of a vision stage.
-fn vision_golden(vision: &VisionBundle) -> Result<Vec<GoldenTensor>> {
-    let name = &vision.manifest().golden;
-    let content = vision.read(name)?;
-    let wrong = |found: String| mmnas_bundle::Error::invalid(name, "(file)", "safetensors with f32, i64 or u8", found);
-    let tensors = SafeTensors::deserialize(&content).map_err(|e| wrong(e.to_string()))?;
-    let golden = |(name, view): (&str, TensorView<'_>)| {
-        let known = [Dtype::F32, Dtype::I64, Dtype::U8].into_iter().find(|d| safetensors_dtype(*d) == view.dtype());
-        let dtype = known.ok_or_else(|| wrong(format!("{name} of {:?}", view.dtype())))?;
-        Ok(GoldenTensor { name: name.to_owned(), dtype, shape: view.shape().to_vec(), bytes: view.data().to_vec() })
-    };
-    tensors.iter().map(golden).collect()
-}
-
-/// Writes a bundle to the new folder `out`, which appears complete or not at all.
-pub fn write_bundle(parts: &BundleParts<'_>, out: &Path) -> Result<()> {
-    if parts.task != TaskName::Vqa {
-        return Err(Error::Task { task: parts.task });
-    }
-    if parts.labels.len() != parts.dimensions.outputs {
-        let expected = format!("{} answers, one an output", parts.dimensions.outputs);
+/// Checks what can be before anything is written.
+fn check(parts: &BundleParts<'_>) -> Result<()> {
+    let answers = if parts.task == TaskName::Vqa { parts.dimensions.outputs } else { 0 };
+    if parts.labels.len() != answers {
+        let expected = format!("{answers} answers");
         return Err(mmnas_bundle::Error::invalid(LABELS, "(list)", expected, parts.labels.len()).into());
+    }
+    if parts.task != TaskName::Vqa && parts.dimensions.outputs != 1 {
+        let expected = format!("1 for the task {}", parts.task);
+        return Err(
+            mmnas_bundle::Error::invalid(MANIFEST, "dimensions.outputs", expected, parts.dimensions.outputs).into()
+        );
+    }
+    if parts.settings.forms.is_empty() {
+        return Err(mmnas_bundle::Error::invalid(MANIFEST, "stages.text.graphs", "at least one form", "none").into());
     }
     let words = TextEncoder::from_json(parts.tokenizer, Path::new(TOKENIZER))?.vocabulary_size();
     if words > parts.dimensions.vocabulary {
@@ -112,36 +111,75 @@ pub fn write_bundle(parts: &BundleParts<'_>, out: &Path) -> Result<()> {
         )
         .into());
     }
-    let folder = NewFolder::create(out)?;
-    let source = Source { weights: parts.weights, dimensions: parts.dimensions };
-    let text: BuiltStage = text_stage::build(source, parts.architecture)?.into();
-    let image: BuiltStage = image_stage::build(source, parts.architecture)?.into();
-    let fusion: BuiltStage = fusion_stage::build(source, parts.architecture)?.into();
-    let stages =
-        Stages { text: text.stage("text.onnx"), image: image.stage("image.onnx"), fusion: fusion.stage("fusion.onnx") };
+    Ok(())
+}
+
+/// Writes the graphs of one stage, form by form, so that only one is held at a time.
+fn write_stage(
+    writer: &mut FolderWriter,
+    forms: &[(Form, String)],
+    limit: u64,
+    build: impl Fn(Form) -> Result<Graph>,
+) -> Result<Stage> {
+    let mut written = Vec::new();
+    for (form, file) in forms {
+        let graph = BuiltGraph::new(build(*form)?, *form, file.clone(), limit);
+        written.push(writer.add_graph(graph)?);
+    }
+    Ok(stage_of(&written))
+}
+
+/// Copies the vision stage; it has one graph.
+fn write_vision_stage(writer: &mut FolderWriter, bundle: &VisionBundle) -> Result<Vision> {
+    let graph = bundle.vision().stage.graphs.first().map_or(VISION_GRAPH, |g| g.file.as_str());
+    writer.add(VISION_GRAPH, &bundle.read(graph)?)?;
+    let mut described = bundle.vision().clone();
+    described.stage.graphs.truncate(1);
+    for graph in &mut described.stage.graphs {
+        graph.file = VISION_GRAPH.to_owned();
+    }
+    Ok(described)
+}
+
+/// Writes a bundle to the new folder `out`, which appears complete or not at all. `measure`, where it is given, runs the
+/// graphs before that, so that manifest and model card tell what they gave and took.
+pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measure<'_>>) -> Result<()> {
+    check(parts)?;
+    let mut writer = FolderWriter::create(out)?;
+    let (source, limit) =
+        (Source { weights: parts.weights, dimensions: parts.dimensions }, parts.settings.external_over);
+    let forms = |stage: &str| -> Vec<(Form, String)> {
+        parts.settings.forms.iter().map(|form| (*form, graph_file(stage, *form))).collect()
+    };
+    let w = &mut writer;
+    let stages = Stages {
+        text: write_stage(w, &forms("text"), limit, |form| text_stage::build(source, parts.architecture, form))?,
+        image: write_stage(w, &forms("image"), limit, |form| image_stage::build(source, parts.architecture, form))?,
+        fusion: write_stage(w, &forms("fusion"), limit, |form| {
+            fusion_stage::build(source, parts.architecture, parts.task, form)
+        })?,
+    };
+    let merged = parts.settings.merged.then(|| {
+        let mut precisions: Vec<Precision> = parts.settings.forms.iter().map(|form| form.precision).collect();
+        precisions.sort_unstable();
+        precisions.dedup();
+        let form = |precision| (Form { variant: Variant::Portable, precision }, merged_file(precision));
+        let forms: Vec<(Form, String)> = precisions.into_iter().map(form).collect();
+        write_stage(w, &forms, limit, |form| fusion_stage::build_merged(source, parts.architecture, parts.task, form))
+    });
+    let merged = merged.transpose()?;
+    w.add(TOKENIZER, parts.tokenizer.as_bytes())?;
+    let labels = (parts.task == TaskName::Vqa).then(|| LABELS.to_owned());
+    if labels.is_some() {
+        w.add(LABELS, &serde_json::to_vec(parts.labels).map_err(|e| mmnas_bundle::Error::json(LABELS, &e))?)?;
+    }
+    let vision = parts.vision.map(|bundle| write_vision_stage(w, bundle)).transpose()?;
     let mut golden = parts.golden.to_vec();
-    let labels = serde_json::to_vec(parts.labels).map_err(|e| mmnas_bundle::Error::json(LABELS, &e))?;
-    let mut files = vec![
-        ("text.onnx", text.bytes),
-        ("image.onnx", image.bytes),
-        ("fusion.onnx", fusion.bytes),
-        (TOKENIZER, parts.tokenizer.as_bytes().to_vec()),
-        (LABELS, labels),
-    ];
-    let mut vision = None;
     if let Some(bundle) = parts.vision {
         golden.extend(vision_golden(bundle)?);
-        let graph = bundle.vision().stage.graphs.first().map_or(VISION_GRAPH, |g| g.file.as_str());
-        files.push((VISION_GRAPH, bundle.read(graph)?));
-        let mut described = bundle.vision().clone();
-        described.stage.graphs.truncate(1);
-        for graph in &mut described.stage.graphs {
-            graph.file = VISION_GRAPH.to_owned();
-        }
-        vision = Some(described);
     }
-    files.push((GOLDEN, golden_file(&golden)?));
-    let manifest = Manifest {
+    w.add(GOLDEN, &golden_file(&golden)?)?;
+    let mut manifest = Manifest {
         format: Format::current(BUNDLE_FORMAT),
         task: parts.task,
         architecture: parts.architecture.clone(),
@@ -149,18 +187,23 @@ pub fn write_bundle(parts: &BundleParts<'_>, out: &Path) -> Result<()> {
         parameters: parts.weights.count(),
         text: TextSettings { tokenizer: TOKENIZER.to_owned(), max_tokens: parts.max_tokens },
         stages,
+        merged,
         vision,
-        labels: Some(LABELS.to_owned()),
+        opset: u32::try_from(OPSET).ok(),
+        labels,
         golden: Some(GOLDEN.to_owned()),
         metrics: parts.metrics.clone(),
+        measured: Vec::new(),
+        licence: parts.licence.clone(),
         provenance: parts.provenance.clone(),
-        files: files.iter().map(|(name, content)| ((*name).to_owned(), FileRecord::of(content))).collect(),
+        files: writer.files().clone(),
     };
-    for (name, content) in &files {
-        write_atomically(&folder.path().join(name), content)?;
+    if let Some(measure) = measure {
+        writer.describe(MANIFEST, &manifest)?;
+        manifest.measured = measure(writer.path())?;
     }
-    let file = folder.path().join(MANIFEST);
-    let text = serde_json::to_string_pretty(&manifest).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
-    write_atomically(&file, text.as_bytes())?;
-    Ok(folder.finish()?)
+    writer.add(CARD, model_card(&manifest).as_bytes())?;
+    manifest.files = writer.files().clone();
+    writer.describe(MANIFEST, &manifest)?;
+    writer.finish()
 }

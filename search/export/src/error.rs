@@ -29,7 +29,7 @@ pub enum Error {
     },
     /// A block whose operation has no exporter.
     #[error(
-        "block {block}: expected an operation that bundles know (self_att_64, rel_self_att_64, guided_att_64 or feed_forward), found {operation}"
+        "block {block}: expected an operation of the published code, in a place where it has what it reads; found {operation}"
     )]
     Operation {
         /// Prefix of the block's parameters.
@@ -37,11 +37,23 @@ pub enum Error {
         /// The operation.
         operation: mmnas_bundle::Operation,
     },
-    /// The task has no exporter yet.
-    #[error("task: expected vqa, found {task}")]
-    Task {
-        /// The task.
-        task: mmnas_bundle::manifest::TaskName,
+    /// Heads that do not fill the width of an attention.
+    #[error("block {block}: expected a width that is a multiple of the head width {width}, found {hidden}")]
+    Heads {
+        /// Prefix of the block's parameters.
+        block: String,
+        /// Width of a head.
+        width: usize,
+        /// Width of all heads together.
+        hidden: usize,
+    },
+    /// What was written does not run, or does not give what was recorded.
+    #[error("{}: expected the bundle to be verified, found: {found}", program.display())]
+    Verify {
+        /// The program that ran the bundle.
+        program: PathBuf,
+        /// What it said.
+        found: String,
     },
     /// The vision stage is not the one whose features the network was trained on.
     #[error("vision stage: expected the graph that the network was trained on, sha256 {expected}; found {found}")]

@@ -1,63 +1,81 @@
-//! Text state, image state → the head's output: the decoder from its first GA on, AttFlat over the regions, the head.
+//! Text state, image state → the head's output: the decoder from its first block on that reads the text (GA), and the head.
 
-use mmnas_bundle::manifest::Dtype;
-use mmnas_bundle::{Architecture, Operation};
+use std::collections::BTreeMap;
+
+use mmnas_bundle::Architecture;
+use mmnas_bundle::manifest::{Form, TaskName};
 
 use crate::Result;
-use crate::blocks::{Side, Source, decoder_prefix};
+use crate::blocks::Side;
 use crate::graph::Graph;
+use crate::head::head;
+use crate::image_stage::{self, late_heads};
+use crate::mask::Mask;
+use crate::source::{Source, decoder_prefix};
+use crate::states::{ImageState, TextState, text_readers};
+use crate::text_stage;
 
-pub(crate) fn build(source: Source<'_>, architecture: &Architecture) -> Result<Graph> {
-    let d = source.dimensions;
-    let (h, heads) = (d.hidden, d.heads());
-    let first_guided = architecture.image_blocks();
-    let mut graph = Graph::new("fusion");
+/// The stage as a graph of its own.
+pub(crate) fn build(source: Source<'_>, architecture: &Architecture, task: TaskName, form: Form) -> Result<Graph> {
+    let h = source.dimensions.hidden;
+    let mut graph = Graph::new("fusion", form);
     let g = &mut graph;
-    let mut y = g.input("regions", Dtype::F32, &["batch", "regions", &h.to_string()]);
-    let region_count = g.input("region_count", Dtype::I64, &["batch"]);
-    let pooled = g.input("text_pooled", Dtype::F32, &["batch", &(2 * h).to_string()]);
-    let presence = g.presence(&y, &region_count);
-    let key_mask = g.key_mask(&presence);
-    let relational =
-        architecture.decoder_blocks(Operation::RelationSelfAttention).filter(|&b| b >= first_guided).count();
-    let biases = match relational {
-        0 => Vec::new(),
-        n => {
-            let all = g.input("relation_bias", Dtype::F32, &["batch", &(n * heads).to_string(), "regions", "regions"]);
-            if n == 1 { vec![all] } else { g.split(&all, 1, n) }
-        }
-    };
-    let mut biases = biases.into_iter();
-    let mut text_mask = None;
-    for (block, operation) in architecture.decoder.iter().enumerate().skip(first_guided) {
-        let mut side = Side { key_mask: key_mask.clone(), ..Side::default() };
-        match operation {
-            Operation::RelationSelfAttention => side.bias = biases.next(),
-            Operation::GuidedAttention => {
-                let shape = ["batch", &heads.to_string(), "tokens", &d.head.to_string()];
-                let key = g.input(&format!("key_{block}"), Dtype::F32, &shape);
-                let value = g.input(&format!("value_{block}"), Dtype::F32, &shape);
-                side.text_mask = text_mask
-                    .get_or_insert_with(|| {
-                        let count = g.input("token_count", Dtype::I64, &["batch"]);
-                        let tokens = g.node(
-                            "Transpose",
-                            &[&key],
-                            vec![("perm", crate::graph::Attribute::Ints(vec![0, 2, 1, 3]))],
-                        );
-                        let presence = g.presence(&tokens, &count);
-                        g.key_mask(&presence)
-                    })
-                    .clone();
-                side.text = Some((key, value));
-            }
-            Operation::SelfAttention | Operation::FeedForward | Operation::Other(_) => {}
-        }
-        y = source.block(g, &y, *operation, &decoder_prefix(block), &side)?;
+    let regions = g.float_input("regions", &["batch", "regions", &h.to_string()]);
+    let mask = Mask::new("region_count", &regions, 1);
+    let late = late_heads(source, architecture)?;
+    let mut biases = BTreeMap::new();
+    if !late.is_empty() {
+        let heads: Vec<usize> = late.iter().map(|(_, heads)| *heads).collect();
+        let total = heads.iter().sum::<usize>().to_string();
+        let all = g.float_input("relation_bias", &["batch", &total, "regions", "regions"]);
+        biases.extend(late.iter().map(|(block, _)| *block).zip(g.split(&all, 1, &heads)));
     }
-    let regions = source.att_flat(g, &y, &presence, "attflat_y")?;
-    let fused = source.skip_norm(g, (&pooled, &regions, ""), "proj_norm", 2 * h)?;
-    let logits = source.linear(g, &fused, "proj", 2 * h, d.outputs)?;
-    g.output(&logits, "logits", Dtype::F32, &["batch", &d.outputs.to_string()]);
+    let image = ImageState { regions, biases, mask };
+    let mut keys_values = BTreeMap::new();
+    for reader in text_readers(source, architecture)? {
+        let shape = ["batch", &reader.heads.to_string(), "tokens", &reader.head.to_string()];
+        let part = |g: &mut Graph, name: &str| g.float_input(&format!("{name}_{}", reader.block), &shape);
+        keys_values.insert(reader.block, (part(g, "key"), part(g, "value")));
+    }
+    // Where no block reads the text there is no key, and nothing asks for the mask.
+    let first_key = keys_values.values().next().map_or_else(String::new, |(key, _)| key.clone());
+    let mask = Mask::new("token_count", &first_key, 2);
+    let pooled = g.float_input("text_pooled", &["batch", &(2 * h).to_string()]);
+    fuse(source, g, (architecture, task), TextState { pooled, keys_values, mask }, image)?;
     Ok(graph)
+}
+
+/// The whole network in one graph.
+pub(crate) fn build_merged(
+    source: Source<'_>,
+    architecture: &Architecture,
+    task: TaskName,
+    form: Form,
+) -> Result<Graph> {
+    let mut graph = Graph::new("network", form);
+    let g = &mut graph;
+    let text = text_stage::text(source, g, architecture)?;
+    let image = image_stage::image(source, g, architecture)?;
+    fuse(source, g, (architecture, task), text, image)?;
+    Ok(graph)
+}
+
+/// The decoder from its first block on that reads the text, and the head; declares the outputs.
+fn fuse(
+    source: Source<'_>,
+    g: &mut Graph,
+    (architecture, task): (&Architecture, TaskName),
+    mut text: TextState,
+    mut image: ImageState,
+) -> Result<()> {
+    let mut y = image.regions;
+    for (block, operation) in architecture.decoder.iter().enumerate().skip(architecture.image_blocks()) {
+        let side = Side {
+            own: &mut image.mask,
+            text: text.keys_values.get(&block).map(|keys_values| (&mut text.mask, keys_values)),
+            bias: image.biases.get(&block).map(String::as_str),
+        };
+        y = source.block(g, &y, *operation, &decoder_prefix(block), side)?;
+    }
+    head(source, g, task, &text.pooled, &y, &mut image.mask)
 }

@@ -1,13 +1,14 @@
-use mmnas_bundle::manifest::{Dim, Dtype, TensorSpec};
-use prost::Message;
+use std::collections::BTreeMap;
 
+use mmnas_bundle::manifest::{Dtype, Form, Precision, TensorSpec, Variant};
+
+use crate::Weight;
+use crate::inference::{self, Node};
 use crate::onnx::*;
-use crate::{OPSET, Weight};
+use crate::value_type::{Elem, ValueType, dims};
 
 /// ONNX Runtime's own operators.
 pub(crate) const MICROSOFT: &str = "com.microsoft";
-/// IR version of the models; ONNX Runtime reads it since 1.16.
-const IR_VERSION: i64 = 9;
 
 /// An attribute of a node.
 #[derive(Debug, Clone)]
@@ -17,51 +18,104 @@ pub(crate) enum Attribute {
     Ints(Vec<i64>),
 }
 
-/// Builds one ONNX graph: nodes are appended in order, values are named by the caller's hint and a number.
-#[derive(Debug, Default)]
+/// Builds one ONNX graph: nodes are appended in order, values are named by the caller's hint and a number. Weights and
+/// scalars are stored as [`Graph::float`].
+#[derive(Debug)]
 pub(crate) struct Graph {
-    proto: GraphProto,
-    inputs: Vec<TensorSpec>,
-    outputs: Vec<TensorSpec>,
+    form: Form,
+    float: Elem,
+    pub(super) proto: GraphProto,
+    pub(super) inputs: Vec<TensorSpec>,
+    pub(super) outputs: Vec<TensorSpec>,
+    pub(super) types: BTreeMap<String, ValueType>,
+    integers: BTreeMap<String, Vec<i64>>,
     values: usize,
 }
 
 impl Graph {
-    pub(crate) fn new(name: &str) -> Graph {
-        Graph { proto: GraphProto { name: Some(name.to_owned()), ..GraphProto::default() }, ..Graph::default() }
+    pub(crate) fn new(name: &str, form: Form) -> Graph {
+        Graph {
+            form,
+            float: if form.precision == Precision::Fp16 { Elem::F16 } else { Elem::F32 },
+            proto: GraphProto { name: Some(name.to_owned()), ..GraphProto::default() },
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            types: BTreeMap::new(),
+            integers: BTreeMap::new(),
+            values: 0,
+        }
     }
 
-    /// Declares an input; returns its name.
+    /// Whether ONNX Runtime's own operators may be used.
+    pub(crate) fn is_fused(&self) -> bool {
+        self.form.variant == Variant::Ort
+    }
+
+    /// Whether weights are to be stored in 8 bits.
+    pub(crate) fn is_int8(&self) -> bool {
+        self.form.precision == Precision::Int8
+    }
+
+    /// The element type that the network is computed in.
+    pub(crate) fn float(&self) -> Elem {
+        self.float
+    }
+
+    /// Builds a part that is computed in 32 bits whatever the precision; its inputs are to be such.
+    pub(crate) fn in_f32<T>(&mut self, part: impl FnOnce(&mut Graph) -> T) -> T {
+        let float = std::mem::replace(&mut self.float, Elem::F32);
+        let result = part(self);
+        self.float = float;
+        result
+    }
+
+    /// The type of a value.
+    pub(crate) fn type_of(&self, value: &str) -> Option<&ValueType> {
+        self.types.get(value)
+    }
+
+    /// Declares an input, once; returns its name.
     pub(crate) fn input(&mut self, name: &str, dtype: Dtype, shape: &[&str]) -> String {
-        let spec = TensorSpec::new(name, dtype, shape);
-        self.proto.input.push(value_info(&spec));
-        self.inputs.push(spec);
+        if !self.inputs.iter().any(|spec| spec.name == name) {
+            self.inputs.push(TensorSpec::new(name, dtype, shape));
+            self.types.insert(name.to_owned(), ValueType::new(dtype.into(), dims(shape)));
+        }
         name.to_owned()
     }
 
-    /// Declares `value` as the output `name`.
-    pub(crate) fn output(&mut self, value: &str, name: &str, dtype: Dtype, shape: &[&str]) {
-        self.declare(value, TensorSpec::new(name, dtype, shape));
+    /// Declares an input of 32-bit floats; returns it in the type that the network is computed in.
+    pub(crate) fn float_input(&mut self, name: &str, shape: &[&str]) -> String {
+        let input = self.input(name, Dtype::F32, shape);
+        self.cast(&input, self.float)
+    }
+
+    /// Declares `value` as the output `name` in 32-bit floats.
+    pub(crate) fn output(&mut self, value: &str, name: &str, shape: &[&str]) {
+        self.declare(value, TensorSpec::new(name, Dtype::F32, shape));
     }
 
     /// As [`Graph::output`] for a value that is a logarithm.
-    pub(crate) fn logarithm_output(&mut self, value: &str, name: &str, dtype: Dtype, shape: &[&str]) {
-        self.declare(value, TensorSpec { logarithm: true, ..TensorSpec::new(name, dtype, shape) });
+    pub(crate) fn logarithm_output(&mut self, value: &str, name: &str, shape: &[&str]) {
+        self.declare(value, TensorSpec { logarithm: true, ..TensorSpec::new(name, Dtype::F32, shape) });
     }
 
     fn declare(&mut self, value: &str, spec: TensorSpec) {
-        let name = &spec.name.clone();
-        self.proto.output.push(value_info(&spec));
+        let value = self.cast(value, Elem::F32);
+        let name = spec.name.clone();
         self.outputs.push(spec);
+        let is_output = self.outputs.iter().any(|other| other.name == value);
+        let produced = self.proto.node.iter().any(|node| node.output.contains(&value));
         // Renaming the producer's output saves an Identity; a value that has no producer here is an input and needs one.
-        let produced = self.proto.node.iter().any(|node| node.output.iter().any(|o| o == value));
-        if !produced {
-            self.push("Identity", "", vec![value.to_owned()], vec![name.clone()], vec![]);
+        if !produced || is_output {
+            self.push("Identity", "", vec![value], vec![name], vec![]);
             return;
         }
+        if let Some(value_type) = self.types.remove(&value) {
+            self.types.insert(name.clone(), value_type);
+        }
         for node in &mut self.proto.node {
-            for place in node.input.iter_mut().chain(&mut node.output).filter(|place| *place == value) {
-                place.clone_from(name);
+            for place in node.input.iter_mut().chain(&mut node.output).filter(|place| **place == value) {
+                place.clone_from(&name);
             }
         }
     }
@@ -79,6 +133,15 @@ impl Graph {
         output: Vec<String>,
         attributes: Vec<(&str, Attribute)>,
     ) {
+        let node = Node {
+            op,
+            inputs: input.iter().map(|name| self.types.get(name)).collect(),
+            integers: input.iter().map(|name| self.integers.get(name).map(Vec::as_slice)).collect(),
+            attributes: &attributes,
+            outputs: output.len(),
+        };
+        let types = inference::infer(&node).unwrap_or_default();
+        self.types.extend(output.iter().cloned().zip(types));
         self.proto.node.push(NodeProto {
             name: Some(format!("{op}.{}", output.first().map_or("", String::as_str))),
             op_type: Some(op.to_owned()),
@@ -107,90 +170,140 @@ impl Graph {
         output
     }
 
-    /// Splits `value` along `axis` into `count` equal parts.
-    pub(crate) fn split(&mut self, value: &str, axis: i64, count: usize) -> Vec<String> {
-        let outputs: Vec<String> = (0..count).map(|_| self.fresh("split")).collect();
-        let attributes = vec![("axis", Attribute::Int(axis)), ("num_outputs", Attribute::Int(count as i64))];
-        self.push("Split", "", vec![value.to_owned()], outputs.clone(), attributes);
+    /// Appends a node of the standard operators with `N` outputs.
+    pub(crate) fn node_with<const N: usize>(&mut self, op: &str, inputs: &[&str]) -> [String; N] {
+        let outputs: [String; N] = std::array::from_fn(|_| self.fresh(&op.to_lowercase()));
+        self.push(op, "", inputs.iter().map(|&s| s.to_owned()).collect(), outputs.to_vec(), vec![]);
         outputs
     }
 
-    /// Stores f32 numbers; returns the value's name, which keeps the parameter's own.
+    /// Splits `value` along `axis` into parts of the given sizes.
+    pub(crate) fn split(&mut self, value: &str, axis: i64, sizes: &[usize]) -> Vec<String> {
+        if sizes.len() == 1 {
+            return vec![value.to_owned()];
+        }
+        let outputs: Vec<String> = sizes.iter().map(|_| self.fresh("split")).collect();
+        let sizes = self.integers(&sizes.iter().map(|&n| n as i64).collect::<Vec<_>>());
+        let attributes = vec![("axis", Attribute::Int(axis))];
+        self.push("Split", "", vec![value.to_owned(), sizes], outputs.clone(), attributes);
+        outputs
+    }
+
+    /// Concatenates along `axis`.
+    pub(crate) fn concat(&mut self, values: &[&str], axis: i64) -> String {
+        if let [only] = values {
+            return (*only).to_owned();
+        }
+        self.node("Concat", values, vec![("axis", Attribute::Int(axis))])
+    }
+
+    /// Permutes dimensions.
+    pub(crate) fn transpose(&mut self, value: &str, order: &[i64]) -> String {
+        self.node("Transpose", &[value], vec![("perm", Attribute::Ints(order.to_vec()))])
+    }
+
+    /// Gives a value another shape; 0 keeps a dimension.
+    pub(crate) fn reshape(&mut self, value: &str, shape: &[i64]) -> String {
+        let shape = self.integers(shape);
+        self.node("Reshape", &[value, &shape], vec![])
+    }
+
+    /// Inserts dimensions of size 1.
+    pub(crate) fn unsqueeze(&mut self, value: &str, axes: &[i64]) -> String {
+        let axes = self.integers(axes);
+        self.node("Unsqueeze", &[value, &axes], vec![])
+    }
+
+    /// Removes dimensions of size 1.
+    pub(crate) fn squeeze(&mut self, value: &str, axes: &[i64]) -> String {
+        let axes = self.integers(axes);
+        self.node("Squeeze", &[value, &axes], vec![])
+    }
+
+    /// `0, 1, …` up to the size of `value` in the dimension `axis`.
+    pub(crate) fn positions(&mut self, value: &str, axis: usize) -> String {
+        let at = axis as i64;
+        let attributes = vec![("start", Attribute::Int(at)), ("end", Attribute::Int(at + 1))];
+        let size = self.node("Shape", &[value], attributes);
+        let size = self.squeeze(&size, &[0]);
+        let (zero, one) = (self.integer(0), self.integer(1));
+        let positions = self.node("Range", &[&zero, &size, &one], vec![]);
+        // The number of positions is data to the operator, but it is known to be this dimension.
+        let dim = self.type_of(value).and_then(|known| known.shape.get(axis)).cloned();
+        self.types.extend(dim.map(|dim| (positions.clone(), ValueType::new(Elem::I64, vec![dim]))));
+        positions
+    }
+
+    /// The value in another element type; itself where it has that.
+    pub(crate) fn cast(&mut self, value: &str, elem: Elem) -> String {
+        if self.type_of(value).is_some_and(|known| known.elem == elem) {
+            return value.to_owned();
+        }
+        self.node("Cast", &[value], vec![("to", Attribute::Int(i64::from(elem.onnx())))])
+    }
+
+    /// Stores numbers in the type that the network is computed in; returns the value's name, which keeps the parameter's own.
     pub(crate) fn weight(&mut self, name: &str, weight: &Weight) -> String {
-        let bytes = weight.data.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let dims = weight.shape.iter().map(|&n| n as i64).collect();
-        self.initializer(name.to_owned(), data_type::FLOAT, dims, bytes)
+        let bytes = match self.float {
+            Elem::F16 => weight.data.iter().flat_map(|v| half(*v).to_le_bytes()).collect(),
+            _ => weight.data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        };
+        self.initializer(name.to_owned(), ValueType::fixed(self.float, &weight.shape), bytes)
+    }
+
+    /// Stores 8-bit numbers.
+    pub(crate) fn bytes(&mut self, name: &str, shape: &[usize], numbers: &[i8]) -> String {
+        let bytes = numbers.iter().map(|v| v.to_le_bytes()[0]).collect();
+        self.initializer(name.to_owned(), ValueType::fixed(Elem::I8, shape), bytes)
     }
 
     /// Stores whole numbers as a vector.
     pub(crate) fn integers(&mut self, values: &[i64]) -> String {
+        if let Some((name, _)) = self.integers.iter().find(|(_, known)| known.as_slice() == values) {
+            return name.clone();
+        }
         let name = self.fresh("integers");
-        self.initializer(
-            name,
-            data_type::INT64,
-            vec![values.len() as i64],
-            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        )
+        self.integers.insert(name.clone(), values.to_vec());
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.initializer(name, ValueType::fixed(Elem::I64, &[values.len()]), bytes)
     }
 
     /// Stores one whole number as a scalar.
     pub(crate) fn integer(&mut self, value: i64) -> String {
         let name = self.fresh("integer");
-        self.initializer(name, data_type::INT64, vec![], value.to_le_bytes().to_vec())
+        self.initializer(name, ValueType::fixed(Elem::I64, &[]), value.to_le_bytes().to_vec())
     }
 
-    /// Stores one f32 number as a scalar.
+    /// Stores one number as a scalar.
     pub(crate) fn scalar(&mut self, value: f32) -> String {
         let name = self.fresh("scalar");
-        self.initializer(name, data_type::FLOAT, vec![], value.to_le_bytes().to_vec())
+        self.weight(&name, &Weight::new(&[], vec![value]))
     }
 
-    fn initializer(&mut self, name: String, data_type: i32, dims: Vec<i64>, bytes: Vec<u8>) -> String {
-        if !self.proto.initializer.iter().any(|t| t.name.as_ref() == Some(&name)) {
-            let tensor =
-                TensorProto { name: Some(name.clone()), data_type: Some(data_type), dims, raw_data: Some(bytes) };
-            self.proto.initializer.push(tensor);
+    fn initializer(&mut self, name: String, value_type: ValueType, bytes: Vec<u8>) -> String {
+        if self.types.contains_key(&name) {
+            return name;
         }
+        let size = |dim: &mmnas_bundle::manifest::Dim| match dim {
+            mmnas_bundle::manifest::Dim::Fixed(n) => *n as i64,
+            mmnas_bundle::manifest::Dim::Named(_) => 0,
+        };
+        self.proto.initializer.push(TensorProto {
+            name: Some(name.clone()),
+            data_type: Some(value_type.elem.onnx()),
+            dims: value_type.shape.iter().map(size).collect(),
+            raw_data: Some(bytes),
+            ..TensorProto::default()
+        });
+        self.types.insert(name.clone(), value_type);
         name
     }
+}
 
-    /// Matrix product with a stored matrix.
-    pub(crate) fn matmul(&mut self, x: &str, name: &str, weight: &Weight) -> String {
-        let weight = self.weight(name, weight);
-        self.node("MatMul", &[x, &weight], vec![])
-    }
-
-    /// `1 … count` of each row as a mask `[batch, n]`, true where a position is there; `like` has `n` as its second
-    /// dimension.
-    pub(crate) fn presence(&mut self, like: &str, count: &str) -> String {
-        let shape = self.node("Shape", &[like], vec![("start", Attribute::Int(1)), ("end", Attribute::Int(2))]);
-        let axes = self.integers(&[0]);
-        let n = self.node("Squeeze", &[&shape, &axes], vec![]);
-        let (zero, one) = (self.integer(0), self.integer(1));
-        let positions = self.node("Range", &[&zero, &n, &one], vec![]);
-        let axes = self.integers(&[1]);
-        let count = self.node("Unsqueeze", &[count, &axes], vec![]);
-        self.node("Less", &[&positions, &count], vec![])
-    }
-
-    /// A mask as the 0/1 integers that the attention operators take.
-    pub(crate) fn key_mask(&mut self, presence: &str) -> String {
-        self.node("Cast", &[presence], vec![("to", Attribute::Int(i64::from(data_type::INT32)))])
-    }
-
-    /// The serialised model with the inputs and outputs that the manifest lists.
-    pub(crate) fn finish(self) -> (Vec<u8>, Vec<TensorSpec>, Vec<TensorSpec>) {
-        let opset =
-            |domain: &str, version| OperatorSetIdProto { domain: Some(domain.to_owned()), version: Some(version) };
-        let model = ModelProto {
-            ir_version: Some(IR_VERSION),
-            producer_name: Some("mmnas".to_owned()),
-            producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-            graph: Some(self.proto),
-            opset_import: vec![opset("", OPSET), opset(MICROSOFT, 1)],
-        };
-        (model.encode_to_vec(), self.inputs, self.outputs)
-    }
+/// The nearest 16-bit float; what is beyond its range becomes its largest finite number, as an infinity would spoil all
+/// that it meets.
+fn half(value: f32) -> half::f16 {
+    half::f16::from_f32(value.clamp(half::f16::MIN.to_f32(), half::f16::MAX.to_f32()))
 }
 
 fn attribute(name: &str, value: Attribute) -> AttributeProto {
@@ -212,17 +325,13 @@ fn attribute(name: &str, value: Attribute) -> AttributeProto {
     proto
 }
 
-fn value_info(spec: &TensorSpec) -> ValueInfoProto {
-    let dim = |d: &Dim| match d {
-        Dim::Fixed(n) => Dimension { dim_value: Some(*n as i64), dim_param: None },
-        Dim::Named(name) => Dimension { dim_value: None, dim_param: Some(name.clone()) },
-    };
-    let elem_type = match spec.dtype {
-        Dtype::F32 => data_type::FLOAT,
-        Dtype::I64 => data_type::INT64,
-        Dtype::U8 => data_type::UINT8,
-    };
-    let shape = TensorShapeProto { dim: spec.shape.iter().map(dim).collect() };
-    let tensor_type = Some(TensorType { elem_type: Some(elem_type), shape: Some(shape) });
-    ValueInfoProto { name: Some(spec.name.clone()), r#type: Some(TypeProto { tensor_type }) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_beyond_the_range_of_16_bits_stay_finite() {
+        assert_eq!((half(1e6), half(-1e6)), (half::f16::MAX, half::f16::MIN));
+        assert_eq!(half(0.5).to_f32(), 0.5);
+    }
 }

@@ -6,20 +6,36 @@
 
 mod blocks;
 mod bundle;
+mod card;
 mod error;
+mod folder_writer;
 mod fusion_stage;
+mod golden;
 mod graph;
+mod head;
 mod image_stage;
+mod inference;
+mod int8;
+mod layers;
+mod mask;
+mod model;
 mod onnx;
 mod regions;
+mod source;
+mod states;
 mod text_stage;
+mod triton;
+mod value_type;
 mod vision;
+mod weight_files;
 mod weights;
 
 pub mod efficientnet;
 
-pub use bundle::{BundleParts, GoldenTensor, write_bundle};
+pub use bundle::{BundleParts, ExportSettings, Measure, write_bundle};
 pub use error::{Error, Result};
+pub use golden::GoldenTensor;
+pub use triton::{TritonSettings, write_triton};
 pub use vision::{check_vision, write_vision};
 pub use weights::{Weight, Weights};
 

@@ -1,30 +1,49 @@
-//! `tokens`, `token_count` → text state: the pooled text and, for every GA block, its keys and values.
+//! `tokens`, `token_count` → text state: the pooled text and, for every block that reads the text (GA), its keys and values.
 
-use mmnas_bundle::manifest::Dtype;
-use mmnas_bundle::{Architecture, Operation};
+use std::collections::BTreeMap;
 
-use crate::blocks::{Side, Source, decoder_prefix, encoder_prefix};
-use crate::graph::{Attribute, Graph};
+use mmnas_bundle::Architecture;
+use mmnas_bundle::manifest::{Dtype, Form};
+
+use crate::blocks::Side;
+use crate::graph::Graph;
+use crate::layers::Product;
+use crate::mask::Mask;
+use crate::source::{Source, decoder_prefix, encoder_prefix};
+use crate::states::{Reader, TextState, text_readers};
 use crate::{Result, Weight};
 
-pub(crate) fn build(source: Source<'_>, architecture: &Architecture) -> Result<Graph> {
-    let d = source.dimensions;
-    let mut graph = Graph::new("text");
+/// The stage as a graph of its own.
+pub(crate) fn build(source: Source<'_>, architecture: &Architecture, form: Form) -> Result<Graph> {
+    let mut graph = Graph::new("text", form);
     let g = &mut graph;
-    let tokens = g.input("tokens", Dtype::I64, &["batch", "tokens"]);
-    let count = g.input("token_count", Dtype::I64, &["batch"]);
-    let embedding = g.weight("embedding.weight", source.weights.get("embedding.weight", &[d.vocabulary, d.embedding])?);
-    let words = g.node("Gather", &[&embedding, &tokens], vec![]);
-    let mut x = lstm(source, g, &words)?;
-    let presence = g.presence(&tokens, &count);
-    let side = Side { key_mask: g.key_mask(&presence), ..Side::default() };
-    for (block, operation) in architecture.encoder.iter().enumerate() {
-        x = source.block(g, &x, *operation, &encoder_prefix(block), &side)?;
+    let state = text(source, g, architecture)?;
+    for reader in text_readers(source, architecture)? {
+        let shape = ["batch", &reader.heads.to_string(), "tokens", &reader.head.to_string()];
+        if let Some((key, value)) = state.keys_values.get(&reader.block) {
+            g.output(key, &format!("key_{}", reader.block), &shape);
+            g.output(value, &format!("value_{}", reader.block), &shape);
+        }
     }
-    keys_values(source, g, &x, architecture)?;
-    let pooled = source.att_flat(g, &x, &presence, "attflat_x")?;
-    g.output(&pooled, "text_pooled", Dtype::F32, &["batch", &(2 * d.hidden).to_string()]);
+    g.output(&state.pooled, "text_pooled", &["batch", &(2 * source.dimensions.hidden).to_string()]);
     Ok(graph)
+}
+
+/// The text's side of the network.
+pub(crate) fn text(source: Source<'_>, g: &mut Graph, architecture: &Architecture) -> Result<TextState> {
+    let d = source.dimensions;
+    let tokens = g.input("tokens", Dtype::I64, &["batch", "tokens"]);
+    let embedding = source.weights.get("embedding.weight", &[d.vocabulary, d.embedding])?;
+    let words = g.lookup("embedding.weight", embedding, &tokens);
+    let mut x = lstm(source, g, &words)?;
+    let mut mask = Mask::new("token_count", &tokens, 1);
+    for (block, operation) in architecture.encoder.iter().enumerate() {
+        let side = Side { own: &mut mask, text: None, bias: None };
+        x = source.block(g, &x, *operation, &encoder_prefix(block), side)?;
+    }
+    let keys_values = keys_values(source, g, &x, &text_readers(source, architecture)?)?;
+    let pooled = source.att_flat(g, &x, &mut mask, "attflat_x")?;
+    Ok(TextState { pooled, keys_values, mask })
 }
 
 /// The LSTM's states, `[batch, tokens, H]`. ONNX orders the gates i, o, f, c; PyTorch i, f, c, o.
@@ -38,44 +57,43 @@ fn lstm(source: Source<'_>, g: &mut Graph, words: &str) -> Result<String> {
     };
     let part = |name: &str, width: usize| -> Result<Weight> {
         let weight = source.weights.get(&format!("lstm.{name}_l0"), &[4 * h, width])?;
-        Ok(Weight::new(&[1, 4 * h, width], reorder(&weight.data, width)))
+        Ok(Weight::new(&[4 * h, width], reorder(&weight.data, width)))
     };
     let bias =
         |name: &str| Ok::<_, crate::Error>(reorder(&source.weights.get(&format!("lstm.{name}_l0"), &[4 * h])?.data, 1));
-    let biases = Weight::new(&[1, 8 * h], [bias("bias_ih")?, bias("bias_hh")?].concat());
-    let input = g.weight("lstm.weight_ih_l0", &part("weight_ih", e)?);
-    let hidden = g.weight("lstm.weight_hh_l0", &part("weight_hh", h)?);
-    let biases = g.weight("lstm.bias_l0", &biases);
-    let swap = |perm: [i64; 3]| vec![("perm", Attribute::Ints(perm.to_vec()))];
-    let by_time = g.node("Transpose", &[words], swap([1, 0, 2]));
-    let states = g.node("LSTM", &[&by_time, &input, &hidden, &biases], vec![("hidden_size", Attribute::Int(h as i64))]);
-    let axes = g.integers(&[1]);
-    let states = g.node("Squeeze", &[&states, &axes], vec![]);
-    Ok(g.node("Transpose", &[&states], swap([1, 0, 2])))
+    let biases = Weight::new(&[8 * h], [bias("bias_ih")?, bias("bias_hh")?].concat());
+    Ok(g.lstm(words, &part("weight_ih", e)?, &part("weight_hh", h)?, &biases))
 }
 
-/// Keys and values of all GA blocks, from one product.
-fn keys_values(source: Source<'_>, g: &mut Graph, x: &str, architecture: &Architecture) -> Result<()> {
-    let (h, heads, head) = (source.dimensions.hidden, source.dimensions.heads(), source.dimensions.head);
-    let blocks: Vec<usize> = architecture.decoder_blocks(Operation::GuidedAttention).collect();
-    if blocks.is_empty() {
-        return Ok(());
-    }
-    let mut parts = Vec::new();
-    for block in &blocks {
-        for part in ["k", "v"] {
-            parts.push(source.matrix(&format!("{}.mhatt.linear_{part}", decoder_prefix(*block)), h, h)?);
+/// Keys and values of all blocks that read the text, from one product for each width of a head.
+fn keys_values(
+    source: Source<'_>,
+    g: &mut Graph,
+    x: &str,
+    readers: &[Reader],
+) -> Result<BTreeMap<usize, (String, String)>> {
+    let h = source.dimensions.hidden;
+    let mut found = BTreeMap::new();
+    let widths: std::collections::BTreeSet<usize> = readers.iter().map(|reader| reader.head).collect();
+    for head in widths {
+        let readers: Vec<&Reader> = readers.iter().filter(|reader| reader.head == head).collect();
+        let mut parts = Vec::new();
+        for reader in &readers {
+            for part in ["k", "v"] {
+                let name = format!("{}.mhatt.linear_{part}", decoder_prefix(reader.block));
+                parts.push(source.matrix(&name, h, reader.heads * head)?);
+            }
+        }
+        let (name, matrix) = (format!("guided.linear_kv_{head}.weight"), Weight::beside(&parts));
+        let heads = matrix.shape[1] / head;
+        let product = g.product(x, &Product { name: &name, matrix: &matrix, bias: None });
+        let product = g.reshape(&product, &[0, 0, heads as i64, head as i64]);
+        let product = g.transpose(&product, &[0, 2, 1, 3]);
+        let sizes: Vec<usize> = readers.iter().flat_map(|reader| [reader.heads; 2]).collect();
+        let split = g.split(&product, 1, &sizes);
+        for (reader, pair) in readers.iter().zip(split.chunks_exact(2)) {
+            found.insert(reader.block, (pair[0].clone(), pair[1].clone()));
         }
     }
-    let product = g.matmul(x, "guided.linear_kv.weight", &Weight::beside(&parts));
-    let shape = g.integers(&[0, 0, (parts.len() * heads) as i64, head as i64]);
-    let product = g.node("Reshape", &[&product, &shape], vec![]);
-    let product = g.node("Transpose", &[&product], vec![("perm", Attribute::Ints(vec![0, 2, 1, 3]))]);
-    let split = g.split(&product, 1, parts.len());
-    let shape = ["batch", &heads.to_string(), "tokens", &head.to_string()];
-    for (block, pair) in blocks.iter().zip(split.chunks_exact(2)) {
-        g.output(&pair[0], &format!("key_{block}"), Dtype::F32, &shape);
-        g.output(&pair[1], &format!("value_{block}"), Dtype::F32, &shape);
-    }
-    Ok(())
+    Ok(found)
 }

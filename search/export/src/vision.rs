@@ -1,52 +1,33 @@
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use mmnas_bundle::manifest::{self, Dtype, Precision, RegionSource, Resize, Stage, Variant, Vision, VisionManifest};
-use mmnas_bundle::{FileRecord, NewFolder, write_atomically};
+use mmnas_bundle::manifest::{
+    self, Dtype, Form, Precision, RegionSource, Resize, Stage, Variant, Vision, VisionManifest,
+};
 
-use crate::bundle::{GoldenTensor, golden_file};
 use crate::efficientnet::{self, Convolution};
+use crate::folder_writer::FolderWriter;
+use crate::golden::{GOLDEN, GoldenTensor, golden_file};
 use crate::graph::{Attribute, Graph};
-use crate::onnx::data_type;
+use crate::model::{BuiltGraph, stage_of};
+use crate::value_type::Elem;
 use crate::{Result, Weight, Weights};
 
 /// File of the vision graph, in its own folder and in bundles.
 pub(crate) const VISION_GRAPH: &str = "vision.onnx";
-const GOLDEN: &str = "golden.safetensors";
+/// The graph needs none of ONNX Runtime's own operators.
+const FORM: Form = Form { variant: Variant::Portable, precision: Precision::Fp32 };
 
 /// A vision stage over EfficientNet-Lite0: square input of `side` pixels, the last block of each of the five resolutions
 /// averaged over the cells of a `grid × grid` grid and concatenated.
-pub(crate) fn describe(side: u32, grid: usize, graph: &BuiltStage) -> Vision {
+fn describe(side: u32, grid: usize, stage: Stage) -> Vision {
     Vision {
-        stage: graph.stage(VISION_GRAPH),
+        stage,
         width: side,
         height: side,
         resize: Resize::Triangle,
         regions: RegionSource::Grid { rows: grid, columns: grid },
         feature: efficientnet::LAST_OF_RESOLUTION.iter().map(|(_, channels)| channels).sum(),
         backbone: "EfficientNet-Lite0, last blocks of five resolutions".to_owned(),
-    }
-}
-
-/// A graph that is ready to be written, with what the manifest says of it.
-#[derive(Debug)]
-pub(crate) struct BuiltStage {
-    pub bytes: Vec<u8>,
-    inputs: Vec<manifest::TensorSpec>,
-    outputs: Vec<manifest::TensorSpec>,
-}
-
-impl From<Graph> for BuiltStage {
-    fn from(graph: Graph) -> BuiltStage {
-        let (bytes, inputs, outputs) = graph.finish();
-        BuiltStage { bytes, inputs, outputs }
-    }
-}
-
-impl BuiltStage {
-    pub(crate) fn stage(&self, file: &str) -> Stage {
-        let graph = manifest::Graph { variant: Variant::Ort, precision: Precision::Fp32, file: file.to_owned() };
-        Stage { graphs: vec![graph], inputs: self.inputs.clone(), outputs: self.outputs.clone() }
     }
 }
 
@@ -71,37 +52,31 @@ pub fn check_vision(side: u32, grid: usize) -> Result<()> {
 /// (a multiple of 32 · `grid`), regions on a `grid × grid` grid. `golden` are recorded inputs and outputs.
 pub fn write_vision(weights: &Weights, side: u32, grid: usize, golden: &[GoldenTensor], out: &Path) -> Result<()> {
     check_vision(side, grid)?;
-    let folder = NewFolder::create(out)?;
-    let built: BuiltStage = build(weights, side as usize, grid)?.into();
-    let golden = golden_file(golden)?;
-    let files: BTreeMap<String, FileRecord> = [(VISION_GRAPH, &built.bytes), (GOLDEN, &golden)]
-        .map(|(name, content)| (name.to_owned(), FileRecord::of(content)))
-        .into();
+    let mut writer = FolderWriter::create(out)?;
+    let graph = build(weights, side as usize, grid)?;
+    let graph = writer.add_graph(BuiltGraph::new(graph, FORM, VISION_GRAPH.to_owned(), u64::MAX))?;
+    writer.add(GOLDEN, &golden_file(golden)?)?;
     let description = VisionManifest {
         format: manifest::Format::current(manifest::VISION_FORMAT),
-        vision: describe(side, grid, &built),
+        vision: describe(side, grid, stage_of(&[graph])),
         golden: GOLDEN.to_owned(),
-        files,
+        files: writer.files().clone(),
     };
-    write_atomically(&folder.path().join(VISION_GRAPH), &built.bytes)?;
-    write_atomically(&folder.path().join(GOLDEN), &golden)?;
-    let file = folder.path().join(manifest::VISION);
-    let text = serde_json::to_string_pretty(&description).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
-    write_atomically(&file, text.as_bytes())?;
-    Ok(folder.finish()?)
+    writer.describe(manifest::VISION, &description)?;
+    writer.finish()
 }
 
 /// `pixels` u8 `[batch, side, side, 3]` → `features` f32 `[batch, grid², 512]`.
 fn build(weights: &Weights, side: usize, grid: usize) -> Result<Graph> {
-    let mut graph = Graph::new("vision");
+    let mut graph = Graph::new("vision", FORM);
     let g = &mut graph;
     let side_text = side.to_string();
     let pixels = g.input("pixels", Dtype::U8, &["batch", &side_text, &side_text, "3"]);
-    let x = g.node("Cast", &[&pixels], vec![("to", Attribute::Int(i64::from(data_type::FLOAT)))]);
+    let x = g.cast(&pixels, Elem::F32);
     let (mean, scale) = (g.scalar(efficientnet::PIXEL_MEAN), g.scalar(efficientnet::PIXEL_SCALE));
     let x = g.node("Sub", &[&x, &mean], vec![]);
     let x = g.node("Div", &[&x, &scale], vec![]);
-    let mut x = g.node("Transpose", &[&x], vec![("perm", Attribute::Ints(vec![0, 3, 1, 2]))]);
+    let mut x = g.transpose(&x, &[0, 3, 1, 2]);
     let mut size = side;
     let (name, norm, layer) = efficientnet::stem();
     (x, size) = convolution(g, weights, (&x, size), &name, &norm, layer)?;
@@ -124,12 +99,11 @@ fn build(weights: &Weights, side: usize, grid: usize) -> Result<Graph> {
         }
     }
     let pooled: Vec<&str> = pooled.iter().map(String::as_str).collect();
-    let all = g.node("Concat", &pooled, vec![("axis", Attribute::Int(1))]);
+    let all = g.concat(&pooled, 1);
     let features: usize = efficientnet::LAST_OF_RESOLUTION.iter().map(|(_, channels)| channels).sum();
-    let shape = g.integers(&[0, features as i64, (grid * grid) as i64]);
-    let all = g.node("Reshape", &[&all, &shape], vec![]);
-    let all = g.node("Transpose", &[&all], vec![("perm", Attribute::Ints(vec![0, 2, 1]))]);
-    g.output(&all, "features", Dtype::F32, &["batch", &(grid * grid).to_string(), &features.to_string()]);
+    let all = g.reshape(&all, &[0, features as i64, (grid * grid) as i64]);
+    let all = g.transpose(&all, &[0, 2, 1]);
+    g.output(&all, "features", &["batch", &(grid * grid).to_string(), &features.to_string()]);
     Ok(graph)
 }
 

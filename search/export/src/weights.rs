@@ -1,8 +1,4 @@
 use std::collections::BTreeMap;
-use std::path::Path;
-
-use pytorch_reader::{DType, PytorchReader};
-use safetensors::{Dtype, SafeTensors};
 
 use crate::{Error, Result};
 
@@ -31,6 +27,12 @@ impl Weight {
         Weight { shape: vec![columns, rows], data }
     }
 
+    /// All numbers times `factor`.
+    pub(crate) fn scaled(mut self, factor: f32) -> Weight {
+        self.data.iter_mut().for_each(|v| *v *= factor);
+        self
+    }
+
     /// Matrices with the same number of rows, side by side.
     pub(crate) fn beside(parts: &[Weight]) -> Weight {
         let rows = parts.first().map_or(0, |p| p.shape[0]);
@@ -52,46 +54,6 @@ impl FromIterator<(String, Weight)> for Weights {
 }
 
 impl Weights {
-    /// Reads the f32 tensors of a safetensors file.
-    pub fn read_safetensors(file: &Path) -> Result<Weights> {
-        let content = std::fs::read(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
-        let wrong = |found: String| Error::Checkpoint {
-            file: file.to_path_buf(),
-            expected: "safetensors with f32 tensors",
-            found,
-        };
-        let tensors = SafeTensors::deserialize(&content).map_err(|e| wrong(e.to_string()))?;
-        let weight = |(name, view): (&str, safetensors::tensor::TensorView<'_>)| {
-            if view.dtype() != Dtype::F32 {
-                return Err(wrong(format!("{name} of {:?}", view.dtype())));
-            }
-            Ok((name.to_owned(), Weight { shape: view.shape().to_vec(), data: floats(view.data()) }))
-        };
-        tensors.iter().map(weight).collect()
-    }
-
-    /// Reads the f32 tensors of a PyTorch checkpoint (zip or legacy; any strides). Integer tensors (counters of batch
-    /// norms) are left out.
-    pub fn read_pytorch(file: &Path) -> Result<Weights> {
-        let wrong = |found: String| Error::Checkpoint {
-            file: file.to_path_buf(),
-            expected: "a PyTorch checkpoint with f32 tensors",
-            found,
-        };
-        let reader = PytorchReader::new(file).map_err(|e| wrong(e.to_string()))?;
-        let mut weights = BTreeMap::new();
-        for (name, tensor) in reader.tensors() {
-            if tensor.dtype() == DType::F32 {
-                let bytes = tensor.read().map_err(|e| wrong(format!("{name}: {e}")))?;
-                weights.insert(name.clone(), Weight { shape: tensor.shape().to_vec(), data: floats(&bytes) });
-            }
-        }
-        if weights.is_empty() {
-            return Err(wrong("no f32 tensor".into()));
-        }
-        Ok(Weights(weights))
-    }
-
     /// The parameter `name`, which must have the given shape.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&Weight> {
         let wrong = |found: String| Error::Parameter { name: name.to_owned(), expected: format!("{shape:?}"), found };
@@ -110,6 +72,19 @@ impl Weights {
     /// Removes a parameter.
     pub fn remove(&mut self, name: &str) -> Option<Weight> {
         self.0.remove(name)
+    }
+
+    /// With names that all begin with `prefix` made shorter by it; as it is where one does not.
+    pub(crate) fn without_prefix(self, prefix: &str) -> Weights {
+        if !self.0.keys().all(|name| name.starts_with(prefix)) {
+            return self;
+        }
+        Weights(self.0.into_iter().map(|(name, weight)| (name[prefix.len()..].to_owned(), weight)).collect())
+    }
+
+    /// The parameters by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Weight)> {
+        self.0.iter().map(|(name, weight)| (name.as_str(), weight))
     }
 
     /// Number of numbers in all parameters together.
@@ -133,10 +108,6 @@ impl Weights {
         self.insert("imgfeat_linear.bias", Weight::new(&[hidden], bias));
         Ok(())
     }
-}
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks::<4>().0.iter().map(|c| f32::from_le_bytes(*c)).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use mmnas_bundle::Architecture;
+use mmnas_bundle::manifest::TaskName;
 use mmnas_search::data::{DataFiles, ItmData, VgdData, VqaData};
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
@@ -60,13 +61,24 @@ pub(super) struct DataArguments {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum TaskArgument {
+pub(super) enum TaskArgument {
     /// Visual question answering
     Vqa,
     /// Image-text matching and retrieval
     Itm,
     /// Visual grounding
     Vgd,
+}
+
+impl TaskArgument {
+    /// The task's name in bundles.
+    pub(super) fn name(self) -> TaskName {
+        match self {
+            TaskArgument::Vqa => TaskName::Vqa,
+            TaskArgument::Itm => TaskName::Itm,
+            TaskArgument::Vgd => TaskName::Vgd,
+        }
+    }
 }
 
 /// What is done with a task's data, whichever task it is.

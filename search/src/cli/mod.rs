@@ -5,6 +5,8 @@ mod convert;
 mod costs;
 mod data;
 mod export;
+mod import;
+mod measure;
 mod output;
 mod pack;
 mod report;
@@ -13,6 +15,7 @@ mod scenes;
 mod search;
 mod slow_bar;
 mod vision;
+mod write;
 
 use std::process::ExitCode;
 
@@ -51,6 +54,7 @@ enum Command {
     Compare(compare::Arguments),
     Costs(costs::Arguments),
     Export(export::Arguments),
+    Import(import::Arguments),
     Report(report::Arguments),
 }
 
@@ -65,6 +69,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Costs(arguments) => costs::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
     };
     match result {

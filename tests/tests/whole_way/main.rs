@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use mmnas_bundle::samples::VqaSample;
-use mmnas_runtime::{LoadOptions, Model};
+use mmnas_runtime::{LoadOptions, Model, Timed};
 use mmnas_tests::small_run::SmallRun;
 
 /// One small trained bundle for all tests of this file.
@@ -62,11 +62,23 @@ fn the_network_learnt_its_images_by_heart() {
 }
 
 #[test]
-fn the_bundle_verifies_to_1e_4() {
-    let report = mmnas_runtime::verify(&SMALL.1, &LoadOptions::default()).unwrap();
-    let stages: Vec<&str> = report.checks.iter().map(|c| c.stage.as_str()).collect();
-    assert_eq!(stages, ["text", "image", "fusion", "vision", "network"]);
-    assert!(report.passed() && report.worst() <= 1e-4, "{report:#?}");
+fn the_bundle_verifies_in_both_of_its_forms() {
+    let report = mmnas_runtime::verify(&SMALL.1, &LoadOptions::default(), Timed::Yes).unwrap();
+    let checks: Vec<String> = report.checks.iter().map(|c| format!("{} {}", c.stage, c.form)).collect();
+    let stages = ["text", "image", "fusion", "network"];
+    let forms = ["ort-fp32", "ort-int8"];
+    let mut expected: Vec<String> =
+        forms.iter().flat_map(|form| stages.map(|stage| format!("{stage} {form}"))).collect();
+    expected.push("vision portable-fp32".to_owned());
+    assert_eq!(checks, expected);
+    assert!(report.passed() && report.checks.iter().all(|c| c.milliseconds.is_some_and(|ms| ms > 0.0)), "{report:#?}");
+    let fp32 = report.checks.iter().filter(|c| c.form.to_string().ends_with("fp32"));
+    assert!(fp32.fold(0.0f64, |worst, c| worst.max(c.worst)) <= 1e-4);
+    let only = LoadOptions { form: Some("ort-int8".parse().unwrap()), ..LoadOptions::default() };
+    assert_eq!(mmnas_runtime::verify(&SMALL.1, &only, Timed::No).unwrap().measured.len(), 1);
+    let missing = LoadOptions { form: Some("portable-fp16".parse().unwrap()), ..LoadOptions::default() };
+    let error = mmnas_runtime::verify(&SMALL.1, &missing, Timed::No).unwrap_err().to_string();
+    assert!(error.contains("portable-fp16") && error.contains("ort-fp32, ort-int8"), "{error}");
 }
 
 #[test]

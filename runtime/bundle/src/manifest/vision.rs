@@ -1,0 +1,93 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::unique::unique_names;
+use super::{Format, MAX_REGIONS, Stage, check_size};
+use crate::{Error, FileRecord, Result};
+
+/// How an image is resized to the vision stage's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resize {
+    /// Stretched to the input size with a triangle filter, whose support grows with the reduction (no aliasing).
+    Triangle,
+}
+
+/// Where the regions come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum RegionSource {
+    /// A grid over the image, row-major.
+    Grid {
+        /// Number of rows.
+        rows: usize,
+        /// Number of columns.
+        columns: usize,
+    },
+}
+
+impl RegionSource {
+    /// Number of regions of an image.
+    pub fn count(&self) -> usize {
+        match self {
+            RegionSource::Grid { rows, columns } => rows.saturating_mul(*columns),
+        }
+    }
+}
+
+/// The vision stage: pixels → features of regions. Its graph reads `pixels` (u8, batch × height × width × RGB) and
+/// gives `features` (f32, batch × regions × feature).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vision {
+    /// The stage's files, inputs and outputs.
+    pub stage: Stage,
+    /// Input width in pixels.
+    pub width: u32,
+    /// Input height in pixels.
+    pub height: u32,
+    /// How an image becomes that size.
+    pub resize: Resize,
+    /// Where the regions lie.
+    pub regions: RegionSource,
+    /// Width of a region's features.
+    pub feature: usize,
+    /// Which network it is, for people.
+    pub backbone: String,
+}
+
+impl Vision {
+    /// Largest side of the input that is accepted, in pixels.
+    pub const MAX_SIDE: u32 = 4096;
+
+    /// Checks the sizes; `file` names the description in errors.
+    pub fn check(&self, file: &Path) -> Result<()> {
+        for (field, side) in [("vision.width", self.width), ("vision.height", self.height)] {
+            if side == 0 || side > Self::MAX_SIDE {
+                return Err(Error::invalid(file, field, format!("1 to {} pixels", Self::MAX_SIDE), side));
+            }
+        }
+        check_size(file, "vision.feature", self.feature)?;
+        self.stage.check(file, "vision.stage")?;
+        let count = self.regions.count();
+        if count == 0 || count > MAX_REGIONS {
+            return Err(Error::invalid(file, "vision.regions", format!("1 to {MAX_REGIONS} regions"), count));
+        }
+        Ok(())
+    }
+}
+
+/// `vision.json`: a vision stage that stands alone, to extract features with before any network is trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VisionManifest {
+    /// Format name and version.
+    pub format: Format,
+    /// The stage.
+    pub vision: Vision,
+    /// File of recorded inputs and outputs; see [`crate::golden`].
+    pub golden: String,
+    /// Size and hash of every other file of the folder.
+    #[serde(deserialize_with = "unique_names")]
+    pub files: BTreeMap<String, FileRecord>,
+}

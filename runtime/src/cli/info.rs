@@ -1,0 +1,108 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use mmnas_runtime::bundle::Bundle;
+use mmnas_runtime::bundle::manifest::{Graph, Manifest, Measured};
+use serde_json::{Value, json};
+
+use super::{Failure, output};
+
+const EXAMPLES: &str = "\
+Reads the manifest and compares the files' lengths; no graph is loaded. The model card
+with more of it is the bundle's README.md.
+
+Examples:
+  mmnas info bundle
+  mmnas info bundle --json";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The bundle's folder
+    bundle: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let bundle = Bundle::open(&arguments.bundle, true)?;
+    if arguments.json {
+        return output::print_json(&as_json(&bundle));
+    }
+    Ok(output::print(&text(&bundle))?)
+}
+
+fn bytes(manifest: &Manifest, graph: &Graph) -> u64 {
+    graph.files().filter_map(|file| manifest.files.get(file)).fold(0, |sum, file| sum.saturating_add(file.bytes))
+}
+
+fn as_json(bundle: &Bundle) -> Value {
+    let m = bundle.manifest();
+    let graph =
+        |graph: &Graph| json!({ "file": graph.file, "variant": graph.form().to_string(), "bytes": bytes(m, graph) });
+    json!({
+        "bundle": bundle.folder(),
+        "format": format!("{}.{}", m.format.major, m.format.minor),
+        "task": m.task,
+        "architecture": m.architecture.to_string(),
+        "parameters": m.parameters,
+        "dimensions": m.dimensions,
+        "text": m.text,
+        "takes_pixels": m.vision.is_some(),
+        "variants": m.forms().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "graphs": m.all_graphs().map(graph).collect::<Vec<_>>(),
+        "opset": m.opset,
+        "bytes": bundle.bytes(),
+        "metrics": m.metrics,
+        "measured": m.measured,
+        "licence": m.licence,
+        "provenance": m.provenance,
+    })
+}
+
+fn text(bundle: &Bundle) -> String {
+    let m = bundle.manifest();
+    let d = &m.dimensions;
+    let megabytes = |bytes: u64| format!("{:.2} MB", bytes as f64 / 1e6);
+    let mut rows = vec![
+        ("task", m.task.to_string()),
+        ("architecture", m.architecture.to_string()),
+        ("parameters", m.parameters.to_string()),
+        (
+            "sizes",
+            format!("H {}, {} heads of {}, {} words, {} outputs", d.hidden, d.heads(), d.head, d.vocabulary, d.outputs),
+        ),
+        ("text", format!("up to {} words", m.text.max_tokens)),
+        (
+            "image",
+            m.vision.as_ref().map_or_else(
+                || format!("regions of {} features", d.feature),
+                |v| format!("pixels ({}), or regions of {} features", v.backbone, d.feature),
+            ),
+        ),
+        ("variants", m.forms().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        ("opset", m.opset.map_or("not stated".to_owned(), |opset| opset.to_string())),
+        ("size", megabytes(bundle.bytes())),
+        ("licence", m.licence.clone().unwrap_or_else(|| "not stated".to_owned())),
+        ("written by", format!("mmnas {}, format {}.{}", m.provenance.version, m.format.major, m.format.minor)),
+    ];
+    rows.extend(m.metrics.iter().map(|(name, value)| (name.as_str(), format!("{value:.4}"))));
+    let mut text =
+        output::table(&rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect::<Vec<_>>(), &[]);
+    if let Some(first) = m.measured.first() {
+        text += &format!("\none item of {} words and {} regions, {}:\n", first.tokens, first.regions, first.machine);
+        let row = |measured: &Measured| {
+            let size = m.stages.named().map(|(_, stage)| stage.graph(measured.form()).map_or(0, |g| bytes(m, g)));
+            let milliseconds = measured.milliseconds.map_or("not timed".to_owned(), |ms| format!("{ms:.2} ms"));
+            vec![
+                measured.form().to_string(),
+                milliseconds,
+                format!("difference {:.1e}", measured.difference),
+                megabytes(size.iter().sum()),
+            ]
+        };
+        text += &output::table(&m.measured.iter().map(row).collect::<Vec<_>>(), &[1, 3]);
+    }
+    text
+}

@@ -1,0 +1,52 @@
+//! The heads of the three tasks.
+
+use mmnas_bundle::manifest::TaskName;
+
+use crate::graph::Graph;
+use crate::layers::Product;
+use crate::mask::Mask;
+use crate::source::Source;
+use crate::{Result, Weight};
+
+/// Declares the outputs of the task's head over the pooled text `[batch, 2 H]` and the regions `y` `[batch, regions, H]`.
+pub(crate) fn head(
+    source: Source<'_>,
+    g: &mut Graph,
+    task: TaskName,
+    pooled: &str,
+    y: &str,
+    mask: &mut Mask,
+) -> Result<()> {
+    match task {
+        TaskName::Vqa | TaskName::Itm => pooled_head(source, g, pooled, y, mask),
+        TaskName::Vgd => grounding_head(source, g, pooled, y),
+    }
+}
+
+/// `Linear(LN(AttFlat(x) + AttFlat(y)))`: one logit an answer, or the one of a pair.
+fn pooled_head(source: Source<'_>, g: &mut Graph, pooled: &str, y: &str, mask: &mut Mask) -> Result<()> {
+    let d = source.dimensions;
+    let regions = source.att_flat(g, y, mask, "attflat_y")?;
+    let fused = source.norm(g, (pooled, &regions, None), false, ("proj_norm", 2 * d.hidden))?;
+    let logits = source.linear(g, &fused, "proj", 2 * d.hidden, d.outputs)?;
+    g.output(&logits, "logits", &["batch", &d.outputs.to_string()]);
+    Ok(())
+}
+
+/// Per region `LN(AttFlat(x) + Linear(H → 2 H)(y))` → a score and four deltas, from one product.
+fn grounding_head(source: Source<'_>, g: &mut Graph, pooled: &str, y: &str) -> Result<()> {
+    let h = source.dimensions.hidden;
+    let regions = source.linear(g, y, "attfc_y", h, 2 * h)?;
+    let pooled = g.unsqueeze(pooled, &[1]);
+    let fused = source.norm(g, (&regions, &pooled, None), true, ("proj_norm", 2 * h))?;
+    let both = [source.matrix("proj_scores", 2 * h, 1)?, source.matrix("proj_reg", 2 * h, 4)?];
+    let biases = [&source.bias("proj_scores", 1)?.data[..], &source.bias("proj_reg", 4)?.data].concat();
+    let (matrix, bias) = (Weight::beside(&both), Weight::new(&[5], biases));
+    let product = Product { name: "proj_both.weight", matrix: &matrix, bias: Some(("proj_both.bias", &bias)) };
+    let both = g.plain_product(&fused, &product);
+    let parts = g.split(&both, -1, &[1, 4]);
+    let scores = g.squeeze(&parts[0], &[-1]);
+    g.output(&scores, "scores", &["batch", "regions"]);
+    g.output(&parts[1], "deltas", &["batch", "regions", "4"]);
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Parameters of a network by their published names, as the layers want them.
+
+use mmnas_bundle::manifest::Dimensions;
+
+use crate::graph::Attribute;
+use crate::graph::Graph;
+use crate::layers::Product;
+use crate::mask::{Mask, masked};
+use crate::{Result, Weight, Weights};
+
+/// Parameters of a network and where they go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub weights: &'a Weights,
+    pub dimensions: &'a Dimensions,
+}
+
+/// The dotted prefix of an encoder block's parameters (sic: "backnone" is the published spelling).
+pub(crate) fn encoder_prefix(block: usize) -> String {
+    format!("backnone.cells_enc.0.dag.{block}.0")
+}
+
+/// The dotted prefix of a decoder block's parameters.
+pub(crate) fn decoder_prefix(block: usize) -> String {
+    format!("backnone.cells_dec.0.dag.{block}.0")
+}
+
+impl<'a> Source<'a> {
+    /// A linear layer's matrix as `[inputs, outputs]`.
+    pub(crate) fn matrix(&self, name: &str, inputs: usize, outputs: usize) -> Result<Weight> {
+        Ok(self.weights.get(&format!("{name}.weight"), &[outputs, inputs])?.transposed())
+    }
+
+    /// A linear layer's bias.
+    pub(crate) fn bias(&self, name: &str, outputs: usize) -> Result<&'a Weight> {
+        self.weights.get(&format!("{name}.bias"), &[outputs])
+    }
+
+    /// `x W + b` of a linear layer.
+    pub(crate) fn linear(&self, g: &mut Graph, x: &str, name: &str, inputs: usize, outputs: usize) -> Result<String> {
+        let (matrix, bias) = (self.matrix(name, inputs, outputs)?, self.bias(name, outputs)?);
+        let (weight_name, bias_name) = (format!("{name}.weight"), format!("{name}.bias"));
+        Ok(g.product(x, &Product { name: &weight_name, matrix: &matrix, bias: Some((&bias_name, bias)) }))
+    }
+
+    /// `x W` of a linear layer without a bias.
+    pub(crate) fn projection(
+        &self,
+        g: &mut Graph,
+        x: &str,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<String> {
+        let matrix = self.matrix(name, inputs, outputs)?;
+        Ok(g.product(x, &Product { name: &format!("{name}.weight"), matrix: &matrix, bias: None }))
+    }
+
+    /// `LN(x + y)` with the parameters `name.a_2` and `name.b_2`; see [`Graph::residual_norm`].
+    pub(crate) fn norm(
+        &self,
+        g: &mut Graph,
+        sum: (&str, &str, Option<(&str, &Weight)>),
+        broadcast: bool,
+        (name, width): (&str, usize),
+    ) -> Result<String> {
+        let (gain, shift) = (format!("{name}.a_2"), format!("{name}.b_2"));
+        let (of_gain, of_shift) = (self.weights.get(&gain, &[width])?, self.weights.get(&shift, &[width])?);
+        Ok(g.residual_norm(sum, broadcast, (&gain, of_gain), (&shift, of_shift)))
+    }
+
+    /// AttFlat over `x` `[batch, n, H]` → `[batch, 2 H]`.
+    pub(crate) fn att_flat(&self, g: &mut Graph, x: &str, mask: &mut Mask, name: &str) -> Result<String> {
+        let (h, inner) = (self.dimensions.hidden, self.dimensions.attflat);
+        let scores = self.linear(g, x, &format!("{name}.mlp.fc.linear"), h, inner)?;
+        let scores = g.node("Relu", &[&scores], vec![]);
+        let scores = self.linear(g, &scores, &format!("{name}.mlp.linear"), inner, 1)?;
+        // [batch, n, 1] → [batch, 1, n]: a row of weights, so that the weighted sum is one matrix product.
+        let scores = g.transpose(&scores, &[0, 2, 1]);
+        let presence = mask.presence(g);
+        let presence = g.unsqueeze(&presence, &[1]);
+        let masked = g.scalar(masked(g));
+        let scores = g.node("Where", &[&presence, &scores, &masked], vec![]);
+        let weights = g.node("Softmax", &[&scores], vec![("axis", Attribute::Int(-1))]);
+        let pooled = g.node("MatMul", &[&weights, x], vec![]);
+        let pooled = g.squeeze(&pooled, &[1]);
+        self.linear(g, &pooled, &format!("{name}.linear_merge"), h, 2 * h)
+    }
+}

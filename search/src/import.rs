@@ -1,0 +1,126 @@
+//! Checkpoints of the published code, and safetensors with its parameter names, become bundles.
+
+mod dimensions;
+mod labels;
+mod vocabulary;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mmnas_bundle::manifest::{Provenance, TaskName};
+use mmnas_bundle::{Architecture, VisionBundle, sha256_of_file};
+use mmnas_export::Weights;
+use tch::Tensor;
+
+use crate::export::{ExportOptions, Trained, derived_network};
+use crate::{Error, Network, Result};
+
+/// What is imported.
+#[derive(Debug)]
+pub struct ImportFiles {
+    /// The weights: what `torch.save` wrote (before or since PyTorch 1.6) or safetensors.
+    pub checkpoint: PathBuf,
+    /// The words with their ids: a tokenizers file, a JSON object of words and ids, a JSON list of words, or a text file
+    /// with a word a line. Ids must be those that the network was trained with.
+    pub vocabulary: PathBuf,
+    /// The answers in the order of the logits (VQA): a JSON list of strings, a JSON object of answers and places, or a list
+    /// of such objects whose first is taken (openvqa's `answer_dict.json`).
+    pub labels: Option<PathBuf>,
+}
+
+/// What a checkpoint does not say of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct ImportSettings {
+    /// What the network is for.
+    pub task: TaskName,
+    /// Texts are cut to this many tokens; the published models have 14, for image-text matching 50.
+    pub max_tokens: Option<usize>,
+    /// Width of an attention head, where no RSA block tells it; the published models have 64.
+    pub head: usize,
+}
+
+/// Writes the bundle of a checkpoint to the new folder `out`.
+///
+/// # Errors
+/// A file that is not what it must be; parameters that are missing, of another shape, or not the network's, all listed by
+/// name; an output that is in the way.
+pub fn import(
+    files: &ImportFiles,
+    architecture: &Architecture,
+    settings: ImportSettings,
+    vision: Option<&VisionBundle>,
+    out: &Path,
+    options: &ExportOptions<'_>,
+) -> Result<()> {
+    let weights = Weights::read(&files.checkpoint)?;
+    let d = dimensions::of(&weights, architecture, settings, &files.checkpoint)?;
+    let network = derived_network(settings.task, architecture, &d)?;
+    fill(&network, &weights, &files.checkpoint)?;
+    let labels = match (&files.labels, settings.task) {
+        (Some(file), TaskName::Vqa) => labels::read(file)?,
+        (None, TaskName::Vqa) => {
+            return Err(wrong(&files.checkpoint, "--labels", "a file of answers (the task is vqa)", "none".to_owned()));
+        }
+        (_, TaskName::Itm | TaskName::Vgd) => Vec::new(),
+    };
+    let sha256 = |file: &Path| Ok::<_, Error>(sha256_of_file(file)?);
+    let mut data = BTreeMap::from([
+        ("checkpoint".to_owned(), sha256(&files.checkpoint)?),
+        ("vocabulary".to_owned(), sha256(&files.vocabulary)?),
+    ]);
+    if let Some(file) = &files.labels {
+        data.insert("labels".to_owned(), sha256(file)?);
+    }
+    let default_tokens = if settings.task == TaskName::Itm { 50 } else { 14 };
+    let trained = Trained {
+        task: settings.task,
+        network,
+        weights,
+        architecture: architecture.clone(),
+        max_tokens: settings.max_tokens.unwrap_or(default_tokens),
+        tokenizer: vocabulary::read(&files.vocabulary)?.to_tokenizer_json(),
+        labels,
+        metrics: BTreeMap::new(),
+        provenance: Provenance {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("MMNAS_COMMIT").map(str::to_owned),
+            seed: 0,
+            data,
+            recipe: serde_json::json!({ "imported": files.checkpoint.file_name().map(|name| name.to_string_lossy()) }),
+        },
+    };
+    trained.write(vision, out, options)
+}
+
+fn wrong(file: &Path, field: &str, expected: &str, found: String) -> Error {
+    Error::Checkpoint { file: file.to_path_buf(), field: field.to_owned(), expected: expected.to_owned(), found }
+}
+
+/// Copies the weights into the network. Every parameter that does not fit is listed, not only the first.
+fn fill(network: &Network, weights: &Weights, file: &Path) -> Result<()> {
+    let of_network = network.parameters();
+    let of_file: BTreeMap<&str, _> = weights.iter().collect();
+    let missing: Vec<String> = of_network.keys().filter(|name| !of_file.contains_key(name.as_str())).cloned().collect();
+    let (mut unexpected, mut misshaped) = (Vec::new(), Vec::new());
+    for (name, weight) in &of_file {
+        match of_network.get(*name).map(|parameter| parameter.size().iter().map(|&n| n as usize).collect::<Vec<_>>()) {
+            None => unexpected.push((*name).to_owned()),
+            Some(shape) if shape != weight.shape => {
+                misshaped.push(format!("{name} (expected {shape:?}, found {:?})", weight.shape));
+            }
+            Some(_) => {}
+        }
+    }
+    if !(missing.is_empty() && unexpected.is_empty() && misshaped.is_empty()) {
+        return Err(Error::Parameters { file: file.to_path_buf(), missing, unexpected, misshaped });
+    }
+    let _guard = tch::no_grad_guard();
+    for (name, parameter) in of_network {
+        if let Some(weight) = of_file.get(name.as_str()) {
+            parameter
+                .shallow_clone()
+                .f_copy_(&Tensor::from_slice(&weight.data).f_view(parameter.size().as_slice())?)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! The sizes of a network from the shapes of its parameters.
+
+use std::path::Path;
+
+use mmnas_bundle::Architecture;
+use mmnas_bundle::manifest::{Dimensions, TaskName};
+use mmnas_export::Weights;
+
+use super::{ImportSettings, wrong};
+use crate::Result;
+
+/// The size of the parameter `name` in the dimension `axis`, of `rank`.
+fn size(weights: &Weights, name: &str, (axis, rank): (usize, usize), file: &Path) -> Result<usize> {
+    let shape = weights.iter().find(|(known, _)| *known == name).map(|(_, weight)| &weight.shape);
+    let found = shape.map_or("none".to_owned(), |shape| format!("{shape:?}"));
+    let known = shape.filter(|shape| shape.len() == rank).and_then(|shape| shape.get(axis).copied());
+    known.filter(|&n| n > 0).ok_or_else(|| wrong(file, name, &format!("a tensor of rank {rank}"), found))
+}
+
+/// The sizes of the network whose parameters `weights` are.
+pub(super) fn of(
+    weights: &Weights,
+    architecture: &Architecture,
+    settings: ImportSettings,
+    file: &Path,
+) -> Result<Dimensions> {
+    let size = |name: &str, axis: usize| size(weights, name, (axis, 2), file);
+    let hidden = size("imgfeat_linear.weight", 0)?;
+    // An RSA block has one row a head.
+    let of_network = mmnas_bundle::Heads { width: None, factor: 1 };
+    let rsa = architecture.decoder.iter().position(|operation| {
+        operation.kind().and_then(|kind| kind.relation_heads()).is_some_and(|heads| heads == of_network)
+    });
+    let head = match rsa {
+        Some(block) => {
+            let name = format!("backnone.cells_dec.0.dag.{block}.0.mhatt.linear_r.weight");
+            let heads = size(&name, 0)?;
+            if !hidden.is_multiple_of(heads) {
+                return Err(wrong(file, &name, &format!("a number of rows that divides {hidden}"), heads.to_string()));
+            }
+            hidden / heads
+        }
+        None => settings.head,
+    };
+    Ok(Dimensions {
+        hidden,
+        feature: size("imgfeat_linear.weight", 1)?,
+        embedding: size("embedding.weight", 1)?,
+        vocabulary: size("embedding.weight", 0)?,
+        outputs: if settings.task == TaskName::Vqa { size("proj.weight", 0)? } else { 1 },
+        attflat: size("attflat_x.mlp.fc.linear.weight", 0)?,
+        head,
+        relation: size("linear_y_rel.weight", 0)?,
+    })
+}

@@ -1,0 +1,87 @@
+//! Inputs and what libtorch gives for them at every stage's border: what a bundle is checked against on any machine.
+
+use mmnas_bundle::manifest::{Dtype, TaskName};
+use mmnas_bundle::{Error as BundleError, golden};
+use mmnas_export::GoldenTensor;
+use tch::{Device, Kind, Tensor};
+
+use crate::checkpoint::tensor_bytes;
+use crate::seed::seed_torch;
+use crate::{Inputs, Network, Result};
+
+/// A tensor as a bundle records it.
+pub(crate) fn golden_tensor(name: String, tensor: &Tensor) -> Result<GoldenTensor> {
+    let kinds = [(Kind::Float, Dtype::F32), (Kind::Int64, Dtype::I64), (Kind::Uint8, Dtype::U8)];
+    let dtype = kinds.iter().find(|(kind, _)| *kind == tensor.kind()).map(|(_, dtype)| *dtype);
+    let dtype = dtype.ok_or_else(|| {
+        BundleError::invalid("golden.safetensors", &name, "f32, i64 or u8", format!("{:?}", tensor.kind()))
+    })?;
+    let shape = tensor.size().iter().map(|&n| n as usize).collect();
+    Ok(GoldenTensor { name, dtype, shape, bytes: tensor_bytes(tensor) })
+}
+
+/// Seeded inputs of three samples with different numbers of tokens and regions, the first as long as the others' padding.
+pub fn seeded_inputs(network: &Network, max_tokens: usize, regions: usize, seed: u64) -> Inputs {
+    let d = network.dimensions();
+    let (b, t, n) = (3, max_tokens.max(1) as i64, regions.max(1) as i64);
+    seed_torch(seed, "golden inputs", 0);
+    let float = (Kind::Float, Device::Cpu);
+    let mut features = Tensor::randn([b, n, d.feature as i64], float);
+    if let Some(norm) = network.feature_norm() {
+        features = features * &norm.std + &norm.mean;
+    }
+    let corner = Tensor::rand([b, n, 2], float) * 300.0;
+    let size = Tensor::rand([b, n, 2], float) * 200.0 + 4.0;
+    Inputs {
+        tokens: Tensor::randint_low(1, d.vocabulary.max(2) as i64, [b, t], (Kind::Int64, Device::Cpu)),
+        features,
+        boxes: Tensor::cat(&[&corner, &(&corner + size)], -1),
+        token_count: vec![t, (t / 2).max(1), 1],
+        region_count: vec![n, (n / 2).max(1), n],
+    }
+}
+
+/// [`record`] of [`seeded_inputs`].
+pub fn record_stages(
+    network: &Network,
+    task: TaskName,
+    max_tokens: usize,
+    regions: usize,
+    seed: u64,
+) -> Result<Vec<GoldenTensor>> {
+    record(network, task, &seeded_inputs(network, max_tokens, regions, seed))
+}
+
+/// The outputs of the task's head under the names that bundles give them.
+pub fn head_outputs(task: TaskName, output: &Tensor) -> Vec<(&'static str, Tensor)> {
+    match task {
+        TaskName::Vqa | TaskName::Itm => vec![("logits", output.shallow_clone())],
+        TaskName::Vgd => vec![("scores", output.select(-1, 0)), ("deltas", output.narrow(-1, 1, 4))],
+    }
+}
+
+/// `inputs` and what libtorch gives for them at every stage's border; the last tensors are the outputs of the head.
+pub fn record(network: &Network, task: TaskName, inputs: &Inputs) -> Result<Vec<GoldenTensor>> {
+    let outputs = network.stage_outputs(inputs);
+    let (token_count, region_count) =
+        (Tensor::from_slice(&inputs.token_count), Tensor::from_slice(&inputs.region_count));
+    let mut recorded = Vec::new();
+    let mut add = |name: String, tensor: &Tensor| golden_tensor(name, tensor).map(|t| recorded.push(t));
+    add(golden::input("text", "tokens"), &inputs.tokens)?;
+    add(golden::input("text", "token_count"), &token_count)?;
+    add(golden::input("image", "features"), &inputs.features)?;
+    add(golden::input("image", "boxes"), &inputs.boxes)?;
+    add(golden::input("image", "region_count"), &region_count)?;
+    add(golden::input("fusion", "token_count"), &token_count)?;
+    add(golden::input("fusion", "region_count"), &region_count)?;
+    for (stage, tensors) in [("text", &outputs.text), ("image", &outputs.image)] {
+        for (name, tensor) in tensors {
+            add(golden::output(stage, name), tensor)?;
+            add(golden::input("fusion", name), tensor)?;
+        }
+    }
+    for (name, tensor) in head_outputs(task, &outputs.output) {
+        add(golden::output("fusion", name), &tensor)?;
+    }
+    Ok(recorded)
+}

@@ -1,0 +1,84 @@
+//! Networks as bundles: what the tests of the exporter and its benchmark share.
+
+use std::path::Path;
+
+use mmnas_bundle::manifest::{Dimensions, Form, Provenance, TaskName};
+use mmnas_bundle::{Architecture, Vocabulary};
+use mmnas_export::{BundleParts, ExportSettings, GoldenTensor, Weight, Weights, write_bundle};
+use mmnas_search::export::derived_network;
+use mmnas_search::{Network, Space};
+use rand::RngExt as _;
+use tch::Tensor;
+
+use crate::fixtures::set_formula_weights;
+
+/// The parameters of a network.
+pub fn weights_of(network: &Network) -> Weights {
+    let weight = |(name, tensor): (&String, &Tensor)| {
+        let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
+        let data = Vec::<f32>::try_from(tensor.detach().flatten(0, -1)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        (name.clone(), Weight::new(&shape, data))
+    };
+    network.parameters().iter().map(weight).collect()
+}
+
+/// A derived network of the formula's weights.
+pub fn formula_network(task: TaskName, architecture: &Architecture, dimensions: &Dimensions) -> Network {
+    let network = derived_network(task, architecture, dimensions).unwrap_or_else(|e| panic!("{architecture}: {e}"));
+    set_formula_weights(&network);
+    network
+}
+
+/// Every form, and the network in one graph.
+pub fn all_forms() -> ExportSettings {
+    ExportSettings { forms: Form::all().collect(), merged: true, ..ExportSettings::default() }
+}
+
+/// Writes the bundle of a network with the vocabulary of the special tokens to the new folder `out`.
+pub fn write(
+    (task, network): (TaskName, &Network),
+    architecture: &Architecture,
+    weights: &Weights,
+    golden: &[GoldenTensor],
+    settings: ExportSettings,
+    out: &Path,
+) {
+    let d = network.dimensions();
+    let answers = if task == TaskName::Vqa { d.outputs } else { 0 };
+    let labels: Vec<String> = (0..answers).map(|k| k.to_string()).collect();
+    let parts = BundleParts {
+        task,
+        architecture,
+        dimensions: d,
+        weights,
+        max_tokens: 14,
+        tokenizer: &Vocabulary::new().to_tokenizer_json(),
+        labels: &labels,
+        vision: None,
+        golden,
+        metrics: Default::default(),
+        provenance: Provenance::default(),
+        licence: None,
+        settings,
+    };
+    write_bundle(&parts, out, None).unwrap_or_else(|e| panic!("{architecture}: {e}"));
+}
+
+/// A random architecture of a space of the paper's operations, or of every published one that fits `dimensions`.
+pub fn random_architecture(rng: &mut impl rand::Rng, wide: bool, dimensions: &Dimensions) -> Architecture {
+    let blocks = (rng.random_range(1..4), rng.random_range(1..7));
+    if !wide {
+        let space = Space::published(blocks.0, blocks.1);
+        let choices: Vec<usize> = space.blocks().map(|operations| rng.random_range(0..operations.len())).collect();
+        return space.architecture(&choices);
+    }
+    let pool = mmnas_search::Pool::standard();
+    let fitting = |in_encoder: bool| -> Vec<mmnas_bundle::Operation> {
+        let allowed = pool.candidates().filter(|c| c.check(dimensions).is_ok() && (!in_encoder || c.in_encoder()));
+        allowed.map(mmnas_search::operations::Candidate::operation).collect()
+    };
+    let mut side = |count: usize, operations: Vec<mmnas_bundle::Operation>| {
+        (0..count).map(|_| operations[rng.random_range(0..operations.len())]).collect()
+    };
+    Architecture { encoder: side(blocks.0, fitting(true)), decoder: side(blocks.1, fitting(false)) }
+}
