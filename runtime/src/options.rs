@@ -13,7 +13,8 @@ pub struct LoadOptions {
     pub ort_library: Option<PathBuf>,
     /// Whether the SHA-256 of every file that is read is compared with the manifest's. Lengths always are.
     pub check_hashes: bool,
-    /// Threads that one operator of a graph may use, 1 to 1024; `None` takes as many as the system has to offer.
+    /// Threads that one operator of a graph may use, 1 to 1024; `None` takes as many as the system has to offer. Models
+    /// that ask for as many as the process's first one share its threads; others have their own.
     pub threads: Option<NonZeroUsize>,
     /// Which graphs of the bundle run, its vision stage aside, which has one; `None` takes those in 32 bits, with fused
     /// operators where there are such. [`crate::verify`] checks only these; with `None` all.

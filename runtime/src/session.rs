@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use mmnas_bundle::Bundle;
 use mmnas_bundle::manifest::{Form, Graph, Precision, Stage, Variant};
-use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 
+use crate::onnxruntime::Shared;
 use crate::{Error, LoadOptions, Result, onnxruntime};
 
 /// A graph that was read and checked.
@@ -31,7 +31,7 @@ impl GraphFile {
 
 /// What sessions are made with.
 pub(crate) struct Sessions {
-    environment: Environment,
+    shared: Shared,
     threads: usize,
     options: LoadOptions,
 }
@@ -40,7 +40,7 @@ impl Sessions {
     /// Loads ONNX Runtime where no one has.
     pub(crate) fn new(options: &LoadOptions) -> Result<Sessions> {
         let threads = options.thread_count()?;
-        Ok(Sessions { environment: onnxruntime::environment(options)?, threads, options: options.clone() })
+        Ok(Sessions { shared: onnxruntime::shared(options)?, threads, options: options.clone() })
     }
 
     /// A session over a graph.
@@ -49,15 +49,19 @@ impl Sessions {
     }
 
     fn try_create(&self, graph: &GraphFile) -> ort::Result<Session> {
-        let mut builder = Session::builder(&self.environment)?
+        let mut builder = Session::builder(&self.shared.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
-            .with_intra_threads(self.threads)?
-            .with_inter_threads(1)?
-            // Each session has its own threads; spinning ones would take the processors from the other sessions'.
-            .with_intra_op_spinning(false)?
-            .with_inter_op_spinning(false)?
             .with_log_level(LogLevel::Warning)?
             .with_execution_providers(self.options.provider.dispatches())?;
+        if self.threads != self.shared.threads {
+            // Threads of its own; if they waited in a loop they would take the processors from the others.
+            builder = builder
+                .with_independent_thread_pool()?
+                .with_intra_threads(self.threads)?
+                .with_inter_threads(1)?
+                .with_intra_op_spinning(false)?
+                .with_inter_op_spinning(false)?;
+        }
         if let Some((name, data)) = &graph.data {
             builder = builder.with_external_initializer_file_in_memory(name, data.clone())?;
         }

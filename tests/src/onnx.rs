@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use ort::environment::Environment;
+use ort::environment::{Environment, GlobalThreadPoolOptions};
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
@@ -16,11 +16,16 @@ use crate::programs::onnxruntime;
 /// Tensors by name.
 pub type Values = BTreeMap<String, Tensor>;
 
-fn environment() -> &'static Environment {
+/// All graphs of the process share their threads, as our runtime's do; the first graph says how many.
+fn environment(threads: usize) -> &'static Environment {
     static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
     ENVIRONMENT.get_or_init(|| {
         let builder = ort::init_from(onnxruntime()).unwrap_or_else(|e| panic!("{e} (make setup installs it)"));
-        builder.with_name("tests").with_telemetry(false).build().unwrap_or_else(|e| panic!("{e}"))
+        let build = || -> ort::Result<Environment> {
+            let pool = GlobalThreadPoolOptions::default().with_intra_threads(threads)?.with_inter_threads(1)?;
+            builder.with_name("tests").with_global_thread_pool(pool).with_telemetry(false).build()
+        };
+        build().unwrap_or_else(|e| panic!("{e}"))
     })
 }
 
@@ -36,11 +41,8 @@ impl OnnxGraph {
     /// Loads a graph with its external weights.
     pub fn load(file: &Path, threads: usize) -> OnnxGraph {
         let load = || -> ort::Result<Session> {
-            Session::builder(environment())?
+            Session::builder(environment(threads))?
                 .with_optimization_level(GraphOptimizationLevel::All)?
-                .with_intra_threads(threads)?
-                .with_inter_threads(1)?
-                .with_intra_op_spinning(false)?
                 .commit_from_file(file)
         };
         let session = load().unwrap_or_else(|e| panic!("{}: {e}", file.display()));

@@ -8,7 +8,7 @@ use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ort::environment::Environment;
+use ort::environment::{Environment, GlobalThreadPoolOptions};
 use ort::logging::LogLevel;
 
 use crate::{Error, LoadOptions, Result};
@@ -17,7 +17,16 @@ use search::Candidate;
 struct Loaded {
     library: PathBuf,
     version: String,
-    environment: Environment,
+    shared: Shared,
+}
+
+/// The environment that sessions are made in, and the threads that they share: several pools on few processors, each
+/// waiting for work in a loop, would take them from one another.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub environment: Environment,
+    /// Threads of the pool: as many as the process's first model asked for.
+    pub threads: usize,
 }
 
 /// ONNX Runtime allows one environment a process, and none after it was dropped: it is kept for good.
@@ -33,10 +42,10 @@ pub fn onnxruntime() -> Option<(PathBuf, String)> {
     loaded().as_ref().map(|l| (l.library.clone(), l.version.clone()))
 }
 
-/// The environment that sessions are made in; the first call loads the library.
+/// What sessions are made in; the first call loads the library.
 ///
 /// No other function of this crate may touch `ort` before this one has returned: without a library it panics.
-pub(crate) fn environment(options: &LoadOptions) -> Result<Environment> {
+pub(crate) fn shared(options: &LoadOptions) -> Result<Shared> {
     let mut slot = loaded();
     if let Some(loaded) = slot.as_ref() {
         if let Some(asked) = &options.ort_library
@@ -44,11 +53,11 @@ pub(crate) fn environment(options: &LoadOptions) -> Result<Environment> {
         {
             return Err(Error::OnnxRuntimeTaken { asked: asked.clone(), loaded: loaded.library.clone() });
         }
-        return Ok(loaded.environment.clone());
+        return Ok(loaded.shared.clone());
     }
     let loaded = load(options)?;
     tracing::info!("ONNX Runtime {} from {}", loaded.version, loaded.library.display());
-    Ok(slot.insert(loaded).environment.clone())
+    Ok(slot.insert(loaded).shared.clone())
 }
 
 /// Whether `asked`, a file or a folder that holds it, is the library `loaded`.
@@ -57,6 +66,7 @@ fn is_same_library(asked: &Path, loaded: &Path) -> bool {
 }
 
 fn load(options: &LoadOptions) -> Result<Loaded> {
+    let threads = options.thread_count()?;
     let mut tried = Vec::new();
     for candidate in search::candidates(options.ort_library.as_deref()) {
         let (place, library) = match candidate {
@@ -67,7 +77,7 @@ fn load(options: &LoadOptions) -> Result<Loaded> {
             Candidate::File { place, file } => (place, file),
             Candidate::SystemName { place, name } => (place, name),
         };
-        match load_library(&library) {
+        match load_library(&library, threads) {
             Ok(loaded) => return Ok(loaded),
             Err(Failure::Unusable(reason)) => tried.push(format!("{place}: {}", crate::error::one_line(&reason))),
             Err(Failure::Taken(loaded)) => return Err(Error::OnnxRuntimeTaken { asked: library, loaded }),
@@ -84,7 +94,7 @@ enum Failure {
 }
 
 /// Loads `library`: a file's path, or a bare name that the system's loader looks up.
-fn load_library(library: &Path) -> std::result::Result<Loaded, Failure> {
+fn load_library(library: &Path, threads: usize) -> std::result::Result<Loaded, Failure> {
     let is_file = library.components().count() > 1;
     let library = if is_file {
         library_file::check(library).map_err(Failure::Unusable)?;
@@ -102,15 +112,20 @@ fn load_library(library: &Path) -> std::result::Result<Loaded, Failure> {
     } else {
         mapped::named(search::library_name()).unwrap_or(library)
     };
+    let pool = GlobalThreadPoolOptions::default()
+        .with_intra_threads(threads)
+        .and_then(|pool| pool.with_inter_threads(1))
+        .map_err(|e| Failure::Unusable(e.to_string()))?;
     let environment = builder
         .with_name("mmnas")
+        .with_global_thread_pool(pool)
         .with_telemetry(false)
         .with_logger(std::sync::Arc::new(log))
         .build()
         .map_err(|e| Failure::Unusable(e.to_string()))?;
     environment.set_log_level(LogLevel::Warning);
     let version = library_file::version(&library).unwrap_or_else(|| "unknown".to_owned());
-    Ok(Loaded { library, version, environment })
+    Ok(Loaded { library, version, shared: Shared { environment, threads } })
 }
 
 /// ONNX Runtime's own messages go where this program's go and not straight to the standard error output.

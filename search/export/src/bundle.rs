@@ -11,6 +11,7 @@ use crate::card::model_card;
 use crate::folder_writer::FolderWriter;
 use crate::golden::{GOLDEN, GoldenTensor, golden_file, vision_golden};
 use crate::graph::Graph;
+use crate::int8::Int8Scheme;
 use crate::model::{BuiltGraph, stage_of};
 use crate::source::Source;
 use crate::vision::VISION_GRAPH;
@@ -23,6 +24,8 @@ pub struct ExportSettings {
     pub forms: Vec<Form>,
     /// Whether the whole network is written as one graph too, in the `portable` variant of every precision of `forms`.
     pub merged: bool,
+    /// How the fused operators compute with weights in 8 bits.
+    pub int8: Int8Scheme,
     /// Graphs whose weights take more than this many bytes have them in a file of their own; ONNX files end at 2 GiB.
     pub external_over: u64,
 }
@@ -31,7 +34,12 @@ impl Default for ExportSettings {
     /// Fused operators in 32 bits and in 8.
     fn default() -> ExportSettings {
         let int8 = Form { variant: Variant::Ort, precision: Precision::Int8 };
-        ExportSettings { forms: vec![Form::ORT_FP32, int8], merged: false, external_over: 1_900_000_000 }
+        ExportSettings {
+            forms: vec![Form::ORT_FP32, int8],
+            merged: false,
+            int8: Int8Scheme::default(),
+            external_over: 1_900_000_000,
+        }
     }
 }
 
@@ -151,12 +159,13 @@ pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measur
     let forms = |stage: &str| -> Vec<(Form, String)> {
         parts.settings.forms.iter().map(|form| (*form, graph_file(stage, *form))).collect()
     };
-    let w = &mut writer;
+    let (w, arch) = (&mut writer, parts.architecture);
+    let start = |name: &str, form: Form| Graph::new(name, form).with_int8(parts.settings.int8);
     let stages = Stages {
-        text: write_stage(w, &forms("text"), limit, |form| text_stage::build(source, parts.architecture, form))?,
-        image: write_stage(w, &forms("image"), limit, |form| image_stage::build(source, parts.architecture, form))?,
+        text: write_stage(w, &forms("text"), limit, |form| text_stage::build(source, arch, start("text", form)))?,
+        image: write_stage(w, &forms("image"), limit, |form| image_stage::build(source, arch, start("image", form)))?,
         fusion: write_stage(w, &forms("fusion"), limit, |form| {
-            fusion_stage::build(source, parts.architecture, parts.task, form)
+            fusion_stage::build(source, arch, parts.task, start("fusion", form))
         })?,
     };
     let merged = parts.settings.merged.then(|| {
@@ -165,7 +174,9 @@ pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measur
         precisions.dedup();
         let form = |precision| (Form { variant: Variant::Portable, precision }, merged_file(precision));
         let forms: Vec<(Form, String)> = precisions.into_iter().map(form).collect();
-        write_stage(w, &forms, limit, |form| fusion_stage::build_merged(source, parts.architecture, parts.task, form))
+        write_stage(w, &forms, limit, |form| {
+            fusion_stage::build_merged(source, arch, parts.task, start("network", form))
+        })
     });
     let merged = merged.transpose()?;
     w.add(TOKENIZER, parts.tokenizer.as_bytes())?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mmnas_bundle::Architecture;
-use mmnas_bundle::manifest::{Form, TaskName};
+use mmnas_bundle::manifest::TaskName;
 
 use crate::Result;
 use crate::blocks::Side;
@@ -15,10 +15,14 @@ use crate::source::{Source, decoder_prefix};
 use crate::states::{ImageState, TextState, text_readers};
 use crate::text_stage;
 
-/// The stage as a graph of its own.
-pub(crate) fn build(source: Source<'_>, architecture: &Architecture, task: TaskName, form: Form) -> Result<Graph> {
+/// The stage as a graph of its own, which begins as `graph`.
+pub(crate) fn build(
+    source: Source<'_>,
+    architecture: &Architecture,
+    task: TaskName,
+    mut graph: Graph,
+) -> Result<Graph> {
     let h = source.dimensions.hidden;
-    let mut graph = Graph::new("fusion", form);
     let g = &mut graph;
     let regions = g.float_input("regions", &["batch", "regions", &h.to_string()]);
     let mask = Mask::new("region_count", &regions, 1);
@@ -45,14 +49,13 @@ pub(crate) fn build(source: Source<'_>, architecture: &Architecture, task: TaskN
     Ok(graph)
 }
 
-/// The whole network in one graph.
+/// The whole network in one graph, which begins as `graph`.
 pub(crate) fn build_merged(
     source: Source<'_>,
     architecture: &Architecture,
     task: TaskName,
-    form: Form,
+    mut graph: Graph,
 ) -> Result<Graph> {
-    let mut graph = Graph::new("network", form);
     let g = &mut graph;
     let text = text_stage::text(source, g, architecture)?;
     let image = image_stage::image(source, g, architecture)?;

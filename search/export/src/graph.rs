@@ -4,6 +4,7 @@ use mmnas_bundle::manifest::{Dtype, Form, Precision, TensorSpec, Variant};
 
 use crate::Weight;
 use crate::inference::{self, Node};
+use crate::int8::Int8Scheme;
 use crate::onnx::*;
 use crate::value_type::{Elem, ValueType, dims};
 
@@ -24,6 +25,7 @@ pub(crate) enum Attribute {
 pub(crate) struct Graph {
     form: Form,
     float: Elem,
+    int8: Int8Scheme,
     pub(super) proto: GraphProto,
     pub(super) inputs: Vec<TensorSpec>,
     pub(super) outputs: Vec<TensorSpec>,
@@ -37,6 +39,7 @@ impl Graph {
         Graph {
             form,
             float: if form.precision == Precision::Fp16 { Elem::F16 } else { Elem::F32 },
+            int8: Int8Scheme::default(),
             proto: GraphProto { name: Some(name.to_owned()), ..GraphProto::default() },
             inputs: Vec::new(),
             outputs: Vec::new(),
@@ -44,6 +47,16 @@ impl Graph {
             integers: BTreeMap::new(),
             values: 0,
         }
+    }
+
+    /// With another scheme for weights in 8 bits.
+    pub(crate) fn with_int8(self, int8: Int8Scheme) -> Graph {
+        Graph { int8, ..self }
+    }
+
+    /// How weights in 8 bits are computed with.
+    pub(crate) fn int8(&self) -> Int8Scheme {
+        self.int8
     }
 
     /// Whether ONNX Runtime's own operators may be used.
@@ -255,6 +268,11 @@ impl Graph {
     pub(crate) fn bytes(&mut self, name: &str, shape: &[usize], numbers: &[i8]) -> String {
         let bytes = numbers.iter().map(|v| v.to_le_bytes()[0]).collect();
         self.initializer(name.to_owned(), ValueType::fixed(Elem::I8, shape), bytes)
+    }
+
+    /// Stores 8-bit numbers without a sign.
+    pub(crate) fn unsigned_bytes(&mut self, name: &str, shape: &[usize], numbers: Vec<u8>) -> String {
+        self.initializer(name.to_owned(), ValueType::fixed(Elem::U8, shape), numbers)
     }
 
     /// Stores whole numbers as a vector.

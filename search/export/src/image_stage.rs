@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use mmnas_bundle::Architecture;
-use mmnas_bundle::manifest::{Dtype, Form};
+use mmnas_bundle::manifest::Dtype;
 
 use crate::Result;
 use crate::blocks::Side;
@@ -14,9 +14,8 @@ use crate::regions::relation_biases;
 use crate::source::{Source, decoder_prefix};
 use crate::states::{ImageState, relation_readers};
 
-/// The stage as a graph of its own.
-pub(crate) fn build(source: Source<'_>, architecture: &Architecture, form: Form) -> Result<Graph> {
-    let mut graph = Graph::new("image", form);
+/// The stage as a graph of its own, which begins as `graph`.
+pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: Graph) -> Result<Graph> {
     let g = &mut graph;
     let state = image(source, g, architecture)?;
     g.output(&state.regions, "regions", &["batch", "regions", &source.dimensions.hidden.to_string()]);

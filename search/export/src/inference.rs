@@ -43,6 +43,11 @@ pub(crate) fn infer(node: &Node<'_>) -> Option<Vec<ValueType>> {
         "MatMul" => one(ValueType::new(first()?.elem, product(&first()?.shape, &node.input(1)?.shape)?)),
         "MatMulInteger" => one(ValueType::new(Elem::I32, product(&first()?.shape, &node.input(1)?.shape)?)),
         "DynamicQuantizeMatMul" => one(ValueType::new(Elem::F32, product(&first()?.shape, &node.input(1)?.shape)?)),
+        "MatMulNBits" => {
+            let mut shape = first()?.shape.clone();
+            *shape.last_mut()? = Dim::Fixed(usize::try_from(node.int("N")?).ok()?);
+            one(ValueType::new(first()?.elem, shape))
+        }
         "DynamicQuantizeLinear" => Some(vec![
             ValueType::new(Elem::U8, first()?.shape.clone()),
             ValueType::fixed(Elem::F32, &[]),

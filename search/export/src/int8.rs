@@ -2,6 +2,18 @@
 
 use crate::Weight;
 
+/// How the fused operators compute with weights in 8 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Int8Scheme {
+    /// One scale for an activation tensor (`DynamicQuantizeMatMul`, `DynamicQuantizeLSTM`): the fastest on processors; what
+    /// else is in a batch moves an item's result a little.
+    #[default]
+    PerTensor,
+    /// One scale for a block of weights and of activations (`MatMulNBits`), the LSTM in 32 bits: more exact and slower; a
+    /// batch gives what single items give.
+    PerBlock,
+}
+
 /// Numbers of a matrix, −127 to 127 row-major, and one scale for each of its columns (or rows).
 #[derive(Debug, PartialEq)]
 pub(crate) struct Columns {
@@ -42,6 +54,36 @@ pub(crate) fn quantise_rows(matrix: &Weight) -> Columns {
     quantised
 }
 
+/// A matrix in blocks along its inputs, as `MatMulNBits` wants it.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    /// Weights of a block.
+    pub size: usize,
+    /// `[outputs, blocks, size]`, 128 being zero.
+    pub numbers: Vec<u8>,
+    /// `[outputs, blocks]`.
+    pub scales: Vec<f32>,
+}
+
+/// A matrix `[inputs, outputs]` with a scale for each block of an output's weights; a last block that is not full is filled
+/// with zeros.
+pub(crate) fn quantise_blocks(matrix: &Weight) -> Blocks {
+    let (inputs, outputs) = (matrix.shape[0], matrix.shape[1]);
+    let size = [128, 64, 32].into_iter().find(|size| inputs >= *size).unwrap_or(16);
+    let blocks = inputs.div_ceil(size);
+    let mut found = Blocks { size, numbers: Vec::with_capacity(outputs * blocks * size), scales: Vec::new() };
+    for output in 0..outputs {
+        for block in 0..blocks {
+            let weight = |k: usize| if k < inputs { matrix.data[k * outputs + output] } else { 0.0 };
+            let weights: Vec<f32> = (block * size..(block + 1) * size).map(weight).collect();
+            let scale = scale(weights.iter().fold(0f32, |largest, v| largest.max(v.abs())));
+            found.numbers.extend(weights.iter().map(|&v| (i16::from(number(v, scale)) + 128) as u8));
+            found.scales.push(scale);
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +103,20 @@ mod tests {
             let s = rows.scales[k / 4];
             assert!((v - f32::from(q) * s).abs() <= s * 0.5001, "{v} {q} {s}");
         }
+    }
+
+    #[test]
+    fn blocks_hold_an_outputs_weights_in_order() {
+        let (inputs, outputs) = (40, 3);
+        let data: Vec<f32> = (0..inputs * outputs).map(|k| (k as f32 * 0.37).sin() * (1 + k % 7) as f32).collect();
+        let Blocks { size, numbers, scales } = quantise_blocks(&Weight::new(&[inputs, outputs], data.clone()));
+        assert_eq!((size, numbers.len(), scales.len()), (32, 3 * 2 * 32, 6));
+        for (k, o) in (0..inputs).flat_map(|k| (0..outputs).map(move |o| (k, o))) {
+            let (block, at) = (o * 2 + k / 32, k % 32);
+            let found = (f32::from(numbers[block * 32 + at]) - 128.0) * scales[block];
+            assert!((found - data[k * outputs + o]).abs() <= scales[block] * 0.5001);
+        }
+        assert!(numbers[32 + 8..64].iter().all(|&n| n == 128), "what fills the last block is zero");
     }
 
     #[test]

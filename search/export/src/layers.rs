@@ -1,7 +1,7 @@
 //! The layers of the network as nodes: one function a layer, which writes it in the graph's operators and number format.
 
 use crate::graph::{Attribute, Graph, MICROSOFT};
-use crate::int8::{Columns, quantise_columns, quantise_rows};
+use crate::int8::{Blocks, Columns, Int8Scheme, quantise_blocks, quantise_columns, quantise_rows};
 use crate::value_type::Elem;
 use crate::{Weight, mask};
 
@@ -55,6 +55,9 @@ impl Graph {
         if !self.is_int8() || !worth {
             return self.plain_product(x, product);
         }
+        if self.is_fused() && self.int8() == Int8Scheme::PerBlock {
+            return self.block_product(x, product);
+        }
         let Columns { numbers, scales } = quantise_columns(product.matrix);
         let matrix = self.bytes(&format!("{}.int8", product.name), &product.matrix.shape, &numbers);
         let scales = self.weight(&format!("{}.scale", product.name), &Weight::new(&[scales.len()], scales));
@@ -70,6 +73,28 @@ impl Graph {
         let scale = self.node("Mul", &[&scale, &scales], vec![]);
         let y = self.node("Mul", &[&sums, &scale], vec![]);
         bias.map_or_else(|| y.clone(), |bias| self.node("Add", &[&y, &bias], vec![]))
+    }
+
+    /// `x W + b` with blocks of weights that have a scale each.
+    fn block_product(&mut self, x: &str, product: &Product<'_>) -> String {
+        let (inputs, outputs) = (product.matrix.shape[0], product.matrix.shape[1]);
+        let Blocks { size, numbers, scales } = quantise_blocks(product.matrix);
+        let blocks = inputs.div_ceil(size);
+        let matrix = self.unsigned_bytes(&format!("{}.int8", product.name), &[outputs, blocks, size], numbers);
+        let scales = self.weight(&format!("{}.scale", product.name), &Weight::new(&[outputs, blocks], scales));
+        let bias = product.bias.map(|(name, bias)| self.weight(name, bias));
+        // Inputs 3 and 4 are zero points and an order of the inputs: none.
+        let inputs_of_node = [x, &matrix, &scales, "", "", bias.as_deref().unwrap_or("")];
+        let given = if bias.is_some() { &inputs_of_node[..] } else { &inputs_of_node[..3] };
+        let attributes = vec![
+            ("K", Attribute::Int(inputs as i64)),
+            ("N", Attribute::Int(outputs as i64)),
+            ("bits", Attribute::Int(8)),
+            ("block_size", Attribute::Int(size as i64)),
+            // Activations in 8 bits too.
+            ("accuracy_level", Attribute::Int(4)),
+        ];
+        self.node_of(MICROSOFT, "MatMulNBits", given, attributes)
     }
 
     /// `x W + b` in floats whatever the number format.
@@ -181,7 +206,7 @@ impl Graph {
             let input = self.weight(name_input, &Weight::new(&[1, gates, inputs], input.data.clone()));
             let recurrent = self.weight(name_recurrent, &Weight::new(&[1, gates, width], recurrent.data.clone()));
             self.node("LSTM", &[&by_time, &input, &recurrent, &biases], size)
-        } else if self.is_fused() {
+        } else if self.is_fused() && self.int8() == Int8Scheme::PerTensor {
             let [input, input_scale] = self.lstm_columns(name_input, &input.transposed());
             let [recurrent, recurrent_scale] = self.lstm_columns(name_recurrent, &recurrent.transposed());
             let zero = self.bytes("lstm.zero", &[1, gates], &vec![0; gates]);

@@ -35,6 +35,7 @@ pub mod efficientnet;
 pub use bundle::{BundleParts, ExportSettings, Measure, write_bundle};
 pub use error::{Error, Result};
 pub use golden::GoldenTensor;
+pub use int8::Int8Scheme;
 pub use triton::{TritonSettings, write_triton};
 pub use vision::{check_vision, write_vision};
 pub use weights::{Weight, Weights};

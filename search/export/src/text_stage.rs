@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mmnas_bundle::Architecture;
-use mmnas_bundle::manifest::{Dtype, Form};
+use mmnas_bundle::manifest::Dtype;
 
 use crate::blocks::Side;
 use crate::graph::Graph;
@@ -13,9 +13,8 @@ use crate::source::{Source, decoder_prefix, encoder_prefix};
 use crate::states::{Reader, TextState, text_readers};
 use crate::{Result, Weight};
 
-/// The stage as a graph of its own.
-pub(crate) fn build(source: Source<'_>, architecture: &Architecture, form: Form) -> Result<Graph> {
-    let mut graph = Graph::new("text", form);
+/// The stage as a graph of its own, which begins as `graph`.
+pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: Graph) -> Result<Graph> {
     let g = &mut graph;
     let state = text(source, g, architecture)?;
     for reader in text_readers(source, architecture)? {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use mmnas_bundle::manifest::{Form, Precision, Variant};
 use mmnas_bundle::{Bundle, VisionBundle};
-use mmnas_export::{ExportSettings, TritonSettings, write_triton};
+use mmnas_export::{ExportSettings, Int8Scheme, TritonSettings, write_triton};
 use mmnas_search::Result;
 use mmnas_search::export::ExportOptions;
 
@@ -23,6 +23,9 @@ pub(super) struct WriteArguments {
     /// Forms of the graphs, separated by commas: ort or portable operators in fp32, fp16 or int8; or `all`
     #[arg(long, value_delimiter = ',', value_parser = FormChoice::parse, default_value = "ort-fp32,ort-int8")]
     variants: Vec<FormChoice>,
+    /// How weights in 8 bits are computed with by the ort operators
+    #[arg(long, value_enum, default_value = "per-tensor")]
+    int8: Int8Choice,
     /// Write the whole network as one graph too, model.onnx, for other engines
     #[arg(long)]
     merged: bool,
@@ -52,6 +55,14 @@ enum Layout {
     Bundle,
     /// A model repository of NVIDIA's Triton Inference Server, in the first of the forms
     Triton,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Int8Choice {
+    /// One scale for an activation: the fastest
+    PerTensor,
+    /// One scale for a block of weights and activations: more exact, slower; batches give what single items give
+    PerBlock,
 }
 
 #[derive(Clone)]
@@ -102,8 +113,12 @@ impl WriteArguments {
             Some(program) => measure::measure(program, bundle),
             None => Ok(Vec::new()),
         };
+        let int8 = match self.int8 {
+            Int8Choice::PerTensor => Int8Scheme::PerTensor,
+            Int8Choice::PerBlock => Int8Scheme::PerBlock,
+        };
         let options = ExportOptions {
-            settings: ExportSettings { forms: forms.clone(), merged: self.merged, ..ExportSettings::default() },
+            settings: ExportSettings { forms: forms.clone(), merged: self.merged, int8, ..ExportSettings::default() },
             licence: self.licence.clone(),
             measure: program.is_some().then_some(&measure),
         };

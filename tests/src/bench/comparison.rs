@@ -23,7 +23,8 @@ impl Spread {
         Spread { median: values[values.len() / 2], least: values[0], most: values[values.len() - 1] }
     }
 
-    fn json(self) -> Value {
+    /// As JSON.
+    pub fn json(self) -> Value {
         json!({ "median": self.median, "least": self.least, "most": self.most })
     }
 

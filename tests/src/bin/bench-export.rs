@@ -1,0 +1,227 @@
+//! Size, speed and difference of every form of the exported graphs, at the sizes of the published networks, in turns.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use mmnas_bundle::manifest::{Dimensions, Form, Precision, TaskName, Variant};
+use mmnas_export::{ExportSettings, Int8Scheme};
+use mmnas_search::recorded::{head_outputs, record, seeded_inputs};
+use mmnas_search::{Inputs, architectures};
+use mmnas_tests::bench::comparison::Spread;
+use mmnas_tests::bench::machine;
+use mmnas_tests::exported::{formula_network, weights_of, write};
+use mmnas_tests::fixtures::{official, official_full, relative_norm};
+use mmnas_tests::onnx::{OnnxNetwork, Values};
+use serde_json::{Value, json};
+use tch::{Device, Tensor};
+
+#[derive(Parser, Clone)]
+#[command(
+    about = "Exports the published architectures at H 512 with made-up weights, in every form, and runs whole calls \
+                   (text, image and fusion stage, batch 1) in turns. `make bench` runs it."
+)]
+struct Options {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Tiny sizes: whether it runs, not how fast
+    #[arg(long)]
+    quick: bool,
+    /// Only this task: vqa, itm or vgd
+    #[arg(long)]
+    task: Option<String>,
+    /// Only these forms; the first is what the others are compared with
+    #[arg(long, value_delimiter = ',')]
+    forms: Vec<Form>,
+    /// Compares the ways to compute with weights in 8 bits instead of all forms: DynamicQuantizeMatMul (ort-int8),
+    /// MatMulInteger (portable-int8) and MatMulNBits (ort-int8 per block)
+    #[arg(long)]
+    int8: bool,
+    /// Runs of each form that count
+    #[arg(long, default_value_t = 30)]
+    repetitions: usize,
+    /// Threads of an operator
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+}
+
+/// A whole call as people make it: task, regions, words.
+const CALLS: [(TaskName, i64, i64); 3] = [(TaskName::Vqa, 36, 7), (TaskName::Itm, 36, 12), (TaskName::Vgd, 100, 5)];
+
+/// A way to write the graphs.
+#[derive(Clone)]
+struct Contender {
+    name: String,
+    form: Form,
+    int8: Int8Scheme,
+}
+
+impl Options {
+    fn contenders(&self) -> Vec<Contender> {
+        let of = |form: Form| Contender { name: form.to_string(), form, int8: Int8Scheme::PerTensor };
+        let int8 = |variant| Form { variant, precision: Precision::Int8 };
+        if self.int8 {
+            let named = |name: &str, form, int8| Contender { name: name.to_owned(), form, int8 };
+            return vec![
+                of(Form::ORT_FP32),
+                named("DynamicQuantizeMatMul", int8(Variant::Ort), Int8Scheme::PerTensor),
+                named("MatMulInteger", int8(Variant::Portable), Int8Scheme::PerTensor),
+                named("MatMulNBits", int8(Variant::Ort), Int8Scheme::PerBlock),
+            ];
+        }
+        if self.forms.is_empty() { Form::all().map(of).collect() } else { self.forms.iter().copied().map(of).collect() }
+    }
+}
+
+struct Row {
+    name: String,
+    bytes: u64,
+    milliseconds: Spread,
+    /// Time of the first form over this one's, repetition by repetition.
+    speedup: Spread,
+    difference: f64,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let machine = machine::describe(Device::Cpu);
+    let calls =
+        CALLS.iter().filter(|(task, ..)| options.task.as_ref().is_none_or(|wanted| *wanted == task.to_string()));
+    let mut reports = Vec::new();
+    if !options.json {
+        println!("machine: {machine}; operators use {} threads", options.threads);
+    }
+    for &(task, regions, tokens) in calls {
+        let rows = bench(&options, task, regions, tokens);
+        if options.json {
+            reports.push(report(task, regions, tokens, &rows));
+        } else {
+            print(task, (regions, tokens), &rows);
+        }
+    }
+    if options.json {
+        println!("{:#}", json!({ "machine": machine, "threads": options.threads, "calls": reports }));
+    }
+    ExitCode::SUCCESS
+}
+
+fn dimensions(options: &Options, task: TaskName) -> Dimensions {
+    let outputs = if task == TaskName::Vqa { 3129 } else { 1 };
+    if options.quick { official(64, outputs) } else { official_full(outputs) }
+}
+
+/// One item of random numbers.
+fn item(network: &mmnas_search::Network, regions: i64, tokens: i64) -> Inputs {
+    let batch = seeded_inputs(network, tokens as usize, regions as usize, 3);
+    Inputs {
+        tokens: batch.tokens.narrow(0, 0, 1),
+        features: batch.features.narrow(0, 0, 1),
+        boxes: batch.boxes.narrow(0, 0, 1),
+        token_count: vec![tokens],
+        region_count: vec![regions],
+    }
+}
+
+fn file_end(form: Form) -> String {
+    if form == Form::ORT_FP32 { ".onnx".to_owned() } else { format!(".{form}.onnx") }
+}
+
+fn size(bundle: &Path, form: Form) -> u64 {
+    let file = |stage: &str| bundle.join(format!("{stage}{}", file_end(form)));
+    ["text", "image", "fusion"].iter().map(|stage| file(stage).metadata().map_or(0, |meta| meta.len())).sum()
+}
+
+fn bench(options: &Options, task: TaskName, regions: i64, tokens: i64) -> Vec<Row> {
+    let architecture = architectures::preset(&format!("mmnas-{task}")).unwrap_or_else(|e| panic!("{e}"));
+    let network = formula_network(task, &architecture, &dimensions(options, task));
+    let inputs = item(&network, regions, tokens);
+    let recorded = record(&network, task, &inputs).unwrap_or_else(|e| panic!("{e}"));
+    let contenders = options.contenders();
+    let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+    let weights = weights_of(&network);
+    let bundle = |contender: &Contender| folder.path().join(&contender.name);
+    for contender in &contenders {
+        let settings =
+            ExportSettings { forms: vec![contender.form], int8: contender.int8, ..ExportSettings::default() };
+        write((task, &network), &architecture, &weights, &recorded, settings, &bundle(contender));
+    }
+    let expected: BTreeMap<&str, Tensor> =
+        head_outputs(task, &network.stage_outputs(&inputs).output).into_iter().collect();
+    let values: Values = [
+        ("tokens", inputs.tokens.shallow_clone()),
+        ("token_count", Tensor::from_slice(&inputs.token_count)),
+        ("features", inputs.features.shallow_clone()),
+        ("boxes", inputs.boxes.shallow_clone()),
+        ("region_count", Tensor::from_slice(&inputs.region_count)),
+    ]
+    .map(|(name, tensor)| (name.to_owned(), tensor))
+    .into();
+    let mut networks: Vec<OnnxNetwork> =
+        contenders.iter().map(|c| OnnxNetwork::load(&bundle(c), &file_end(c.form), options.threads)).collect();
+    let differences: Vec<f64> = networks
+        .iter_mut()
+        .map(|network| {
+            let found = network.run(&values);
+            expected.iter().map(|(name, tensor)| relative_norm(&found[*name], tensor)).fold(0.0, f64::max)
+        })
+        .collect();
+    // libtorch's threads would wait in a loop beside ONNX Runtime's.
+    tch::set_num_threads(1);
+    let mut times = vec![Vec::new(); contenders.len()];
+    for repetition in 0..options.repetitions {
+        for turn in 0..contenders.len() {
+            let which = (turn + repetition) % contenders.len();
+            // Twice, the second counts: whoever comes after a larger network finds caches full of that.
+            networks[which].run(&values);
+            let start = Instant::now();
+            networks[which].run(&values);
+            times[which].push(start.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    let first = times[0].clone();
+    let row = |(k, contender): (usize, &Contender)| Row {
+        name: contender.name.clone(),
+        bytes: size(&bundle(contender), contender.form),
+        milliseconds: Spread::of(times[k].clone()),
+        speedup: Spread::of(first.iter().zip(&times[k]).map(|(a, b)| a / b).collect()),
+        difference: differences[k],
+    };
+    contenders.iter().enumerate().map(row).collect()
+}
+
+fn print(task: TaskName, (regions, tokens): (i64, i64), rows: &[Row]) {
+    println!("\n{task}, one call: {regions} regions, {tokens} words");
+    println!(
+        "{:<22} {:>9} {:>6} {:>9} {:>20} {:>16} {:>11}",
+        "form", "MB", "of", "ms", "(least to most)", "times as fast", "difference"
+    );
+    for row in rows {
+        let spread = format!("({:.2} to {:.2})", row.milliseconds.least, row.milliseconds.most);
+        println!(
+            "{:<22} {:>9.2} {:>6.2} {:>9.2} {:>20} {:>16.2} {:>11.1e}",
+            row.name,
+            row.bytes as f64 / 1e6,
+            row.bytes as f64 / rows[0].bytes as f64,
+            row.milliseconds.median,
+            spread,
+            row.speedup.median,
+            row.difference
+        );
+    }
+}
+
+fn report(task: TaskName, regions: i64, tokens: i64, rows: &[Row]) -> Value {
+    let row = |row: &Row| {
+        json!({
+            "form": row.name,
+            "bytes": row.bytes,
+            "milliseconds": row.milliseconds.json(),
+            "times_as_fast": row.speedup.json(),
+            "difference": row.difference,
+        })
+    };
+    json!({ "task": task, "regions": regions, "tokens": tokens, "forms": rows.iter().map(row).collect::<Vec<_>>() })
+}
