@@ -10,4 +10,5 @@ pub mod fixtures;
 pub mod header;
 pub mod onnx;
 pub mod programs;
+pub mod python;
 pub mod small_run;

@@ -1,0 +1,184 @@
+//! Published checkpoints become bundles that give what the published code gave; damaged and hostile ones become errors.
+
+use std::path::{Path, PathBuf};
+
+use mmnas_bundle::Architecture;
+use mmnas_bundle::manifest::TaskName;
+use mmnas_export::Weights;
+use mmnas_search::export::ExportOptions;
+use mmnas_search::import::{ImportFiles, ImportSettings, import};
+use mmnas_search::{Error, Result, TensorMap, save_tensors};
+use mmnas_tests::fixtures::{self, tensors, worst_difference};
+use mmnas_tests::onnx::OnnxNetwork;
+use mmnas_tests::programs;
+use tch::Tensor;
+
+const SETTINGS: ImportSettings = ImportSettings { task: TaskName::Vqa, max_tokens: None, head: 64 };
+
+/// 60 words and 17 answers, and where to write.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        let words: Vec<String> =
+            ["PAD", "UNK", "CLS"].map(str::to_owned).into_iter().chain((3..60).map(|k| format!("w{k}"))).collect();
+        std::fs::write(place.path("words.txt"), words.join("\n")).unwrap();
+        let answers: serde_json::Map<String, serde_json::Value> =
+            (0..17).map(|k| (format!("answer {k}"), k.into())).collect();
+        std::fs::write(place.path("answers.json"), serde_json::Value::from(answers).to_string()).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn import(&self, checkpoint: &Path, out: &str) -> Result<PathBuf> {
+        let files = ImportFiles {
+            checkpoint: checkpoint.to_path_buf(),
+            vocabulary: self.path("words.txt"),
+            labels: Some(self.path("answers.json")),
+        };
+        let architecture = Architecture::read(&fixtures::path("official/tiny.arch.json")).unwrap();
+        let out = self.path(out);
+        import(&files, &architecture, SETTINGS, None, &out, &ExportOptions::default())?;
+        Ok(out)
+    }
+}
+
+/// The published weights, as a map of tensors.
+fn tiny() -> TensorMap {
+    let weights = Weights::read(&fixtures::path("official/tiny.zip.pth")).unwrap();
+    let tensor = |(name, weight): (&str, &mmnas_export::Weight)| {
+        let shape: Vec<i64> = weight.shape.iter().map(|&n| n as i64).collect();
+        (name.to_owned(), Tensor::from_slice(&weight.data).view(shape.as_slice()))
+    };
+    weights.iter().map(tensor).collect()
+}
+
+#[test]
+fn every_kind_of_checkpoint_gives_the_published_outputs() {
+    let place = Place::new();
+    let (plain, parallel) = (place.path("plain.safetensors"), place.path("parallel.safetensors"));
+    save_tensors(&plain, &tiny(), Default::default()).unwrap();
+    let prefixed = tiny().into_iter().map(|(name, tensor)| (format!("module.{name}"), tensor)).collect();
+    save_tensors(&parallel, &prefixed, Default::default()).unwrap();
+    let published = ["tiny.zip.pth", "tiny.legacy.pkl"].map(|name| fixtures::path(&format!("official/{name}")));
+    let io = tensors("official/tiny.io.safetensors");
+    let names = ["tokens", "token_count", "features", "boxes", "region_count"];
+    let values = names.map(|name| (name.to_owned(), io[name].shallow_clone())).into();
+    for (number, checkpoint) in published.into_iter().chain([plain, parallel]).enumerate() {
+        let bundle = place.import(&checkpoint, &format!("bundle{number}")).unwrap();
+        let found = OnnxNetwork::load(&bundle, ".onnx", 2).run(&values);
+        let worst = worst_difference(&found["logits"], &io["logits"]);
+        assert!(worst <= 1e-5, "{}: {worst}", checkpoint.display());
+    }
+}
+
+#[test]
+fn parameters_that_do_not_fit_are_all_listed_by_name() {
+    let place = Place::new();
+    let mut wrong = tiny();
+    wrong.remove("proj.bias");
+    wrong.remove("lstm.weight_hh_l0");
+    wrong.insert("proj_norm.b_2".to_owned(), Tensor::zeros([3], (tch::Kind::Float, tch::Device::Cpu)));
+    wrong.insert("extra.weight".to_owned(), Tensor::zeros([3], (tch::Kind::Float, tch::Device::Cpu)));
+    let file = place.path("wrong.safetensors");
+    save_tensors(&file, &wrong, Default::default()).unwrap();
+    let error = place.import(&file, "bundle").unwrap_err();
+    let Error::Parameters { missing, unexpected, misshaped, .. } = &error else { panic!("{error}") };
+    assert_eq!(
+        (missing.as_slice(), unexpected.as_slice()),
+        (&["lstm.weight_hh_l0".to_owned(), "proj.bias".to_owned()][..], &["extra.weight".to_owned()][..])
+    );
+    assert_eq!(misshaped, &["proj_norm.b_2 (expected [256], found [3])"]);
+    let text = error.to_string();
+    for part in [
+        "wrong.safetensors",
+        "2 missing: lstm.weight_hh_l0, proj.bias",
+        "1 unexpected: extra.weight",
+        "1 of another shape",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(!place.path("bundle").exists());
+}
+
+#[test]
+fn a_checkpoint_that_is_cut_anywhere_is_an_error() {
+    let place = Place::new();
+    let file = place.path("cut.pth");
+    for name in ["official/tiny.zip.pth", "official/tiny.legacy.pkl"] {
+        let whole = std::fs::read(fixtures::path(name)).unwrap();
+        for part in 0..60 {
+            std::fs::write(&file, &whole[..whole.len() * part / 60]).unwrap();
+            let error = place.import(&file, "bundle").unwrap_err().to_string();
+            assert!(error.contains("cut.pth"), "{name} {part}: {error}");
+        }
+    }
+}
+
+/// `cos\nsystem\n(S'touch FILE'\ntR.` and its kin: what a pickle runs where it is trusted.
+#[test]
+fn a_pickle_runs_nothing() {
+    let place = Place::new();
+    let (file, mark) = (place.path("evil.pkl"), place.path("mark"));
+    let command = format!("touch {}", mark.display());
+    let pickles = [
+        format!("cos\nsystem\n(S'{command}'\ntR."),
+        format!("cposix\nsystem\n(S'{command}'\ntR."),
+        format!("c__builtin__\neval\n(S'__import__(\"os\").system(\"{command}\")'\ntR."),
+        format!("(dS'state_dict'\ncos\nsystem\n(S'{command}'\ntRs."),
+        format!("(S'{command}'\nios\nsystem\n."),
+    ];
+    for pickle in pickles {
+        std::fs::write(&file, &pickle).unwrap();
+        let error = place.import(&file, "bundle").unwrap_err().to_string();
+        assert!(error.contains("evil.pkl"), "{error}");
+        // And behind the beginning of a legacy checkpoint, in the place of the saved object.
+        let mut legacy = std::fs::read(fixtures::path("official/tiny.legacy.pkl")).unwrap();
+        let object = legacy.windows(10).position(|w| w == b"state_dict").unwrap();
+        legacy.truncate(object.saturating_sub(12));
+        legacy.extend_from_slice(pickle.as_bytes());
+        std::fs::write(&file, &legacy).unwrap();
+        assert!(place.import(&file, "bundle").is_err());
+    }
+    assert!(!mark.exists(), "a command of the pickle was run");
+}
+
+#[test]
+fn the_command_imports_verifies_and_tells_what_is_missing() {
+    let place = Place::new();
+    let text = |path: PathBuf| path.display().to_string();
+    let (checkpoint, arch) =
+        (text(fixtures::path("official/tiny.legacy.pkl")), text(fixtures::path("official/tiny.arch.json")));
+    let (words, answers, out) =
+        (text(place.path("words.txt")), text(place.path("answers.json")), text(place.path("bundle")));
+    let arguments = ["import", "--checkpoint", &checkpoint, "--arch", &arch, "--task", "vqa", "--vocab", &words];
+    let with_labels = [&arguments[..], &["--labels", &answers, "--out", &out, "--licence", "Apache-2.0"]].concat();
+    let output = programs::run("mmnas-search", &with_labels);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(
+        output.stdout.contains("written and verified (ort-fp32") && output.stdout.contains("ort-int8"),
+        "{}",
+        output.stdout
+    );
+    let card = std::fs::read_to_string(place.path("bundle/README.md")).unwrap();
+    for part in ["Apache-2.0", "RSA", "17 answers", "| ort-int8 |", "checkpoint", "mmnas verify"] {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    let info = programs::run("mmnas", &["info", &out, "--json"]);
+    let info: serde_json::Value = serde_json::from_str(&info.stdout).unwrap();
+    assert_eq!((&info["task"], &info["licence"], &info["opset"]), (&"vqa".into(), &"Apache-2.0".into(), &20.into()));
+    assert_eq!(info["measured"].as_array().map(Vec::len), Some(2));
+    assert_eq!(programs::run("mmnas", &["info", &out]).code, Some(0));
+    let other = text(place.path("other"));
+    let without = [&arguments[..], &["--out", &other]].concat();
+    let output = programs::run("mmnas-search", &without);
+    assert!(output.code == Some(1) && output.stderr.contains("--labels"), "{}", output.stderr);
+    let itm =
+        ["import", "--checkpoint", &checkpoint, "--arch", &arch, "--task", "itm", "--vocab", &words, "--out", "never"];
+    let output = programs::run("mmnas-search", &itm);
+    assert!(output.code == Some(1) && output.stderr.contains("of another shape: proj.bias"), "{}", output.stderr);
+}
