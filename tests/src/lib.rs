@@ -8,6 +8,7 @@ pub mod c_consumer;
 pub mod exported;
 pub mod fixtures;
 pub mod header;
+pub mod mutation;
 pub mod onnx;
 pub mod programs;
 pub mod python;

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use crate::files::{MAX_FILE_BYTES, MAX_TEXT_FILE_BYTES, inside};
 use crate::folder::{check_files, graph_files, read_description, record};
-use crate::manifest::{BUNDLE_FORMAT, MANIFEST, Manifest};
+use crate::manifest::{MANIFEST, Manifest};
 use crate::{Error, Result, TextEncoder};
 
 /// A bundle's folder with its manifest, checked.
@@ -18,8 +18,8 @@ impl Bundle {
     /// Reads and checks the manifest; the other files are checked when they are read. Without `check_hashes` only their
     /// lengths are compared.
     pub fn open(folder: &Path, check_hashes: bool) -> Result<Bundle> {
-        let (file, manifest): (_, Manifest) = read_description(folder, MANIFEST, BUNDLE_FORMAT)?;
-        manifest.check(&file)?;
+        let (file, text) = read_description(folder, MANIFEST)?;
+        let manifest = Manifest::from_json(&text, &file)?;
         let mut referenced = BTreeSet::from([manifest.text.tokenizer.as_str()]);
         referenced.extend(manifest.labels.as_deref());
         referenced.extend(manifest.golden.as_deref());

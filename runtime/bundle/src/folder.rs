@@ -12,24 +12,20 @@ use crate::{Error, FileRecord, Result};
 
 const MAX_DESCRIPTION_BYTES: u64 = 16 << 20;
 
-/// Reads the description `file_name` of `folder`, whose format must be `format`.
-pub(crate) fn read_description<T: for<'de> Deserialize<'de>>(
-    folder: &Path,
-    file_name: &str,
-    format: &str,
-) -> Result<(PathBuf, T)> {
+/// Reads the description `file_name` of `folder`; gives its path and its text.
+pub(crate) fn read_description(folder: &Path, file_name: &str) -> Result<(PathBuf, String)> {
     let meta = folder.metadata().map_err(Error::io(folder, "read"))?;
     if !meta.is_dir() {
         return Err(Error::invalid(folder, "(bundle)", "a folder", "a file"));
     }
     let file = folder.join(file_name);
-    let description = parse(&read_text(&file, MAX_DESCRIPTION_BYTES)?, &file, format)?;
-    Ok((file, description))
+    let text = read_text(&file, MAX_DESCRIPTION_BYTES)?;
+    Ok((file, text))
 }
 
 /// Parses JSON whose `format` is looked at first, so that a future version is reported as such and not as a field that
 /// is missing.
-fn parse<T: for<'de> Deserialize<'de>>(text: &str, file: &Path, name: &str) -> Result<T> {
+pub(crate) fn parse<T: for<'de> Deserialize<'de>>(text: &str, file: &Path, name: &str) -> Result<T> {
     #[derive(Deserialize)]
     struct Header {
         format: Format,

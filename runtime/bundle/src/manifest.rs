@@ -319,7 +319,15 @@ pub(crate) fn check_size(file: &Path, field: &str, value: usize) -> Result<()> {
 }
 
 impl Manifest {
-    pub(crate) fn check(&self, file: &Path) -> Result<()> {
+    /// Parses and checks the content of a `manifest.json`, which `file` names in errors. Whether the files that it lists are
+    /// there is [`Bundle::open`](crate::Bundle::open)'s question.
+    pub fn from_json(text: &str, file: &Path) -> Result<Manifest> {
+        let manifest: Manifest = crate::folder::parse(text, file, BUNDLE_FORMAT)?;
+        manifest.check(file)?;
+        Ok(manifest)
+    }
+
+    fn check(&self, file: &Path) -> Result<()> {
         let d = &self.dimensions;
         let sizes = [
             ("hidden", d.hidden),
@@ -345,6 +353,9 @@ impl Manifest {
         check_size(file, "text.max_tokens", self.text.max_tokens)?;
         for (field, stage) in self.fields() {
             stage.check(file, field)?;
+        }
+        for name in self.files.keys() {
+            crate::files::inside(Path::new(""), name, file, "files")?;
         }
         if let Some(vision) = &self.vision {
             vision.check(file)?;

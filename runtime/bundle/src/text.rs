@@ -139,8 +139,9 @@ pub struct TextEncoder {
 impl TextEncoder {
     /// Parses the content of a tokenizers file; `file` names it in errors.
     pub fn from_json(text: &str, file: &Path) -> Result<TextEncoder> {
+        let settings = safe_settings(text, file)?;
         let mut tokenizer: Tokenizer =
-            text.parse().map_err(|e| Error::invalid(file, "(tokenizer)", "Hugging Face tokenizers JSON", e))?;
+            settings.parse().map_err(|e| Error::invalid(file, "(tokenizer)", "Hugging Face tokenizers JSON", e))?;
         // Texts are not padded here, and cutting them is this crate's: a file that asks for either could turn a text into
         // ids that stand for no word, or into terabytes of them.
         tokenizer.with_padding(None);
@@ -190,6 +191,34 @@ impl TextEncoder {
             .into_iter()
             .map(|(word, _, _)| word.to_owned())
             .collect())
+    }
+}
+
+/// A tokenizers file as the library may read it: it panics at text that is no JSON, at normalisers that are compiled tables,
+/// and there is no need for the parts that turn ids back into text or put special tokens around it.
+fn safe_settings(text: &str, file: &Path) -> Result<String> {
+    let mut settings: serde_json::Value = serde_json::from_str(text).map_err(|e| Error::json(file, &e))?;
+    let Some(parts) = settings.as_object_mut() else {
+        return Err(Error::invalid(file, "(tokenizer)", "a JSON object", "another value"));
+    };
+    parts.insert("decoder".to_owned(), serde_json::Value::Null);
+    parts.insert("post_processor".to_owned(), serde_json::Value::Null);
+    if parts.get("normalizer").is_some_and(holds_table) {
+        return Err(Error::invalid(file, "normalizer", "a normaliser that is a rule", "a compiled table (Precompiled)"));
+    }
+    Ok(settings.to_string())
+}
+
+/// Whether a part of a tokenizers file is, or holds, a compiled table.
+fn holds_table(part: &serde_json::Value) -> bool {
+    match part {
+        serde_json::Value::Object(fields) => {
+            fields.contains_key("precompiled_charsmap")
+                || fields.get("type").is_some_and(|kind| kind == "Precompiled")
+                || fields.values().any(holds_table)
+        }
+        serde_json::Value::Array(items) => items.iter().any(holds_table),
+        _ => false,
     }
 }
 

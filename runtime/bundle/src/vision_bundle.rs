@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Result;
 use crate::files::{MAX_FILE_BYTES, inside};
-use crate::folder::{check_files, graph_files, read_description, record};
+use crate::folder::{check_files, graph_files, parse, read_description, record};
 use crate::manifest::{VISION, VISION_FORMAT, Vision, VisionManifest};
 
 /// The folder of a vision stage that stands alone, checked.
@@ -15,7 +15,8 @@ pub struct VisionBundle {
 impl VisionBundle {
     /// Reads and checks `vision.json`.
     pub fn open(folder: &Path) -> Result<VisionBundle> {
-        let (file, manifest): (_, VisionManifest) = read_description(folder, VISION, VISION_FORMAT)?;
+        let (file, text) = read_description(folder, VISION)?;
+        let manifest: VisionManifest = parse(&text, &file, VISION_FORMAT)?;
         manifest.vision.check(&file)?;
         for name in graph_files(&manifest.vision.stage).chain([manifest.golden.as_str()]) {
             record(&manifest.files, name, &file)?;
