@@ -1,6 +1,8 @@
 # `make demo` and `make test` do all set-up themselves; `make help` lists the rest.
 #   WHEELS=DIR          install the native libraries from a folder of wheels, without any network
 #   BENCH=OPTIONS       options of bench-search, `--help` lists them
+#   EXPORT_BENCH=OPTIONS  options of bench-export
+#   FUZZ_SECONDS=N      how long each fuzz target runs
 #   LIBTORCH_CUDA=DIR   libtorch with CUDA, for gpu-check; without, that of Python's torch
 
 SHELL := /bin/bash
@@ -20,13 +22,14 @@ SEARCH := $(BIN)/mmnas-search
 RUN := --recipe $(DEMO)/recipe.toml --samples $(DEMO)/data/train.jsonl --features $(DEMO)/features --resume
 
 .DELETE_ON_ERROR:
-.PHONY: help demo same-recipe test lint setup build header wheels clean-demo bench gpu-bundle gpu-check
+.PHONY: help demo same-recipe test lint setup build header wheels clean-demo bench fuzz gpu-bundle gpu-check
 
 help:
 	@echo "make demo        search, retrain, export and evaluate on easy-VQA (results in $(DEMO), kept and resumed)"
 	@echo "make test        all tests"
 	@echo "make lint        rustfmt and clippy"
-	@echo "make bench       speed of the steps of a search (BENCH='--only padding --repetitions 5')"
+	@echo "make bench       speed of the steps of a search (BENCH='--only padding --repetitions 5') and of exported graphs"
+	@echo "make fuzz        hostile manifests, tokenizers and checkpoints, a minute each (FUZZ_SECONDS=600); wants cargo-fuzz"
 	@echo "make gpu-check   comparisons and benchmarks on a GPU, with a report (LIBTORCH_CUDA=DIR); needs no cargo where"
 	@echo "                 $(GPU).tar from 'make gpu-bundle' on another machine is unpacked in $(TARGET)"
 	@echo "make setup       native libraries into .native/ (WHEELS=DIR: from a folder, offline)"
@@ -45,6 +48,8 @@ setup:
 
 wheels:
 	@$(PYTHON) .cargo/native/install.py --download "$(or $(WHEELS),$(error WHEELS=DIR names the folder to download into))"
+	@$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+	-r tests/python/requirements.txt --dest "$(WHEELS)"
 
 build: setup
 	$(CARGO) build --release --locked -p mmnas-runtime -p mmnas-search -p mmnas-ffi
@@ -52,14 +57,26 @@ build: setup
 	@ln -sfn "$(CURDIR)/.native/onnxruntime/libonnxruntime.so" "$(BIN)/libonnxruntime.so"
 
 test: setup
-	$(CARGO) test --release --locked --workspace
+	$(if $(WHEELS),PIP_NO_INDEX=1 PIP_FIND_LINKS="$(abspath $(WHEELS))") $(CARGO) test --release --locked --workspace
 
 lint: setup
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 
 bench: setup
+	@$(CARGO) build --release --locked --quiet -p mmnas-tests --bin bench-search --bin bench-export
 	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-search -- $(BENCH)
+	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-export -- $(EXPORT_BENCH)
+	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-export -- --int8 $(EXPORT_BENCH)
+
+# libFuzzer wants a nightly compiler, or one that is told to behave like it; `cargo install cargo-fuzz` brings the command.
+fuzz: setup
+	@command -v cargo-fuzz > /dev/null || { echo "fuzz: cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
+	@set -e; for target in manifest tokenizer checkpoint; do \
+	mkdir -p "$(TARGET)/fuzz-corpus/$$target"; cp -n tests/fuzz/corpus/$$target/* "$(TARGET)/fuzz-corpus/$$target/"; \
+	corpus="$$(realpath "$(TARGET)/fuzz-corpus/$$target")"; \
+	(cd tests/fuzz && unset CARGO_TARGET_DIR && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target "$$corpus" -- \
+	-max_total_time=$(or $(FUZZ_SECONDS),60) -timeout=20 -rss_limit_mb=3000 -max_len=16384 -verbosity=0 -print_final_stats=1); done
 
 gpu-bundle: setup
 	$(CARGO) build --release --locked -p mmnas-tests --bin gpu-check --bin bench-search
@@ -108,6 +125,8 @@ demo: same-recipe build $(DEMO)/bundle/manifest.json
 	@$(MMNAS) answer $(DEMO)/bundle $(EASY)/test/images/0.png "what color is the shape?"
 	@echo
 	@$(MMNAS) evaluate $(DEMO)/bundle --samples $(DEMO)/data/test.jsonl --images $(EASY)/test/images
+	@echo
+	@$(MMNAS) evaluate $(DEMO)/bundle --samples $(DEMO)/data/test.jsonl --images $(EASY)/test/images --variant ort-int8
 	@echo; $(SEARCH) report $(DEMO)/search --images $(EASY)/train/images
 	@echo "try: $(MMNAS) answer $(DEMO)/bundle $(EASY)/test/images/1.png \"is there a circle?\" \"what shape is in the image?\""
 

@@ -36,10 +36,11 @@ fn difference(found: &Tensor, recorded: &Tensor, measure: fn(f64) -> f64, precis
     };
     let (mut largest, mut squares, mut of_recorded) = (0.0f64, 0.0f64, 0.0f64);
     for (a, b) in found.into_iter().zip(recorded) {
+        let (a, b) = (measure(a), measure(b));
+        // Of what was measured: the exponential of a finite number may be infinite.
         if !a.is_finite() || !b.is_finite() {
             return Err(format!("expected finite numbers, found {a} where {b} was recorded"));
         }
-        let (a, b) = (measure(a), measure(b));
         largest = largest.max((a - b).abs() / b.abs().max(1.0));
         squares += (a - b) * (a - b);
         of_recorded += b * b;
@@ -94,6 +95,9 @@ mod tests {
         };
         assert!(worst(&[-13.0], &[-13.8]) < 2e-6);
         assert!((worst(&[0.0], &[-0.5]) - 0.393).abs() < 1e-3);
+        let infinite =
+            super::worst(&tensors(&[800.0]), &tensors(&[900.0]), std::slice::from_ref(&spec), Precision::Fp32);
+        assert!(infinite.unwrap_err().contains("finite"));
     }
 
     #[test]

@@ -114,7 +114,7 @@ fn load(folder: &Path, options: &LoadOptions) -> Result<(VisionRunner, String)> 
     let content = bundle.read(&graph.file)?;
     let record = bundle.manifest().files.get(&graph.file);
     let record = record.ok_or_else(|| Error::invalid(&manifest, "files", format!("{:?}", graph.file), "none"))?;
-    let graph = GraphFile { path: folder.join(&graph.file), content, data: None };
+    let graph = GraphFile { path: folder.join(&graph.file), content: Some(content) };
     let runner = VisionRunner::load(&Sessions::new(options)?, vision, &graph)?;
     Ok((runner, record.sha256.clone()))
 }

@@ -16,8 +16,8 @@ pub struct LoadOptions {
     /// Threads that one operator of a graph may use, 1 to 1024; `None` takes as many as the system has to offer. Models
     /// that ask for as many as the process's first one share its threads; others have their own.
     pub threads: Option<NonZeroUsize>,
-    /// Which graphs of the bundle run, its vision stage aside, which has one; `None` takes those in 32 bits, with fused
-    /// operators where there are such. [`crate::verify`] checks only these; with `None` all.
+    /// Which graphs of the bundle run, its vision stage aside, which has one; `None` takes those in 32 bits where there are
+    /// such, else in 8, else in 16, with fused operators where there are such (for TensorRT without). [`crate::verify`] checks only these; with `None` all.
     pub form: Option<Form>,
     /// What runs them; an error where it cannot be had.
     pub provider: Provider,

@@ -29,7 +29,8 @@ impl Provider {
 
     /// As a session takes it. A provider that cannot be had is an error there and no silent step back to the processor.
     pub(crate) fn dispatches(self) -> Vec<ExecutionProviderDispatch> {
-        let cuda = || CUDA::default().build().error_on_failure();
+        // TensorFloat-32 keeps 10 bits of a number: what is called fp32 is to be that.
+        let cuda = || CUDA::default().with_tf32(false).build().error_on_failure();
         match self {
             Provider::Cpu => Vec::new(),
             Provider::Cuda => vec![cuda()],

@@ -1,7 +1,6 @@
 //! Sessions of ONNX Runtime over the graphs of a bundle.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use mmnas_bundle::Bundle;
 use mmnas_bundle::manifest::{Form, Graph, Precision, Stage, Variant};
@@ -10,22 +9,29 @@ use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 
 use crate::onnxruntime::Shared;
-use crate::{Error, LoadOptions, Result, onnxruntime};
+use crate::{Error, LoadOptions, Provider, Result, onnxruntime};
 
 /// A graph that was read and checked.
 pub(crate) struct GraphFile {
     /// Where it was read from, for errors.
     pub path: PathBuf,
-    pub content: Vec<u8>,
-    /// Its weights, where they lie in a file of their own: the name that the graph gives it, and its content.
-    pub data: Option<(String, Arc<[u8]>)>,
+    /// Its content; none where its weights lie beside it: then ONNX Runtime reads both from their files, as it takes no more
+    /// than 2 GiB from memory.
+    pub content: Option<Vec<u8>>,
 }
 
 impl GraphFile {
     /// Reads a graph of a bundle with its weights.
     pub(crate) fn read(bundle: &Bundle, graph: &Graph) -> Result<GraphFile> {
-        let data = graph.data.as_ref().map(|name| Ok::<_, Error>((name.clone(), bundle.read_data(name)?.into())));
-        Ok(GraphFile { path: bundle.path(&graph.file)?, content: bundle.read(&graph.file)?, data: data.transpose()? })
+        let content = bundle.read(&graph.file)?;
+        let path = bundle.path(&graph.file)?;
+        match &graph.data {
+            Some(data) => {
+                bundle.check_file(data)?;
+                Ok(GraphFile { path, content: None })
+            }
+            None => Ok(GraphFile { path, content: Some(content) }),
+        }
     }
 }
 
@@ -62,23 +68,28 @@ impl Sessions {
                 .with_intra_op_spinning(false)?
                 .with_inter_op_spinning(false)?;
         }
-        if let Some((name, data)) = &graph.data {
-            builder = builder.with_external_initializer_file_in_memory(name, data.clone())?;
+        match &graph.content {
+            Some(content) => builder.commit_from_memory(content),
+            None => builder.commit_from_file(&graph.path),
         }
-        builder.commit_from_memory(&graph.content)
     }
 }
 
-/// The graph of `stage` that `options` ask for; where they leave it open, in 32 bits, with fused operators where there are
-/// such. `manifest` and `name` are for the error where there is none.
+/// The graph of `stage` that `options` ask for; where they leave it open, the first that there is in 32 bits, 8 or 16, with
+/// fused operators where there are such (for TensorRT, which does not know them, without). `manifest` and `name` are for the error where there is none.
 pub(crate) fn chosen_graph<'a>(
     stage: &'a Stage,
     name: &str,
     manifest: &Path,
     options: &LoadOptions,
 ) -> Result<&'a Graph> {
-    let portable = Form { variant: Variant::Portable, precision: Precision::Fp32 };
-    let wanted = options.form.map_or(vec![Form::ORT_FP32, portable], |form| vec![form]);
+    let variants = match options.provider {
+        Provider::TensorRt => [Variant::Portable, Variant::Ort],
+        Provider::Cpu | Provider::Cuda => [Variant::Ort, Variant::Portable],
+    };
+    let precisions = [Precision::Fp32, Precision::Int8, Precision::Fp16];
+    let any = precisions.into_iter().flat_map(|precision| variants.map(|variant| Form { variant, precision }));
+    let wanted: Vec<Form> = options.form.map_or_else(|| any.collect(), |form| vec![form]);
     let graph = wanted.iter().find_map(|form| stage.graph(*form));
     graph.ok_or_else(|| {
         let names = |forms: &mut dyn Iterator<Item = Form>| forms.map(|f| f.to_string()).collect::<Vec<_>>().join(", ");
@@ -115,10 +126,14 @@ mod tests {
         };
         assert_eq!(chosen(&["ort-fp16", "portable-fp32", "ort-fp32"], None).unwrap(), "ort-fp32");
         assert_eq!(chosen(&["ort-fp16", "portable-fp32"], None).unwrap(), "portable-fp32");
+        let tensorrt = LoadOptions { provider: Provider::TensorRt, ..LoadOptions::default() };
+        let both = stage(&["ort-fp32", "portable-fp32"]);
+        assert_eq!(chosen_graph(&both, "text", file, &tensorrt).unwrap().file, "portable-fp32");
         assert_eq!(chosen(&["ort-fp32", "ort-int8"], Some("ort-int8")).unwrap(), "ort-int8");
-        let error = chosen(&["ort-fp16"], None).unwrap_err();
+        assert_eq!(chosen(&["ort-fp16", "portable-int8"], None).unwrap(), "portable-int8");
+        let error = chosen(&["ort-fp16"], Some("ort-int8")).unwrap_err();
         assert!(
-            error.contains("text.graphs") && error.contains("ort-fp32") && error.contains("found ort-fp16"),
+            error.contains("text.graphs") && error.contains("ort-int8") && error.contains("found ort-fp16"),
             "{error}"
         );
     }

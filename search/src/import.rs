@@ -15,6 +15,9 @@ use tch::Tensor;
 use crate::export::{ExportOptions, Trained, derived_network};
 use crate::{Error, Network, Result};
 
+/// Texts of an imported network are cut to this many tokens at most.
+const MAX_TOKENS: usize = 4096;
+
 /// What is imported.
 #[derive(Debug)]
 pub struct ImportFiles {
@@ -54,6 +57,17 @@ pub fn import(
 ) -> Result<()> {
     let weights = Weights::read(&files.checkpoint)?;
     let d = dimensions::of(&weights, architecture, settings, &files.checkpoint)?;
+    let tokenizer = vocabulary::read(&files.vocabulary)?;
+    let max_tokens = settings.max_tokens.unwrap_or(if settings.task == TaskName::Itm { 50 } else { 14 });
+    // Before anything is recorded, which needs words and room for them.
+    if tokenizer.len() > d.vocabulary {
+        let expected = format!("at least {} rows, one a word", tokenizer.len());
+        return Err(wrong(&files.checkpoint, "embedding.weight", &expected, d.vocabulary.to_string()));
+    }
+    if max_tokens == 0 || max_tokens > MAX_TOKENS {
+        let expected = format!("1 to {MAX_TOKENS}");
+        return Err(wrong(&files.checkpoint, "--max-tokens", &expected, max_tokens.to_string()));
+    }
     let network = derived_network(settings.task, architecture, &d)?;
     fill(&network, &weights, &files.checkpoint)?;
     let labels = match (&files.labels, settings.task) {
@@ -71,14 +85,13 @@ pub fn import(
     if let Some(file) = &files.labels {
         data.insert("labels".to_owned(), sha256(file)?);
     }
-    let default_tokens = if settings.task == TaskName::Itm { 50 } else { 14 };
     let trained = Trained {
         task: settings.task,
         network,
         weights,
         architecture: architecture.clone(),
-        max_tokens: settings.max_tokens.unwrap_or(default_tokens),
-        tokenizer: vocabulary::read(&files.vocabulary)?.to_tokenizer_json(),
+        max_tokens,
+        tokenizer: tokenizer.to_tokenizer_json(),
         labels,
         metrics: BTreeMap::new(),
         provenance: Provenance {

@@ -4,12 +4,14 @@
 use mmnas_bundle::boxes::{self, BoxXyxy};
 use mmnas_bundle::samples::{PhraseSample, to_json_lines};
 use mmnas_bundle::{FeatureWriter, RegionFeatures};
+use mmnas_runtime::{LoadOptions, Timed};
 use mmnas_search::data::{DataFiles, VgdData};
+use mmnas_search::export::ExportOptions;
 use mmnas_search::operations::Dropout;
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
 use mmnas_search::task::vgd::ScorePadding;
-use mmnas_search::{Naming, Network, Path, RunFolder, Space, retrain, rng, search};
+use mmnas_search::{Naming, Network, Path, RunFolder, Space, export, retrain, rng, search};
 use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
 use rand::RngExt as _;
@@ -79,6 +81,10 @@ fn a_phrase_finds_its_region() {
         retrain::retrain(&recipe, &architecture, &data, &open("retrain", Some(&architecture)), false, None).unwrap();
     let first = &trained.records[0];
     assert!(trained.validation >= 0.9, "validation {} (first epoch {})", trained.validation, first.validation);
+    let bundle = folder.path().join("bundle");
+    export::export(&folder.path().join("retrain"), None, &bundle, &ExportOptions::default()).unwrap();
+    let report = mmnas_runtime::verify(&bundle, &LoadOptions::default(), Timed::No).unwrap();
+    assert!(report.passed() && report.measured.len() == 2, "{report:#?}");
 }
 
 #[test]

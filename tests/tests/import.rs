@@ -105,6 +105,28 @@ fn parameters_that_do_not_fit_are_all_listed_by_name() {
     assert!(!place.path("bundle").exists());
 }
 
+/// Sizes that would make a network of terabytes, and views that make much of little.
+#[test]
+fn absurd_sizes_are_refused_before_anything_is_made() {
+    let place = Place::new();
+    let mut huge = tiny();
+    huge.insert("imgfeat_linear.weight".to_owned(), Tensor::zeros([1 << 20, 1], (tch::Kind::Float, tch::Device::Cpu)));
+    let file = place.path("huge.safetensors");
+    save_tensors(&file, &huge, Default::default()).unwrap();
+    let error = place.import(&file, "bundle").unwrap_err().to_string();
+    assert!(error.contains("imgfeat_linear.weight") && error.contains("H = 1048576"), "{error}");
+    // Six numbers become 255 rows of 65,535, all of them the first: 67 MB.
+    let mut views = std::fs::read(fixtures::path("../fuzz/corpus/checkpoint/legacy.pkl")).unwrap();
+    let shape = views.windows(4).position(|w| w == b"K\x02K\x03").unwrap();
+    views.splice(shape..shape + 4, *b"K\xffM\xff\xff");
+    let strides = views.windows(4).position(|w| w == b"K\x03K\x01").unwrap();
+    views.splice(strides..strides + 4, *b"K\x00K\x00");
+    let file = place.path("views.pkl");
+    std::fs::write(&file, views).unwrap();
+    let error = Weights::read(&file).unwrap_err().to_string();
+    assert!(error.contains("views.pkl") && error.contains("in a file of"), "{error}");
+}
+
 #[test]
 fn a_checkpoint_that_is_cut_anywhere_is_an_error() {
     let place = Place::new();

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use mmnas_bundle::samples::{CaptionSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{Architecture, FeatureWriter, RegionFeatures};
+use mmnas_runtime::{LoadOptions, Timed};
 use mmnas_search::data::{DataFiles, ItmData, Negatives, Parts};
+use mmnas_search::export::{self, ExportOptions};
 use mmnas_search::recipe::{NegativeSettings, Recipe};
 use mmnas_search::report::Example;
 use mmnas_search::task::{EpochStart, Memory as _, Task};
@@ -122,6 +124,10 @@ fn captions_find_their_images() {
     assert_eq!(last.metric("images ranked"), Some(12.0));
     assert!(last.metric("recall@1 text→image").unwrap() >= 0.6, "{:?}", last.notes);
     assert!(trained.validation >= 0.8, "{:?}", last.notes);
+    let bundle = folder("bundle");
+    export::export(&folder("retrain"), None, &bundle, &ExportOptions::default()).unwrap();
+    let report = mmnas_runtime::verify(&bundle, &LoadOptions::default(), Timed::No).unwrap();
+    assert!(report.passed() && report.measured.len() == 2, "{report:#?}");
     let examples: Vec<Example> = read_json_lines(&folder("retrain/examples.jsonl")).unwrap();
     assert_eq!(examples.len(), 60);
     for example in &examples {

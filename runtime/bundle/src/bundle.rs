@@ -56,9 +56,14 @@ impl Bundle {
         self.read_limited(name, MAX_FILE_BYTES)
     }
 
-    /// Reads the weights that lie beside a graph, and checks them; unlike other files they may be larger than 2 GiB.
-    pub fn read_data(&self, name: &str) -> Result<Vec<u8>> {
-        self.read_limited(name, u64::MAX)
+    /// Checks a file that the manifest records without holding it: weights that lie beside a graph may be larger than memory.
+    /// Gives its path.
+    pub fn check_file(&self, name: &str) -> Result<PathBuf> {
+        let manifest = self.folder.join(MANIFEST);
+        let record = record(&self.manifest.files, name, &manifest)?;
+        let path = inside(&self.folder, name, &manifest, "files")?;
+        record.check_file(&path, self.check_hashes)?;
+        Ok(path)
     }
 
     fn read_limited(&self, name: &str, limit: u64) -> Result<Vec<u8>> {

@@ -24,6 +24,24 @@ impl FileRecord {
         FileRecord { bytes: content.len() as u64, sha256: sha256_hex(content) }
     }
 
+    /// Checks the length of `file` and, with `check_hash`, its hash, without holding it.
+    pub fn check_file(&self, file: &Path, check_hash: bool) -> Result<()> {
+        let (_, found) = open(file)?;
+        if found != self.bytes {
+            return Err(Error::invalid(file, "(length)", format!("{} bytes", self.bytes), format!("{found} bytes")));
+        }
+        self.compare(file, if check_hash { Some(sha256_of_file(file)?) } else { None })
+    }
+
+    fn compare(&self, file: &Path, found: Option<String>) -> Result<()> {
+        match found {
+            Some(found) if found != self.sha256 => {
+                Err(Error::Hash { file: file.to_path_buf(), expected: self.sha256.clone(), found })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads `file` whole, at most `limit` bytes, and checks its length before and its hash after; `check_hash` turns the
     /// latter off.
     pub fn read_checked(&self, file: &Path, check_hash: bool, limit: u64) -> Result<Vec<u8>> {
@@ -36,17 +54,12 @@ impl FileRecord {
             ));
         }
         let content = read_exactly(file, self.bytes)?;
-        if check_hash {
-            let found = sha256_hex(&content);
-            if found != self.sha256 {
-                return Err(Error::Hash { file: file.to_path_buf(), expected: self.sha256.clone(), found });
-            }
-        }
+        self.compare(file, check_hash.then(|| sha256_hex(&content)))?;
         Ok(content)
     }
 }
 
-/// No file of a bundle is larger: protobuf, and so ONNX, ends at 2 GiB.
+/// No file that is read whole is larger: protobuf, and so ONNX, ends at 2 GiB.
 pub(crate) const MAX_FILE_BYTES: u64 = 2 << 30;
 /// No file of text (tokenizer, labels) is larger.
 pub(crate) const MAX_TEXT_FILE_BYTES: u64 = 64 << 20;
@@ -93,7 +106,10 @@ fn read_exactly(file: &Path, bytes: u64) -> Result<Vec<u8>> {
 }
 
 fn read_open(handle: File, file: &Path, len: u64) -> Result<Vec<u8>> {
-    let mut content = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+    let mut content = Vec::new();
+    // A file can claim more than there is memory: that is an error, and not the end of the process.
+    let reserved = usize::try_from(len).map_err(|_| ()).and_then(|len| content.try_reserve_exact(len).map_err(|_| ()));
+    reserved.map_err(|()| Error::io(file, "read")(std::io::ErrorKind::OutOfMemory.into()))?;
     handle.take(len).read_to_end(&mut content).map_err(Error::io(file, "read"))?;
     Ok(content)
 }

@@ -327,7 +327,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    fn check(&self, file: &Path) -> Result<()> {
+    /// Checks what a manifest says against itself; `file` names it in errors.
+    pub fn check(&self, file: &Path) -> Result<()> {
         let d = &self.dimensions;
         let sizes = [
             ("hidden", d.hidden),
@@ -353,6 +354,19 @@ impl Manifest {
         check_size(file, "text.max_tokens", self.text.max_tokens)?;
         for (field, stage) in self.fields() {
             stage.check(file, field)?;
+        }
+        // A network runs with one form in all three stages.
+        let forms = |stage: &Stage| stage.graphs.iter().map(Graph::form).collect::<std::collections::BTreeSet<_>>();
+        let expected = forms(&self.stages.text);
+        for (name, stage) in &self.stages.named()[1..] {
+            let found = forms(stage);
+            if found != expected {
+                let names = |forms: &std::collections::BTreeSet<Form>| {
+                    forms.iter().map(Form::to_string).collect::<Vec<_>>().join(", ")
+                };
+                let expected = format!("the forms of stages.text, {}", names(&expected));
+                return Err(Error::invalid(file, format!("stages.{name}.graphs"), expected, names(&found)));
+            }
         }
         for name in self.files.keys() {
             crate::files::inside(Path::new(""), name, file, "files")?;
@@ -387,9 +401,19 @@ impl Manifest {
         self.fields().flat_map(|(_, stage)| &stage.graphs)
     }
 
-    /// The forms that all three stages have.
+    /// The forms that the network has, which are those of each stage.
     pub fn forms(&self) -> Vec<Form> {
-        let has = |form: Form| self.stages.named().iter().all(|(_, stage)| stage.graph(form).is_some());
-        Form::all().filter(|form| has(*form)).collect()
+        Form::all().filter(|form| self.stages.text.graph(*form).is_some()).collect()
+    }
+
+    /// Size of a graph with its weights, in bytes.
+    pub fn graph_bytes(&self, graph: &Graph) -> u64 {
+        graph.files().filter_map(|file| self.files.get(file)).fold(0, |sum, file| sum.saturating_add(file.bytes))
+    }
+
+    /// Size of the three stages' graphs of a form, in bytes.
+    pub fn form_bytes(&self, form: Form) -> u64 {
+        let graphs = self.stages.named().into_iter().filter_map(|(_, stage)| stage.graph(form));
+        graphs.fold(0, |sum, graph| sum.saturating_add(self.graph_bytes(graph)))
     }
 }

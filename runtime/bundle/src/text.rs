@@ -204,7 +204,12 @@ fn safe_settings(text: &str, file: &Path) -> Result<String> {
     parts.insert("decoder".to_owned(), serde_json::Value::Null);
     parts.insert("post_processor".to_owned(), serde_json::Value::Null);
     if parts.get("normalizer").is_some_and(holds_table) {
-        return Err(Error::invalid(file, "normalizer", "a normaliser that is a rule", "a compiled table (Precompiled)"));
+        return Err(Error::invalid(
+            file,
+            "normalizer",
+            "a normaliser that is a rule",
+            "a compiled table (Precompiled)",
+        ));
     }
     Ok(settings.to_string())
 }

@@ -13,6 +13,7 @@ Milliseconds are medians; \"image new\" is encoding the image file plus an answe
 
 Examples:
   mmnas evaluate bundle --samples test.jsonl --images data/test
+  mmnas evaluate bundle --samples test.jsonl --images data/test --variant ort-int8
   mmnas evaluate bundle --samples test.jsonl --images data/test --limit 1000 --json";
 
 #[derive(Args)]
@@ -45,12 +46,14 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     if arguments.json {
         return output::print_json(&evaluation);
     }
-    Ok(output::print(&text(&evaluation))?)
+    let variant = options.form.map_or_else(|| "fp32".to_owned(), |form| form.to_string());
+    Ok(output::print(&text(&evaluation, variant))?)
 }
 
-fn text(e: &Evaluation) -> String {
+fn text(e: &Evaluation, variant: String) -> String {
     let rows = [
         ("task", e.task.to_string()),
+        ("variant", variant),
         ("derived architecture", e.architecture.clone()),
         ("parameters", grouped(e.parameters)),
         ("test accuracy", format!("{:.2} % ({} of {})", e.accuracy * 100.0, e.correct, e.questions)),

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use mmnas_runtime::bundle::Bundle;
-use mmnas_runtime::bundle::manifest::{Graph, Manifest, Measured};
+use mmnas_runtime::bundle::manifest::{Graph, Measured};
 use serde_json::{Value, json};
 
 use super::{Failure, output};
@@ -33,14 +33,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(output::print(&text(&bundle))?)
 }
 
-fn bytes(manifest: &Manifest, graph: &Graph) -> u64 {
-    graph.files().filter_map(|file| manifest.files.get(file)).fold(0, |sum, file| sum.saturating_add(file.bytes))
-}
-
 fn as_json(bundle: &Bundle) -> Value {
     let m = bundle.manifest();
-    let graph =
-        |graph: &Graph| json!({ "file": graph.file, "variant": graph.form().to_string(), "bytes": bytes(m, graph) });
+    let graph = |graph: &Graph| json!({ "file": graph.file, "variant": graph.form().to_string(), "bytes": m.graph_bytes(graph) });
     json!({
         "bundle": bundle.folder(),
         "format": format!("{}.{}", m.format.major, m.format.minor),
@@ -93,13 +88,12 @@ fn text(bundle: &Bundle) -> String {
     if let Some(first) = m.measured.first() {
         text += &format!("\none item of {} words and {} regions, {}:\n", first.tokens, first.regions, first.machine);
         let row = |measured: &Measured| {
-            let size = m.stages.named().map(|(_, stage)| stage.graph(measured.form()).map_or(0, |g| bytes(m, g)));
             let milliseconds = measured.milliseconds.map_or("not timed".to_owned(), |ms| format!("{ms:.2} ms"));
             vec![
                 measured.form().to_string(),
                 milliseconds,
                 format!("difference {:.1e}", measured.difference),
-                megabytes(size.iter().sum()),
+                megabytes(m.form_bytes(measured.form())),
             ]
         };
         text += &output::table(&m.measured.iter().map(row).collect::<Vec<_>>(), &[1, 3]);

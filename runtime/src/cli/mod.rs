@@ -28,7 +28,7 @@ Examples:
 ONNX Runtime 1.28 or newer is taken from --ort-library, else from the environment
 variable MMNAS_ORT_DYLIB, else from the folder of this program, else from the system.
 
-Exit codes: 0 done, 1 error, 2 wrong usage, 3 verification failed.";
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 verification failed, 4 no usable ONNX Runtime.";
 
 /// Runs exported multimodal networks on ONNX Runtime
 #[derive(Parser)]
@@ -52,6 +52,9 @@ struct Global {
     /// [default: 32 bits, fused operators where there are such; verify: all]
     #[arg(long, global = true, value_name = "FORM")]
     variant: Option<Form>,
+    /// Do not compare the files' hashes with the manifest's; their lengths are compared all the same
+    #[arg(long, global = true)]
+    no_hashes: bool,
     /// What runs them: cpu, cuda or tensorrt
     #[arg(long, global = true, value_name = "NAME", default_value = "cpu")]
     provider: Provider,
@@ -66,8 +69,8 @@ impl Global {
             ort_library: self.ort_library.clone(),
             threads: self.threads,
             form: self.variant,
+            check_hashes: !self.no_hashes,
             provider: self.provider,
-            ..LoadOptions::default()
         }
     }
 }
@@ -134,7 +137,11 @@ pub(crate) fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Library(error)) => {
             output::error(&error);
-            ExitCode::from(if error.code() == ErrorCode::VerificationFailed { 3 } else { 1 })
+            ExitCode::from(match error.code() {
+                ErrorCode::VerificationFailed => 3,
+                ErrorCode::OnnxRuntimeMissing => 4,
+                _ => 1,
+            })
         }
         // Whoever reads the output has enough of it.
         Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

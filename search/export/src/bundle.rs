@@ -131,7 +131,7 @@ fn write_stage(
 ) -> Result<Stage> {
     let mut written = Vec::new();
     for (form, file) in forms {
-        let graph = BuiltGraph::new(build(*form)?, *form, file.clone(), limit);
+        let graph = BuiltGraph::new(build(*form)?, *form, file.clone(), limit)?;
         written.push(writer.add_graph(graph)?);
     }
     Ok(stage_of(&written))
@@ -209,6 +209,8 @@ pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measur
         provenance: parts.provenance.clone(),
         files: writer.files().clone(),
     };
+    // As a reader will: a bundle that none would take does not appear.
+    manifest.check(&writer.path().join(MANIFEST))?;
     if let Some(measure) = measure {
         writer.describe(MANIFEST, &manifest)?;
         manifest.measured = measure(writer.path())?;

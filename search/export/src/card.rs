@@ -82,9 +82,7 @@ fn figures(m: &Manifest) -> String {
         );
         for measured in &m.measured {
             let milliseconds = measured.milliseconds.map_or("not timed".to_owned(), |ms| format!("{ms:.2}"));
-            let size =
-                m.stages.named().map(|(_, stage)| stage.graph(measured.form()).map_or(0, |g| bytes(m, g.files())));
-            let size = size.iter().sum::<u64>() as f64 / 1e6;
+            let size = m.form_bytes(measured.form()) as f64 / 1e6;
             let _ =
                 writeln!(text, "| {} | {milliseconds} | {:.1e} | {size:.2} MB |", measured.form(), measured.difference);
         }
@@ -92,10 +90,6 @@ fn figures(m: &Manifest) -> String {
         text += "\nThe graphs were not timed where the bundle was written: `mmnas verify BUNDLE --time` does it.\n";
     }
     text
-}
-
-fn bytes<'a>(m: &Manifest, files: impl Iterator<Item = &'a str>) -> u64 {
-    files.filter_map(|file| m.files.get(file)).map(|record| record.bytes).sum()
 }
 
 fn graphs(m: &Manifest) -> String {
@@ -109,7 +103,7 @@ fn graphs(m: &Manifest) -> String {
         .collect();
     for (name, stage) in stages {
         for graph in &stage.graphs {
-            let size = bytes(m, graph.files()) as f64 / 1e6;
+            let size = m.graph_bytes(graph) as f64 / 1e6;
             let _ = writeln!(text, "| {} | {name}, {} | {size:.2} |", graph.file, graph.form());
         }
     }

@@ -47,6 +47,14 @@ pub enum Error {
         /// Width of all heads together.
         hidden: usize,
     },
+    /// A graph whose values do not fit together: a mistake of the exporter.
+    #[error("{file}: expected operators whose inputs fit, found {node}")]
+    Graph {
+        /// The graph's file.
+        file: String,
+        /// The first node whose output has no type.
+        node: String,
+    },
     /// What was written does not run, or does not give what was recorded.
     #[error("{}: expected the bundle to be verified, found: {found}", program.display())]
     Verify {

@@ -26,6 +26,8 @@ pub(crate) struct Graph {
     form: Form,
     float: Elem,
     int8: Int8Scheme,
+    /// The first node whose output's type does not follow: what was put together wrongly.
+    pub(super) untyped: Option<String>,
     pub(super) proto: GraphProto,
     pub(super) inputs: Vec<TensorSpec>,
     pub(super) outputs: Vec<TensorSpec>,
@@ -40,6 +42,7 @@ impl Graph {
             form,
             float: if form.precision == Precision::Fp16 { Elem::F16 } else { Elem::F32 },
             int8: Int8Scheme::default(),
+            untyped: None,
             proto: GraphProto { name: Some(name.to_owned()), ..GraphProto::default() },
             inputs: Vec::new(),
             outputs: Vec::new(),
@@ -153,8 +156,11 @@ impl Graph {
             attributes: &attributes,
             outputs: output.len(),
         };
-        let types = inference::infer(&node).unwrap_or_default();
-        self.types.extend(output.iter().cloned().zip(types));
+        let types = inference::infer(&node);
+        if types.is_none() && op != "Range" {
+            self.untyped.get_or_insert_with(|| format!("{op} of {:?}", node.inputs));
+        }
+        self.types.extend(output.iter().cloned().zip(types.unwrap_or_default()));
         self.proto.node.push(NodeProto {
             name: Some(format!("{op}.{}", output.first().map_or("", String::as_str))),
             op_type: Some(op.to_owned()),

@@ -205,15 +205,15 @@ impl<'a> Node<'a> {
         let pads = self.ints("pads").map_or(vec![0; 2 * sides], <[i64]>::to_vec);
         let strides = self.ints("strides").map_or(vec![1; sides], <[i64]>::to_vec);
         let mut shape = vec![input.shape.first()?.clone(), channels];
-        for k in 0..sides {
+        for (k, &kernel) in kernel.iter().enumerate() {
             let pad = pads.get(k)? + pads.get(k + sides)?;
             shape.push(match input.shape.get(k + 2)? {
                 Dim::Fixed(n) => {
                     let n = i64::try_from(*n).ok()?;
-                    Dim::Fixed(usize::try_from((n + pad - kernel[k]) / strides.get(k)? + 1).ok()?)
+                    Dim::Fixed(usize::try_from((n + pad - kernel) / strides.get(k)? + 1).ok()?)
                 }
                 // Ours keep the number of positions.
-                named if pad == kernel[k] - 1 && strides.get(k) == Some(&1) => named.clone(),
+                named if pad == kernel - 1 && strides.get(k) == Some(&1) => named.clone(),
                 Dim::Named(_) => return None,
             });
         }

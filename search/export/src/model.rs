@@ -3,10 +3,10 @@
 use mmnas_bundle::manifest::{self, Dim, Form, Stage, TensorSpec};
 use prost::Message;
 
-use crate::OPSET;
 use crate::graph::{Graph, MICROSOFT};
 use crate::onnx::*;
 use crate::value_type::{Elem, ValueType};
+use crate::{Error, OPSET, Result};
 
 /// IR version of the models; ONNX Runtime reads it since 1.16.
 const IR_VERSION: i64 = 9;
@@ -27,9 +27,12 @@ pub(crate) struct BuiltGraph {
 
 impl BuiltGraph {
     /// Serialises `graph` under the name `file`. Where its weights take more than `limit` bytes they go to a file of their
-    /// own (protobuf ends at 2 GiB).
-    pub(crate) fn new(graph: Graph, form: Form, file: String, limit: u64) -> BuiltGraph {
-        let Graph { mut proto, inputs, outputs, types, .. } = graph;
+    /// own (protobuf ends at 2 GiB). An error where the graph was put together wrongly.
+    pub(crate) fn new(graph: Graph, form: Form, file: String, limit: u64) -> Result<BuiltGraph> {
+        let Graph { mut proto, inputs, outputs, types, untyped, .. } = graph;
+        if let Some(node) = untyped {
+            return Err(Error::Graph { file, node });
+        }
         let info =
             |spec: &TensorSpec| value_info(&spec.name, &ValueType::new(Elem::from(spec.dtype), spec.shape.clone()));
         proto.input = inputs.iter().map(info).collect();
@@ -55,7 +58,7 @@ impl BuiltGraph {
             graph: Some(proto),
             opset_import: opsets,
         };
-        BuiltGraph { form, file, bytes: model.encode_to_vec(), data, inputs, outputs }
+        Ok(BuiltGraph { form, file, bytes: model.encode_to_vec(), data, inputs, outputs })
     }
 
     fn entry(&self) -> manifest::Graph {

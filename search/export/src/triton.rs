@@ -93,6 +93,10 @@ pub fn write_triton(bundle: &Bundle, settings: &TritonSettings, out: &Path) -> R
         let expected = "letters, digits, '_', '-' and '.', no dot first";
         return Err(BundleError::invalid("config.pbtxt", "name", expected, format!("{:?}", settings.name)).into());
     }
+    if settings.max_batch == 0 || i32::try_from(settings.max_batch).is_err() {
+        let expected = format!("1 to {}", i32::MAX);
+        return Err(BundleError::invalid("config.pbtxt", "max_batch_size", expected, settings.max_batch).into());
+    }
     let folder = NewFolder::create(out)?;
     let create = |path: &Path| std::fs::create_dir_all(path).map_err(BundleError::io(path, "create"));
     let stages = manifest.stages.named();
@@ -108,7 +112,8 @@ pub fn write_triton(bundle: &Bundle, settings: &TritonSettings, out: &Path) -> R
         write_atomically(&version.join("model.onnx"), &bundle.read(&graph.file)?)?;
         if let Some(data) = &graph.data {
             // The graph knows its weights by this name, beside it.
-            write_atomically(&version.join(data), &bundle.read_data(data)?)?;
+            let (from, to) = (bundle.check_file(data)?, version.join(data));
+            std::fs::copy(from, &to).map_err(BundleError::io(&to, "write"))?;
         }
         let config = stage_config(&model, stage, settings.max_batch);
         write_atomically(&folder.path().join(&model).join("config.pbtxt"), config.as_bytes())?;

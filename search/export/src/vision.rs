@@ -54,7 +54,7 @@ pub fn write_vision(weights: &Weights, side: u32, grid: usize, golden: &[GoldenT
     check_vision(side, grid)?;
     let mut writer = FolderWriter::create(out)?;
     let graph = build(weights, side as usize, grid)?;
-    let graph = writer.add_graph(BuiltGraph::new(graph, FORM, VISION_GRAPH.to_owned(), u64::MAX))?;
+    let graph = writer.add_graph(BuiltGraph::new(graph, FORM, VISION_GRAPH.to_owned(), u64::MAX)?)?;
     writer.add(GOLDEN, &golden_file(golden)?)?;
     let description = VisionManifest {
         format: manifest::Format::current(manifest::VISION_FORMAT),

@@ -53,6 +53,12 @@ impl Weights {
         if reader.tensors().keys().any(|name| name.strip_prefix(STATE_DICT).is_some_and(|rest| rest.starts_with('.'))) {
             reader = PytorchReader::with_top_level_key(file, STATE_DICT).map_err(|e| wrong(e.to_string()))?;
         }
+        // Views can make much of little: tensors of one number that claim to be large ones. Real parameters share nothing.
+        let length = file.metadata().map_err(mmnas_bundle::Error::io(file, "read"))?.len();
+        let claimed = reader.tensors().values().fold(0u64, |sum, tensor| sum.saturating_add(tensor.byte_len() as u64));
+        if claimed > length.saturating_mul(2) {
+            return Err(wrong(format!("tensors of {claimed} bytes in a file of {length}")));
+        }
         let mut weights = Vec::new();
         for (name, tensor) in reader.tensors() {
             let floats: fn(&[u8]) -> Vec<f32> = match tensor.dtype() {

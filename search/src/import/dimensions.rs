@@ -26,6 +26,12 @@ pub(super) fn of(
 ) -> Result<Dimensions> {
     let size = |name: &str, axis: usize| size(weights, name, (axis, 2), file);
     let hidden = size("imgfeat_linear.weight", 0)?;
+    // A network is made before its parameters are compared: one that is far larger than all that the file holds is not.
+    let most = u64::try_from(hidden).ok().and_then(|h| h.checked_mul(h)).unwrap_or(u64::MAX);
+    if most > weights.count() {
+        let expected = format!("rows of a network of {} numbers", weights.count());
+        return Err(wrong(file, "imgfeat_linear.weight", &expected, format!("H = {hidden}")));
+    }
     // An RSA block has one row a head.
     let of_network = mmnas_bundle::Heads { width: None, factor: 1 };
     let rsa = architecture.decoder.iter().position(|operation| {

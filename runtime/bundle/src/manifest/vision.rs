@@ -70,6 +70,10 @@ impl Vision {
         }
         check_size(file, "vision.feature", self.feature)?;
         self.stage.check(file, "vision.stage")?;
+        if let Some(data) = self.stage.graphs.iter().find_map(|graph| graph.data.as_ref()) {
+            let expected = "a graph that holds its weights itself";
+            return Err(Error::invalid(file, "vision.stage.graphs.data", expected, format!("{data:?}")));
+        }
         let count = self.regions.count();
         if count == 0 || count > MAX_REGIONS {
             return Err(Error::invalid(file, "vision.regions", format!("1 to {MAX_REGIONS} regions"), count));
