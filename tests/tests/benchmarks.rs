@@ -78,3 +78,23 @@ fn the_check_passes_on_the_processor() {
     }
     assert!(text.ends_with("all agree\n") && !text.contains("DIFFERS"));
 }
+
+#[test]
+fn the_exports_benchmark_measures_every_form_and_every_way_in_8_bits() {
+    for (arguments, contenders) in [(&[][..], 6), (&["--int8"][..], 4)] {
+        let quick = ["--quick", "--json", "--repetitions", "2", "--threads", "1"];
+        let output = output(env!("CARGO_BIN_EXE_bench-export"), &[&quick[..], arguments].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let calls = report["calls"].as_array().unwrap();
+        assert_eq!(calls.len(), 3);
+        for call in calls {
+            let forms = call["forms"].as_array().unwrap();
+            assert_eq!(forms.len(), contenders);
+            for form in forms {
+                assert!(form["milliseconds"]["median"].as_f64().unwrap() > 0.0, "{form}");
+                assert!(form["difference"].as_f64().unwrap() < 0.2 && form["bytes"].as_u64().unwrap() > 0, "{form}");
+            }
+        }
+    }
+}
