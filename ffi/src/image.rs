@@ -19,7 +19,7 @@ boundary::shareable!(mmnas_image);
 /// Reads an image file and encodes it for a model.
 ///
 /// PNG, JPEG, WebP, BMP, or the first picture of a GIF, told by content; at most 20,000 pixels a side and 512 MiB decoded.
-/// A rotation noted in the file's metadata is not applied.
+/// A rotation noted in the file's metadata (EXIF) is applied.
 ///
 /// @param model      the model that will be asked
 /// @param path       the file, UTF-8, need not be NUL-terminated

@@ -26,7 +26,7 @@ pub(crate) fn best(logits: &[f32], labels: &[String], top_k: usize) -> Vec<Answe
     order.into_iter().map(answer).collect()
 }
 
-fn sigmoid(logit: f32) -> f32 {
+pub(crate) fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
 }
 

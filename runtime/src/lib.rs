@@ -1,8 +1,8 @@
 //! Runs an exported multimodal network on ONNX Runtime.
 //!
 //! A [`Model`] is a bundle that is loaded: it turns an image into an [`ImageState`], a text into a [`TextState`], and
-//! the two into [`Answer`]s. The states are worth keeping: a second question about a known image runs no vision and no
-//! image stage.
+//! the two into [`Answer`]s (VQA), [`Grounding`]s (VGD) or a [`Match`] (ITM). The states are worth keeping: a second
+//! question about a known image runs no vision and no image stage.
 //!
 //! ```no_run
 //! use mmnas_runtime::{LoadOptions, Model};
@@ -23,12 +23,16 @@
 pub use mmnas_bundle as bundle;
 
 mod answer;
+mod batch;
 mod difference;
+mod draw;
 mod error;
 mod evaluate;
 mod extract;
 mod golden;
+mod grounding;
 mod image_files;
+mod matching;
 mod model;
 mod onnxruntime;
 mod options;
@@ -44,9 +48,15 @@ mod vision;
 mod wiring;
 
 pub use answer::Answer;
+pub use draw::draw_boxes;
 pub use error::{Error, ErrorCode, Result};
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{
+    Evaluated, Evaluation, GroundingEvaluation, Recall, RetrievalEvaluation, evaluate, evaluate_grounding,
+    evaluate_retrieval,
+};
 pub use extract::{ExtractProgress, ExtractReport, extract};
+pub use grounding::Grounding;
+pub use matching::{Match, Ranked};
 pub use model::Model;
 pub use onnxruntime::onnxruntime;
 pub use options::LoadOptions;

@@ -10,7 +10,10 @@ use crate::state::ModelId;
 use crate::tensor::{Data, Tensor};
 use crate::vision::{VisionRunner, decode_bytes, decode_file, prepare};
 use crate::wiring::{self, BOXES, FEATURES, LOGITS, REGION_COUNT, TOKEN_COUNT, TOKENS};
-use crate::{Answer, Error, ImageState, LoadOptions, Result, TextState, answer};
+use crate::{Answer, Error, ImageState, LoadOptions, Result, TextState, answer, batch};
+
+/// Pairs that run as one batch. More of them save little and hold more memory.
+pub(crate) const BATCH: usize = 32;
 
 /// A bundle that is loaded. Threads share it by reference; calls on the same stage wait for one another.
 #[derive(Debug)]
@@ -68,7 +71,7 @@ impl Model {
 
     /// Encodes an image file: decodes it (PNG, JPEG, WebP, BMP, or the first picture of a GIF, told by content; at most
     /// 20,000 pixels a side and 512 MiB decoded), runs the vision stage and the image stage. A rotation noted in the
-    /// file's metadata is not applied.
+    /// file's metadata (EXIF) is applied: boxes are in pixels of the image as people see it.
     ///
     /// # Errors
     /// A file that cannot be read or decoded; a bundle without vision stage; a failure of ONNX Runtime.
@@ -103,7 +106,7 @@ impl Model {
         ]);
         let mut state = self.image.run(&[&inputs])?;
         state.insert(REGION_COUNT.to_owned(), Tensor::count(count));
-        Ok(ImageState::new(self.id, state))
+        Ok(ImageState::new(self.id, state, &regions.boxes, regions.size))
     }
 
     /// Encodes a text; it is cut to the manifest's `text.max_tokens` words.
@@ -140,20 +143,77 @@ impl Model {
     /// As [`Model::answer`].
     pub fn answer_text(&self, image: &ImageState, text: &TextState, top_k: usize) -> Result<Vec<Answer>> {
         let labels = self.check_answering(top_k)?;
-        let outputs = self.fusion.run(&[text.tensors_for(self.id)?, image.tensors_for(self.id)?])?;
+        let outputs = self.fuse(image, text)?;
+        Ok(answer::best(self.head_output(&outputs, LOGITS, &[1, labels.len()])?, labels, top_k))
+    }
+
+    /// As [`Model::answer_text`] for many pairs of an image and a question, in batches; in the order of the pairs.
+    ///
+    /// # Errors
+    /// As [`Model::answer`].
+    pub fn answer_pairs(&self, pairs: &[(&ImageState, &TextState)], top_k: usize) -> Result<Vec<Vec<Answer>>> {
+        let labels = self.check_answering(top_k)?;
+        let mut answers = Vec::with_capacity(pairs.len());
+        for batch in pairs.chunks(BATCH) {
+            let outputs = self.fuse_batch(batch)?;
+            let logits = self.head_output(&outputs, LOGITS, &[batch.len(), labels.len()])?;
+            answers.extend(logits.chunks_exact(labels.len()).map(|logits| answer::best(logits, labels, top_k)));
+        }
+        Ok(answers)
+    }
+
+    /// Runs the fusion stage on one pair.
+    pub(crate) fn fuse(&self, image: &ImageState, text: &TextState) -> Result<Tensors> {
+        self.fusion.run(&[text.tensors_for(self.id)?, image.tensors_for(self.id)?])
+    }
+
+    /// Runs the fusion stage on pairs as one batch.
+    pub(crate) fn fuse_batch(&self, pairs: &[(&ImageState, &TextState)]) -> Result<Tensors> {
+        let mut items = Vec::with_capacity(pairs.len());
+        for (image, text) in pairs {
+            items.push([text.tensors_for(self.id)?, image.tensors_for(self.id)?]);
+        }
+        match batch::stacked(self.fusion.inputs(), &items) {
+            Some(batch) => self.fusion.run(&[&batch]),
+            // The first item tells what is wrong.
+            None => items.first().map_or_else(|| Ok(Tensors::new()), |item| self.fusion.run(item)),
+        }
+    }
+
+    /// The finite numbers of the head's output `name`, of the given shape.
+    pub(crate) fn head_output<'a>(&self, outputs: &'a Tensors, name: &str, shape: &[usize]) -> Result<&'a [f32]> {
         let wrong = |found: String| Error::Tensor {
             file: self.fusion.file().to_path_buf(),
-            tensor: LOGITS.to_owned(),
-            expected: format!("f32 [1, {}], finite", labels.len()),
+            tensor: name.to_owned(),
+            expected: format!("f32 {shape:?}, finite"),
             found,
         };
-        let logits = outputs.get(LOGITS).ok_or_else(|| wrong("none".to_owned()))?;
-        let values = logits.as_f32().filter(|_| logits.shape() == [1, labels.len()]);
-        let values = values.ok_or_else(|| wrong(format!("{:?}", logits.shape())))?;
-        if let Some(value) = values.iter().find(|v| !v.is_finite()) {
-            return Err(wrong(value.to_string()));
+        let output = outputs.get(name).ok_or_else(|| wrong("none".to_owned()))?;
+        let values = output.as_f32().filter(|_| output.shape() == shape);
+        let values = values.ok_or_else(|| wrong(format!("{:?}", output.shape())))?;
+        match values.iter().find(|v| !v.is_finite()) {
+            Some(value) => Err(wrong(value.to_string())),
+            None => Ok(values),
         }
-        Ok(answer::best(values, labels, top_k))
+    }
+
+    /// An error where the bundle is for another task.
+    pub(crate) fn check_task(&self, expected: TaskName) -> Result<()> {
+        let found = self.manifest().task;
+        if found == expected {
+            return Ok(());
+        }
+        let expected = match expected {
+            TaskName::Vqa => "vqa",
+            TaskName::Itm => "itm",
+            TaskName::Vgd => "vgd",
+        };
+        Err(Error::WrongTask { bundle: self.bundle.folder().to_path_buf(), expected, found: found.to_string() })
+    }
+
+    /// An error where another model made the image's state.
+    pub(crate) fn check_image(&self, image: &ImageState) -> Result<()> {
+        image.tensors_for(self.id).map(|_| ())
     }
 
     fn vision(&self) -> Result<&VisionRunner> {
@@ -170,15 +230,11 @@ impl Model {
 
     /// The labels, where the bundle can answer and `top_k` is in range.
     fn check_answering(&self, top_k: usize) -> Result<&[String]> {
-        let labels = self.labels.as_deref().ok_or_else(|| Error::WrongTask {
-            bundle: self.bundle.folder().to_path_buf(),
-            expected: "vqa",
-            found: self.manifest().task.to_string(),
-        })?;
+        self.check_task(TaskName::Vqa)?;
         if top_k == 0 {
             return Err(Error::argument("top_k", "at least 1", top_k));
         }
-        Ok(labels)
+        Ok(self.labels.as_deref().unwrap_or_default())
     }
 
     fn tensor(&self, name: &'static str, shape: Vec<usize>, data: Data) -> Result<Tensor> {

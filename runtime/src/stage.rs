@@ -46,6 +46,11 @@ impl StageRunner {
         &self.file
     }
 
+    /// What the stage reads.
+    pub(crate) fn inputs(&self) -> &[TensorSpec] {
+        &self.inputs
+    }
+
     /// Runs the stage on the inputs that it lists, taken from the first of `sources` that holds them; the rest of the
     /// sources is ignored. Gives the outputs that the manifest lists.
     pub(crate) fn run(&self, sources: &[&Tensors]) -> Result<Tensors> {

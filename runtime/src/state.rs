@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use mmnas_bundle::boxes::BoxXyxy;
+
 use crate::stage::Tensors;
 use crate::{Error, Result};
 
@@ -20,6 +22,8 @@ impl ModelId {
 pub struct ImageState {
     model: ModelId,
     tensors: Arc<Tensors>,
+    boxes: Arc<[BoxXyxy]>,
+    size: (u32, u32),
 }
 
 /// An encoded text: what the text stage makes of its words. Cheap to clone; belongs to the model that made it.
@@ -30,8 +34,18 @@ pub struct TextState {
 }
 
 impl ImageState {
-    pub(crate) fn new(model: ModelId, tensors: Tensors) -> ImageState {
-        ImageState { model, tensors: Arc::new(tensors) }
+    pub(crate) fn new(model: ModelId, tensors: Tensors, boxes: &[BoxXyxy], size: (u32, u32)) -> ImageState {
+        ImageState { model, tensors: Arc::new(tensors), boxes: boxes.into(), size }
+    }
+
+    /// The image's regions, in pixels of the original image.
+    pub fn boxes(&self) -> &[BoxXyxy] {
+        &self.boxes
+    }
+
+    /// Width and height of the original image in pixels.
+    pub fn size(&self) -> (u32, u32) {
+        self.size
     }
 
     /// The tensors, for the model that made them.
@@ -58,7 +72,7 @@ mod tests {
     #[test]
     fn a_state_of_another_model_is_refused() {
         let (ours, theirs) = (ModelId::next(), ModelId::next());
-        let image = ImageState::new(theirs, Tensors::new());
+        let image = ImageState::new(theirs, Tensors::new(), &[], (1, 1));
         assert!(image.tensors_for(theirs).is_ok());
         assert!(matches!(image.tensors_for(ours), Err(Error::ForeignState { state: "image" })));
         assert!(TextState::new(theirs, Tensors::new()).tensors_for(ours).is_err());

@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
 use image::imageops::FilterType;
-use image::{ImageReader, Limits, RgbImage};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage};
 use mmnas_bundle::manifest::{RegionSource, Resize, Vision};
 use mmnas_bundle::{RegionFeatures, boxes};
 
@@ -21,7 +22,8 @@ const MAX_SIDE: u32 = 20_000;
 const MAX_DECODED_BYTES: u64 = 512 << 20;
 
 /// Decodes an image file: PNG, JPEG, WebP, BMP or GIF (its first picture), told by content and not by name.
-/// Transparency is dropped, and a rotation noted in the file's metadata is not applied.
+/// Transparency is dropped; a rotation or reflection that the file's metadata (EXIF) notes is applied, so that an image is
+/// as people see it.
 pub(crate) fn decode_file(file: &Path) -> Result<RgbImage> {
     // Opening a pipe would block, so ask before opening.
     let meta = file.metadata().map_err(Error::read(file))?;
@@ -49,7 +51,16 @@ fn decode(source: impl BufRead + Seek, name: &str) -> Result<RgbImage> {
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     reader.limits(limits);
-    let image = reader.decode().map_err(|e| failed(e.to_string()))?.into_rgb8();
+    let mut decoder = reader.into_decoder().map_err(|e| failed(e.to_string()))?;
+    if decoder.total_bytes() > MAX_DECODED_BYTES {
+        let found = format!("expected at most {MAX_DECODED_BYTES} bytes of pixels, found {}", decoder.total_bytes());
+        return Err(failed(found));
+    }
+    // What a file's metadata says wrongly or not at all is as it lies.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| failed(e.to_string()))?;
+    image.apply_orientation(orientation);
+    let image = image.into_rgb8();
     if image.width() == 0 || image.height() == 0 {
         return Err(failed("expected at least one pixel, found none".to_owned()));
     }
@@ -180,6 +191,34 @@ mod tests {
         let pixels = prepare(image, &vision(8, 4));
         assert_eq!(pixels.rgb.len(), 8 * 4 * 3);
         assert!(pixels.rgb.iter().all(|v| (85..=115).contains(v)), "{:?}", pixels.rgb);
+    }
+
+    /// A JPEG whose EXIF says how it is to be turned: the APP1 segment with the one tag 0x0112, right after the beginning.
+    fn turned_jpeg(image: &RgbImage, orientation: u8) -> Vec<u8> {
+        let mut encoded = Cursor::new(Vec::new());
+        image.write_to(&mut encoded, image::ImageFormat::Jpeg).unwrap();
+        let mut jpeg = encoded.into_inner();
+        let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+        let length = (exif.len() as u16 + 2).to_be_bytes();
+        jpeg.splice(2..2, [&[0xff, 0xe1][..], &length, &exif].concat());
+        jpeg
+    }
+
+    #[test]
+    fn a_rotation_in_the_metadata_is_applied() {
+        // Left half dark, right half bright.
+        let image = RgbImage::from_fn(32, 16, |x, _| image::Rgb(if x < 16 { [10; 3] } else { [240; 3] }));
+        let bright = |image: &RgbImage, x, y| image.get_pixel(x, y).0[0] > 128;
+        let plain = decode_bytes(&turned_jpeg(&image, 1)).unwrap();
+        assert_eq!((plain.dimensions(), bright(&plain, 2, 8), bright(&plain, 30, 8)), ((32, 16), false, true));
+        let half = decode_bytes(&turned_jpeg(&image, 3)).unwrap();
+        assert_eq!((half.dimensions(), bright(&half, 2, 8), bright(&half, 30, 8)), ((32, 16), true, false));
+        // A quarter to the right: what was left is above.
+        let quarter = decode_bytes(&turned_jpeg(&image, 6)).unwrap();
+        assert_eq!((quarter.dimensions(), bright(&quarter, 8, 2), bright(&quarter, 8, 30)), ((16, 32), false, true));
+        // A number that means nothing.
+        assert_eq!(decode_bytes(&turned_jpeg(&image, 77)).unwrap().dimensions(), (32, 16));
     }
 
     #[test]

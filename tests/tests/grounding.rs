@@ -2,9 +2,9 @@
 //! what they are, a phrase finds its region and the deltas move its box.
 
 use mmnas_bundle::boxes::{self, BoxXyxy};
-use mmnas_bundle::samples::{PhraseSample, to_json_lines};
-use mmnas_bundle::{FeatureWriter, RegionFeatures};
-use mmnas_runtime::{LoadOptions, Timed};
+use mmnas_bundle::samples::{PhraseSample, read_json_lines, to_json_lines};
+use mmnas_bundle::{FeatureStore, FeatureWriter, RegionFeatures};
+use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
 use mmnas_search::data::{DataFiles, VgdData};
 use mmnas_search::export::ExportOptions;
 use mmnas_search::operations::Dropout;
@@ -85,6 +85,38 @@ fn a_phrase_finds_its_region() {
     export::export(&folder.path().join("retrain"), None, &bundle, &ExportOptions::default()).unwrap();
     let report = mmnas_runtime::verify(&bundle, &LoadOptions::default(), Timed::No).unwrap();
     assert!(report.passed() && report.measured.len() == 2, "{report:#?}");
+    runtime_grounds(folder.path(), &bundle);
+}
+
+/// What the runtime makes of the bundle: a phrase's box, in pixels.
+fn runtime_grounds(folder: &std::path::Path, bundle: &std::path::Path) {
+    let store = FeatureStore::open(&folder.join("features")).unwrap();
+    let samples: Vec<PhraseSample> = read_json_lines(&folder.join("phrases.jsonl")).unwrap();
+    for form in ["ort-fp32", "ort-int8"] {
+        let options = LoadOptions { form: Some(form.parse().unwrap()), ..LoadOptions::default() };
+        let model = Model::load(bundle, &options).unwrap();
+        let mut right = 0;
+        for sample in &samples[..100] {
+            let regions = store.get(&sample.image).unwrap();
+            let image = model.encode_regions(&regions).unwrap();
+            let found = model.ground(&image, &sample.phrase, 100).unwrap();
+            assert_eq!(found.len(), regions.boxes.len());
+            assert!((found.iter().map(|g| g.probability).sum::<f32>() - 1.0).abs() < 1e-5);
+            assert!(found.windows(2).all(|w| w[0].probability >= w[1].probability));
+            assert!(found[0].box_xyxy.iter().all(|v| (0.0..=239.0).contains(v)), "{:?}", found[0]);
+            right += usize::from(boxes::iou(&found[0].box_xyxy, &sample.box_xyxy) >= 0.5);
+            assert_eq!(model.ground(&image, &sample.phrase, 1).unwrap(), found[..1]);
+        }
+        assert!(right >= 85, "{form}: {right} of 100");
+        let image = model.encode_regions(&store.get(&samples[0].image).unwrap()).unwrap();
+        let wrong = model.answer(&image, "what is it?", 1).unwrap_err();
+        assert_eq!(wrong.code(), ErrorCode::WrongTask, "{wrong}");
+        assert_eq!(model.ground(&image, "a dog", 0).unwrap_err().code(), ErrorCode::InvalidArgument);
+        assert_eq!(model.ground(&image, "...", 1).unwrap_err().code(), ErrorCode::EmptyText);
+        let unknown = RegionFeatures { size: (0, 0), ..store.get(&samples[0].image).unwrap() };
+        let error = model.ground(&model.encode_regions(&unknown).unwrap(), "a dog", 1).unwrap_err();
+        assert!(error.to_string().contains("1 × 1"), "{error}");
+    }
 }
 
 #[test]

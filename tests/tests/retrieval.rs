@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::samples::{CaptionSample, read_json_lines, to_json_lines};
-use mmnas_bundle::{Architecture, FeatureWriter, RegionFeatures};
-use mmnas_runtime::{LoadOptions, Timed};
+use mmnas_bundle::{Architecture, FeatureStore, FeatureWriter, RegionFeatures};
+use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
 use mmnas_search::data::{DataFiles, ItmData, Negatives, Parts};
 use mmnas_search::export::{self, ExportOptions};
 use mmnas_search::recipe::{NegativeSettings, Recipe};
@@ -128,6 +128,7 @@ fn captions_find_their_images() {
     export::export(&folder("retrain"), None, &bundle, &ExportOptions::default()).unwrap();
     let report = mmnas_runtime::verify(&bundle, &LoadOptions::default(), Timed::No).unwrap();
     assert!(report.passed() && report.measured.len() == 2, "{report:#?}");
+    runtime_ranks(&data, &bundle);
     let examples: Vec<Example> = read_json_lines(&folder("retrain/examples.jsonl")).unwrap();
     assert_eq!(examples.len(), 60);
     for example in &examples {
@@ -135,6 +136,39 @@ fn captions_find_their_images() {
         assert_eq!(example.right, example.found == example.expected);
         assert!(example.candidates.windows(2).all(|pair| pair[0].score >= pair[1].score));
     }
+}
+
+/// What the runtime makes of the bundle: images for texts and texts for images, in batches as one by one.
+fn runtime_ranks(data: &Data, bundle: &Path) {
+    let store = FeatureStore::open(&data.folder.path().join("features")).unwrap();
+    let samples: Vec<CaptionSample> = read_json_lines(&data.folder.path().join("captions.jsonl")).unwrap();
+    let model = Model::load(bundle, &LoadOptions::default()).unwrap();
+    // 36 images, more than a batch holds.
+    let encode = |sample: &CaptionSample| model.encode_regions(&store.get(&sample.image).unwrap()).unwrap();
+    let images: Vec<_> = samples[..36].iter().map(encode).collect();
+    let texts: Vec<_> = samples[..36].iter().map(|s| model.encode_text(&s.captions[0]).unwrap()).collect();
+    let (mut of_texts, mut of_images) = (0, 0);
+    for (place, kinds) in data.kinds[..36].iter().enumerate() {
+        let ranked = model.rank_images(&texts[place], &images, 36).unwrap();
+        assert_eq!(ranked.len(), 36);
+        assert!(ranked.windows(2).all(|w| w[0].score.logit >= w[1].score.logit));
+        // Several images may show the same kinds, and then their captions are the same.
+        of_texts += usize::from(data.kinds[ranked[0].index] == *kinds);
+        for ranked in &ranked[..3] {
+            let alone = model.match_pairs(&[(&images[ranked.index], &texts[place])]).unwrap()[0];
+            assert!((alone.logit - ranked.score.logit).abs() <= 1e-4 * alone.logit.abs().max(1.0));
+            assert!((0.0..=1.0).contains(&alone.probability));
+        }
+        let best = model.rank_texts(&images[place], &texts, 1).unwrap();
+        of_images += usize::from(data.kinds[best[0].index] == *kinds);
+    }
+    assert!(of_texts >= 25 && of_images >= 25, "{of_texts} and {of_images} of 36");
+    let wrong = model.ground(&images[0], "a dog", 1).unwrap_err();
+    assert_eq!(wrong.code(), ErrorCode::WrongTask, "{wrong}");
+    assert_eq!(model.rank_images(&texts[0], &images, 0).unwrap_err().code(), ErrorCode::InvalidArgument);
+    assert!(model.match_pairs(&[]).unwrap().is_empty());
+    let other = Model::load(bundle, &LoadOptions::default()).unwrap();
+    assert_eq!(other.match_pairs(&[(&images[0], &texts[0])]).unwrap_err().code(), ErrorCode::InvalidArgument);
 }
 
 /// A network that gives each pair a score made of its tokens and boxes, whatever the batch.

@@ -1,14 +1,21 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mmnas_runtime::bundle::samples::{VqaSample, read_json_lines};
-use mmnas_runtime::{Evaluation, LoadOptions, Model, evaluate};
+use mmnas_runtime::bundle::manifest::TaskName;
+use mmnas_runtime::bundle::samples::read_json_lines;
+use mmnas_runtime::{
+    Evaluated, Evaluation, GroundingEvaluation, LoadOptions, Model, Recall, RetrievalEvaluation, evaluate,
+    evaluate_grounding, evaluate_retrieval,
+};
+use serde::de::DeserializeOwned;
 
 use super::{Failure, output, progress};
 
 const EXAMPLES: &str = "\
-A sample is a line of JSON: {\"image\": \"1.png\", \"question\": \"what is it?\", \"answer\": \"dog\"}.
-An answer counts where the best label is the sample's letter for letter.
+A sample is a line of JSON. vqa: {\"image\": \"1.png\", \"question\": \"what is it?\", \"answer\": \"dog\"};
+an answer counts where the best label is the sample's letter for letter. vgd: image, phrase, box_xyxy;
+the best box counts from an intersection over union of 0.5 on. itm: image, captions; every caption is
+scored with every image.
 Milliseconds are medians; \"image new\" is encoding the image file plus an answer.
 
 Examples:
@@ -36,34 +43,98 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
-    let mut samples: Vec<VqaSample> = read_json_lines(&arguments.samples)?;
-    samples.truncate(arguments.limit.map_or(usize::MAX, std::num::NonZeroUsize::get));
     let model = Model::load(&arguments.bundle, options)?;
-    let bar = progress::bar(samples.len(), "questions");
-    let outcome = evaluate(&model, &samples, &arguments.images, &mut |done| bar.set_position(done as u64));
-    bar.finish_and_clear();
-    let evaluation = outcome?;
-    if arguments.json {
-        return output::print_json(&evaluation);
+    let variant = options.form.map_or_else(|| "default".to_owned(), |form| form.to_string());
+    let print = |json: serde_json::Result<serde_json::Value>, about: &Evaluated, rows: Vec<(&str, String)>| {
+        if arguments.json {
+            return output::print_json(&json?);
+        }
+        Ok(output::print(&text(about, &variant, rows))?)
+    };
+    match model.manifest().task {
+        TaskName::Vqa => {
+            let e = measured(arguments, "questions", |samples, images, done| evaluate(&model, samples, images, done))?;
+            print(serde_json::to_value(&e), &e.bundle, of_answers(&e))
+        }
+        TaskName::Vgd => {
+            let e = measured(arguments, "phrases", |samples, images, done| {
+                evaluate_grounding(&model, samples, images, done)
+            })?;
+            print(serde_json::to_value(&e), &e.bundle, of_groundings(&e))
+        }
+        TaskName::Itm => {
+            let e = measured(arguments, "captions", |samples, images, done| {
+                evaluate_retrieval(&model, samples, images, done)
+            })?;
+            print(serde_json::to_value(&e), &e.bundle, of_ranks(&e))
+        }
     }
-    let variant = options.form.map_or_else(|| "fp32".to_owned(), |form| form.to_string());
-    Ok(output::print(&text(&evaluation, variant))?)
 }
 
-fn text(e: &Evaluation, variant: String) -> String {
-    let rows = [
-        ("task", e.task.to_string()),
-        ("variant", variant),
-        ("derived architecture", e.architecture.clone()),
-        ("parameters", grouped(e.parameters)),
-        ("test accuracy", format!("{:.2} % ({} of {})", e.accuracy * 100.0, e.correct, e.questions)),
+/// Reads the samples and evaluates them, watched.
+fn measured<T: DeserializeOwned, E>(
+    arguments: &Arguments,
+    what: &'static str,
+    evaluate: impl FnOnce(&[T], &Path, &mut dyn FnMut(usize)) -> mmnas_runtime::Result<E>,
+) -> Result<E, Failure> {
+    let mut samples: Vec<T> = read_json_lines(&arguments.samples)?;
+    samples.truncate(arguments.limit.map_or(usize::MAX, std::num::NonZeroUsize::get));
+    let bar = progress::bar(samples.len(), what);
+    let outcome = evaluate(&samples, &arguments.images, &mut |done| {
+        // An image has several captions.
+        bar.set_length(bar.length().unwrap_or(0).max(done as u64));
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    Ok(outcome?)
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
+fn of_answers(e: &Evaluation) -> Vec<(&'static str, String)> {
+    vec![
+        ("test accuracy", format!("{} ({} of {})", percent(e.accuracy), e.correct, e.questions)),
         (
             "milliseconds an answer, image known / image new",
             format!("{:.2} / {:.2}", e.milliseconds_known, e.milliseconds_new),
         ),
-        ("bundle size", format!("{:.2} MB", e.bundle_bytes as f64 / 1e6)),
+    ]
+}
+
+fn of_groundings(e: &GroundingEvaluation) -> Vec<(&'static str, String)> {
+    vec![
+        ("accuracy at IoU 0.5", format!("{} ({} of {})", percent(e.accuracy), e.correct, e.phrases)),
+        ("mean IoU", format!("{:.3}", e.mean_iou)),
+        (
+            "milliseconds a phrase, image known / image new",
+            format!("{:.2} / {:.2}", e.milliseconds_known, e.milliseconds_new),
+        ),
+    ]
+}
+
+fn of_ranks(e: &RetrievalEvaluation) -> Vec<(&'static str, String)> {
+    let three = |r: &Recall| [r.at_1, r.at_5, r.at_10].map(percent).join(" / ");
+    vec![
+        ("images, captions", format!("{}, {}", e.images, e.captions)),
+        ("image to text, recall@1 / 5 / 10", three(&e.image_to_text)),
+        ("text to image, recall@1 / 5 / 10", three(&e.text_to_image)),
+        ("mean recall", percent(e.mean_recall)),
+        ("milliseconds a pair", format!("{:.3}", e.milliseconds_pair)),
+    ]
+}
+
+fn text(about: &Evaluated, variant: &str, of_task: Vec<(&str, String)>) -> String {
+    let mut rows = vec![
+        ("task", about.task.to_string()),
+        ("variant", variant.to_owned()),
+        ("derived architecture", about.architecture.clone()),
+        ("parameters", grouped(about.parameters)),
     ];
-    output::table(&rows.map(|(name, value)| vec![name.to_owned(), value]), &[])
+    rows.extend(of_task);
+    rows.push(("bundle size", format!("{:.2} MB", about.bundle_bytes as f64 / 1e6)));
+    output::table(&rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect::<Vec<_>>(), &[])
 }
 
 /// A number with a comma between groups of three digits.

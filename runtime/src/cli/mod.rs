@@ -3,9 +3,11 @@
 mod answer;
 mod evaluate;
 mod extract;
+mod ground;
 mod info;
 mod output;
 mod progress;
+mod rank;
 mod verify;
 
 use std::num::NonZeroUsize;
@@ -20,6 +22,8 @@ const EXAMPLES: &str = "\
 Examples:
   mmnas answer bundle photo.png \"what colour is the circle?\"
   mmnas answer bundle photo.png \"what shape is it?\" \"is it red?\" --top 1 --json
+  mmnas ground bundle photo.png \"the red square\" --draw boxes.png
+  mmnas rank bundle --text \"a dog on a beach\" photos/*.jpg
   mmnas verify bundle --time
   mmnas info bundle
   mmnas extract --vision vision --images data/train --out features
@@ -79,6 +83,10 @@ impl Global {
 enum Command {
     /// Answer questions about an image
     Answer(answer::Arguments),
+    /// Find what phrases mean in an image
+    Ground(ground::Arguments),
+    /// Rank images for a text, or texts for an image
+    Rank(rank::Arguments),
     /// Compare a bundle's outputs with those recorded when it was written
     Verify(verify::Arguments),
     /// Tell what a bundle is and holds
@@ -128,6 +136,8 @@ pub(crate) fn run() -> ExitCode {
     let options = cli.global.load_options();
     let outcome = match &cli.command {
         Command::Answer(arguments) => answer::run(arguments, &options),
+        Command::Ground(arguments) => ground::run(arguments, &options),
+        Command::Rank(arguments) => rank::run(arguments, &options),
         Command::Verify(arguments) => verify::run(arguments, &options),
         Command::Info(arguments) => info::run(arguments),
         Command::Extract(arguments) => extract::run(arguments, &options),

@@ -152,7 +152,7 @@ fn a_missing_onnxruntime_is_an_error_and_neither_a_hang_nor_an_abort() {
             .output()
             .unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert_eq!(output.status.code(), Some(4), "{stderr}");
         assert!(stderr.contains("ONNX Runtime") && stderr.contains(&library.display().to_string()), "{stderr}");
     }
     assert!(onnxruntime().exists());

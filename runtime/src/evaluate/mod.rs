@@ -1,6 +1,14 @@
+//! How well and how fast a bundle does its task on samples.
+
+mod grounding;
+mod retrieval;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
+
+pub use grounding::{GroundingEvaluation, evaluate_grounding};
+pub use retrieval::{Recall, RetrievalEvaluation, evaluate_retrieval};
 
 use mmnas_bundle::manifest::{MANIFEST, TaskName};
 use mmnas_bundle::samples::VqaSample;
@@ -8,15 +16,39 @@ use serde::Serialize;
 
 use crate::{Error, Model, Result, image_files};
 
-/// How well and how fast a bundle answers.
+/// What was evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Evaluation {
+pub struct Evaluated {
     /// The bundle's task.
     pub task: TaskName,
     /// The derived architecture as the paper writes it.
     pub architecture: String,
     /// Number of trained numbers, the vision stage not counted.
     pub parameters: u64,
+    /// Size of the bundle in bytes, its manifest included.
+    pub bundle_bytes: u64,
+}
+
+impl Evaluated {
+    fn of(model: &Model) -> Result<Evaluated> {
+        let manifest = model.manifest();
+        let file = model.bundle().folder().join(MANIFEST);
+        let manifest_bytes = file.metadata().map_err(Error::read(&file))?.len();
+        Ok(Evaluated {
+            task: manifest.task,
+            architecture: manifest.architecture.to_string(),
+            parameters: manifest.parameters,
+            bundle_bytes: model.bundle().bytes().saturating_add(manifest_bytes),
+        })
+    }
+}
+
+/// How well and how fast a bundle answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// The bundle.
+    #[serde(flatten)]
+    pub bundle: Evaluated,
     /// Number of questions that were asked.
     pub questions: usize,
     /// Number of questions whose best answer is the sample's, letter for letter.
@@ -27,8 +59,6 @@ pub struct Evaluation {
     pub milliseconds_known: f64,
     /// Median milliseconds of an answer about a new image: those of encoding its file and `milliseconds_known`.
     pub milliseconds_new: f64,
-    /// Size of the bundle in bytes, its manifest included.
-    pub bundle_bytes: u64,
 }
 
 /// Asks the questions of `samples` about the images in the folder `images`, encoding each image once, and counts the
@@ -50,7 +80,7 @@ pub fn evaluate(
     let mut encode_times = Vec::new();
     let mut answer_times = Vec::with_capacity(samples.len());
     let mut correct = 0;
-    for (image, questions) in by_image(samples) {
+    for (image, questions) in by_image(samples, |sample| &sample.image) {
         let file = image_files::inside(images, image)?;
         let start = Instant::now();
         let state = model.encode_image_file(&file)?;
@@ -63,31 +93,25 @@ pub fn evaluate(
         }
         progress(answer_times.len());
     }
-    let manifest = model.manifest();
-    let file = model.bundle().folder().join(MANIFEST);
-    let manifest_bytes = file.metadata().map_err(Error::read(&file))?.len();
     let known = median(&mut answer_times);
     Ok(Evaluation {
-        task: manifest.task,
-        architecture: manifest.architecture.to_string(),
-        parameters: manifest.parameters,
+        bundle: Evaluated::of(model)?,
         questions: samples.len(),
         correct,
         accuracy: correct as f64 / samples.len() as f64,
         milliseconds_known: known,
         milliseconds_new: median(&mut encode_times) + known,
-        bundle_bytes: model.bundle().bytes().saturating_add(manifest_bytes),
     })
 }
 
 /// The samples of each image, images in the order of their first appearance.
-fn by_image(samples: &[VqaSample]) -> Vec<(&str, Vec<&VqaSample>)> {
+fn by_image<T>(samples: &[T], image: fn(&T) -> &String) -> Vec<(&str, Vec<&T>)> {
     let mut places = HashMap::new();
-    let mut groups: Vec<(&str, Vec<&VqaSample>)> = Vec::new();
+    let mut groups: Vec<(&str, Vec<&T>)> = Vec::new();
     for sample in samples {
-        let place = *places.entry(sample.image.as_str()).or_insert(groups.len());
+        let place = *places.entry(image(sample).as_str()).or_insert(groups.len());
         if place == groups.len() {
-            groups.push((&sample.image, Vec::new()));
+            groups.push((image(sample), Vec::new()));
         }
         groups[place].1.push(sample);
     }
@@ -126,7 +150,7 @@ mod tests {
             ..VqaSample::default()
         };
         let samples = [sample("b", "1"), sample("a", "2"), sample("b", "3")];
-        let groups = by_image(&samples);
+        let groups = by_image(&samples, |sample| &sample.image);
         assert_eq!(groups.iter().map(|(image, q)| (*image, q.len())).collect::<Vec<_>>(), [("b", 2), ("a", 1)]);
         assert_eq!(groups[0].1[1].question, "3");
     }

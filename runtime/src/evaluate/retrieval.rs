@@ -1,0 +1,129 @@
+use std::path::Path;
+use std::time::Instant;
+
+use mmnas_bundle::samples::CaptionSample;
+use serde::Serialize;
+
+use super::{Evaluated, milliseconds};
+use crate::{Error, ImageState, Model, Result, TextState, image_files};
+
+/// Shares of the queries whose match is among the best 1, 5 and 10, 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Recall {
+    /// Recall@1.
+    pub at_1: f64,
+    /// Recall@5.
+    pub at_5: f64,
+    /// Recall@10.
+    pub at_10: f64,
+}
+
+impl Recall {
+    /// From the number of rivals that score as high as the best match of each query.
+    fn of(ranks: &[usize]) -> Recall {
+        let share = |k: usize| ranks.iter().filter(|&&rank| rank < k).count() as f64 / ranks.len().max(1) as f64;
+        Recall { at_1: share(1), at_5: share(5), at_10: share(10) }
+    }
+
+    fn mean(&self) -> f64 {
+        (self.at_1 + self.at_5 + self.at_10) / 3.0
+    }
+}
+
+/// How well a bundle finds texts for images and images for texts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RetrievalEvaluation {
+    /// The bundle.
+    #[serde(flatten)]
+    pub bundle: Evaluated,
+    /// Number of images that were ranked.
+    pub images: usize,
+    /// Number of captions that were ranked.
+    pub captions: usize,
+    /// For each image the captions are ranked; one of its own counts.
+    pub image_to_text: Recall,
+    /// For each caption the images are ranked.
+    pub text_to_image: Recall,
+    /// Mean of the six figures.
+    pub mean_recall: f64,
+    /// Milliseconds of a pair, scored in batches of kept images and texts.
+    pub milliseconds_pair: f64,
+}
+
+/// Scores every caption of `samples` with every image, which lie in the folder `images`. `progress` is called with the
+/// number of captions done.
+///
+/// # Errors
+/// No sample or none with a caption; a sample whose image leaves the folder or cannot be read, or a caption without a word; a
+/// bundle of another task than ITM; a failure of ONNX Runtime.
+pub fn evaluate_retrieval(
+    model: &Model,
+    samples: &[CaptionSample],
+    images: &Path,
+    progress: &mut dyn FnMut(usize),
+) -> Result<RetrievalEvaluation> {
+    let encode = |sample: &CaptionSample| model.encode_image_file(&image_files::inside(images, &sample.image)?);
+    let states = samples.iter().map(encode).collect::<Result<Vec<ImageState>>>()?;
+    let captions: Vec<(usize, &String)> =
+        samples.iter().enumerate().flat_map(|(k, sample)| sample.captions.iter().map(move |c| (k, c))).collect();
+    if captions.is_empty() {
+        return Err(Error::argument("samples", "at least one caption", 0));
+    }
+    // scores[image][caption]
+    let mut scores: Vec<Vec<f32>> = vec![Vec::with_capacity(captions.len()); states.len()];
+    let mut spent = 0.0;
+    for (done, (_, caption)) in captions.iter().enumerate() {
+        let text = model.encode_text(caption)?;
+        let pairs: Vec<(&ImageState, &TextState)> = states.iter().map(|image| (image, &text)).collect();
+        let start = Instant::now();
+        let matches = model.match_pairs(&pairs)?;
+        spent += milliseconds(start);
+        scores.iter_mut().zip(matches).for_each(|(row, found)| row.push(found.logit));
+        progress(done + 1);
+    }
+    let owners: Vec<usize> = captions.iter().map(|(owner, _)| *owner).collect();
+    let (image_to_text, text_to_image) = ranks(&scores, &owners);
+    let (of_images, of_texts) = (Recall::of(&image_to_text), Recall::of(&text_to_image));
+    Ok(RetrievalEvaluation {
+        bundle: Evaluated::of(model)?,
+        images: states.len(),
+        captions: captions.len(),
+        image_to_text: of_images,
+        text_to_image: of_texts,
+        mean_recall: (of_images.mean() + of_texts.mean()) / 2.0,
+        milliseconds_pair: spent / (states.len() * captions.len()) as f64,
+    })
+}
+
+/// How many rivals score as high as the match: of each image that has a caption the captions of other images beside its best
+/// own, of each caption the other images beside its own. An equal score counts against the match, so that a network which
+/// gives all pairs the same finds nothing.
+fn ranks(scores: &[Vec<f32>], owners: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let of_image = |(image, row): (usize, &Vec<f32>)| {
+        let own = row.iter().zip(owners).filter(|(_, owner)| **owner == image).map(|(score, _)| *score);
+        let best = own.reduce(f32::max)?;
+        Some(row.iter().zip(owners).filter(|(score, owner)| **owner != image && **score >= best).count())
+    };
+    let of_caption = |(caption, &owner): (usize, &usize)| {
+        let own = scores[owner][caption];
+        scores.iter().enumerate().filter(|(image, row)| *image != owner && row[caption] >= own).count()
+    };
+    (scores.iter().enumerate().filter_map(of_image).collect(), owners.iter().enumerate().map(of_caption).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_count_rivals_that_score_as_high() {
+        // Two images with two captions and one.
+        let scores = [vec![0.1, 0.9, 0.8], vec![0.5, 0.2, 0.8]];
+        let (of_images, of_captions) = ranks(&scores, &[0, 0, 1]);
+        assert_eq!((of_images, of_captions), (vec![0, 0], vec![1, 0, 1]));
+        let same = [vec![0.5; 3], vec![0.5; 3]];
+        assert_eq!(ranks(&same, &[0, 0, 1]), (vec![1, 2], vec![1, 1, 1]));
+        let recall = Recall::of(&[0, 4, 9, 10]);
+        assert_eq!((recall.at_1, recall.at_5, recall.at_10), (0.25, 0.5, 0.75));
+    }
+}
