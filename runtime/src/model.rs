@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use mmnas_bundle::boxes::BoxXyxy;
-use mmnas_bundle::manifest::{MANIFEST, MAX_REGIONS, Manifest, Stage, TaskName};
+use mmnas_bundle::manifest::{Form, MANIFEST, MAX_REGIONS, Manifest, Stage, TaskName};
 use mmnas_bundle::{Bundle, RegionFeatures, TextEncoder};
 
 use crate::session::{GraphFile, Sessions, chosen_graph, vision_graph};
@@ -26,6 +26,7 @@ pub struct Model {
     image: StageRunner,
     fusion: StageRunner,
     vision: Option<VisionRunner>,
+    form: Form,
 }
 
 impl Model {
@@ -50,13 +51,19 @@ impl Model {
         };
         let (text, image) = (load("stages.text", &stages.text)?, load("stages.image", &stages.image)?);
         let fusion = load("stages.fusion", &stages.fusion)?;
+        let form = chosen_graph(&stages.text, "stages.text", &folder.join(MANIFEST), options)?.form();
         let vision = bundle.manifest().vision.as_ref();
         let vision = vision.map(|vision| {
             let graph = vision_graph(&vision.stage, &folder.join(MANIFEST))?;
             VisionRunner::load(&sessions, vision, &GraphFile::read(&bundle, graph)?)
         });
         let vision = vision.transpose()?;
-        Ok(Model { id: ModelId::next(), text_encoder, labels, text, image, fusion, vision, bundle })
+        Ok(Model { id: ModelId::next(), text_encoder, labels, text, image, fusion, vision, form, bundle })
+    }
+
+    /// Which graphs of the bundle run.
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     /// The bundle that was loaded.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use mmnas_search::Inputs;
 use ort::environment::{Environment, GlobalThreadPoolOptions};
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
@@ -71,6 +72,19 @@ impl OnnxGraph {
         };
         self.outputs.iter().map(output).collect()
     }
+}
+
+/// The inputs of a network by the names that its graphs give them.
+pub fn values(inputs: &Inputs) -> Values {
+    [
+        ("tokens", inputs.tokens.shallow_clone()),
+        ("token_count", Tensor::from_slice(&inputs.token_count)),
+        ("features", inputs.features.shallow_clone()),
+        ("boxes", inputs.boxes.shallow_clone()),
+        ("region_count", Tensor::from_slice(&inputs.region_count)),
+    ]
+    .map(|(name, tensor)| (name.to_owned(), tensor))
+    .into()
 }
 
 fn numbers(tensor: &Tensor) -> (Vec<i64>, Vec<f32>, Vec<i64>) {

@@ -8,23 +8,11 @@ use mmnas_search::recorded::{head_outputs, record, seeded_inputs};
 use mmnas_search::{Inputs, rng};
 use mmnas_tests::exported::{all_forms, formula_network, random_architecture, weights_of, write};
 use mmnas_tests::fixtures::{self, official, official_full, relative_norm, tensors, worst_difference};
-use mmnas_tests::onnx::{OnnxGraph, OnnxNetwork, Values};
+use mmnas_tests::onnx::{OnnxGraph, OnnxNetwork, Values, values};
 use tch::{Kind, Tensor};
 
 const TASKS: [TaskName; 3] = [TaskName::Vqa, TaskName::Itm, TaskName::Vgd];
 const FP32: &str = ".onnx";
-
-fn values(inputs: &Inputs) -> Values {
-    [
-        ("tokens", inputs.tokens.shallow_clone()),
-        ("token_count", Tensor::from_slice(&inputs.token_count)),
-        ("features", inputs.features.shallow_clone()),
-        ("boxes", inputs.boxes.shallow_clone()),
-        ("region_count", Tensor::from_slice(&inputs.region_count)),
-    ]
-    .map(|(name, tensor)| (name.to_owned(), tensor))
-    .into()
-}
 
 /// The graphs of the published network's weights give what the published code gave.
 fn published_difference(task: TaskName, folder: &str, end: &str) -> f64 {

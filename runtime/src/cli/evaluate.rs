@@ -44,7 +44,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
     let model = Model::load(&arguments.bundle, options)?;
-    let variant = options.form.map_or_else(|| "default".to_owned(), |form| form.to_string());
+    let variant = model.form().to_string();
     let print = |json: serde_json::Result<serde_json::Value>, about: &Evaluated, rows: Vec<(&str, String)>| {
         if arguments.json {
             return output::print_json(&json?);

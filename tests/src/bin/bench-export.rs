@@ -14,7 +14,7 @@ use mmnas_tests::bench::comparison::Spread;
 use mmnas_tests::bench::machine;
 use mmnas_tests::exported::{formula_network, weights_of, write};
 use mmnas_tests::fixtures::{official, official_full, relative_norm};
-use mmnas_tests::onnx::{OnnxNetwork, Values};
+use mmnas_tests::onnx::{OnnxNetwork, values};
 use serde_json::{Value, json};
 use tch::{Device, Tensor};
 
@@ -150,15 +150,7 @@ fn bench(options: &Options, task: TaskName, regions: i64, tokens: i64) -> Vec<Ro
     }
     let expected: BTreeMap<&str, Tensor> =
         head_outputs(task, &network.stage_outputs(&inputs).output).into_iter().collect();
-    let values: Values = [
-        ("tokens", inputs.tokens.shallow_clone()),
-        ("token_count", Tensor::from_slice(&inputs.token_count)),
-        ("features", inputs.features.shallow_clone()),
-        ("boxes", inputs.boxes.shallow_clone()),
-        ("region_count", Tensor::from_slice(&inputs.region_count)),
-    ]
-    .map(|(name, tensor)| (name.to_owned(), tensor))
-    .into();
+    let values = values(&inputs);
     let mut networks: Vec<OnnxNetwork> =
         contenders.iter().map(|c| OnnxNetwork::load(&bundle(c), &file_end(c.form), options.threads)).collect();
     let differences: Vec<f64> = networks
