@@ -22,13 +22,14 @@ SEARCH := $(BIN)/mmnas-search
 RUN := --recipe $(DEMO)/recipe.toml --samples $(DEMO)/data/train.jsonl --features $(DEMO)/features --resume
 
 .DELETE_ON_ERROR:
-.PHONY: help demo same-recipe test lint setup build header wheels clean-demo bench fuzz gpu-bundle gpu-check
+.PHONY: help demo same-recipe test lint setup build header wheels clean-demo bench fuzz check-large gpu-bundle gpu-check
 
 help:
 	@echo "make demo        search, retrain, export and evaluate on easy-VQA (results in $(DEMO), kept and resumed)"
 	@echo "make test        all tests"
 	@echo "make lint        rustfmt and clippy"
 	@echo "make bench       speed of the steps of a search (BENCH='--only padding --repetitions 5') and of exported graphs"
+	@echo "make check-large weights past 2 GiB, exported, run and verified; takes 16 GB of memory"
 	@echo "make fuzz        hostile manifests, tokenizers and checkpoints, a minute each (FUZZ_SECONDS=600); wants cargo-fuzz"
 	@echo "make gpu-check   comparisons and benchmarks on a GPU, with a report (LIBTORCH_CUDA=DIR); needs no cargo where"
 	@echo "                 $(GPU).tar from 'make gpu-bundle' on another machine is unpacked in $(TARGET)"
@@ -90,6 +91,9 @@ gpu-bundle: setup
 gpu-check: $(if $(shell command -v $(CARGO)),gpu-bundle)
 	@[ -x "$(GPU)/gpu-check.sh" ] || { echo "gpu-check: expected the programs in $(GPU), found none; 'make gpu-bundle' on a machine with cargo makes them" >&2; exit 1; }
 	@LIBTORCH_CUDA="$(LIBTORCH_CUDA)" "$(GPU)/gpu-check.sh" "$(GPU).txt"
+
+check-large: setup
+	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin check-large
 
 header: setup
 	$(CARGO) run --release --locked -p mmnas-tests --bin update-header

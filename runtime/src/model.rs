@@ -164,7 +164,7 @@ impl Model {
         for batch in pairs.chunks(BATCH) {
             let outputs = self.fuse_batch(batch)?;
             let logits = self.head_output(&outputs, LOGITS, &[batch.len(), labels.len()])?;
-            answers.extend(logits.chunks_exact(labels.len()).map(|logits| answer::best(logits, labels, top_k)));
+            answers.extend(logits.chunks_exact(labels.len().max(1)).map(|logits| answer::best(logits, labels, top_k)));
         }
         Ok(answers)
     }

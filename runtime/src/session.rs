@@ -23,14 +23,12 @@ pub(crate) struct GraphFile {
 impl GraphFile {
     /// Reads a graph of a bundle with its weights.
     pub(crate) fn read(bundle: &Bundle, graph: &Graph) -> Result<GraphFile> {
-        let content = bundle.read(&graph.file)?;
-        let path = bundle.path(&graph.file)?;
         match &graph.data {
             Some(data) => {
                 bundle.check_file(data)?;
-                Ok(GraphFile { path, content: None })
+                Ok(GraphFile { path: bundle.check_file(&graph.file)?, content: None })
             }
-            None => Ok(GraphFile { path, content: Some(content) }),
+            None => Ok(GraphFile { path: bundle.path(&graph.file)?, content: Some(bundle.read(&graph.file)?) }),
         }
     }
 }

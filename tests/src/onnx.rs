@@ -89,9 +89,8 @@ pub fn values(inputs: &Inputs) -> Values {
 
 fn numbers(tensor: &Tensor) -> (Vec<i64>, Vec<f32>, Vec<i64>) {
     let flat = tensor.flatten(0, -1);
-    let text = |e: tch::TchError| -> Vec<f32> { panic!("{e}") };
     if tensor.kind() == Kind::Float {
-        (tensor.size(), Vec::<f32>::try_from(flat).unwrap_or_else(text), Vec::new())
+        (tensor.size(), Vec::<f32>::try_from(flat).unwrap_or_else(|e| panic!("{e}")), Vec::new())
     } else {
         (tensor.size(), Vec::new(), Vec::<i64>::try_from(flat).unwrap_or_else(|e| panic!("{e}")))
     }

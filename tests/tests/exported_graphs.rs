@@ -188,28 +188,3 @@ fn weights_in_a_file_of_their_own_give_the_same() {
         assert_eq!(inside["logits"], outside["logits"]);
     }
 }
-
-/// An embedding of 2.2 GB, more than an ONNX file can hold.
-#[test]
-#[ignore = "takes 16 GB of memory and some minutes"]
-fn weights_beyond_two_gigabytes_lie_beside_the_graph() {
-    let d = mmnas_bundle::manifest::Dimensions { vocabulary: 1_800_000, embedding: 300, ..official(64, 17) };
-    let architecture = random_architecture(&mut rng(13, "external", 0), false, &d);
-    let network = formula_network(TaskName::Vqa, &architecture, &d);
-    let inputs = seeded_inputs(&network, 14, 12, 1);
-    let recorded = record(&network, TaskName::Vqa, &inputs).unwrap();
-    let expected = network.stage_outputs(&inputs).output;
-    let weights = weights_of(&network);
-    let place = tempfile::tempdir().unwrap();
-    let out = place.path().join("bundle");
-    let settings = ExportSettings { forms: vec![mmnas_bundle::manifest::Form::ORT_FP32], ..ExportSettings::default() };
-    write((TaskName::Vqa, &network), &architecture, &weights, &recorded, settings, &out);
-    drop((network, weights));
-    let length = out.join("text.onnx.data").metadata().unwrap().len();
-    assert!(length > 1 << 31, "{length}");
-    let found = OnnxNetwork::load(&out, FP32, 2).run(&values(&inputs));
-    assert!(worst_difference(&found["logits"], &expected) <= 1e-4);
-    // Our own runtime reads it too, in a process of its own.
-    let output = mmnas_tests::programs::run("mmnas", &["verify", &out.display().to_string()]);
-    assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
-}

@@ -1,12 +1,11 @@
 use std::path::Path;
-use std::time::Instant;
 
 use mmnas_bundle::boxes;
 use mmnas_bundle::samples::PhraseSample;
 use serde::Serialize;
 
-use super::{Evaluated, by_image, median, milliseconds};
-use crate::{Error, Model, Result, image_files};
+use super::{Evaluated, timed_by_image};
+use crate::{Model, Result};
 
 /// A box is right from this intersection over union with the phrase's on.
 const RIGHT_IOU: f32 = 0.5;
@@ -43,34 +42,28 @@ pub fn evaluate_grounding(
     images: &Path,
     progress: &mut dyn FnMut(usize),
 ) -> Result<GroundingEvaluation> {
-    if samples.is_empty() {
-        return Err(Error::argument("samples", "at least one", 0));
-    }
-    let (mut encode_times, mut ground_times) = (Vec::new(), Vec::with_capacity(samples.len()));
     let (mut correct, mut overlap) = (0, 0.0);
-    for (image, phrases) in by_image(samples, |sample| &sample.image) {
-        let file = image_files::inside(images, image)?;
-        let start = Instant::now();
-        let state = model.encode_image_file(&file)?;
-        encode_times.push(milliseconds(start));
-        for sample in phrases {
-            let start = Instant::now();
-            let found = model.ground(&state, &sample.phrase, 1)?;
-            ground_times.push(milliseconds(start));
+    let times = timed_by_image(
+        model,
+        samples,
+        |sample| &sample.image,
+        images,
+        progress,
+        |image, sample| {
+            let found = model.ground(image, &sample.phrase, 1)?;
             let iou = found.first().map_or(0.0, |best| boxes::iou(&best.box_xyxy, &sample.box_xyxy));
             correct += usize::from(iou >= RIGHT_IOU);
             overlap += f64::from(iou);
-        }
-        progress(ground_times.len());
-    }
-    let known = median(&mut ground_times);
+            Ok(())
+        },
+    )?;
     Ok(GroundingEvaluation {
         bundle: Evaluated::of(model)?,
         phrases: samples.len(),
         correct,
         accuracy: correct as f64 / samples.len() as f64,
         mean_iou: overlap / samples.len() as f64,
-        milliseconds_known: known,
-        milliseconds_new: median(&mut encode_times) + known,
+        milliseconds_known: times.known,
+        milliseconds_new: times.new,
     })
 }

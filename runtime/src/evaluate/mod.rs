@@ -14,7 +14,7 @@ use mmnas_bundle::manifest::{MANIFEST, TaskName};
 use mmnas_bundle::samples::VqaSample;
 use serde::Serialize;
 
-use crate::{Error, Model, Result, image_files};
+use crate::{Error, ImageState, Model, Result, image_files};
 
 /// What was evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,34 +74,62 @@ pub fn evaluate(
     images: &Path,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluation> {
-    if samples.is_empty() {
-        return Err(Error::argument("samples", "at least one", 0));
-    }
-    let mut encode_times = Vec::new();
-    let mut answer_times = Vec::with_capacity(samples.len());
     let mut correct = 0;
-    for (image, questions) in by_image(samples, |sample| &sample.image) {
-        let file = image_files::inside(images, image)?;
-        let start = Instant::now();
-        let state = model.encode_image_file(&file)?;
-        encode_times.push(milliseconds(start));
-        for sample in questions {
-            let start = Instant::now();
-            let answers = model.answer(&state, &sample.question, 1)?;
-            answer_times.push(milliseconds(start));
-            correct += usize::from(answers.first().is_some_and(|a| a.label == sample.answer));
-        }
-        progress(answer_times.len());
-    }
-    let known = median(&mut answer_times);
+    let times = timed_by_image(
+        model,
+        samples,
+        |sample| &sample.image,
+        images,
+        progress,
+        |image, sample| {
+            let answers = model.answer(image, &sample.question, 1)?;
+            correct += usize::from(answers.first().is_some_and(|best| best.label == sample.answer));
+            Ok(())
+        },
+    )?;
     Ok(Evaluation {
         bundle: Evaluated::of(model)?,
         questions: samples.len(),
         correct,
         accuracy: correct as f64 / samples.len() as f64,
-        milliseconds_known: known,
-        milliseconds_new: median(&mut encode_times) + known,
+        milliseconds_known: times.known,
+        milliseconds_new: times.new,
     })
+}
+
+/// Median milliseconds of a sample: on an image that is encoded already, and with its encoding.
+struct Times {
+    known: f64,
+    new: f64,
+}
+
+/// Encodes each image of `samples` once, from its file in the folder `images`, and does `each` with every sample on it.
+fn timed_by_image<T>(
+    model: &Model,
+    samples: &[T],
+    image: fn(&T) -> &String,
+    images: &Path,
+    progress: &mut dyn FnMut(usize),
+    mut each: impl FnMut(&ImageState, &T) -> Result<()>,
+) -> Result<Times> {
+    if samples.is_empty() {
+        return Err(Error::argument("samples", "at least one", 0));
+    }
+    let (mut encode_times, mut times) = (Vec::new(), Vec::with_capacity(samples.len()));
+    for (image, of_image) in by_image(samples, image) {
+        let file = image_files::inside(images, image)?;
+        let start = Instant::now();
+        let state = model.encode_image_file(&file)?;
+        encode_times.push(milliseconds(start));
+        for sample in of_image {
+            let start = Instant::now();
+            each(&state, sample)?;
+            times.push(milliseconds(start));
+        }
+        progress(times.len());
+    }
+    let known = median(&mut times);
+    Ok(Times { known, new: median(&mut encode_times) + known })
 }
 
 /// The samples of each image, images in the order of their first appearance.

@@ -16,7 +16,7 @@ pub enum Int8Scheme {
 
 /// Numbers of a matrix, −127 to 127 row-major, and one scale for each of its columns (or rows).
 #[derive(Debug, PartialEq)]
-pub(crate) struct Columns {
+pub(crate) struct Quantised {
     pub numbers: Vec<i8>,
     pub scales: Vec<f32>,
 }
@@ -32,7 +32,7 @@ fn number(weight: f32, scale: f32) -> i8 {
 }
 
 /// A matrix `[inputs, outputs]` with a scale for each output.
-pub(crate) fn quantise_columns(matrix: &Weight) -> Columns {
+pub(crate) fn quantise_columns(matrix: &Weight) -> Quantised {
     let columns = matrix.shape[1].max(1);
     let mut largest = vec![0f32; columns];
     for row in matrix.data.chunks_exact(columns) {
@@ -40,12 +40,12 @@ pub(crate) fn quantise_columns(matrix: &Weight) -> Columns {
     }
     let scales: Vec<f32> = largest.into_iter().map(scale).collect();
     let numbers = matrix.data.iter().zip(scales.iter().cycle()).map(|(&v, &s)| number(v, s)).collect();
-    Columns { numbers, scales }
+    Quantised { numbers, scales }
 }
 
 /// A matrix with a scale for each row.
-pub(crate) fn quantise_rows(matrix: &Weight) -> Columns {
-    let mut quantised = Columns { numbers: Vec::with_capacity(matrix.data.len()), scales: Vec::new() };
+pub(crate) fn quantise_rows(matrix: &Weight) -> Quantised {
+    let mut quantised = Quantised { numbers: Vec::with_capacity(matrix.data.len()), scales: Vec::new() };
     for row in matrix.data.chunks(matrix.shape[1].max(1)) {
         let scale = scale(row.iter().fold(0f32, |largest, v| largest.max(v.abs())));
         quantised.numbers.extend(row.iter().map(|&v| number(v, scale)));
@@ -122,6 +122,6 @@ mod tests {
     #[test]
     fn zeros_stay_zeros() {
         let quantised = quantise_columns(&Weight::new(&[2, 2], vec![0.0, 1.0, 0.0, -1.0]));
-        assert_eq!(quantised, Columns { numbers: vec![0, 127, 0, -127], scales: vec![1.0, 1.0 / 127.0] });
+        assert_eq!(quantised, Quantised { numbers: vec![0, 127, 0, -127], scales: vec![1.0, 1.0 / 127.0] });
     }
 }

@@ -1,7 +1,7 @@
 //! The layers of the network as nodes: one function a layer, which writes it in the graph's operators and number format.
 
 use crate::graph::{Attribute, Graph, MICROSOFT};
-use crate::int8::{Blocks, Columns, Int8Scheme, quantise_blocks, quantise_columns, quantise_rows};
+use crate::int8::{Blocks, Int8Scheme, Quantised, quantise_blocks, quantise_columns, quantise_rows};
 use crate::value_type::Elem;
 use crate::{Weight, mask};
 
@@ -58,7 +58,7 @@ impl Graph {
         if self.is_fused() && self.int8() == Int8Scheme::PerBlock {
             return self.block_product(x, product);
         }
-        let Columns { numbers, scales } = quantise_columns(product.matrix);
+        let Quantised { numbers, scales } = quantise_columns(product.matrix);
         let matrix = self.bytes(&format!("{}.int8", product.name), &product.matrix.shape, &numbers);
         let scales = self.weight(&format!("{}.scale", product.name), &Weight::new(&[scales.len()], scales));
         let bias = product.bias.map(|(name, bias)| self.weight(name, bias));
@@ -185,7 +185,7 @@ impl Graph {
             let table = self.weight(name, table);
             return self.node("Gather", &[&table, ids], vec![]);
         }
-        let Columns { numbers, scales } = quantise_rows(table);
+        let Quantised { numbers, scales } = quantise_rows(table);
         let numbers = self.bytes(&format!("{name}.int8"), &table.shape, &numbers);
         let scales = self.weight(&format!("{name}.scale"), &Weight::new(&[scales.len(), 1], scales));
         let rows = self.node("Gather", &[&numbers, ids], vec![]);
@@ -226,7 +226,7 @@ impl Graph {
 
     /// A matrix of an LSTM in 8 bits as the fused operator wants it, `[1, inputs, 4 hidden]`, and its scales.
     fn lstm_columns(&mut self, name: &str, matrix: &Weight) -> [String; 2] {
-        let Columns { numbers, scales } = quantise_columns(matrix);
+        let Quantised { numbers, scales } = quantise_columns(matrix);
         let shape = [1, matrix.shape[0], matrix.shape[1]];
         let matrix = self.bytes(&format!("{name}.int8"), &shape, &numbers);
         [matrix, self.weight(&format!("{name}.scale"), &Weight::new(&[1, scales.len()], scales))]
@@ -234,7 +234,7 @@ impl Graph {
 
     /// A matrix of an LSTM, stored in 8 bits and computed with in 32, `[1, 4 hidden, inputs]`.
     fn lstm_rows(&mut self, name: &str, matrix: &Weight) -> String {
-        let Columns { numbers, scales } = quantise_rows(matrix);
+        let Quantised { numbers, scales } = quantise_rows(matrix);
         let numbers = self.bytes(&format!("{name}.int8"), &[1, matrix.shape[0], matrix.shape[1]], &numbers);
         let scales = self.weight(&format!("{name}.scale"), &Weight::new(&[scales.len()], scales));
         self.node("DequantizeLinear", &[&numbers, &scales], vec![("axis", Attribute::Int(1))])

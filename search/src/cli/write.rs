@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use mmnas_bundle::manifest::{Form, Precision, Variant};
+use mmnas_bundle::manifest::Form;
 use mmnas_bundle::{Bundle, VisionBundle};
 use mmnas_export::{ExportSettings, Int8Scheme, TritonSettings, write_triton};
 use mmnas_search::Result;
@@ -135,7 +135,7 @@ impl WriteArguments {
                 let beside = beside.map_err(mmnas_bundle::Error::io(parent, "write"))?;
                 let bundle = beside.path().join("bundle");
                 write(vision.as_ref(), &bundle, &options)?;
-                let form = forms.first().copied().unwrap_or(Form { variant: Variant::Ort, precision: Precision::Fp32 });
+                let form = forms.first().copied().unwrap_or(Form::ORT_FP32);
                 let (name, max_batch) = (self.triton_name.clone(), self.triton_batch);
                 let settings = TritonSettings { form, name, max_batch };
                 write_triton(&Bundle::open(&bundle, true)?, &settings, &self.out)?;

@@ -103,3 +103,32 @@ fn mmnas_search_runs_and_refuses_a_second_run_in_its_folder() {
     assert_eq!(again.code, Some(1));
     assert!(again.stderr.contains("--resume"), "{}", again.stderr);
 }
+
+#[test]
+fn mmnas_search_exports_every_form_and_a_triton_repository() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |path: std::path::PathBuf| path.display().to_string();
+    let (retrain, vision) = (text(SMALL.0.path("retrain")), text(SMALL.0.path("vision")));
+    let (bundle, triton) = (text(folder.path().join("bundle")), folder.path().join("triton"));
+    let all = ["export", &retrain, "--vision", &vision, "--variants", "all", "--merged", "--out", &bundle];
+    let output = run("mmnas-search", &all);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    for form in ["ort-fp32", "ort-fp16", "ort-int8", "portable-fp32", "portable-fp16", "portable-int8"] {
+        assert!(output.stdout.contains(form), "{form}: {}", output.stdout);
+    }
+    for file in ["model.onnx", "model.fp16.onnx", "model.int8.onnx", "README.md"] {
+        assert!(std::path::Path::new(&bundle).join(file).is_file(), "{file}");
+    }
+    let name = text(triton.clone());
+    let served = ["export", &retrain, "--variants", "portable-fp32", "--layout", "triton", "--out", &name];
+    let output = run("mmnas-search", &served);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(mmnas_tests::python::run("check_triton.py", &[&triton]), "4");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "nothing else is left: {left:?}");
+    let never = text(folder.path().join("never"));
+    let output = run("mmnas-search", &["export", &retrain, "--out", &never, "--runtime", "/nonexistent/mmnas"]);
+    assert!(output.code == Some(1) && output.stderr.contains("/nonexistent/mmnas"), "{}", output.stderr);
+    let output = run("mmnas-search", &["export", &retrain, "--out", &never, "--variants", "ort-fp8"]);
+    assert!(output.code == Some(2) && output.stderr.contains("or all"), "{}", output.stderr);
+}

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use mmnas_bundle::samples::VqaSample;
 use mmnas_runtime::{LoadOptions, Model, Timed};
-use mmnas_tests::small_run::SmallRun;
+use mmnas_tests::small_run::{SmallRun, copy_folder};
 
 /// One small trained bundle for all tests of this file.
 static SMALL: LazyLock<(SmallRun, PathBuf)> = LazyLock::new(|| {
@@ -80,6 +80,35 @@ fn the_bundle_verifies_in_both_of_its_forms() {
     let missing = LoadOptions { form: Some("portable-fp16".parse().unwrap()), ..LoadOptions::default() };
     let error = mmnas_runtime::verify(&SMALL.1, &missing, Timed::No).unwrap_err().to_string();
     assert!(error.contains("portable-fp16") && error.contains("ort-fp32, ort-int8"), "{error}");
+}
+
+#[test]
+fn in_8_bits_at_most_half_a_point_of_accuracy_is_lost() {
+    let accuracy = |form: &str| {
+        let options = LoadOptions { form: Some(form.parse().unwrap()), ..LoadOptions::default() };
+        let model = Model::load(&SMALL.1, &options).unwrap();
+        assert_eq!(model.form().to_string(), form);
+        mmnas_runtime::evaluate(&model, &SMALL.0.samples, &SMALL.0.path("images"), &mut |_| {}).unwrap().accuracy
+    };
+    let (full, int8) = (accuracy("ort-fp32"), accuracy("ort-int8"));
+    println!("accuracy in fp32 {full}, in int8 {int8}, {} questions", SMALL.0.samples.len());
+    assert!(int8 >= full - 0.005, "{full} {int8}");
+}
+
+#[test]
+fn hashes_are_checked_unless_they_are_turned_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("bundle");
+    copy_folder(&SMALL.1, &bundle);
+    // A letter of an answer: the file stays as long and as good JSON as it was.
+    let labels = std::fs::read_to_string(bundle.join("labels.json")).unwrap();
+    std::fs::write(bundle.join("labels.json"), labels.replacen("yes", "yet", 1)).unwrap();
+    let error = Model::load(&bundle, &LoadOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("labels.json") && error.contains("sha256"), "{error}");
+    Model::load(&bundle, &LoadOptions { check_hashes: false, ..LoadOptions::default() }).unwrap();
+    let name = bundle.display().to_string();
+    assert_eq!(mmnas_tests::programs::run("mmnas", &["verify", &name]).code, Some(1));
+    assert_eq!(mmnas_tests::programs::run("mmnas", &["verify", &name, "--no-hashes"]).code, Some(0));
 }
 
 #[test]

@@ -45,12 +45,10 @@ impl Precision {
         }
     }
 
-    /// The largest difference from the recorded outputs that [`verify`] accepts: in fp32 `|found − recorded| / max(1,
+    /// The largest difference from the recorded outputs that `mmnas verify` accepts: in fp32 `|found − recorded| / max(1,
     /// |recorded|)` of every number, in fp16 and int8 `‖found − recorded‖ / ‖recorded‖` of every output. A bound on
     /// damage and on wrong arithmetic, not a promise: what a bundle's own graphs gave where they were written stands in
     /// its `measured`.
-    ///
-    /// [`verify`]: https://docs.rs/mmnas-runtime
     pub fn tolerance(self) -> f64 {
         match self {
             Precision::Fp32 => 1e-4,
