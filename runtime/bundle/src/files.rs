@@ -26,10 +26,7 @@ impl FileRecord {
 
     /// Checks the length of `file` and, with `check_hash`, its hash, without holding it.
     pub fn check_file(&self, file: &Path, check_hash: bool) -> Result<()> {
-        let (_, found) = open(file)?;
-        if found != self.bytes {
-            return Err(Error::invalid(file, "(length)", format!("{} bytes", self.bytes), format!("{found} bytes")));
-        }
+        open_exactly(file, self.bytes)?;
         self.compare(file, if check_hash { Some(sha256_of_file(file)?) } else { None })
     }
 
@@ -53,7 +50,7 @@ impl FileRecord {
                 format!("{} bytes", self.bytes),
             ));
         }
-        let content = read_exactly(file, self.bytes)?;
+        let content = read_open(open_exactly(file, self.bytes)?, file, self.bytes)?;
         self.compare(file, check_hash.then(|| sha256_hex(&content)))?;
         Ok(content)
     }
@@ -97,12 +94,13 @@ pub(crate) fn open(file: &Path) -> Result<(File, u64)> {
     Ok((handle, length))
 }
 
-fn read_exactly(file: &Path, bytes: u64) -> Result<Vec<u8>> {
+/// Opens a regular file, which must have this length.
+fn open_exactly(file: &Path, bytes: u64) -> Result<File> {
     let (handle, found) = open(file)?;
     if found != bytes {
         return Err(Error::invalid(file, "(length)", format!("{bytes} bytes"), format!("{found} bytes")));
     }
-    read_open(handle, file, found)
+    Ok(handle)
 }
 
 fn read_open(handle: File, file: &Path, len: u64) -> Result<Vec<u8>> {

@@ -157,6 +157,7 @@ impl Graph {
             outputs: output.len(),
         };
         let types = inference::infer(&node);
+        // How many numbers a Range gives is data to it; whoever makes one declares it.
         if types.is_none() && op != "Range" {
             self.untyped.get_or_insert_with(|| format!("{op} of {:?}", node.inputs));
         }

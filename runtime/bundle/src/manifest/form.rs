@@ -68,7 +68,7 @@ pub struct Form {
 }
 
 impl Form {
-    /// Fused operators in 32 bits: what every bundle of ours has.
+    /// Fused operators in 32 bits: what bundles have where the one who exports asks for nothing else.
     pub const ORT_FP32: Form = Form { variant: Variant::Ort, precision: Precision::Fp32 };
 
     /// All forms.
