@@ -161,6 +161,18 @@ enum mmnas_status
      */
     MMNAS_STATUS_EXISTS = 11,
     /**
+     * The call was cancelled.
+     */
+    MMNAS_STATUS_CANCELLED = 12,
+    /**
+     * The call's deadline passed before it was done.
+     */
+    MMNAS_STATUS_DEADLINE_EXCEEDED = 13,
+    /**
+     * None of the allowed providers can be had on this machine.
+     */
+    MMNAS_STATUS_PROVIDER = 14,
+    /**
      * The library failed in a way that its authors did not foresee. Please report the message.
      */
     MMNAS_STATUS_PANIC = 100,

@@ -34,6 +34,12 @@ pub enum mmnas_status {
     VerificationFailed = 10,
     /// What was to be written is there already.
     Exists = 11,
+    /// The call was cancelled.
+    Cancelled = 12,
+    /// The call's deadline passed before it was done.
+    DeadlineExceeded = 13,
+    /// None of the allowed providers can be had on this machine.
+    Provider = 14,
     /// The library failed in a way that its authors did not foresee. Please report the message.
     Panic = 100,
 }
@@ -52,6 +58,9 @@ impl From<ErrorCode> for mmnas_status {
             ErrorCode::WrongTask => Self::WrongTask,
             ErrorCode::VerificationFailed => Self::VerificationFailed,
             ErrorCode::Exists => Self::Exists,
+            ErrorCode::Cancelled => Self::Cancelled,
+            ErrorCode::DeadlineExceeded => Self::DeadlineExceeded,
+            ErrorCode::Provider => Self::Provider,
             // A kind that the runtime has gained and this list has not: an oversight here, so it is reported as one.
             _ => Self::Panic,
         }
@@ -71,4 +80,7 @@ const _: () = {
     assert!(mmnas_status::WrongTask as i32 == ErrorCode::WrongTask as i32);
     assert!(mmnas_status::VerificationFailed as i32 == ErrorCode::VerificationFailed as i32);
     assert!(mmnas_status::Exists as i32 == ErrorCode::Exists as i32);
+    assert!(mmnas_status::Cancelled as i32 == ErrorCode::Cancelled as i32);
+    assert!(mmnas_status::DeadlineExceeded as i32 == ErrorCode::DeadlineExceeded as i32);
+    assert!(mmnas_status::Provider as i32 == ErrorCode::Provider as i32);
 };

@@ -87,6 +87,18 @@ pub enum Error {
         /// Which state.
         state: &'static str,
     },
+    /// The call was cancelled.
+    #[error("the call was cancelled")]
+    Cancelled,
+    /// The call's deadline passed before it was done.
+    #[error("the call's deadline passed before it was done")]
+    DeadlineExceeded,
+    /// None of the providers that the options allow can be had on this machine.
+    #[error("no provider can be had: {}", reasons.join("; "))]
+    Provider {
+        /// For each provider why not.
+        reasons: Vec<String>,
+    },
     /// A bundle does not give its recorded outputs.
     #[error("{}: verification failed: {reason}", bundle.display())]
     Verification {
@@ -127,6 +139,12 @@ pub enum ErrorCode {
     VerificationFailed = 10,
     /// An output is in the way.
     Exists = 11,
+    /// The call was cancelled.
+    Cancelled = 12,
+    /// The call's deadline passed before it was done.
+    DeadlineExceeded = 13,
+    /// None of the allowed providers can be had on this machine.
+    Provider = 14,
 }
 
 impl Error {
@@ -145,6 +163,9 @@ impl Error {
             Error::Inference { .. } | Error::Tensor { .. } => ErrorCode::Inference,
             Error::WrongTask { .. } | Error::NoVision { .. } => ErrorCode::WrongTask,
             Error::Verification { .. } => ErrorCode::VerificationFailed,
+            Error::Cancelled => ErrorCode::Cancelled,
+            Error::DeadlineExceeded => ErrorCode::DeadlineExceeded,
+            Error::Provider { .. } => ErrorCode::Provider,
         }
     }
 

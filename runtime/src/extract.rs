@@ -6,6 +6,7 @@ use mmnas_bundle::{FeatureWriter, NewFolder, RegionFeatures, VisionBundle};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::limits::Watched;
 use crate::session::{GraphFile, Sessions, vision_graph};
 use crate::vision::{Pixels, VisionRunner, decode_file, prepare};
 use crate::{Error, LoadOptions, Result, image_files, wiring};
@@ -83,7 +84,7 @@ pub fn extract(
             let next = batches.get(k + 1);
             let (features, following) = std::thread::scope(|scope| {
                 let following = scope.spawn(|| next.map_or(Ok(Vec::new()), |names| decode(names)));
-                (runner.regions(&pixels), following.join())
+                (runner.regions(&pixels, &Watched::default()), following.join())
             });
             decoded = following.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             regions.extend(batch.iter().cloned().zip(features?));

@@ -18,7 +18,7 @@ pub(crate) struct Golden {
 
 impl Golden {
     /// Reads the bundle's recording.
-    pub(crate) fn read(bundle: &Bundle) -> Result<Golden> {
+    pub(crate) fn read(bundle: &Bundle<'_>) -> Result<Golden> {
         let manifest = bundle.folder().join(MANIFEST);
         let name = bundle.manifest().golden.as_deref();
         let name = name.ok_or_else(|| Error::invalid(&manifest, "golden", "a file name", "none"))?;

@@ -1,25 +1,36 @@
 use std::path::Path;
+use std::sync::Arc;
 
-use mmnas_bundle::boxes::BoxXyxy;
-use mmnas_bundle::manifest::{Form, MANIFEST, MAX_REGIONS, Manifest, Stage, TaskName};
-use mmnas_bundle::{Bundle, RegionFeatures, TextEncoder};
+use mmnas_bundle::boxes;
+use mmnas_bundle::manifest::{Form, MANIFEST, Manifest, Stage, TaskName};
+use mmnas_bundle::{Bundle, BundleFiles, RegionFeatures, TextEncoder, UNK};
 
-use crate::session::{GraphFile, Sessions, chosen_graph, vision_graph};
+use crate::limits::Watched;
+use crate::region_check::checked_boxes;
+use crate::session::{GraphFile, Sessions, vision_graph};
 use crate::stage::{StageRunner, Tensors};
 use crate::state::ModelId;
 use crate::tensor::{Data, Tensor};
 use crate::vision::{VisionRunner, decode_bytes, decode_file, prepare};
 use crate::wiring::{self, BOXES, FEATURES, LOGITS, REGION_COUNT, TOKEN_COUNT, TOKENS};
-use crate::{Answer, Error, ImageState, LoadOptions, Result, TextState, answer, batch};
+use crate::{Answer, Error, ImageState, Limits, LoadOptions, PixelBuffer, Provider, Result, TextState, answer, batch};
 
 /// Pairs that run as one batch. More of them save little and hold more memory.
 pub(crate) const BATCH: usize = 32;
 
-/// A bundle that is loaded. Threads share it by reference; calls on the same stage wait for one another.
-#[derive(Debug)]
+/// A bundle that is loaded. Any number of threads share it, by reference or by clones, which are cheap; their calls run at
+/// the same time.
+#[derive(Debug, Clone)]
 pub struct Model {
+    loaded: Arc<Loaded>,
+    watched: Watched,
+}
+
+/// What all clones of a model share.
+#[derive(Debug)]
+struct Loaded {
     id: ModelId,
-    bundle: Bundle,
+    bundle: Bundle<'static>,
     text_encoder: TextEncoder,
     labels: Option<Vec<String>>,
     text: StageRunner,
@@ -27,6 +38,7 @@ pub struct Model {
     fusion: StageRunner,
     vision: Option<VisionRunner>,
     form: Form,
+    provider: Provider,
 }
 
 impl Model {
@@ -34,10 +46,24 @@ impl Model {
     ///
     /// # Errors
     /// A file that cannot be read or is not what the manifest says; a manifest of a later major version; no usable ONNX
-    /// Runtime, or another one than `options` ask for already loaded; a graph that ONNX Runtime refuses.
+    /// Runtime, or another one than `options` ask for already loaded; no provider that they allow; a graph that ONNX Runtime
+    /// refuses.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Model> {
-        let bundle = Bundle::open(folder, options.check_hashes)?;
-        wiring::check(bundle.manifest(), folder)?;
+        Model::of(Bundle::open(folder, options.check_hashes)?, options)
+    }
+
+    /// Loads a bundle whose files are in memory: all that lie in its folder, by their names there, `manifest.json` among
+    /// them. They are not needed any more when this returns.
+    ///
+    /// # Errors
+    /// As [`Model::load`]; a bundle whose graphs have their weights in files of their own.
+    pub fn from_files(files: BundleFiles<'_>, options: &LoadOptions) -> Result<Model> {
+        Model::of(Bundle::from_files(files, options.check_hashes)?, options)
+    }
+
+    fn of(bundle: Bundle<'_>, options: &LoadOptions) -> Result<Model> {
+        let folder = bundle.folder().to_path_buf();
+        wiring::check(bundle.manifest(), &folder)?;
         let text_encoder = bundle.text_encoder()?;
         let labels = match bundle.manifest().task {
             TaskName::Vqa => Some(bundle.labels()?),
@@ -46,34 +72,68 @@ impl Model {
         let sessions = Sessions::new(options)?;
         let stages = &bundle.manifest().stages;
         let load = |name: &str, stage: &Stage| {
-            let graph = chosen_graph(stage, name, &folder.join(MANIFEST), options)?;
+            let graph = sessions.graph(stage, name, &folder.join(MANIFEST))?;
             StageRunner::load(&sessions, stage, &GraphFile::read(&bundle, graph)?)
         };
         let (text, image) = (load("stages.text", &stages.text)?, load("stages.image", &stages.image)?);
         let fusion = load("stages.fusion", &stages.fusion)?;
-        let form = chosen_graph(&stages.text, "stages.text", &folder.join(MANIFEST), options)?.form();
+        let form = sessions.graph(&stages.text, "stages.text", &folder.join(MANIFEST))?.form();
         let vision = bundle.manifest().vision.as_ref();
         let vision = vision.map(|vision| {
             let graph = vision_graph(&vision.stage, &folder.join(MANIFEST))?;
             VisionRunner::load(&sessions, vision, &GraphFile::read(&bundle, graph)?)
         });
         let vision = vision.transpose()?;
-        Ok(Model { id: ModelId::next(), text_encoder, labels, text, image, fusion, vision, form, bundle })
+        let (id, provider, bundle) = (ModelId::next(), sessions.provider(), bundle.without_files());
+        let loaded = Loaded { id, bundle, text_encoder, labels, text, image, fusion, vision, form, provider };
+        Ok(Model { loaded: Arc::new(loaded), watched: Watched::default() })
+    }
+
+    /// The same model, whose calls end at `limits`: see [`Limits`]. States of either are states of both.
+    #[must_use]
+    pub fn limited(&self, limits: Limits) -> Model {
+        let clock = Arc::clone(&self.watched.clock);
+        Model { loaded: Arc::clone(&self.loaded), watched: Watched { limits, clock } }
+    }
+
+    /// Runs every stage once on made-up inputs, so that the first real call finds memory allocated and, on a GPU, kernels
+    /// loaded.
+    ///
+    /// # Errors
+    /// A failure of ONNX Runtime; the model's limits.
+    pub fn warm_up(&self) -> Result<()> {
+        const REGIONS: usize = 36;
+        const WORDS: usize = 8;
+        let image = match &self.loaded.vision {
+            Some(vision) => self.encode_pixels(vision, image::RgbImage::new(64, 64))?,
+            None => {
+                let features = vec![0.0; REGIONS * self.manifest().dimensions.feature];
+                let boxes = boxes::grid(REGIONS / 6, 6, 64, 64);
+                self.encode_regions(&RegionFeatures { features, boxes, size: (64, 64) })?
+            }
+        };
+        let text = self.encode_tokens(vec![UNK; WORDS.min(self.manifest().text.max_tokens)])?;
+        self.fuse(&image, &text).map(|_| ())
+    }
+
+    /// What runs the graphs: the first of [`LoadOptions::providers`] that could be had.
+    pub fn provider(&self) -> Provider {
+        self.loaded.provider
     }
 
     /// Which graphs of the bundle run.
     pub fn form(&self) -> Form {
-        self.form
+        self.loaded.form
     }
 
     /// The bundle that was loaded.
-    pub fn bundle(&self) -> &Bundle {
-        &self.bundle
+    pub fn bundle(&self) -> &Bundle<'static> {
+        &self.loaded.bundle
     }
 
     /// The bundle's manifest.
     pub fn manifest(&self) -> &Manifest {
-        self.bundle.manifest()
+        self.loaded.bundle.manifest()
     }
 
     /// Encodes an image file: decodes it (PNG, JPEG, WebP, BMP, or the first picture of a GIF, told by content; at most
@@ -96,24 +156,34 @@ impl Model {
         self.encode_pixels(vision, decode_bytes(encoded)?)
     }
 
-    /// Encodes ready region features: 1 to 10,000 regions, D finite features each (D is the manifest's
-    /// `dimensions.feature`), boxes in pixels with `x2 − x1 + 1` and `y2 − y1 + 1` above 0.
+    /// As [`Model::encode_image_file`], for pixels in memory.
+    ///
+    /// # Errors
+    /// A buffer that is too short for its sizes or has no pixel; a bundle without vision stage; a failure of ONNX Runtime.
+    pub fn encode_pixel_buffer(&self, pixels: &PixelBuffer<'_>) -> Result<ImageState> {
+        let vision = self.vision()?;
+        self.encode_pixels(vision, pixels.to_rgb()?)
+    }
+
+    /// Encodes ready region features: 1 to 2,048 regions, D finite features each (D is the manifest's
+    /// `dimensions.feature`), boxes in pixels with `x2 − x1 + 1` and `y2 − y1 + 1` above 0. Boxes that stick out of the image
+    /// are cut to it, with a warning.
     ///
     /// # Errors
     /// Regions outside these ranges; a failure of ONNX Runtime.
     pub fn encode_regions(&self, regions: &RegionFeatures) -> Result<ImageState> {
         let width = self.manifest().dimensions.feature;
-        check_regions(regions, width)?;
-        let count = regions.boxes.len();
-        let boxes = regions.boxes.iter().flatten().copied().collect();
+        let boxes = checked_boxes(regions, width)?;
+        let count = boxes.len();
+        let corners = boxes.iter().flatten().copied().collect();
         let inputs = Tensors::from([
             (FEATURES.to_owned(), self.tensor(FEATURES, vec![1, count, width], Data::F32(regions.features.clone()))?),
-            (BOXES.to_owned(), self.tensor(BOXES, vec![1, count, 4], Data::F32(boxes))?),
+            (BOXES.to_owned(), self.tensor(BOXES, vec![1, count, 4], Data::F32(corners))?),
             (REGION_COUNT.to_owned(), Tensor::count(count)),
         ]);
-        let mut state = self.image.run(&[&inputs])?;
+        let mut state = self.loaded.image.run_within(&[&inputs], &self.watched)?;
         state.insert(REGION_COUNT.to_owned(), Tensor::count(count));
-        Ok(ImageState::new(self.id, state, &regions.boxes, regions.size))
+        Ok(ImageState::new(self.loaded.id, state, &boxes, regions.size))
     }
 
     /// Encodes a text; it is cut to the manifest's `text.max_tokens` words.
@@ -121,15 +191,18 @@ impl Model {
     /// # Errors
     /// A text without any word; a failure of ONNX Runtime.
     pub fn encode_text(&self, text: &str) -> Result<TextState> {
-        let tokens = self.text_encoder.encode_question(text, self.manifest().text.max_tokens)?;
+        self.encode_tokens(self.loaded.text_encoder.encode_question(text, self.manifest().text.max_tokens)?)
+    }
+
+    fn encode_tokens(&self, tokens: Vec<i64>) -> Result<TextState> {
         let count = tokens.len();
         let inputs = Tensors::from([
             (TOKENS.to_owned(), self.tensor(TOKENS, vec![1, count], Data::I64(tokens))?),
             (TOKEN_COUNT.to_owned(), Tensor::count(count)),
         ]);
-        let mut state = self.text.run(&[&inputs])?;
+        let mut state = self.loaded.text.run_within(&[&inputs], &self.watched)?;
         state.insert(TOKEN_COUNT.to_owned(), Tensor::count(count));
-        Ok(TextState::new(self.id, state))
+        Ok(TextState::new(self.loaded.id, state))
     }
 
     /// The `top_k` best answers to a question about an image, the best first. `top_k` is at least 1; where there are
@@ -140,7 +213,7 @@ impl Model {
     /// ONNX Runtime.
     pub fn answer(&self, image: &ImageState, question: &str, top_k: usize) -> Result<Vec<Answer>> {
         self.check_answering(top_k)?;
-        image.tensors_for(self.id)?;
+        image.tensors_for(self.loaded.id)?;
         self.answer_text(image, &self.encode_text(question)?, top_k)
     }
 
@@ -171,26 +244,30 @@ impl Model {
 
     /// Runs the fusion stage on one pair.
     pub(crate) fn fuse(&self, image: &ImageState, text: &TextState) -> Result<Tensors> {
-        self.fusion.run(&[text.tensors_for(self.id)?, image.tensors_for(self.id)?])
+        let item = [text.tensors_for(self.loaded.id)?, image.tensors_for(self.loaded.id)?];
+        self.loaded.fusion.run_within(&item, &self.watched)
     }
 
     /// Runs the fusion stage on pairs as one batch.
     pub(crate) fn fuse_batch(&self, pairs: &[(&ImageState, &TextState)]) -> Result<Tensors> {
         let mut items = Vec::with_capacity(pairs.len());
         for (image, text) in pairs {
-            items.push([text.tensors_for(self.id)?, image.tensors_for(self.id)?]);
+            items.push([text.tensors_for(self.loaded.id)?, image.tensors_for(self.loaded.id)?]);
         }
-        match batch::stacked(self.fusion.inputs(), &items) {
-            Some(batch) => self.fusion.run(&[&batch]),
+        match batch::stacked(self.loaded.fusion.inputs(), &items) {
+            Some(batch) => self.loaded.fusion.run_within(&[&batch], &self.watched),
             // The first item tells what is wrong.
-            None => items.first().map_or_else(|| Ok(Tensors::new()), |item| self.fusion.run(item)),
+            None => match items.first() {
+                Some(item) => self.loaded.fusion.run_within(item, &self.watched),
+                None => Ok(Tensors::new()),
+            },
         }
     }
 
     /// The finite numbers of the head's output `name`, of the given shape.
     pub(crate) fn head_output<'a>(&self, outputs: &'a Tensors, name: &str, shape: &[usize]) -> Result<&'a [f32]> {
         let wrong = |found: String| Error::Tensor {
-            file: self.fusion.file().to_path_buf(),
+            file: self.loaded.fusion.file().to_path_buf(),
             tensor: name.to_owned(),
             expected: format!("f32 {shape:?}, finite"),
             found,
@@ -215,20 +292,21 @@ impl Model {
             TaskName::Itm => "itm",
             TaskName::Vgd => "vgd",
         };
-        Err(Error::WrongTask { bundle: self.bundle.folder().to_path_buf(), expected, found: found.to_string() })
+        Err(Error::WrongTask { bundle: self.loaded.bundle.folder().to_path_buf(), expected, found: found.to_string() })
     }
 
     /// An error where another model made the image's state.
     pub(crate) fn check_image(&self, image: &ImageState) -> Result<()> {
-        image.tensors_for(self.id).map(|_| ())
+        image.tensors_for(self.loaded.id).map(|_| ())
     }
 
     fn vision(&self) -> Result<&VisionRunner> {
-        self.vision.as_ref().ok_or_else(|| Error::NoVision { bundle: self.bundle.folder().to_path_buf() })
+        self.loaded.vision.as_ref().ok_or_else(|| Error::NoVision { bundle: self.loaded.bundle.folder().to_path_buf() })
     }
 
     fn encode_pixels(&self, vision: &VisionRunner, image: image::RgbImage) -> Result<ImageState> {
-        let regions = vision.regions(&[prepare(image, vision.vision())])?;
+        self.watched.limits.check()?;
+        let regions = vision.regions(&[prepare(image, vision.vision())], &self.watched)?;
         match regions.first() {
             Some(regions) => self.encode_regions(regions),
             None => Err(Error::argument("regions", "those of one image", "none")),
@@ -241,32 +319,12 @@ impl Model {
         if top_k == 0 {
             return Err(Error::argument("top_k", "at least 1", top_k));
         }
-        Ok(self.labels.as_deref().unwrap_or_default())
+        Ok(self.loaded.labels.as_deref().unwrap_or_default())
     }
 
     fn tensor(&self, name: &'static str, shape: Vec<usize>, data: Data) -> Result<Tensor> {
         let expected = format!("numbers for {shape:?}");
         Tensor::new(shape, data).ok_or_else(|| Error::argument(name, expected, "another number of them"))
-    }
-}
-
-fn check_regions(regions: &RegionFeatures, width: usize) -> Result<()> {
-    let count = regions.boxes.len();
-    if count == 0 || count > MAX_REGIONS {
-        return Err(Error::argument("regions", format!("1 to {MAX_REGIONS}"), count));
-    }
-    if regions.features.len() != count * width {
-        let found = format!("{} numbers", regions.features.len());
-        return Err(Error::argument("features", format!("{count} regions × {width} numbers"), found));
-    }
-    if let Some(value) = regions.features.iter().find(|v| !v.is_finite()) {
-        return Err(Error::argument("features", "finite numbers", value));
-    }
-    // The relations of boxes take the logarithm of a width, which counts both edge pixels.
-    let is_box = |b: &&BoxXyxy| b.iter().all(|v| v.is_finite()) && b[2] - b[0] > -1.0 && b[3] - b[1] > -1.0;
-    match regions.boxes.iter().find(|b| !is_box(b)) {
-        Some(found) => Err(Error::argument("boxes", "finite x1 y1 x2 y2, x2 ≥ x1, y2 ≥ y1", format!("{found:?}"))),
-        None => Ok(()),
     }
 }
 
@@ -278,26 +336,5 @@ mod tests {
     fn a_model_is_shared_by_threads() {
         fn check<T: Send + Sync>() {}
         check::<Model>();
-    }
-
-    #[test]
-    fn regions_out_of_range_are_refused() {
-        let good = RegionFeatures {
-            features: vec![0.5; 6],
-            boxes: vec![[0.0, 0.0, 4.0, 4.0], [1.0, 1.0, 1.0, 1.0]],
-            size: (5, 5),
-        };
-        assert!(check_regions(&good, 3).is_ok());
-        assert!(check_regions(&good, 4).is_err());
-        let none = RegionFeatures { features: vec![], boxes: vec![], size: (5, 5) };
-        assert!(check_regions(&none, 3).is_err());
-        let mut bad = good.clone();
-        bad.features[4] = f32::NAN;
-        assert!(check_regions(&bad, 3).unwrap_err().to_string().contains("finite"));
-        for broken in [[f32::INFINITY, 0.0, 1.0, 1.0], [5.0, 0.0, 1.0, 1.0]] {
-            let mut bad = good.clone();
-            bad.boxes[1] = broken;
-            assert!(check_regions(&bad, 3).unwrap_err().to_string().starts_with("boxes"));
-        }
     }
 }

@@ -1,7 +1,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ort::ep::{CUDA, ExecutionProviderDispatch, TensorRT};
+use ort::ep::{ArenaExtendStrategy, CUDA, ExecutionProviderDispatch, TensorRT};
+
+use crate::LoadOptions;
 
 /// What runs the graphs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,13 +30,29 @@ impl Provider {
     }
 
     /// As a session takes it. A provider that cannot be had is an error there and no silent step back to the processor.
-    pub(crate) fn dispatches(self) -> Vec<ExecutionProviderDispatch> {
-        // TensorFloat-32 keeps 10 bits of a number: what is called fp32 is to be that.
-        let cuda = || CUDA::default().with_tf32(false).build().error_on_failure();
+    pub(crate) fn dispatches(self, options: &LoadOptions) -> Vec<ExecutionProviderDispatch> {
+        let cuda = || {
+            // TensorFloat-32 keeps 10 bits of a number: what is called fp32 is to be that.
+            let mut cuda = CUDA::default().with_device_id(options.device).with_tf32(false);
+            if let Some(limit) = options.memory_limit {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                cuda = cuda.with_memory_limit(limit).with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested);
+            }
+            cuda.build().error_on_failure()
+        };
         match self {
             Provider::Cpu => Vec::new(),
             Provider::Cuda => vec![cuda()],
-            Provider::TensorRt => vec![TensorRT::default().build().error_on_failure(), cuda()],
+            Provider::TensorRt => {
+                let mut tensorrt =
+                    TensorRT::default().with_device_id(options.device).with_fp16(options.tensorrt_in_16_bits);
+                if let Some(folder) = &options.engine_cache {
+                    let folder = folder.display().to_string();
+                    tensorrt = tensorrt.with_engine_cache(true).with_engine_cache_path(&folder);
+                    tensorrt = tensorrt.with_timing_cache(true).with_timing_cache_path(folder);
+                }
+                vec![tensorrt.build().error_on_failure(), cuda()]
+            }
         }
     }
 }

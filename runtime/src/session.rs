@@ -9,6 +9,7 @@ use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 
 use crate::onnxruntime::Shared;
+use crate::options::Threads;
 use crate::{Error, LoadOptions, Provider, Result, onnxruntime};
 
 /// A graph that was read and checked.
@@ -22,7 +23,7 @@ pub(crate) struct GraphFile {
 
 impl GraphFile {
     /// Reads a graph of a bundle with its weights.
-    pub(crate) fn read(bundle: &Bundle, graph: &Graph) -> Result<GraphFile> {
+    pub(crate) fn read(bundle: &Bundle<'_>, graph: &Graph) -> Result<GraphFile> {
         match &graph.data {
             Some(data) => {
                 bundle.check_file(data)?;
@@ -36,15 +37,36 @@ impl GraphFile {
 /// What sessions are made with.
 pub(crate) struct Sessions {
     shared: Shared,
-    threads: usize,
+    threads: Threads,
+    provider: Provider,
     options: LoadOptions,
 }
 
 impl Sessions {
-    /// Loads ONNX Runtime where no one has.
+    /// Loads ONNX Runtime where no one has, and takes the first of the allowed providers that can be had.
     pub(crate) fn new(options: &LoadOptions) -> Result<Sessions> {
-        let threads = options.thread_count()?;
-        Ok(Sessions { shared: onnxruntime::shared(options)?, threads, options: options.clone() })
+        options.check()?;
+        let (shared, threads) = (onnxruntime::shared(options)?, options.threads()?);
+        let mut reasons = Vec::new();
+        for &provider in &options.providers {
+            let tried = Session::builder(&shared.environment)
+                .and_then(|builder| Ok(builder.with_execution_providers(provider.dispatches(options))?));
+            match tried {
+                Ok(_) => {
+                    if !reasons.is_empty() {
+                        tracing::warn!("{provider} runs the graphs, because {}", reasons.join("; "));
+                    }
+                    return Ok(Sessions { shared, threads, provider, options: options.clone() });
+                }
+                Err(error) => reasons.push(format!("{provider}: {}", crate::error::one_line(&error.to_string()))),
+            }
+        }
+        Err(Error::Provider { reasons })
+    }
+
+    /// What runs the sessions.
+    pub(crate) fn provider(&self) -> Provider {
+        self.provider
     }
 
     /// A session over a graph.
@@ -56,38 +78,49 @@ impl Sessions {
         let mut builder = Session::builder(&self.shared.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_log_level(LogLevel::Warning)?
-            .with_execution_providers(self.options.provider.dispatches())?;
+            .with_execution_providers(self.provider.dispatches(&self.options))?
+            .with_parallel_execution(self.threads.inter > 1)?;
+        if self.options.memory_limit.is_some() && self.provider == Provider::Cpu {
+            builder = builder.with_env_allocators()?;
+        }
         if self.threads != self.shared.threads {
             // Threads of its own; if they waited in a loop they would take the processors from the others.
+            let spinning = self.threads.spinning.unwrap_or(false);
             builder = builder
                 .with_independent_thread_pool()?
-                .with_intra_threads(self.threads)?
-                .with_inter_threads(1)?
-                .with_intra_op_spinning(false)?
-                .with_inter_op_spinning(false)?;
+                .with_intra_threads(self.threads.intra)?
+                .with_inter_threads(self.threads.inter)?
+                .with_intra_op_spinning(spinning)?
+                .with_inter_op_spinning(spinning)?;
         }
         match &graph.content {
             Some(content) => builder.commit_from_memory(content),
             None => builder.commit_from_file(&graph.path),
         }
     }
+
+    /// The graph of `stage` that runs: see [`chosen_graph`].
+    pub(crate) fn graph<'a>(&self, stage: &'a Stage, name: &str, manifest: &Path) -> Result<&'a Graph> {
+        chosen_graph(stage, name, manifest, self.options.form, self.provider)
+    }
 }
 
-/// The graph of `stage` that `options` ask for; where they leave it open, the first that there is in 32 bits, 8 or 16, with
+/// The graph of `stage` in the form that is asked for; where it is left open, the first that there is in 32 bits, 8 or 16, with
 /// fused operators where there are such (for TensorRT, which does not know them, without). `manifest` and `name` are for the error where there is none.
 pub(crate) fn chosen_graph<'a>(
     stage: &'a Stage,
     name: &str,
     manifest: &Path,
-    options: &LoadOptions,
+    form: Option<Form>,
+    provider: Provider,
 ) -> Result<&'a Graph> {
-    let variants = match options.provider {
+    let variants = match provider {
         Provider::TensorRt => [Variant::Portable, Variant::Ort],
         Provider::Cpu | Provider::Cuda => [Variant::Ort, Variant::Portable],
     };
     let precisions = [Precision::Fp32, Precision::Int8, Precision::Fp16];
     let any = precisions.into_iter().flat_map(|precision| variants.map(|variant| Form { variant, precision }));
-    let wanted: Vec<Form> = options.form.map_or_else(|| any.collect(), |form| vec![form]);
+    let wanted: Vec<Form> = form.map_or_else(|| any.collect(), |form| vec![form]);
     let graph = wanted.iter().find_map(|form| stage.graph(*form));
     graph.ok_or_else(|| {
         let names = |forms: &mut dyn Iterator<Item = Form>| forms.map(|f| f.to_string()).collect::<Vec<_>>().join(", ");
@@ -119,14 +152,16 @@ mod tests {
     fn fused_fp32_is_preferred_and_what_is_asked_for_is_taken() {
         let file = Path::new("manifest.json");
         let chosen = |forms: &[&str], wanted: Option<&str>| {
-            let options = LoadOptions { form: wanted.map(|f| f.parse().unwrap()), ..LoadOptions::default() };
-            chosen_graph(&stage(forms), "text", file, &options).map(|g| g.file.clone()).map_err(|e| e.to_string())
+            let form = wanted.map(|f| f.parse().unwrap());
+            chosen_graph(&stage(forms), "text", file, form, Provider::Cpu)
+                .map(|g| g.file.clone())
+                .map_err(|e| e.to_string())
         };
         assert_eq!(chosen(&["ort-fp16", "portable-fp32", "ort-fp32"], None).unwrap(), "ort-fp32");
         assert_eq!(chosen(&["ort-fp16", "portable-fp32"], None).unwrap(), "portable-fp32");
-        let tensorrt = LoadOptions { provider: Provider::TensorRt, ..LoadOptions::default() };
         let both = stage(&["ort-fp32", "portable-fp32"]);
-        assert_eq!(chosen_graph(&both, "text", file, &tensorrt).unwrap().file, "portable-fp32");
+        let tensorrt = chosen_graph(&both, "text", file, None, Provider::TensorRt);
+        assert_eq!(tensorrt.unwrap().file, "portable-fp32");
         assert_eq!(chosen(&["ort-fp32", "ort-int8"], Some("ort-int8")).unwrap(), "ort-int8");
         assert_eq!(chosen(&["ort-fp16", "portable-int8"], None).unwrap(), "portable-int8");
         let error = chosen(&["ort-fp16"], Some("ort-int8")).unwrap_err();

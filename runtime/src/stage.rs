@@ -1,12 +1,12 @@
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use mmnas_bundle::manifest::{Dim, Stage, TensorSpec};
-use ort::session::{Session, SessionInputValue};
+use ort::session::SessionInputValue;
 use ort::value::Outlet;
 
+use crate::limits::Watched;
+use crate::onnxruntime::SharedSession;
 use crate::session::{GraphFile, Sessions};
 use crate::spec_check::{CallCheck, describe_spec, dtype_name};
 use crate::tensor::{Tensor, dtype_of};
@@ -21,8 +21,7 @@ pub(crate) struct StageRunner {
     file: PathBuf,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
-    // ONNX Runtime's binding runs a session from one thread at a time.
-    session: Mutex<Session>,
+    session: SharedSession,
 }
 
 impl StageRunner {
@@ -38,7 +37,12 @@ impl StageRunner {
             return Err(Error::invalid(file, "inputs", expected, format!("{:?}", extra.name())));
         }
         let (inputs, outputs) = (stage.inputs.clone(), stage.outputs.clone());
-        Ok(StageRunner { file: file.clone(), inputs, outputs, session: Mutex::new(session) })
+        let names = |specs: &'_ [TensorSpec]| specs.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>();
+        let (of_inputs, of_outputs) = (names(&inputs), names(&outputs));
+        let (of_inputs, of_outputs) = (of_inputs.iter().map(String::as_str), of_outputs.iter().map(String::as_str));
+        let session = SharedSession::new(session, of_inputs, of_outputs)
+            .ok_or_else(|| Error::invalid(file, "inputs and outputs", "names without zeros", "one with"))?;
+        Ok(StageRunner { file: file.clone(), inputs, outputs, session })
     }
 
     /// The graph's file.
@@ -51,26 +55,28 @@ impl StageRunner {
         &self.inputs
     }
 
+    /// As [`StageRunner::run_within`] without limits.
+    pub(crate) fn run(&self, sources: &[&Tensors]) -> Result<Tensors> {
+        self.run_within(sources, &Watched::default())
+    }
+
     /// Runs the stage on the inputs that it lists, taken from the first of `sources` that holds them; the rest of the
     /// sources is ignored. Gives the outputs that the manifest lists.
-    pub(crate) fn run(&self, sources: &[&Tensors]) -> Result<Tensors> {
+    pub(crate) fn run_within(&self, sources: &[&Tensors], limits: &Watched) -> Result<Tensors> {
         let mut call = CallCheck::new(&self.file);
-        let mut feeds: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(self.inputs.len());
+        let mut feeds: Vec<SessionInputValue<'_>> = Vec::with_capacity(self.inputs.len());
         for spec in &self.inputs {
             let tensor = sources.iter().find_map(|source| source.get(&spec.name));
             let tensor = tensor.ok_or_else(|| self.missing(spec))?;
             call.check(spec, tensor)?;
-            feeds.push((
-                spec.name.as_str().into(),
-                tensor.view().map_err(|e| Error::inference(&self.file, "feeding", e))?,
-            ));
+            feeds.push(tensor.view().map_err(|e| Error::inference(&self.file, "feeding", e))?);
         }
-        // A panic in another thread leaves a session as usable as an error does.
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let results = session.run(feeds).map_err(|e| Error::inference(&self.file, "running", e))?;
+        let run = |options: Option<&_>| {
+            self.session.run(&feeds, options).map_err(|e| Error::inference(&self.file, "running", e))
+        };
+        let values = limits.run(run)?;
         let mut outputs = Tensors::new();
-        for spec in &self.outputs {
-            let value = results.get(&spec.name).ok_or_else(|| self.missing(spec))?;
+        for (spec, value) in self.outputs.iter().zip(&values) {
             let tensor = Tensor::copy_of(value).map_err(|e| Error::inference(&self.file, "reading an output", e))?;
             call.check(spec, &tensor)?;
             outputs.insert(spec.name.clone(), tensor);

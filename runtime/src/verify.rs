@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::difference;
 use crate::golden::Golden;
-use crate::session::{GraphFile, Sessions, chosen_graph};
+use crate::session::{GraphFile, Sessions};
 use crate::stage::{StageRunner, Tensors};
 use crate::timing::{first_item, machine, median_milliseconds};
 use crate::wiring::{self, FEATURES, REGION_COUNT, TOKEN_COUNT, TOKENS};
@@ -110,10 +110,11 @@ pub fn verify(folder: &Path, options: &LoadOptions, timed: Timed) -> Result<Veri
         bundle.check_file(name)?;
     }
     let golden = Golden::read(&bundle)?;
-    let verifier = Verifier { bundle: &bundle, golden: &golden, sessions: &Sessions::new(options)?, timed };
+    let sessions = Sessions::new(options)?;
+    let verifier = Verifier { bundle: &bundle, golden: &golden, sessions: &sessions, timed };
     let mut report = VerifyReport {
         bundle: folder.to_path_buf(),
-        provider: options.provider.to_string(),
+        provider: sessions.provider().to_string(),
         checks: Vec::new(),
         measured: Vec::new(),
     };
@@ -121,7 +122,7 @@ pub fn verify(folder: &Path, options: &LoadOptions, timed: Timed) -> Result<Veri
     let forms: Vec<Form> = forms.into_iter().filter(|form| options.form.is_none_or(|wanted| wanted == *form)).collect();
     if forms.is_empty() {
         // Tells which there are.
-        chosen_graph(&manifest.stages.text, "stages.text", &folder.join(MANIFEST), options)?;
+        sessions.graph(&manifest.stages.text, "stages.text", &folder.join(MANIFEST))?;
     }
     for form in forms {
         verifier.network(form, &mut report, options.thread_count()?)?;
@@ -143,7 +144,7 @@ pub fn verify(folder: &Path, options: &LoadOptions, timed: Timed) -> Result<Veri
 }
 
 struct Verifier<'a> {
-    bundle: &'a Bundle,
+    bundle: &'a Bundle<'a>,
     golden: &'a Golden,
     sessions: &'a Sessions,
     timed: Timed,

@@ -10,6 +10,7 @@ use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage};
 use mmnas_bundle::manifest::{RegionSource, Resize, Vision};
 use mmnas_bundle::{RegionFeatures, boxes};
 
+use crate::limits::Watched;
 use crate::session::{GraphFile, Sessions};
 use crate::stage::{StageRunner, Tensors};
 use crate::tensor::{Data, Tensor};
@@ -105,7 +106,7 @@ impl VisionRunner {
     }
 
     /// The regions of each image of a batch.
-    pub(crate) fn regions(&self, batch: &[Pixels]) -> Result<Vec<RegionFeatures>> {
+    pub(crate) fn regions(&self, batch: &[Pixels], limits: &Watched) -> Result<Vec<RegionFeatures>> {
         let (width, height) = (self.vision.width as usize, self.vision.height as usize);
         let mut rgb = Vec::with_capacity(batch.iter().map(|p| p.rgb.len()).sum());
         batch.iter().for_each(|p| rgb.extend_from_slice(&p.rgb));
@@ -118,7 +119,7 @@ impl VisionRunner {
             found,
         };
         let pixels = Tensor::new(shape.clone(), Data::U8(rgb)).ok_or_else(|| wrong(found))?;
-        let outputs = self.runner.run(&[&Tensors::from([(PIXELS.to_owned(), pixels)])])?;
+        let outputs = self.runner.run_within(&[&Tensors::from([(PIXELS.to_owned(), pixels)])], limits)?;
         let (count, width) = (self.vision.regions.count(), self.vision.feature);
         let expected = [batch.len(), count, width];
         let features = outputs.get(FEATURES).filter(|t| t.shape() == expected).and_then(Tensor::as_f32);

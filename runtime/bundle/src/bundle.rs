@@ -1,4 +1,5 @@
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::files::{MAX_FILE_BYTES, MAX_TEXT_FILE_BYTES, inside};
@@ -6,29 +7,68 @@ use crate::folder::{check_files, graph_files, read_description, record};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::{Error, Result, TextEncoder};
 
-/// A bundle's folder with its manifest, checked.
+/// The files of a bundle in memory: name → content, the manifest among them.
+pub type BundleFiles<'a> = BTreeMap<String, Cow<'a, [u8]>>;
+
+/// What the folder of a bundle in memory is called in errors.
+const IN_MEMORY: &str = "(memory)";
+
+/// A bundle with its manifest, checked: a folder, or files in memory.
 #[derive(Debug, Clone)]
-pub struct Bundle {
+pub struct Bundle<'a> {
     folder: PathBuf,
+    files: Option<BundleFiles<'a>>,
     manifest: Manifest,
     check_hashes: bool,
 }
 
-impl Bundle {
+impl<'a> Bundle<'a> {
     /// Reads and checks the manifest; the other files are checked when they are read. Without `check_hashes` only their
     /// lengths are compared.
-    pub fn open(folder: &Path, check_hashes: bool) -> Result<Bundle> {
+    ///
+    /// # Errors
+    /// A manifest that cannot be read, is damaged or of a later major version; a file that is missing or has another length.
+    pub fn open(folder: &Path, check_hashes: bool) -> Result<Bundle<'static>> {
         let (file, text) = read_description(folder, MANIFEST)?;
-        let manifest = Manifest::from_json(&text, &file)?;
+        let manifest = Bundle::checked_manifest(&text, &file)?;
+        check_files(folder, &manifest.files, &file)?;
+        Ok(Bundle { folder: folder.to_path_buf(), files: None, manifest, check_hashes })
+    }
+
+    /// As [`Bundle::open`], for a bundle whose files are in memory. Graphs whose weights lie in files of their own have to be
+    /// in a folder.
+    ///
+    /// # Errors
+    /// As [`Bundle::open`].
+    pub fn from_files(files: BundleFiles<'a>, check_hashes: bool) -> Result<Bundle<'a>> {
+        let folder = PathBuf::from(IN_MEMORY);
+        let file = folder.join(MANIFEST);
+        let missing = |name: &str| Error::invalid(&folder, name, "a file of the bundle", "none");
+        let text = std::str::from_utf8(files.get(MANIFEST).ok_or_else(|| missing(MANIFEST))?);
+        let text =
+            text.map_err(|e| Error::invalid(&file, "(text)", "UTF-8", format!("another byte at {}", e.valid_up_to())))?;
+        let manifest = Bundle::checked_manifest(text, &file)?;
+        for (name, record) in &manifest.files {
+            record.check_content(&folder.join(name), files.get(name).ok_or_else(|| missing(name))?, false)?;
+        }
+        if let Some(data) = manifest.all_graphs().find_map(|graph| graph.data.as_ref()) {
+            let expected = "graphs that hold their weights (the bundle is in memory)";
+            return Err(Error::invalid(&file, "graphs.data", expected, format!("{data:?}")));
+        }
+        Ok(Bundle { folder, files: Some(files), manifest, check_hashes })
+    }
+
+    /// The manifest of `text`, with a record of every file that it refers to.
+    fn checked_manifest(text: &str, file: &Path) -> Result<Manifest> {
+        let manifest = Manifest::from_json(text, file)?;
         let mut referenced = BTreeSet::from([manifest.text.tokenizer.as_str()]);
         referenced.extend(manifest.labels.as_deref());
         referenced.extend(manifest.golden.as_deref());
         referenced.extend(manifest.fields().flat_map(|(_, stage)| graph_files(stage)));
         for name in referenced {
-            record(&manifest.files, name, &file)?;
+            record(&manifest.files, name, file)?;
         }
-        check_files(folder, &manifest.files, &file)?;
-        Ok(Bundle { folder: folder.to_path_buf(), manifest, check_hashes })
+        Ok(manifest)
     }
 
     /// The manifest.
@@ -62,14 +102,30 @@ impl Bundle {
         let manifest = self.folder.join(MANIFEST);
         let record = record(&self.manifest.files, name, &manifest)?;
         let path = inside(&self.folder, name, &manifest, "files")?;
-        record.check_file(&path, self.check_hashes)?;
+        match self.in_memory(name) {
+            Some(content) => record.check_content(&path, content, self.check_hashes)?,
+            None => record.check_file(&path, self.check_hashes)?,
+        }
         Ok(path)
     }
 
     fn read_limited(&self, name: &str, limit: u64) -> Result<Vec<u8>> {
         let manifest = self.folder.join(MANIFEST);
         let record = record(&self.manifest.files, name, &manifest)?;
-        record.read_checked(&inside(&self.folder, name, &manifest, "files")?, self.check_hashes, limit)
+        let path = inside(&self.folder, name, &manifest, "files")?;
+        let Some(content) = self.in_memory(name) else { return record.read_checked(&path, self.check_hashes, limit) };
+        record.check_content(&path, content, self.check_hashes)?;
+        Ok(content.to_vec())
+    }
+
+    /// The content of a file, where the bundle is in memory.
+    fn in_memory(&self, name: &str) -> Option<&[u8]> {
+        Some(self.files.as_ref()?.get(name)?)
+    }
+
+    /// The bundle without the files in memory that it was opened from.
+    pub fn without_files(self) -> Bundle<'static> {
+        Bundle { folder: self.folder, files: None, manifest: self.manifest, check_hashes: self.check_hashes }
     }
 
     /// Reads the answers; their number is checked against the head.

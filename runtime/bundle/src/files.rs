@@ -30,6 +30,15 @@ impl FileRecord {
         self.compare(file, if check_hash { Some(sha256_of_file(file)?) } else { None })
     }
 
+    /// Checks the length of `content` and, with `check_hash`, its hash; `file` names it in errors.
+    pub(crate) fn check_content(&self, file: &Path, content: &[u8], check_hash: bool) -> Result<()> {
+        if content.len() as u64 != self.bytes {
+            let (expected, found) = (format!("{} bytes", self.bytes), format!("{} bytes", content.len()));
+            return Err(Error::invalid(file, "(length)", expected, found));
+        }
+        self.compare(file, check_hash.then(|| sha256_hex(content)))
+    }
+
     fn compare(&self, file: &Path, found: Option<String>) -> Result<()> {
         match found {
             Some(found) if found != self.sha256 => {

@@ -24,7 +24,7 @@ mod text;
 mod vision_bundle;
 
 pub use architecture::Architecture;
-pub use bundle::Bundle;
+pub use bundle::{Bundle, BundleFiles};
 pub use error::{Error, Result};
 pub use features::{FeatureIndex, FeatureShard, FeatureStore, FeatureWriter, RegionFeatures};
 pub use files::{

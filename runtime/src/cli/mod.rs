@@ -59,9 +59,22 @@ struct Global {
     /// Do not compare the files' hashes with the manifest's; their lengths are compared all the same
     #[arg(long, global = true)]
     no_hashes: bool,
-    /// What runs them: cpu, cuda or tensorrt
-    #[arg(long, global = true, value_name = "NAME", default_value = "cpu")]
-    provider: Provider,
+    /// What may run them: cpu, cuda or tensorrt; of several the first that can be had, so that cuda,cpu prefers
+    /// a GPU and cuda requires one
+    #[arg(long, global = true, value_name = "NAMES", default_value = "cpu", value_delimiter = ',')]
+    provider: Vec<Provider>,
+    /// Which of the machine's GPUs
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    device: u16,
+    /// Most memory that weights and intermediate results may take, in MiB [default: no limit]
+    #[arg(long, global = true, value_name = "MIB")]
+    memory: Option<u32>,
+    /// An existing folder where TensorRT keeps the engines that it builds
+    #[arg(long, global = true, value_name = "DIR")]
+    engine_cache: Option<PathBuf>,
+    /// Let TensorRT compute in 16 bits where a graph says 32
+    #[arg(long, global = true)]
+    tensorrt_fp16: bool,
     /// Tell what happens on the standard error output; twice for more
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -74,7 +87,12 @@ impl Global {
             threads: self.threads,
             form: self.variant,
             check_hashes: !self.no_hashes,
-            provider: self.provider,
+            providers: self.provider.clone(),
+            device: i32::from(self.device),
+            memory_limit: self.memory.map(|mib| u64::from(mib) << 20),
+            engine_cache: self.engine_cache.clone(),
+            tensorrt_in_16_bits: self.tensorrt_fp16,
+            ..LoadOptions::default()
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The ONNX Runtime of this process: found, loaded once, kept until the end.
 
+mod arena;
 mod library_file;
 mod mapped;
+mod run;
 mod search;
 
 use std::error::Error as _;
@@ -11,13 +13,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ort::environment::{Environment, GlobalThreadPoolOptions};
 use ort::logging::LogLevel;
 
+use crate::options::Threads;
 use crate::{Error, LoadOptions, Result};
+pub(crate) use run::SharedSession;
 use search::Candidate;
 
 struct Loaded {
     library: PathBuf,
     version: String,
     shared: Shared,
+    /// The limit of the arena that sessions share, where a model has asked for one.
+    memory_limit: Option<u64>,
 }
 
 /// The environment that sessions are made in, and the threads that they share: several pools on few processors, each
@@ -25,8 +31,8 @@ struct Loaded {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub environment: Environment,
-    /// Threads of the pool: as many as the process's first model asked for.
-    pub threads: usize,
+    /// Threads of the pool: as the process's first model asked for.
+    pub threads: Threads,
 }
 
 /// ONNX Runtime allows one environment a process, and none after it was dropped: it is kept for good.
@@ -53,11 +59,34 @@ pub(crate) fn shared(options: &LoadOptions) -> Result<Shared> {
         {
             return Err(Error::OnnxRuntimeTaken { asked: asked.clone(), loaded: loaded.library.clone() });
         }
-        return Ok(loaded.shared.clone());
+    } else {
+        let loaded = load(options)?;
+        tracing::info!("ONNX Runtime {} from {}", loaded.version, loaded.library.display());
+        *slot = Some(loaded);
     }
-    let loaded = load(options)?;
-    tracing::info!("ONNX Runtime {} from {}", loaded.version, loaded.library.display());
-    Ok(slot.insert(loaded).shared.clone())
+    // It was just filled where it was not.
+    let Some(loaded) = slot.as_mut() else { return Err(Error::OnnxRuntimeMissing { tried: Vec::new() }) };
+    limit_memory(loaded, options)?;
+    Ok(loaded.shared.clone())
+}
+
+/// Gives the process's sessions the memory limit that `options` ask for; once it is there no other can be.
+fn limit_memory(loaded: &mut Loaded, options: &LoadOptions) -> Result<()> {
+    let Some(wanted) = options.memory_limit else { return Ok(()) };
+    match loaded.memory_limit {
+        Some(limit) if limit == wanted => Ok(()),
+        Some(limit) => {
+            let expected = format!("{limit} bytes, the limit of this process's other models");
+            Err(Error::argument("memory_limit", expected, wanted))
+        }
+        None => {
+            let bytes = usize::try_from(wanted).unwrap_or(usize::MAX);
+            arena::register(&loaded.shared.environment, bytes)
+                .map_err(|e| Error::argument("memory_limit", "a limit that ONNX Runtime takes", e))?;
+            loaded.memory_limit = Some(wanted);
+            Ok(())
+        }
+    }
 }
 
 /// Whether `asked`, a file or a folder that holds it, is the library `loaded`.
@@ -66,7 +95,7 @@ fn is_same_library(asked: &Path, loaded: &Path) -> bool {
 }
 
 fn load(options: &LoadOptions) -> Result<Loaded> {
-    let threads = options.thread_count()?;
+    let threads = options.threads()?;
     let mut tried = Vec::new();
     for candidate in search::candidates(options.ort_library.as_deref()) {
         let (place, library) = match candidate {
@@ -94,7 +123,7 @@ enum Failure {
 }
 
 /// Loads `library`: a file's path, or a bare name that the system's loader looks up.
-fn load_library(library: &Path, threads: usize) -> std::result::Result<Loaded, Failure> {
+fn load_library(library: &Path, threads: Threads) -> std::result::Result<Loaded, Failure> {
     let is_file = library.components().count() > 1;
     let library = if is_file {
         library_file::check(library).map_err(Failure::Unusable)?;
@@ -113,8 +142,9 @@ fn load_library(library: &Path, threads: usize) -> std::result::Result<Loaded, F
         mapped::named(search::library_name()).unwrap_or(library)
     };
     let pool = GlobalThreadPoolOptions::default()
-        .with_intra_threads(threads)
-        .and_then(|pool| pool.with_inter_threads(1))
+        .with_intra_threads(threads.intra)
+        .and_then(|pool| pool.with_inter_threads(threads.inter))
+        .and_then(|pool| pool.with_spin_control(threads.spinning.unwrap_or(true)))
         .map_err(|e| Failure::Unusable(e.to_string()))?;
     let environment = builder
         .with_name("mmnas")
@@ -125,7 +155,7 @@ fn load_library(library: &Path, threads: usize) -> std::result::Result<Loaded, F
         .map_err(|e| Failure::Unusable(e.to_string()))?;
     environment.set_log_level(LogLevel::Warning);
     let version = library_file::version(&library).unwrap_or_else(|| "unknown".to_owned());
-    Ok(Loaded { library, version, shared: Shared { environment, threads } })
+    Ok(Loaded { library, version, shared: Shared { environment, threads }, memory_limit: None })
 }
 
 /// ONNX Runtime's own messages go where this program's go and not straight to the standard error output.
