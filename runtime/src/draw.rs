@@ -18,13 +18,18 @@ const COLOURS: [[u8; 3]; 6] =
 /// # Errors
 /// An image that cannot be read or decoded; `out` in the way or not writable.
 pub fn draw_boxes(image: &Path, boxes: &[BoxXyxy], out: &Path) -> Result<()> {
-    if out.symlink_metadata().is_ok() {
-        return Err(mmnas_bundle::Error::Exists { path: out.to_path_buf() }.into());
-    }
     let mut picture = decode_file(image)?;
     let width = (picture.width().min(picture.height()) / 200).max(2);
     for (number, corners) in boxes.iter().enumerate() {
         outline(&mut picture, corners, width, Rgb(COLOURS[number % COLOURS.len()]));
+    }
+    write_new_png(&picture, out)
+}
+
+/// Writes a picture as PNG to the new file `out`.
+pub(crate) fn write_new_png(picture: &RgbImage, out: &Path) -> Result<()> {
+    if out.symlink_metadata().is_ok() {
+        return Err(mmnas_bundle::Error::Exists { path: out.to_path_buf() }.into());
     }
     let mut png = Cursor::new(Vec::new());
     let failed = |e: image::ImageError| Error::Image { image: out.display().to_string(), reason: e.to_string() };

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::limits::Watched;
-use crate::session::{GraphFile, Sessions, vision_graph};
+use crate::session::{GraphFile, Sessions, only_graph};
 use crate::vision::{Pixels, VisionRunner, decode_file, prepare};
 use crate::{Error, LoadOptions, Result, image_files, wiring};
 
@@ -110,7 +110,7 @@ fn load(folder: &Path, options: &LoadOptions) -> Result<(VisionRunner, String)> 
     let manifest = folder.join(VISION);
     let vision = bundle.vision();
     wiring::check_vision(vision, &manifest)?;
-    let graph = vision_graph(&vision.stage, &manifest)?;
+    let graph = only_graph(&vision.stage, "vision.stage", &manifest)?;
     // Reading checks the name, the length and the hash.
     let content = bundle.read(&graph.file)?;
     let record = bundle.manifest().files.get(&graph.file);

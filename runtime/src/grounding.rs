@@ -3,6 +3,7 @@
 use mmnas_bundle::boxes::{self, BoxXyxy, DELTA_SCALE};
 use mmnas_bundle::manifest::TaskName;
 
+use crate::explain::softmax;
 use crate::wiring::{DELTAS, SCORES};
 use crate::{Error, ImageState, Model, Result, TextState};
 
@@ -49,9 +50,7 @@ impl Model {
         let regions = image.boxes();
         let scores = self.head_output(&outputs, SCORES, &[1, regions.len()])?;
         let deltas = self.head_output(&outputs, DELTAS, &[1, regions.len(), 4])?;
-        let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let exponentials: Vec<f64> = scores.iter().map(|score| f64::from(score - largest).exp()).collect();
-        let sum: f64 = exponentials.iter().sum();
+        let probabilities = softmax(scores);
         let mut order: Vec<usize> = (0..regions.len()).collect();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
         order.truncate(top_k);
@@ -59,7 +58,7 @@ impl Model {
             let delta: [f32; 4] = std::array::from_fn(|k| deltas[4 * region + k] * DELTA_SCALE[k]);
             Grounding {
                 box_xyxy: boxes::clip(&boxes::decode(&regions[region], &delta), width, height),
-                probability: (exponentials[region] / sum) as f32,
+                probability: probabilities[region],
                 score: scores[region],
                 region,
             }

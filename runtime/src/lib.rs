@@ -28,6 +28,8 @@ mod difference;
 mod draw;
 mod error;
 mod evaluate;
+mod explain;
+mod explain_picture;
 mod extract;
 mod golden;
 mod grounding;
@@ -57,6 +59,8 @@ pub use evaluate::{
     Evaluated, Evaluation, GroundingEvaluation, Recall, RetrievalEvaluation, evaluate, evaluate_grounding,
     evaluate_retrieval,
 };
+pub use explain::{Explanation, RegionWeight, WordWeight};
+pub use explain_picture::draw_explanation;
 pub use extract::{ExtractProgress, ExtractReport, extract};
 pub use grounding::Grounding;
 pub use limits::{CancelToken, Limits};

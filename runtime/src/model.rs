@@ -7,7 +7,7 @@ use mmnas_bundle::{Bundle, BundleFiles, RegionFeatures, TextEncoder, UNK};
 
 use crate::limits::Watched;
 use crate::region_check::checked_boxes;
-use crate::session::{GraphFile, Sessions, vision_graph};
+use crate::session::{GraphFile, Sessions, only_graph};
 use crate::stage::{StageRunner, Tensors};
 use crate::state::ModelId;
 use crate::tensor::{Data, Tensor};
@@ -80,7 +80,7 @@ impl Model {
         let form = sessions.graph(&stages.text, "stages.text", &folder.join(MANIFEST))?.form();
         let vision = bundle.manifest().vision.as_ref();
         let vision = vision.map(|vision| {
-            let graph = vision_graph(&vision.stage, &folder.join(MANIFEST))?;
+            let graph = only_graph(&vision.stage, "vision.stage", &folder.join(MANIFEST))?;
             VisionRunner::load(&sessions, vision, &GraphFile::read(&bundle, graph)?)
         });
         let vision = vision.transpose()?;
@@ -262,6 +262,16 @@ impl Model {
                 None => Ok(Tensors::new()),
             },
         }
+    }
+
+    /// The numbers of a tensor of a text's state, where it has such.
+    pub(crate) fn text_tensor<'a>(&self, text: &'a TextState, name: &str) -> Result<Option<&'a [f32]>> {
+        Ok(text.tensors_for(self.loaded.id)?.get(name).and_then(Tensor::as_f32))
+    }
+
+    /// The parts of a text that its tokens stand for.
+    pub(crate) fn text_pieces(&self, text: &str) -> Result<Vec<String>> {
+        Ok(self.loaded.text_encoder.pieces(text, self.manifest().text.max_tokens)?)
     }
 
     /// The finite numbers of the head's output `name`, of the given shape.

@@ -130,10 +130,10 @@ pub(crate) fn chosen_graph<'a>(
     })
 }
 
-/// The graph of a vision stage; it has one.
-pub(crate) fn vision_graph<'a>(stage: &'a Stage, manifest: &Path) -> Result<&'a Graph> {
+/// The graph of a stage that has one.
+pub(crate) fn only_graph<'a>(stage: &'a Stage, name: &str, manifest: &Path) -> Result<&'a Graph> {
     let graph = stage.graphs.first();
-    graph.ok_or_else(|| Error::invalid(manifest, "vision.stage.graphs", "at least one graph", "none"))
+    graph.ok_or_else(|| Error::invalid(manifest, format!("{name}.graphs"), "at least one graph", "none"))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub struct VerifyReport {
 /// The outcome for one graph.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageCheck {
-    /// The stage: `text`, `image`, `fusion`, `network`, `merged` (the network in one graph) or `vision`.
+    /// The stage: `text`, `image`, `fusion`, `network`, `merged` (the network in one graph), `relation` or `vision`.
     pub stage: String,
     /// Operators and number format.
     #[serde(serialize_with = "display")]
@@ -132,6 +132,12 @@ pub fn verify(folder: &Path, options: &LoadOptions, timed: Timed) -> Result<Veri
             let inputs = [golden.some_inputs("text", &merged.inputs), golden.some_inputs("image", &merged.inputs)];
             let inputs = inputs.into_iter().flatten().collect();
             report.checks.push(verifier.graph("merged", merged, graph, &inputs, "fusion")?.0);
+        }
+    }
+    if let Some(relation) = &manifest.relation {
+        for graph in &relation.graphs {
+            let inputs = golden.inputs("relation", &relation.inputs)?;
+            report.checks.push(verifier.graph("relation", relation, graph, &inputs, "relation")?.0);
         }
     }
     if let Some(vision) = &manifest.vision {

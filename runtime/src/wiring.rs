@@ -22,6 +22,16 @@ pub(crate) const PIXELS: &str = "pixels";
 pub(crate) const LOGITS: &str = "logits";
 /// The regions' scores of VGD before the softmax over them, f32 `[batch, regions]`.
 pub(crate) const SCORES: &str = "scores";
+/// How much each word counts in the pooled text, f32 `[batch, tokens]`.
+pub(crate) const TEXT_ATTENTION: &str = "text_attention";
+/// How much each region counts in the pooled image, f32 `[batch, regions]`.
+pub(crate) const REGION_ATTENTION: &str = "region_attention";
+/// The joint embedding of a text, f32 `[batch, joint]`.
+pub(crate) const TEXT_EMBEDDING: &str = "text_embedding";
+/// The joint embedding of an image, f32 `[batch, joint]`.
+pub(crate) const IMAGE_EMBEDDING: &str = "image_embedding";
+/// What the RSA blocks add to their scores, f32 `[batch, heads of all, regions, regions]`.
+pub(crate) const RELATION_BIAS: &str = "relation_bias";
 /// How the regions' boxes are to be moved (VGD), f32 `[batch, regions, 4]`.
 pub(crate) const DELTAS: &str = "deltas";
 
@@ -52,6 +62,10 @@ pub(crate) fn check(manifest: &Manifest, folder: &Path) -> Result<()> {
     let heads = [("stages.fusion.outputs", &stages.fusion)].into_iter().chain(merged.map(|m| ("merged.outputs", m)));
     for (field, stage) in heads {
         of_head.iter().try_for_each(|name| check_output(&file, field, &stage.outputs, name))?;
+    }
+    if let Some(relation) = &manifest.relation {
+        check_sources(&file, "relation.inputs", &relation.inputs, &owned(&[BOXES]))?;
+        check_output(&file, "relation.outputs", &relation.outputs, RELATION_BIAS)?;
     }
     manifest.vision.as_ref().map_or(Ok(()), |vision| check_vision(vision, &file))
 }

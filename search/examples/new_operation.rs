@@ -123,6 +123,7 @@ pub(crate) fn main() -> Result<()> {
         attflat: 32,
         head: 64,
         relation: 16,
+        joint: None,
     };
     space.check(&dimensions)?;
     tch::manual_seed(1);

@@ -21,12 +21,21 @@ impl AttFlat {
 
     /// `x` `[batch, n, H]` → `[batch, 2 H]`; `mask` `[batch, 1, 1, n]` is true where a position is padding.
     pub(crate) fn forward(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
+        self.merge.forward(&(self.weights(x, mask, dropout) * x).sum_dim_intlist(1, false, Kind::Float))
+    }
+
+    /// How much each position counts, `[batch, n, 1]`, of sum 1.
+    fn weights(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
         let mut scores = self.mlp.forward(x, dropout);
         if let Some(mask) = mask {
             scores = scores.masked_fill_(&mask.view([x.size()[0], x.size()[1], 1]), MASKED);
         }
-        let weights = scores.softmax(1, Kind::Float);
-        self.merge.forward(&(weights * x).sum_dim_intlist(1, false, Kind::Float))
+        scores.softmax(1, Kind::Float)
+    }
+
+    /// How much each position counts in evaluation, `[batch, n]`.
+    pub(crate) fn attention(&self, x: &Tensor, mask: Option<&Tensor>) -> Tensor {
+        self.weights(x, mask, Dropout(0.0)).squeeze_dim(-1)
     }
 }
 
@@ -46,6 +55,7 @@ mod tests {
             attflat: 32,
             head: 64,
             relation: 1,
+            joint: None,
         };
         let store = nn::VarStore::new(Device::Cpu);
         let pool = AttFlat::new(store.root() / "attflat_x", &d);

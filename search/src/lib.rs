@@ -52,7 +52,7 @@ pub use alpha::{Alpha, AlphaStart};
 pub use checkpoint::{Checkpoint, TensorMap, load_tensors, save_tensors};
 pub use collapse::Collapse;
 pub use error::{Error, Result};
-pub use network::{FeatureNorm, Inputs, Naming, Network, Parameters};
+pub use network::{FeatureNorm, Inputs, Naming, Network, Parameters, StageOutputs};
 pub use operations::Pool;
 pub use path::{Choice, Path, SamplingMode};
 pub use precision::Precision;

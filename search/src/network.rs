@@ -305,7 +305,8 @@ impl Network {
         self.image.forward(&operand).to_kind(Kind::Float)
     }
 
-    /// The task's output for `inputs` along `path`; for VQA logits `[batch, answers]`.
+    /// The task's output for `inputs` along `path`; for VQA logits `[batch, answers]`. A network with a joint embedding gives
+    /// those of text and image beside it: `[batch, outputs + 2 joint]`.
     pub fn forward(&self, inputs: &Inputs, path: &Path, dropout: Dropout) -> Tensor {
         self.forward_in(inputs, path, dropout, self.precision)
     }
@@ -325,10 +326,30 @@ impl Network {
             ..Context::new(region_mask.as_ref(), dropout, precision)
         };
         let mut y = self.regions(&inputs.features, precision);
+        let text = self.head.pool_text(&x, text_mask.as_ref(), dropout);
+        let joint = self.dimensions.joint.map(|_| self.first_guided());
+        let mut embedded = None;
         for (block, choice) in path.0.iter().enumerate().skip(encoder) {
+            if joint == Some(block) {
+                embedded = self.head.embed(&text, &y, region_mask.as_ref(), dropout);
+            }
             y = self.block(block, choice, &y, (&context, &biases));
         }
-        self.head.output(&self.head.pool_text(&x, text_mask.as_ref(), dropout), &y, region_mask.as_ref(), dropout)
+        if joint == Some(self.blocks.len()) {
+            embedded = self.head.embed(&text, &y, region_mask.as_ref(), dropout);
+        }
+        let output = self.head.output(&text, &y, region_mask.as_ref(), dropout);
+        match embedded {
+            Some((texts, images)) => Tensor::cat(&[output, texts, images], -1),
+            None => output,
+        }
+    }
+
+    /// The first block of the decoder that may read the text; the number of all blocks where there is none.
+    fn first_guided(&self) -> usize {
+        let reads =
+            |block: &usize| (0..self.blocks[*block].len()).any(|index| self.operation(*block, index).reads_text());
+        (self.space.encoder.len()..self.blocks.len()).find(reads).unwrap_or(self.blocks.len())
     }
 
     /// What the stages of a bundle of this network give for `inputs`, by the names that mmnas-export gives them: first
@@ -348,15 +369,16 @@ impl Network {
             x = self.block(block, &only, &x, (&context, &biases));
         }
         let pooled = self.head.pool_text(&x, text_mask.as_ref(), off);
-        let mut text = vec![("text_pooled".to_owned(), pooled.shallow_clone())];
+        let attention = self.head.text_attention(&x, text_mask.as_ref());
+        let mut text =
+            vec![("text_pooled".to_owned(), pooled.shallow_clone()), ("text_attention".to_owned(), attention)];
         for (index, module) in self.blocks[encoder..].iter().enumerate() {
             if let Some((keys, values)) = module[0].text_keys_values(&x) {
                 text.push((format!("key_{index}"), keys));
                 text.push((format!("value_{index}"), values));
             }
         }
-        let is_guided = |block: &usize| self.operation(*block, 0).reads_text();
-        let first_guided = (encoder..self.blocks.len()).find(is_guided).unwrap_or(self.blocks.len());
+        let first_guided = self.first_guided();
         let context = Context::new(region_mask.as_ref(), off, full);
         let mut y = self.regions(&inputs.features, full);
         for block in encoder..first_guided {
@@ -367,23 +389,33 @@ impl Network {
         if !kept.is_empty() {
             image.push(("relation_bias".to_owned(), Tensor::cat(&kept, 1)));
         }
+        if let Some((of_text, of_image)) = self.head.embed(&pooled, &y, region_mask.as_ref(), off) {
+            text.push(("text_embedding".to_owned(), of_text));
+            image.push(("image_embedding".to_owned(), of_image));
+        }
         let context = Context { text: Some(&x), text_mask: text_mask.as_ref(), ..context };
         for block in first_guided..self.blocks.len() {
             y = self.block(block, &only, &y, (&context, &biases));
         }
-        StageOutputs { text, image, output: self.head.output(&pooled, &y, region_mask.as_ref(), off) }
+        let region_attention = self.head.region_attention(&y, region_mask.as_ref());
+        let output = self.head.output(&pooled, &y, region_mask.as_ref(), off);
+        StageOutputs { text, image, output, region_attention }
     }
 }
 
 /// Outputs of the stages, by name.
 #[derive(Debug)]
 pub struct StageOutputs {
-    /// `text_pooled` `[batch, 2 H]`; for each GA block `b` of the decoder `key_b` and `value_b`
+    /// `text_pooled` `[batch, 2 H]`; `text_attention` `[batch, tokens]`; `text_embedding` `[batch, joint]` where the network
+    /// has such embeddings; for each GA block `b` of the decoder `key_b` and `value_b`
     /// `[batch, heads, tokens, head width]`.
     pub text: Vec<(String, Tensor)>,
     /// `regions` `[batch, regions, H]` after the blocks before the first GA; `relation_bias`
-    /// `[batch, RSA blocks from there on · heads, regions, regions]` where there are such blocks.
+    /// `[batch, RSA blocks from there on · heads, regions, regions]` where there are such blocks; `image_embedding`
+    /// `[batch, joint]`.
     pub image: Vec<(String, Tensor)>,
     /// Output of the head.
     pub output: Tensor,
+    /// How much each region counts in it, `[batch, regions]`, where the head pools them.
+    pub region_attention: Option<Tensor>,
 }

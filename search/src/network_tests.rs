@@ -18,6 +18,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     attflat: 32,
     head: 64,
     relation: 16,
+    joint: None,
 };
 
 /// A supernet whose weights are the same whatever other tests draw.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use published::Published;
 pub use search::{SearchSettings, StopRule};
 pub use space::SpaceSettings;
-pub use train::{NegativeSettings, TrainSettings};
+pub use train::{ContrastiveSettings, NegativeSettings, TrainSettings};
 
 use crate::data::{SplitShares, TextRules};
 use crate::{Error, Pool, Precision, Result};
@@ -39,6 +39,9 @@ pub struct Recipe {
     pub search: SearchSettings,
     /// The training of the derived architecture from scratch.
     pub retrain: TrainSettings,
+    /// The joint embedding that image-text matching is retrained with; none, where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contrastive: Option<ContrastiveSettings>,
     /// What is done as the published code does it, although there is better: nothing, where it is left out.
     #[serde(default)]
     pub published: Published,
@@ -155,6 +158,7 @@ impl Recipe {
             settings.check(m.head)?;
         }
         self.search.check()?;
+        self.contrastive.map_or(Ok(()), |settings| settings.check())?;
         if !(0.0..1.0).contains(&m.dropout) {
             return Err(("model.dropout", "0 to below 1", m.dropout.to_string()));
         }
@@ -266,6 +270,8 @@ mod tests {
             ("search.alpha.betas=[0.0, 1.0]", "betas"),
             ("retrain.warmup=[0.0]", "warmup"),
             ("model.dropout=1.0", "dropout"),
+            ("contrastive={ width = 0, weight = 1.0, temperature = 0.1 }", "contrastive.width"),
+            ("contrastive={ width = 8, weight = 1.0, temperature = 0.0 }", "contrastive.temperature"),
         ] {
             let error = Recipe::parse(TEXT, Path::new("r.toml"), &[set.to_owned()]).unwrap_err().to_string();
             assert!(error.contains("r.toml") && error.contains(word), "{set}: {error}");

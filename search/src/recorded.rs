@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::checkpoint::tensor_bytes;
 use crate::seed::seed_torch;
-use crate::{Inputs, Network, Result};
+use crate::{Inputs, Network, Result, StageOutputs};
 
 /// A tensor as a bundle records it.
 pub(crate) fn golden_tensor(name: String, tensor: &Tensor) -> Result<GoldenTensor> {
@@ -52,12 +52,15 @@ pub fn record_stages(
     record(network, task, &seeded_inputs(network, max_tokens, regions, seed))
 }
 
-/// The outputs of the task's head under the names that bundles give them.
-pub fn head_outputs(task: TaskName, output: &Tensor) -> Vec<(&'static str, Tensor)> {
-    match task {
+/// The outputs of the fusion stage under the names that bundles give them.
+pub fn fusion_outputs(task: TaskName, outputs: &StageOutputs) -> Vec<(&'static str, Tensor)> {
+    let output = &outputs.output;
+    let mut named = match task {
         TaskName::Vqa | TaskName::Itm => vec![("logits", output.shallow_clone())],
         TaskName::Vgd => vec![("scores", output.select(-1, 0)), ("deltas", output.narrow(-1, 1, 4))],
-    }
+    };
+    named.extend(outputs.region_attention.as_ref().map(|attention| ("region_attention", attention.shallow_clone())));
+    named
 }
 
 /// `inputs` and what libtorch gives for them at every stage's border; the last tensors are the outputs of the head.
@@ -80,7 +83,11 @@ pub fn record(network: &Network, task: TaskName, inputs: &Inputs) -> Result<Vec<
             add(golden::input("fusion", name), tensor)?;
         }
     }
-    for (name, tensor) in head_outputs(task, &outputs.output) {
+    if let Some((_, bias)) = outputs.image.iter().find(|(name, _)| name == "relation_bias") {
+        add(golden::input("relation", "boxes"), &inputs.boxes)?;
+        add(golden::output("relation", "relation_bias"), bias)?;
+    }
+    for (name, tensor) in fusion_outputs(task, &outputs) {
         add(golden::output("fusion", name), &tensor)?;
     }
     Ok(recorded)

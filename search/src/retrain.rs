@@ -152,7 +152,8 @@ pub fn retrain<T: Task>(
     train.sort_unstable();
     let settings = &recipe.retrain;
     seed_torch(recipe.seed, "initial weights", 1);
-    let dimensions = dimensions(recipe, task, settings.hidden);
+    let mut dimensions = dimensions(recipe, task, settings.hidden);
+    dimensions.joint = task.joint();
     let space = recipe.space_of(architecture)?;
     let mut network = Network::new::<T>(&space, &dimensions, Naming::Derived, data.device());
     network.set_precision(recipe.model.precision);

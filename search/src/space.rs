@@ -197,6 +197,7 @@ mod tests {
             attflat: 1,
             head,
             relation: 1,
+            joint: None,
         };
         let space = |name: &str| Space::new(&["none"], &[name], (1, 1), &Pool::standard()).unwrap();
         for (name, hidden, head, fits) in [

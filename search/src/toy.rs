@@ -89,6 +89,7 @@ pub(crate) fn supernet() -> Network {
         attflat: 7,
         head: 64,
         relation: 5,
+        joint: None,
     };
     Network::new::<ToyOf<false>>(&Space::published(1, 2), &dimensions, Naming::Supernet, Device::Cpu)
 }

@@ -7,8 +7,17 @@ use mmnas_search::{Alpha, Inputs, Naming, Network, Path, Pool, SamplingMode, Spa
 use tch::{Device, Kind, Tensor};
 
 /// H is what the widest head fits.
-const DIMENSIONS: Dimensions =
-    Dimensions { hidden: 256, feature: 8, embedding: 6, vocabulary: 9, outputs: 3, attflat: 7, head: 64, relation: 5 };
+const DIMENSIONS: Dimensions = Dimensions {
+    hidden: 256,
+    feature: 8,
+    embedding: 6,
+    vocabulary: 9,
+    outputs: 3,
+    attflat: 7,
+    head: 64,
+    relation: 5,
+    joint: None,
+};
 
 fn inputs() -> Inputs {
     let float = (Kind::Float, Device::Cpu);

@@ -57,7 +57,17 @@ pub fn set_formula_weights(network: &Network) {
 
 /// Sizes of the `official` fixtures (H 128) of a task with the given number of outputs.
 pub fn official(hidden: usize, outputs: usize) -> Dimensions {
-    Dimensions { hidden, feature: 64, embedding: 48, vocabulary: 60, outputs, attflat: 96, head: 64, relation: 64 }
+    Dimensions {
+        hidden,
+        feature: 64,
+        embedding: 48,
+        vocabulary: 60,
+        outputs,
+        attflat: 96,
+        head: 64,
+        relation: 64,
+        joint: None,
+    }
 }
 
 /// Sizes of the `official_full` fixtures.
@@ -71,6 +81,7 @@ pub fn official_full(outputs: usize) -> Dimensions {
         attflat: 512,
         head: 64,
         relation: 64,
+        joint: None,
     }
 }
 

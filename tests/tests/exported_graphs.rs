@@ -4,7 +4,7 @@
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::TaskName;
 use mmnas_export::{ExportSettings, Int8Scheme};
-use mmnas_search::recorded::{head_outputs, record, seeded_inputs};
+use mmnas_search::recorded::{fusion_outputs, record, seeded_inputs};
 use mmnas_search::{Inputs, rng};
 use mmnas_tests::exported::{all_forms, formula_network, random_architecture, weights_of, write};
 use mmnas_tests::fixtures::{self, official, official_full, relative_norm, tensors, worst_difference};
@@ -38,7 +38,7 @@ fn published_difference(task: TaskName, folder: &str, end: &str) -> f64 {
         for int8 in [".ort-int8.onnx", ".portable-int8.onnx"] {
             assert!(size(int8) as f64 <= 0.35 * size(FP32) as f64, "{task} {int8}: {} of {}", size(int8), size(FP32));
             let in_8_bits = OnnxNetwork::load(&out, int8, 2).run(&values(&inputs));
-            for (name, expected) in head_outputs(task, &network.stage_outputs(&inputs).output) {
+            for (name, expected) in fusion_outputs(task, &network.stage_outputs(&inputs)) {
                 let difference = relative_norm(&in_8_bits[name], &expected);
                 assert!(difference <= 0.1, "{task} {int8} {name}: {difference}");
             }
@@ -89,6 +89,12 @@ fn single(batch: &Inputs, k: usize) -> Inputs {
     }
 }
 
+/// Item `k` of the output `name` of a batch; where it has a number a region, those of the regions that are there.
+fn row_of(output: &Tensor, name: &str, k: usize, batch: &Inputs) -> Tensor {
+    let row = output.narrow(0, k as i64, 1);
+    if name == "logits" { row } else { row.narrow(1, 0, batch.region_count[k]) }
+}
+
 #[test]
 fn a_batch_gives_what_single_items_give_and_one_graph_what_three_give() {
     let mut largest = [0.0f64; 2];
@@ -120,9 +126,7 @@ fn a_batch_gives_what_single_items_give_and_one_graph_what_three_give() {
                 }
                 for item in 0..3 {
                     let alone = &graphs.run(&values(&single(&inputs, item)))[name];
-                    // Of VGD's outputs the regions that are there.
-                    let row = batch.narrow(0, item as i64, 1);
-                    let row = if task == TaskName::Vgd { row.narrow(1, 0, inputs.region_count[item]) } else { row };
+                    let row = row_of(batch, name, item, &inputs);
                     let difference = worst_difference(alone, &row) / scale;
                     assert!(difference <= bound, "{task} {architecture} {name} {end}: {difference}");
                     let place = usize::from(bound > 1e-3);
@@ -144,7 +148,7 @@ fn in_8_bits_with_a_scale_for_each_block_a_batch_gives_what_single_items_give() 
         let network = formula_network(task, &architecture, &d);
         let inputs = seeded_inputs(&network, 14, 12, number);
         let recorded = record(&network, task, &inputs).unwrap();
-        let expected: Values = head_outputs(task, &network.stage_outputs(&inputs).output)
+        let expected: Values = fusion_outputs(task, &network.stage_outputs(&inputs))
             .into_iter()
             .map(|(name, tensor)| (name.to_owned(), tensor))
             .collect();
@@ -157,8 +161,7 @@ fn in_8_bits_with_a_scale_for_each_block_a_batch_gives_what_single_items_give() 
         for (name, batch) in &batch {
             differences = differences.max(relative_norm(batch, &expected[name]));
             let alone = &graphs.run(&values(&single(&inputs, 1)))[name];
-            let row = batch.narrow(0, 1, 1);
-            let row = if task == TaskName::Vgd { row.narrow(1, 0, inputs.region_count[1]) } else { row };
+            let row = row_of(batch, name, 1, &inputs);
             batches = batches.max(worst_difference(alone, &row) / batch.abs().max().double_value(&[]).max(1.0));
         }
     }

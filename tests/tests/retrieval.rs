@@ -71,6 +71,13 @@ impl Data {
         let files = DataFiles::new(path("captions.jsonl"), path("features"));
         ItmData::load(&files, 14, 1000, tch::Device::Cpu).unwrap()
     }
+
+    /// With the joint embedding that the recipe asks for.
+    fn load_for(&self, recipe: &Recipe) -> ItmData {
+        let mut data = self.load();
+        data.set_contrastive(recipe.contrastive);
+        data
+    }
 }
 
 fn recipe(more: &[&str]) -> Recipe {
@@ -111,7 +118,8 @@ fn architecture() -> Architecture {
 fn captions_find_their_images() {
     let _alone = alone();
     let data = write_data(120);
-    let (task, recipe) = (data.load(), recipe(&[]));
+    let recipe = recipe(&["contrastive={ width = 32, weight = 1.0, temperature = 0.1 }"]);
+    let task = data.load_for(&recipe);
     let folder = |name: &str| data.folder.path().join(name);
     let found = search::search(&recipe, &task, &open(&folder("search"), &recipe, &task, None, false), false, None);
     assert_eq!(found.unwrap().records.len(), 2);

@@ -28,7 +28,7 @@ pub const VISION_FORMAT: &str = "mmnas-vision";
 /// The newest major version that this crate reads and the one it writes.
 pub const MAJOR: u32 = 1;
 /// The minor version that this crate writes. Readers accept any minor version and ignore fields that they do not know.
-pub const MINOR: u32 = 1;
+pub const MINOR: u32 = 2;
 
 /// Name and version of a file format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +89,10 @@ pub struct Dimensions {
     pub head: usize,
     /// Width of the shared relation layer (64 in the published models).
     pub relation: usize,
+    /// Width of the joint embedding of texts and images, where the network has such a head beside the published one (ITM):
+    /// see [`Stages::text`] and [`Stages::image`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joint: Option<usize>,
 }
 
 impl Dimensions {
@@ -224,11 +228,12 @@ impl Stage {
 /// The stages that every network has. `fusion` reads outputs of the other two by their names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stages {
-    /// `tokens`, `token_count` → text state.
+    /// `tokens`, `token_count` → text state; with it `text_attention`, AttFlat's weights of the words, and, with a joint
+    /// embedding, `text_embedding`, of length 1.
     pub text: Stage,
-    /// `features`, `boxes`, `region_count` → image state.
+    /// `features`, `boxes`, `region_count` → image state; with a joint embedding `image_embedding`, of length 1.
     pub image: Stage,
-    /// text state, image state → head.
+    /// text state, image state → head; for VQA and ITM with it `region_attention`, AttFlat's weights of the regions.
     pub fusion: Stage,
 }
 
@@ -256,7 +261,7 @@ pub struct Provenance {
     pub recipe: serde_json::Value,
 }
 
-/// A bundle's manifest, format version 1.1.
+/// A bundle's manifest, format version 1.2.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Format name and version.
@@ -276,6 +281,10 @@ pub struct Manifest {
     /// The whole network in one graph, for other engines: reads what text and image stage read, gives what fusion gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<Stage>,
+    /// `boxes` → the `relation_bias` of the image state, so that whoever stores image states need not store what is larger
+    /// than all the rest of them; where the image state has none there is no such stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relation: Option<Stage>,
     /// The vision stage, where the bundle takes pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vision: Option<Vision>,
@@ -352,6 +361,9 @@ impl Manifest {
                 d.hidden,
             ));
         }
+        if let Some(joint) = d.joint {
+            check_size(file, "dimensions.joint", joint)?;
+        }
         check_size(file, "text.max_tokens", self.text.max_tokens)?;
         for (field, stage) in self.fields() {
             stage.check(file, field)?;
@@ -394,7 +406,8 @@ impl Manifest {
         let [text, image, fusion] = [&self.stages.text, &self.stages.image, &self.stages.fusion];
         let named = [("stages.text", text), ("stages.image", image), ("stages.fusion", fusion)];
         let vision = self.vision.as_ref().map(|v| ("vision.stage", &v.stage));
-        named.into_iter().chain(self.merged.as_ref().map(|merged| ("merged", merged))).chain(vision)
+        let merged = self.merged.as_ref().map(|merged| ("merged", merged));
+        named.into_iter().chain(merged).chain(self.relation.as_ref().map(|stage| ("relation", stage))).chain(vision)
     }
 
     /// The graphs of all stages, of the merged graph and of the vision stage.

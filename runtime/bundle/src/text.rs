@@ -175,6 +175,15 @@ impl TextEncoder {
         Ok(ids)
     }
 
+    /// The parts of `text` that the ids of [`TextEncoder::encode`] stand for, as they are written there.
+    pub fn pieces(&self, text: &str, max_tokens: usize) -> Result<Vec<String>> {
+        let text = cut(text);
+        let encoding = self.tokenizer.encode(text, false);
+        let encoding = encoding.map_err(|e| Error::invalid("tokenizer.json", "(encode)", "ids", e))?;
+        let piece = |&(from, to): &(usize, usize)| text.get(from..to).unwrap_or_default().to_owned();
+        Ok(encoding.get_offsets().iter().take(max_tokens).map(piece).collect())
+    }
+
     /// The words of `text` by the file's normaliser and splitter, before any look-up.
     pub fn words(&self, text: &str) -> Result<Vec<String>> {
         let failed = |e: tokenizers::Error| Error::invalid("tokenizer.json", "(split)", "words", e);
@@ -283,6 +292,15 @@ mod tests {
         ] {
             assert!(with(pointer, value.clone()).is_err(), "{pointer} {value}");
         }
+    }
+
+    #[test]
+    fn pieces_are_parts_of_the_text() {
+        let mut vocabulary = Vocabulary::new();
+        vocabulary.add_text("what colour is it").unwrap();
+        let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("t")).unwrap();
+        assert_eq!(encoder.pieces("WHAT Colour, is  the dög?", 9).unwrap(), ["WHAT", "Colour", "is", "the", "dög"]);
+        assert_eq!(encoder.pieces("What colour is", 2).unwrap(), ["What", "colour"]);
     }
 
     #[test]

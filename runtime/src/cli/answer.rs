@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use mmnas_runtime::{Answer, LoadOptions, Model};
+use mmnas_runtime::{Answer, LoadOptions, Model, draw_explanation};
 use serde_json::json;
 
 use super::{Failure, output};
@@ -11,7 +11,8 @@ use super::{Failure, output};
 const EXAMPLES: &str = "\
 Examples:
   mmnas answer bundle photo.png \"what colour is the circle?\"
-  mmnas answer bundle photo.png \"what shape is it?\" \"is it red?\" --top 1 --json";
+  mmnas answer bundle photo.png \"what shape is it?\" \"is it red?\" --top 1 --json
+  mmnas answer bundle photo.png \"what colour is the circle?\" --explain out.png";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -26,6 +27,10 @@ pub(super) struct Arguments {
     /// How many answers to give, the best first
     #[arg(long, value_name = "N", default_value = "3")]
     top: NonZeroUsize,
+    /// Write the image with its regions shaded and the first question's words weighted by how much they count, as PNG; must
+    /// not exist
+    #[arg(long, value_name = "FILE")]
+    explain: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -40,6 +45,11 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     let mut answers = Vec::with_capacity(arguments.question.len());
     for question in &arguments.question {
         answers.push((question.as_str(), model.answer(&image, question, arguments.top.get())?));
+    }
+    if let (Some(file), Some((question, best))) = (&arguments.explain, answers.first()) {
+        let explanation = model.explain(&image, question)?;
+        let title = best.first().map_or_else(String::new, |a| format!("{} {:.4}", a.label, a.probability));
+        draw_explanation(&arguments.image, &explanation, &title, file)?;
     }
     let milliseconds = |from: Instant, to: Instant| (to - from).as_secs_f64() * 1e3;
     let answered = Instant::now();

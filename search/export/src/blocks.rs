@@ -213,6 +213,7 @@ mod tests {
             attflat: 1,
             head: 64,
             relation: 1,
+            joint: None,
         };
         let source = Source { weights: &Weights::default(), dimensions: &dimensions };
         let mut graph = Graph::new("text", Form::ORT_FP32);

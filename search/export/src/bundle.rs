@@ -78,6 +78,9 @@ pub struct BundleParts<'a> {
 /// exporter itself holds no engine.
 pub type Measure<'a> = dyn Fn(&Path) -> Result<Vec<Measured>> + 'a;
 
+/// The relation biases are computed in 32 bits in every form, so they have one graph.
+const RELATION_FORM: Form = Form { variant: Variant::Portable, precision: Precision::Fp32 };
+const RELATION_GRAPH: &str = "relation.onnx";
 const TOKENIZER: &str = "tokenizer.json";
 const LABELS: &str = "labels.json";
 const CARD: &str = "README.md";
@@ -179,6 +182,12 @@ pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measur
         })
     });
     let merged = merged.transpose()?;
+    let relation = image_stage::build_relations(source, arch, Graph::new("relation", RELATION_FORM))?;
+    let relation = relation.map(|graph| {
+        let graph = w.add_graph(BuiltGraph::new(graph, RELATION_FORM, RELATION_GRAPH.to_owned(), limit)?)?;
+        Ok::<_, crate::Error>(stage_of(&[graph]))
+    });
+    let relation = relation.transpose()?;
     w.add(TOKENIZER, parts.tokenizer.as_bytes())?;
     let labels = (parts.task == TaskName::Vqa).then(|| LABELS.to_owned());
     if labels.is_some() {
@@ -199,6 +208,7 @@ pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measur
         text: TextSettings { tokenizer: TOKENIZER.to_owned(), max_tokens: parts.max_tokens },
         stages,
         merged,
+        relation,
         vision,
         opset: u32::try_from(OPSET).ok(),
         labels,

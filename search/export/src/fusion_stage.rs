@@ -12,7 +12,7 @@ use crate::head::head;
 use crate::image_stage::{self, late_heads};
 use crate::mask::Mask;
 use crate::source::{Source, decoder_prefix};
-use crate::states::{ImageState, TextState, text_readers};
+use crate::states::{ImageState, text_readers};
 use crate::text_stage;
 
 /// The stage as a graph of its own, which begins as `graph`.
@@ -45,7 +45,7 @@ pub(crate) fn build(
     let first_key = keys_values.values().next().map_or_else(String::new, |(key, _)| key.clone());
     let mask = Mask::new("token_count", &first_key, 2);
     let pooled = g.float_input("text_pooled", &["batch", &(2 * h).to_string()]);
-    fuse(source, g, (architecture, task), TextState { pooled, keys_values, mask }, image)?;
+    fuse(source, g, (architecture, task), (pooled.as_str(), keys_values, mask), image)?;
     Ok(graph)
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn build_merged(
     let g = &mut graph;
     let text = text_stage::text(source, g, architecture)?;
     let image = image_stage::image(source, g, architecture)?;
-    fuse(source, g, (architecture, task), text, image)?;
+    fuse(source, g, (architecture, task), (&text.pooled, text.keys_values, text.mask), image)?;
     Ok(graph)
 }
 
@@ -68,17 +68,17 @@ fn fuse(
     source: Source<'_>,
     g: &mut Graph,
     (architecture, task): (&Architecture, TaskName),
-    mut text: TextState,
+    (pooled, keys_values, mut text_mask): (&str, BTreeMap<usize, (String, String)>, Mask),
     mut image: ImageState,
 ) -> Result<()> {
     let mut y = image.regions;
     for (block, operation) in architecture.decoder.iter().enumerate().skip(architecture.image_blocks()) {
         let side = Side {
             own: &mut image.mask,
-            text: text.keys_values.get(&block).map(|keys_values| (&mut text.mask, keys_values)),
+            text: keys_values.get(&block).map(|keys_values| (&mut text_mask, keys_values)),
             bias: image.biases.get(&block).map(String::as_str),
         };
         y = source.block(g, &y, *operation, &decoder_prefix(block), side)?;
     }
-    head(source, g, task, &text.pooled, &y, &mut image.mask)
+    head(source, g, task, pooled, &y, &mut image.mask)
 }

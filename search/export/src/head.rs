@@ -26,10 +26,11 @@ pub(crate) fn head(
 /// `Linear(LN(AttFlat(x) + AttFlat(y)))`: one logit an answer, or the one of a pair.
 fn pooled_head(source: Source<'_>, g: &mut Graph, pooled: &str, y: &str, mask: &mut Mask) -> Result<()> {
     let d = source.dimensions;
-    let regions = source.att_flat(g, y, mask, "attflat_y")?;
+    let (regions, attention) = source.att_flat(g, y, mask, "attflat_y")?;
     let fused = source.norm(g, (pooled, &regions, None), false, ("proj_norm", 2 * d.hidden))?;
     let logits = source.linear(g, &fused, "proj", 2 * d.hidden, d.outputs)?;
     g.output(&logits, "logits", &["batch", &d.outputs.to_string()]);
+    g.output(&attention, "region_attention", &["batch", "regions"]);
     Ok(())
 }
 

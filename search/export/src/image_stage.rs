@@ -17,7 +17,12 @@ use crate::states::{ImageState, relation_readers};
 /// The stage as a graph of its own, which begins as `graph`.
 pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: Graph) -> Result<Graph> {
     let g = &mut graph;
-    let state = image(source, g, architecture)?;
+    let mut state = image(source, g, architecture)?;
+    if let Some(joint) = source.dimensions.joint {
+        let (pooled, _) = source.att_flat(g, &state.regions, &mut state.mask, "attflat_e")?;
+        let embedding = source.embedding(g, &pooled, "embed_y", joint)?;
+        g.output(&embedding, "image_embedding", &["batch", &joint.to_string()]);
+    }
     g.output(&state.regions, "regions", &["batch", "regions", &source.dimensions.hidden.to_string()]);
     if !state.biases.is_empty() {
         let biases: Vec<&str> = state.biases.values().map(String::as_str).collect();
@@ -26,6 +31,26 @@ pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: 
         g.logarithm_output(&biases, "relation_bias", &["batch", &heads.to_string(), "regions", "regions"]);
     }
     Ok(graph)
+}
+
+/// The relation biases of the image state alone, from boxes; none where the image state has none.
+pub(crate) fn build_relations(
+    source: Source<'_>,
+    architecture: &Architecture,
+    mut graph: Graph,
+) -> Result<Option<Graph>> {
+    let first = architecture.image_blocks();
+    let mut readers = relation_readers(source, architecture)?;
+    readers.retain(|reader| reader.block >= first);
+    if readers.is_empty() {
+        return Ok(None);
+    }
+    let g = &mut graph;
+    let boxes = g.input("boxes", Dtype::F32, &["batch", "regions", "4"]);
+    let biases = relation_biases(source, g, &boxes, &readers)?;
+    let heads = readers.iter().map(|reader| reader.heads).sum::<usize>();
+    g.logarithm_output(&biases, "relation_bias", &["batch", &heads.to_string(), "regions", "regions"]);
+    Ok(Some(graph))
 }
 
 /// The blocks that read relations from the first one on that reads the text, with their numbers of heads.

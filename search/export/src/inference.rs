@@ -30,6 +30,7 @@ pub(crate) fn infer(node: &Node<'_>) -> Option<Vec<ValueType>> {
         | "Identity"
         | "Clip"
         | "LayerNormalization"
+        | "LpNormalization"
         | "SkipLayerNormalization" => one(first()?.clone()),
         "Add" | "Sub" | "Mul" | "Div" | "Max" => {
             one(ValueType::new(first()?.elem, broadcast(&first()?.shape, &node.input(1)?.shape)?))

@@ -6,6 +6,7 @@ use crate::graph::Attribute;
 use crate::graph::Graph;
 use crate::layers::Product;
 use crate::mask::{Mask, masked};
+use crate::value_type::Elem;
 use crate::{Result, Weight, Weights};
 
 /// Parameters of a network and where they go.
@@ -69,8 +70,8 @@ impl<'a> Source<'a> {
         Ok(g.residual_norm(sum, broadcast, (&gain, of_gain), (&shift, of_shift)))
     }
 
-    /// AttFlat over `x` `[batch, n, H]` → `[batch, 2 H]`.
-    pub(crate) fn att_flat(&self, g: &mut Graph, x: &str, mask: &mut Mask, name: &str) -> Result<String> {
+    /// AttFlat over `x` `[batch, n, H]` → `[batch, 2 H]`, and how much each position counts, `[batch, n]`.
+    pub(crate) fn att_flat(&self, g: &mut Graph, x: &str, mask: &mut Mask, name: &str) -> Result<(String, String)> {
         let (h, inner) = (self.dimensions.hidden, self.dimensions.attflat);
         let scores = self.linear(g, x, &format!("{name}.mlp.fc.linear"), h, inner)?;
         let scores = g.node("Relu", &[&scores], vec![]);
@@ -84,6 +85,16 @@ impl<'a> Source<'a> {
         let weights = g.node("Softmax", &[&scores], vec![("axis", Attribute::Int(-1))]);
         let pooled = g.node("MatMul", &[&weights, x], vec![]);
         let pooled = g.squeeze(&pooled, &[1]);
-        self.linear(g, &pooled, &format!("{name}.linear_merge"), h, 2 * h)
+        let pooled = self.linear(g, &pooled, &format!("{name}.linear_merge"), h, 2 * h)?;
+        Ok((pooled, g.squeeze(&weights, &[1])))
+    }
+
+    /// A joint embedding of pooled states `[batch, 2 H]`: `[batch, joint]` of length 1.
+    pub(crate) fn embedding(&self, g: &mut Graph, pooled: &str, name: &str, joint: usize) -> Result<String> {
+        let embedded = self.linear(g, pooled, name, 2 * self.dimensions.hidden, joint)?;
+        // In 32 bits: a sum of squares.
+        let embedded = g.cast(&embedded, Elem::F32);
+        let attributes = vec![("axis", Attribute::Int(-1)), ("p", Attribute::Int(2))];
+        Ok(g.node("LpNormalization", &[&embedded], attributes))
     }
 }

@@ -14,6 +14,8 @@ use crate::source::{Source, decoder_prefix};
 pub(crate) struct TextState {
     /// AttFlat of the text, `[batch, 2 H]`.
     pub pooled: String,
+    /// How much each word counts in it, `[batch, tokens]`.
+    pub attention: String,
     /// Keys and values of the decoder's blocks that read the text, each `[batch, heads, tokens, head]`.
     pub keys_values: BTreeMap<usize, (String, String)>,
     /// The tokens.

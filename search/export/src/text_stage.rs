@@ -17,6 +17,10 @@ use crate::{Result, Weight};
 pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: Graph) -> Result<Graph> {
     let g = &mut graph;
     let state = text(source, g, architecture)?;
+    if let Some(joint) = source.dimensions.joint {
+        let embedding = source.embedding(g, &state.pooled, "embed_x", joint)?;
+        g.output(&embedding, "text_embedding", &["batch", &joint.to_string()]);
+    }
     for reader in text_readers(source, architecture)? {
         let shape = ["batch", &reader.heads.to_string(), "tokens", &reader.head.to_string()];
         if let Some((key, value)) = state.keys_values.get(&reader.block) {
@@ -25,6 +29,7 @@ pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: 
         }
     }
     g.output(&state.pooled, "text_pooled", &["batch", &(2 * source.dimensions.hidden).to_string()]);
+    g.output(&state.attention, "text_attention", &["batch", "tokens"]);
     Ok(graph)
 }
 
@@ -41,8 +46,8 @@ pub(crate) fn text(source: Source<'_>, g: &mut Graph, architecture: &Architectur
         x = source.block(g, &x, *operation, &encoder_prefix(block), side)?;
     }
     let keys_values = keys_values(source, g, &x, &text_readers(source, architecture)?)?;
-    let pooled = source.att_flat(g, &x, &mut mask, "attflat_x")?;
-    Ok(TextState { pooled, keys_values, mask })
+    let (pooled, attention) = source.att_flat(g, &x, &mut mask, "attflat_x")?;
+    Ok(TextState { pooled, attention, keys_values, mask })
 }
 
 /// The LSTM's states, `[batch, tokens, H]`. ONNX orders the gates i, o, f, c; PyTorch i, f, c, o.

@@ -109,7 +109,9 @@ impl DataArguments {
         match self.task {
             TaskArgument::Vqa => self.with(recipe, VqaData::load(&files, text, device)?, then),
             TaskArgument::Itm => {
-                self.with(recipe, ItmData::load(&files, text.max_tokens, text.ranked_images, device)?, then)
+                let mut data = ItmData::load(&files, text.max_tokens, text.ranked_images, device)?;
+                data.set_contrastive(recipe.contrastive);
+                self.with(recipe, data, then)
             }
             TaskArgument::Vgd => {
                 let published = recipe.published.score_padding;

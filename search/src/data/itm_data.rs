@@ -2,10 +2,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mmnas_bundle::samples::CaptionSample;
 use rand::RngExt as _;
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 
 use super::image_text::Loaded;
 use super::{DataFiles, ImageTextData, Negatives};
+use crate::recipe::ContrastiveSettings;
 use crate::report::{Candidate, Example};
 use crate::task::recall::Ranking;
 use crate::task::{Evaluation, Forward};
@@ -19,6 +20,7 @@ pub struct ItmData {
     /// Images by the words of a caption: the same words are true of each of them.
     images_of_words: HashMap<Vec<i64>, BTreeSet<usize>>,
     ranked_images: usize,
+    contrastive: Option<ContrastiveSettings>,
 }
 
 /// Scores of all pairs of some images and captions, and which ones they are.
@@ -40,7 +42,27 @@ impl ItmData {
         for (caption, words) in tokens.iter().enumerate() {
             images_of_words.entry(words.clone()).or_default().insert(common.image_of(caption));
         }
-        Ok(ItmData { common, captions: tokens, images_of_words, ranked_images })
+        Ok(ItmData { common, captions: tokens, images_of_words, ranked_images, contrastive: None })
+    }
+
+    /// How the joint embedding of a network that has one is trained from now on.
+    pub fn set_contrastive(&mut self, settings: Option<ContrastiveSettings>) {
+        self.contrastive = settings;
+    }
+
+    /// How the joint embedding of a network that has one is trained.
+    pub(crate) fn contrastive(&self) -> Option<ContrastiveSettings> {
+        self.contrastive
+    }
+
+    /// Whether each of the captions is true of the image of each other, `[captions, captions]`.
+    pub(crate) fn also_true(&self, captions: &[usize]) -> Tensor {
+        let images: Vec<usize> = captions.iter().map(|&caption| self.common.image_of(caption)).collect();
+        let pairs = captions.iter().enumerate().flat_map(|(i, &caption)| {
+            images.iter().enumerate().map(move |(j, &image)| i != j && self.is_true(caption, image))
+        });
+        let (pairs, n) = (pairs.collect::<Vec<bool>>(), captions.len() as i64);
+        Tensor::from_slice(&pairs).view([n, n]).to_device(self.common.device())
     }
 
     pub(crate) fn common(&self) -> &ImageTextData {
@@ -111,7 +133,7 @@ impl ItmData {
     ) -> Result<Vec<f32>> {
         let mut scores = Vec::with_capacity(pairs.len());
         for pairs in pairs.chunks(batch) {
-            let logits = forward(&self.pairs(pairs)?).to_kind(Kind::Float).flatten(0, -1);
+            let logits = forward(&self.pairs(pairs)?).narrow(-1, 0, 1).to_kind(Kind::Float).flatten(0, -1);
             scores.extend(Vec::<f32>::try_from(logits)?);
         }
         Ok(scores)

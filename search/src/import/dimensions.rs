@@ -57,5 +57,6 @@ pub(super) fn of(
         attflat: size("attflat_x.mlp.fc.linear.weight", 0)?,
         head,
         relation: size("linear_y_rel.weight", 0)?,
+        joint: size("embed_x.weight", 0).ok(),
     })
 }

@@ -8,8 +8,17 @@ use tch::{Device, Kind, Tensor, nn};
 use super::*;
 
 const H: usize = 64;
-const DIMENSIONS: Dimensions =
-    Dimensions { hidden: H, feature: 1, embedding: 1, vocabulary: 1, outputs: 1, attflat: 1, head: 64, relation: 4 };
+const DIMENSIONS: Dimensions = Dimensions {
+    hidden: H,
+    feature: 1,
+    embedding: 1,
+    vocabulary: 1,
+    outputs: 1,
+    attflat: 1,
+    head: 64,
+    relation: 4,
+    joint: None,
+};
 
 /// Rows of numbers: positions of features, or a weight's outputs of inputs.
 type Matrix = Vec<Vec<f64>>;

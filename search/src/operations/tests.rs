@@ -20,6 +20,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     attflat: 1,
     head: 64,
     relation: RELATION as usize,
+    joint: None,
 };
 
 fn randn(shape: &[i64]) -> Tensor {

@@ -62,6 +62,7 @@ impl Recipe {
             attflat: m.attflat,
             head: m.head,
             relation: m.relation,
+            joint: None,
         }
     }
 

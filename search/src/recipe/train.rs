@@ -47,6 +47,34 @@ fn two() -> usize {
     2
 }
 
+/// The joint embedding of image-text matching, which a shortlist is drawn from: an addition of ours, trained beside the
+/// published loss when an architecture is retrained.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContrastiveSettings {
+    /// Width of the embedding, at most 4096.
+    pub width: usize,
+    /// What the contrastive loss counts beside the published one.
+    pub weight: f64,
+    /// What the cosines are divided by before the softmax, 0.001 to 10.
+    pub temperature: f64,
+}
+
+impl ContrastiveSettings {
+    pub(super) fn check(&self) -> std::result::Result<(), Wrong> {
+        if self.width == 0 || self.width > 4096 {
+            return Err(("contrastive.width", "1 to 4096", self.width.to_string()));
+        }
+        if !(self.weight.is_finite() && self.weight > 0.0) {
+            return Err(("contrastive.weight", "a number above 0", self.weight.to_string()));
+        }
+        if !(1e-3..=10.0).contains(&self.temperature) {
+            return Err(("contrastive.temperature", "0.001 to 10", self.temperature.to_string()));
+        }
+        Ok(())
+    }
+}
+
 /// Where negatives of image-text matching come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@ use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Reduction, Tensor, nn};
 
 use super::pooled_head::PooledHead;
-use super::{EpochStart, Evaluation, Forward, Head, Task};
+use super::{EpochStart, Evaluation, Forward, Head, Task, contrastive_loss};
 use crate::data::{ImageTextData, ItmData, Negatives};
 use crate::{Inputs, Result};
 
@@ -15,6 +15,8 @@ pub struct ItmBatch {
     /// Three pairs a sample: first all true ones, then all with a negative caption, then all with a negative image,
     /// `[3 batch, …]`.
     pub inputs: Inputs,
+    /// Whether a true pair's caption is true of another true pair's image, `[batch, batch]`.
+    pub also_true: Tensor,
 }
 
 impl Task for ItmData {
@@ -39,12 +41,16 @@ impl Task for ItmData {
         1
     }
 
+    fn joint(&self) -> Option<usize> {
+        self.contrastive().map(|settings| settings.width)
+    }
+
     fn labels(&self) -> &[String] {
         &[]
     }
 
     fn batch(&self, indices: &[usize], memory: &Negatives, seed: u64) -> Result<ItmBatch> {
-        Ok(ItmBatch { inputs: self.triplets(indices, memory, seed)? })
+        Ok(ItmBatch { inputs: self.triplets(indices, memory, seed)?, also_true: self.also_true(indices) })
     }
 
     fn begin_epoch(&self, start: &EpochStart<'_>, memory: &mut Negatives, forward: &mut Forward<'_>) -> Result<()> {
@@ -53,9 +59,17 @@ impl Task for ItmData {
     }
 
     fn loss(&self, batch: &ItmBatch, forward: &mut Forward<'_>) -> Tensor {
-        let logits = forward(&batch.inputs);
-        let parts = logits.chunk(3, 0);
-        loss(&parts[0], &parts[1], &parts[2])
+        let output = forward(&batch.inputs);
+        let parts = output.narrow(-1, 0, 1).chunk(3, 0);
+        let published = loss(&parts[0], &parts[1], &parts[2]);
+        let joint = (output.size()[1] - 1) / 2;
+        match self.contrastive() {
+            Some(settings) if joint > 0 => {
+                let pairs = output.narrow(0, 0, output.size()[0] / 3).narrow(-1, 1, 2 * joint).chunk(2, -1);
+                published + contrastive_loss((&pairs[0], &pairs[1]), &batch.also_true, settings)
+            }
+            _ => published,
+        }
     }
 
     fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation> {

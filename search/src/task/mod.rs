@@ -1,12 +1,15 @@
 //! What a network is for. A task gives how samples become tensors, a head, a loss and a metric; everything else —
 //! space, supernet, strategy, trainer, checkpoint — is written once.
 
+mod joint;
 mod pooled_head;
 
 pub mod itm;
 pub mod recall;
 pub mod vgd;
 pub mod vqa;
+
+pub use joint::contrastive_loss;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +29,26 @@ pub type Forward<'a> = dyn FnMut(&Inputs) -> Tensor + 'a;
 pub trait Head: std::fmt::Debug + Send {
     /// The pooled text, `[batch, 2 H]`, from the last encoder block's output `x` `[batch, tokens, H]`.
     fn pool_text(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor;
+
+    /// How much each word counts in the pooled text, `[batch, tokens]`.
+    fn text_attention(&self, x: &Tensor, mask: Option<&Tensor>) -> Tensor;
+
+    /// How much each region counts in the output, `[batch, regions]`, where the head pools regions.
+    fn region_attention(&self, _y: &Tensor, _mask: Option<&Tensor>) -> Option<Tensor> {
+        None
+    }
+
+    /// The joint embeddings of the pooled text and of the regions before the first block that reads the text, each
+    /// `[batch, joint]` of length 1, where the network has them.
+    fn embed(
+        &self,
+        _text: &Tensor,
+        _regions: &Tensor,
+        _mask: Option<&Tensor>,
+        _dropout: Dropout,
+    ) -> Option<(Tensor, Tensor)> {
+        None
+    }
 
     /// The task's output from the pooled text and the last decoder block's output `y` `[batch, regions, H]`.
     fn output(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor;
@@ -120,6 +143,11 @@ pub trait Task: Sync {
 
     /// Number of outputs of the head.
     fn outputs(&self) -> usize;
+
+    /// Width of the joint embedding that a retrained network gets, where it gets one.
+    fn joint(&self) -> Option<usize> {
+        None
+    }
 
     /// The names of the outputs, where they have names: the answers of VQA.
     fn labels(&self) -> &[String];

@@ -2,6 +2,7 @@ use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
 use super::Head;
+use super::joint::JointEmbedding;
 use crate::att_flat::AttFlat;
 use crate::layers::{LayerNorm, Linear};
 use crate::operations::Dropout;
@@ -13,6 +14,7 @@ pub(super) struct PooledHead {
     regions: AttFlat,
     norm: LayerNorm,
     projection: Linear,
+    joint: Option<JointEmbedding>,
 }
 
 impl PooledHead {
@@ -22,6 +24,7 @@ impl PooledHead {
             regions: AttFlat::new(vs / "attflat_y", d),
             norm: LayerNorm::new(vs / "proj_norm", 2 * d.hidden),
             projection: Linear::new(vs / "proj", 2 * d.hidden, d.outputs, true),
+            joint: d.joint.map(|width| JointEmbedding::new(vs, d, width)),
         }
     }
 }
@@ -29,6 +32,24 @@ impl PooledHead {
 impl Head for PooledHead {
     fn pool_text(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
         self.text.forward(x, mask, dropout)
+    }
+
+    fn text_attention(&self, x: &Tensor, mask: Option<&Tensor>) -> Tensor {
+        self.text.attention(x, mask)
+    }
+
+    fn region_attention(&self, y: &Tensor, mask: Option<&Tensor>) -> Option<Tensor> {
+        Some(self.regions.attention(y, mask))
+    }
+
+    fn embed(
+        &self,
+        text: &Tensor,
+        regions: &Tensor,
+        mask: Option<&Tensor>,
+        dropout: Dropout,
+    ) -> Option<(Tensor, Tensor)> {
+        self.joint.as_ref().map(|joint| joint.embed(text, regions, mask, dropout))
     }
 
     fn output(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {

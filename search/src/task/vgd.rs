@@ -45,6 +45,10 @@ impl Head for VgdHead {
         self.text.forward(x, mask, dropout)
     }
 
+    fn text_attention(&self, x: &Tensor, mask: Option<&Tensor>) -> Tensor {
+        self.text.attention(x, mask)
+    }
+
     fn output(&self, text: &Tensor, y: &Tensor, _mask: Option<&Tensor>, _dropout: Dropout) -> Tensor {
         let fused = self.norm.forward(&(text.unsqueeze(1) + self.region.forward(y)));
         Tensor::cat(&[self.scores.forward(&fused), self.deltas.forward(&fused)], -1)

@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::Parser;
 use mmnas_bundle::manifest::{Dimensions, Form, Precision, TaskName, Variant};
 use mmnas_export::{ExportSettings, Int8Scheme};
-use mmnas_search::recorded::{head_outputs, record, seeded_inputs};
+use mmnas_search::recorded::{fusion_outputs, record, seeded_inputs};
 use mmnas_search::{Inputs, architectures};
 use mmnas_tests::bench::comparison::Spread;
 use mmnas_tests::bench::machine;
@@ -148,8 +148,7 @@ fn bench(options: &Options, task: TaskName, regions: i64, tokens: i64) -> Vec<Ro
             ExportSettings { forms: vec![contender.form], int8: contender.int8, ..ExportSettings::default() };
         write((task, &network), &architecture, &weights, &recorded, settings, &bundle(contender));
     }
-    let expected: BTreeMap<&str, Tensor> =
-        head_outputs(task, &network.stage_outputs(&inputs).output).into_iter().collect();
+    let expected: BTreeMap<&str, Tensor> = fusion_outputs(task, &network.stage_outputs(&inputs)).into_iter().collect();
     let values = values(&inputs);
     let mut networks: Vec<OnnxNetwork> =
         contenders.iter().map(|c| OnnxNetwork::load(&bundle(c), &file_end(c.form), options.threads)).collect();

@@ -117,6 +117,7 @@ impl Options {
             attflat: 512,
             head: 64,
             relation: 64,
+            joint: None,
         }
     }
 

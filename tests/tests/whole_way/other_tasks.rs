@@ -30,6 +30,7 @@ fn bundle(task: TaskName) -> (tempfile::TempDir, PathBuf) {
         attflat: 32,
         head: 64,
         relation: 16,
+        joint: None,
     };
     let network = formula_network(task, &architecture, &d);
     let recorded = record_stages(&network, task, 6, vision.vision().regions.count(), 1).unwrap();

@@ -1,0 +1,85 @@
+//! The joint embedding of texts and images, an addition of ours to the network for image-text matching: what it ranks in
+//! one product of matrices, the network need only sort out at the top. Trained with an in-batch contrastive loss (InfoNCE:
+//! van den Oord et al., 2018; both ways as in CLIP: Radford et al., 2021).
+
+use mmnas_bundle::manifest::Dimensions;
+use tch::{Kind, Reduction, Tensor, nn};
+
+use crate::att_flat::AttFlat;
+use crate::layers::{Linear, MASKED};
+use crate::operations::Dropout;
+use crate::recipe::ContrastiveSettings;
+
+/// `Linear(AttFlat(x))` of the text, whose AttFlat is the published head's, and of the regions, both of length 1.
+#[derive(Debug)]
+pub(super) struct JointEmbedding {
+    text: Linear,
+    pool: AttFlat,
+    regions: Linear,
+}
+
+impl JointEmbedding {
+    pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions, width: usize) -> JointEmbedding {
+        JointEmbedding {
+            text: Linear::new(vs / "embed_x", 2 * d.hidden, width, true),
+            pool: AttFlat::new(vs / "attflat_e", d),
+            regions: Linear::new(vs / "embed_y", 2 * d.hidden, width, true),
+        }
+    }
+
+    /// Embeddings of the pooled texts `[batch, 2 H]` and of the regions `[batch, regions, H]`.
+    pub(super) fn embed(
+        &self,
+        text: &Tensor,
+        regions: &Tensor,
+        mask: Option<&Tensor>,
+        dropout: Dropout,
+    ) -> (Tensor, Tensor) {
+        let unit = |x: Tensor| {
+            let x = x.to_kind(Kind::Float);
+            let length = x.norm_scalaropt_dim(2, -1, true).clamp_min(1e-12);
+            x / length
+        };
+        (unit(self.text.forward(text)), unit(self.regions.forward(&self.pool.forward(regions, mask, dropout))))
+    }
+}
+
+/// The contrastive loss of true pairs: for every text the cross-entropy of its image among the batch's images, and the other
+/// way round, half of each, summed over the batch. `texts` and `images` `[batch, joint]`; `also_true` `[batch, batch]` is true
+/// for a text and another pair's image that belong together too, which do not count as wrong.
+pub fn contrastive_loss(
+    (texts, images): (&Tensor, &Tensor),
+    also_true: &Tensor,
+    settings: ContrastiveSettings,
+) -> Tensor {
+    let scores = (texts.matmul(&images.tr()) / settings.temperature).masked_fill(also_true, MASKED);
+    let own = Tensor::arange(scores.size()[0], (Kind::Int64, scores.device()));
+    let entropy = |scores: &Tensor| scores.cross_entropy_loss::<Tensor>(&own, None, Reduction::Sum, -100, 0.0);
+    (entropy(&scores) + entropy(&scores.tr())) * (0.5 * settings.weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loss_is_the_formula() {
+        let settings = ContrastiveSettings { width: 2, weight: 3.0, temperature: 0.5 };
+        let texts = Tensor::from_slice2(&[[1.0f32, 0.0], [0.0, 1.0], [0.6, 0.8]]);
+        let images = Tensor::from_slice2(&[[0.8f32, 0.6], [0.0, 1.0], [1.0, 0.0]]);
+        let mut also = [[false; 3]; 3];
+        also[0][2] = true;
+        let also_true = Tensor::from_slice(&also.concat()).view([3, 3]);
+        let found = contrastive_loss((&texts, &images), &also_true, settings).double_value(&[]);
+        let (t, v) = ([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8f64]], [[0.8, 0.6], [0.0, 1.0], [1.0, 0.0f64]]);
+        let score = |i: usize, j: usize| {
+            if also[i][j] { 0.0 } else { ((t[i][0] * v[j][0] + t[i][1] * v[j][1]) / 0.5).exp() }
+        };
+        let mut expected = 0.0;
+        for i in 0..3 {
+            let (row, column): (f64, f64) = (0..3).fold((0.0, 0.0), |(r, c), j| (r + score(i, j), c + score(j, i)));
+            expected -= 0.5 * 3.0 * ((score(i, i) / row).ln() + (score(i, i) / column).ln());
+        }
+        assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+    }
+}
