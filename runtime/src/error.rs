@@ -87,6 +87,16 @@ pub enum Error {
         /// Which state.
         state: &'static str,
     },
+    /// An index holds states of another model than the one that it is opened with.
+    #[error("{}: model: expected an index of this model ({expected}), found one of another ({found})", index.display())]
+    IndexOfOtherModel {
+        /// The index's folder.
+        index: PathBuf,
+        /// The model's number, of its graphs' hashes.
+        expected: String,
+        /// The number that the index was made with.
+        found: String,
+    },
     /// The call was cancelled.
     #[error("the call was cancelled")]
     Cancelled,
@@ -157,7 +167,9 @@ impl Error {
             Error::Bundle(Bundle::EmptyText { .. }) => ErrorCode::EmptyText,
             Error::Bundle(Bundle::Exists { .. } | Bundle::Busy { .. }) => ErrorCode::Exists,
             Error::Bundle(_) => ErrorCode::InvalidBundle,
-            Error::Argument { .. } | Error::ForeignState { .. } => ErrorCode::InvalidArgument,
+            Error::Argument { .. } | Error::ForeignState { .. } | Error::IndexOfOtherModel { .. } => {
+                ErrorCode::InvalidArgument
+            }
             Error::Image { .. } => ErrorCode::Image,
             Error::OnnxRuntimeMissing { .. } | Error::OnnxRuntimeTaken { .. } => ErrorCode::OnnxRuntimeMissing,
             Error::Inference { .. } | Error::Tensor { .. } => ErrorCode::Inference,

@@ -60,7 +60,7 @@ pub fn extract(
     if batch.get() > MAX_BATCH {
         return Err(Error::argument("batch", format!("1 to {MAX_BATCH}"), batch));
     }
-    let names = image_files::find(images)?;
+    let names = image_files::image_files(images)?;
     let (runner, vision_sha256) = load(vision, options)?;
     let target = NewFolder::create(out)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.thread_count()?).build();

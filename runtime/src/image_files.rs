@@ -8,7 +8,7 @@ const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "bmp", "gif"];
 
 /// The image files in `folder` and below, told by their extensions (any case): names relative to `folder` with `/`,
 /// sorted. Links to folders are not followed. No image at all is an error.
-pub(crate) fn find(folder: &Path) -> Result<Vec<String>> {
+pub fn image_files(folder: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     collect(folder, "", &mut names)?;
     if names.is_empty() {
@@ -62,12 +62,12 @@ mod tests {
     #[test]
     fn images_are_found_below_and_sorted() {
         let root = tempfile::tempdir().unwrap();
-        assert!(find(root.path()).is_err());
+        assert!(image_files(root.path()).is_err());
         std::fs::create_dir_all(root.path().join("b/c")).unwrap();
         for name in ["z.PNG", "b/c/1.jpeg", "b/2.gif", "b/notes.txt", "a.json"] {
             std::fs::write(root.path().join(name), "").unwrap();
         }
-        assert_eq!(find(root.path()).unwrap(), ["b/2.gif", "b/c/1.jpeg", "z.PNG"]);
+        assert_eq!(image_files(root.path()).unwrap(), ["b/2.gif", "b/c/1.jpeg", "z.PNG"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mmnas_bundle::boxes;
+use mmnas_bundle::boxes::{self, BoxXyxy};
 use mmnas_bundle::manifest::{Form, MANIFEST, Manifest, Stage, TaskName};
 use mmnas_bundle::{Bundle, BundleFiles, RegionFeatures, TextEncoder, UNK};
 
@@ -12,7 +12,7 @@ use crate::stage::{StageRunner, Tensors};
 use crate::state::ModelId;
 use crate::tensor::{Data, Tensor};
 use crate::vision::{VisionRunner, decode_bytes, decode_file, prepare};
-use crate::wiring::{self, BOXES, FEATURES, LOGITS, REGION_COUNT, TOKEN_COUNT, TOKENS};
+use crate::wiring::{self, BOXES, FEATURES, LOGITS, REGION_COUNT, RELATION_BIAS, TOKEN_COUNT, TOKENS};
 use crate::{Answer, Error, ImageState, Limits, LoadOptions, PixelBuffer, Provider, Result, TextState, answer, batch};
 
 /// Pairs that run as one batch. More of them save little and hold more memory.
@@ -36,6 +36,7 @@ struct Loaded {
     text: StageRunner,
     image: StageRunner,
     fusion: StageRunner,
+    relation: Option<StageRunner>,
     vision: Option<VisionRunner>,
     form: Form,
     provider: Provider,
@@ -78,6 +79,11 @@ impl Model {
         let (text, image) = (load("stages.text", &stages.text)?, load("stages.image", &stages.image)?);
         let fusion = load("stages.fusion", &stages.fusion)?;
         let form = sessions.graph(&stages.text, "stages.text", &folder.join(MANIFEST))?.form();
+        let relation = bundle.manifest().relation.as_ref().map(|stage| {
+            let graph = only_graph(stage, "relation", &folder.join(MANIFEST))?;
+            StageRunner::load(&sessions, stage, &GraphFile::read(&bundle, graph)?)
+        });
+        let relation = relation.transpose()?;
         let vision = bundle.manifest().vision.as_ref();
         let vision = vision.map(|vision| {
             let graph = only_graph(&vision.stage, "vision.stage", &folder.join(MANIFEST))?;
@@ -85,7 +91,7 @@ impl Model {
         });
         let vision = vision.transpose()?;
         let (id, provider, bundle) = (ModelId::next(), sessions.provider(), bundle.without_files());
-        let loaded = Loaded { id, bundle, text_encoder, labels, text, image, fusion, vision, form, provider };
+        let loaded = Loaded { id, bundle, text_encoder, labels, text, image, fusion, relation, vision, form, provider };
         Ok(Model { loaded: Arc::new(loaded), watched: Watched::default() })
     }
 
@@ -181,9 +187,8 @@ impl Model {
             (BOXES.to_owned(), self.tensor(BOXES, vec![1, count, 4], Data::F32(corners))?),
             (REGION_COUNT.to_owned(), Tensor::count(count)),
         ]);
-        let mut state = self.loaded.image.run_within(&[&inputs], &self.watched)?;
-        state.insert(REGION_COUNT.to_owned(), Tensor::count(count));
-        Ok(ImageState::new(self.loaded.id, state, &boxes, regions.size))
+        let outputs = self.loaded.image.run_within(&[&inputs], &self.watched)?;
+        self.image_state(outputs, &boxes, regions.size)
     }
 
     /// Encodes a text; it is cut to the manifest's `text.max_tokens` words.
@@ -200,9 +205,34 @@ impl Model {
             (TOKENS.to_owned(), self.tensor(TOKENS, vec![1, count], Data::I64(tokens))?),
             (TOKEN_COUNT.to_owned(), Tensor::count(count)),
         ]);
-        let mut state = self.loaded.text.run_within(&[&inputs], &self.watched)?;
-        state.insert(TOKEN_COUNT.to_owned(), Tensor::count(count));
-        Ok(TextState::new(self.loaded.id, state))
+        Ok(self.text_state(self.loaded.text.run_within(&[&inputs], &self.watched)?, count))
+    }
+
+    /// The state of a text of `tokens` tokens from what the text stage gives.
+    pub(crate) fn text_state(&self, mut outputs: Tensors, tokens: usize) -> TextState {
+        outputs.insert(TOKEN_COUNT.to_owned(), Tensor::count(tokens));
+        TextState::new(self.loaded.id, outputs, tokens)
+    }
+
+    /// The state of an image from what the image stage gives, the relation biases made from the boxes where they are missing.
+    pub(crate) fn image_state(&self, mut outputs: Tensors, boxes: &[BoxXyxy], size: (u32, u32)) -> Result<ImageState> {
+        if let Some(relation) = self.loaded.relation.as_ref().filter(|_| !outputs.contains_key(RELATION_BIAS)) {
+            let corners = boxes.iter().flatten().copied().collect();
+            let corners = self.tensor(BOXES, vec![1, boxes.len(), 4], Data::F32(corners))?;
+            outputs.append(&mut relation.run_within(&[&Tensors::from([(BOXES.to_owned(), corners)])], &self.watched)?);
+        }
+        outputs.insert(REGION_COUNT.to_owned(), Tensor::count(boxes.len()));
+        Ok(ImageState::new(self.loaded.id, outputs, boxes, size))
+    }
+
+    /// What the stages gave for a state of this model.
+    pub(crate) fn image_tensors<'a>(&self, image: &'a ImageState) -> Result<&'a Tensors> {
+        image.tensors_for(self.loaded.id)
+    }
+
+    /// As [`Model::image_tensors`].
+    pub(crate) fn text_tensors<'a>(&self, text: &'a TextState) -> Result<&'a Tensors> {
+        text.tensors_for(self.loaded.id)
     }
 
     /// The `top_k` best answers to a question about an image, the best first. `top_k` is at least 1; where there are
@@ -266,7 +296,12 @@ impl Model {
 
     /// The numbers of a tensor of a text's state, where it has such.
     pub(crate) fn text_tensor<'a>(&self, text: &'a TextState, name: &str) -> Result<Option<&'a [f32]>> {
-        Ok(text.tensors_for(self.loaded.id)?.get(name).and_then(Tensor::as_f32))
+        Ok(self.text_tensors(text)?.get(name).and_then(Tensor::as_f32))
+    }
+
+    /// The numbers of a tensor of an image's state, where it has such.
+    pub(crate) fn image_tensor<'a>(&self, image: &'a ImageState, name: &str) -> Result<Option<&'a [f32]>> {
+        Ok(self.image_tensors(image)?.get(name).and_then(Tensor::as_f32))
     }
 
     /// The parts of a text that its tokens stand for.

@@ -31,6 +31,7 @@ pub struct ImageState {
 pub struct TextState {
     model: ModelId,
     tensors: Arc<Tensors>,
+    tokens: usize,
 }
 
 impl ImageState {
@@ -55,8 +56,13 @@ impl ImageState {
 }
 
 impl TextState {
-    pub(crate) fn new(model: ModelId, tensors: Tensors) -> TextState {
-        TextState { model, tensors: Arc::new(tensors) }
+    /// Number of tokens of the text.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    pub(crate) fn new(model: ModelId, tensors: Tensors, tokens: usize) -> TextState {
+        TextState { model, tensors: Arc::new(tensors), tokens }
     }
 
     /// The tensors, for the model that made them.
@@ -75,7 +81,7 @@ mod tests {
         let image = ImageState::new(theirs, Tensors::new(), &[], (1, 1));
         assert!(image.tensors_for(theirs).is_ok());
         assert!(matches!(image.tensors_for(ours), Err(Error::ForeignState { state: "image" })));
-        assert!(TextState::new(theirs, Tensors::new()).tensors_for(ours).is_err());
+        assert!(TextState::new(theirs, Tensors::new(), 1).tensors_for(ours).is_err());
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Other people's readers in Python, installed from pinned and hashed wheels into a folder of their own.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use mmnas_bundle::sha256_hex;
 
@@ -12,14 +13,20 @@ fn python() -> Command {
     Command::new(std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into()))
 }
 
-/// The folder with the packages of `tests/python/requirements.txt`; made by the first test that asks.
-fn packages() -> Result<PathBuf, String> {
-    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    INSTALLED.get_or_init(install).clone()
+/// Packages of the tests.
+const PACKAGES: &str = "requirements.txt";
+/// Packages of the example of a vector database.
+const LANCEDB: &str = "requirements-lancedb.txt";
+
+/// The folder with the packages of a file in `tests/python`; made by the first test that asks.
+fn packages(file: &'static str) -> Result<PathBuf, String> {
+    static INSTALLED: Mutex<BTreeMap<&str, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    installed.entry(file).or_insert_with(|| install(file)).clone()
 }
 
-fn install() -> Result<PathBuf, String> {
-    let requirements = workspace_root().join("tests/python/requirements.txt");
+fn install(file: &str) -> Result<PathBuf, String> {
+    let requirements = workspace_root().join("tests/python").join(file);
     let content = std::fs::read(&requirements).map_err(|e| format!("{}: {e}", requirements.display()))?;
     let version = output(python().args(["-c", "import sys; print(*sys.version_info[:2], sep='.')"]))?;
     let version = version.stdout.trim().to_owned();
@@ -34,10 +41,7 @@ fn install() -> Result<PathBuf, String> {
     pip.args(["--disable-pip-version-check", "--root-user-action", "ignore", "--target"]);
     let installed = output(pip.arg(&partial).arg("-r").arg(&requirements))?;
     if installed.code != Some(0) {
-        return Err(format!(
-            "pip cannot install tests/python/requirements.txt (Python {version}): {}",
-            installed.stderr
-        ));
+        return Err(format!("pip cannot install tests/python/{file} (Python {version}): {}", installed.stderr));
     }
     if std::fs::rename(&partial, &folder).is_err() {
         let _ = std::fs::remove_dir_all(&partial);
@@ -47,8 +51,17 @@ fn install() -> Result<PathBuf, String> {
 
 /// Runs a script of `tests/python` with those packages; gives what it prints.
 pub fn run(script: &str, arguments: &[&Path]) -> String {
+    run_with(PACKAGES, script, arguments)
+}
+
+/// As [`run`], with LanceDB.
+pub fn run_with_lancedb(script: &str, arguments: &[&Path]) -> String {
+    run_with(LANCEDB, script, arguments)
+}
+
+fn run_with(file: &'static str, script: &str, arguments: &[&Path]) -> String {
     let script = workspace_root().join("tests/python").join(script);
-    let packages = packages().unwrap_or_else(|e| panic!("{e}"));
+    let packages = packages(file).unwrap_or_else(|e| panic!("{e}"));
     let output =
         output(python().arg(&script).args(arguments).env("PYTHONPATH", packages)).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(output.code, Some(0), "{}: {}{}", script.display(), output.stdout, output.stderr);

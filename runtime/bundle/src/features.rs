@@ -188,6 +188,13 @@ impl FeatureStore {
         self.places.is_empty()
     }
 
+    /// The images' names, sorted.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.places.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Whether the image `name` is there.
     pub fn contains(&self, name: &str) -> bool {
         self.places.contains_key(name)

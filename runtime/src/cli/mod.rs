@@ -4,6 +4,7 @@ mod answer;
 mod evaluate;
 mod extract;
 mod ground;
+mod index;
 mod info;
 mod output;
 mod progress;
@@ -24,6 +25,8 @@ Examples:
   mmnas answer bundle photo.png \"what shape is it?\" \"is it red?\" --top 1 --json
   mmnas ground bundle photo.png \"the red square\" --draw boxes.png
   mmnas rank bundle --text \"a dog on a beach\" photos/*.jpg
+  mmnas index add bundle photos.index --images photos
+  mmnas index search bundle photos.index --text \"a dog on a beach\" --shortlist 100
   mmnas verify bundle --time
   mmnas info bundle
   mmnas extract --vision vision --images data/train --out features
@@ -105,6 +108,9 @@ enum Command {
     Ground(ground::Arguments),
     /// Rank images for a text, or texts for an image
     Rank(rank::Arguments),
+    /// Keep images or texts on disk and find in them what belongs to a text or an image
+    #[command(subcommand)]
+    Index(index::Command),
     /// Compare a bundle's outputs with those recorded when it was written
     Verify(verify::Arguments),
     /// Tell what a bundle is and holds
@@ -156,6 +162,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Answer(arguments) => answer::run(arguments, &options),
         Command::Ground(arguments) => ground::run(arguments, &options),
         Command::Rank(arguments) => rank::run(arguments, &options),
+        Command::Index(command) => index::run(&command, &options),
         Command::Verify(arguments) => verify::run(arguments, &options),
         Command::Info(arguments) => info::run(arguments),
         Command::Extract(arguments) => extract::run(arguments, &options),

@@ -1,0 +1,294 @@
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use mmnas_runtime::bundle::FeatureStore;
+use mmnas_runtime::{
+    Access, Candidates, EmbeddingFormat, Error, Hit, ImageIndex, IndexKind, LoadOptions, Model, TextIndex, image_files,
+};
+use rayon::prelude::*;
+use serde_json::json;
+
+use super::{Failure, output, progress};
+
+const EXAMPLES: &str = "\
+Examples:
+  mmnas index add bundle photos.index --images photos
+  mmnas index add bundle captions.index --texts captions.txt
+  mmnas index search bundle photos.index --text \"a dog on a beach\" --shortlist 100
+  mmnas index search bundle captions.index --image photo.jpg --top 3
+  mmnas index delete bundle photos.index old.jpg
+  mmnas index export bundle photos.index --out photos.parquet
+
+Keys are the images' names in their folder, or the texts. An index is left as the last commit
+left it whenever a command is killed; the same command again goes on from there.";
+
+/// States that are encoded at a time.
+const BATCH: usize = 64;
+/// States of a commit.
+const COMMIT: usize = 1024;
+
+#[derive(Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(super) enum Command {
+    /// Encode images or texts that are not in the index yet; makes the index where there is none
+    Add(Add),
+    /// Find the images of texts, or the texts of images
+    Search(Search),
+    /// Delete keys
+    Delete(Delete),
+    /// Give back the room of what was deleted and replaced
+    Compact(Place),
+    /// Tell how many states there are and how large they are
+    Info(Place),
+    /// Write keys and embeddings as .npy or .parquet, for a vector database
+    Export(Export),
+}
+
+#[derive(Args)]
+pub(super) struct Place {
+    /// The bundle's folder; its task is itm
+    bundle: PathBuf,
+    /// The index's folder
+    index: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("source").required(true).args(["images", "features", "texts"]))]
+pub(super) struct Add {
+    #[command(flatten)]
+    place: Place,
+    /// Folder of images
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    /// Region features that `mmnas extract` wrote
+    #[arg(long, value_name = "DIR")]
+    features: Option<PathBuf>,
+    /// File of texts, one a line
+    #[arg(long, value_name = "FILE")]
+    texts: Option<PathBuf>,
+    /// Encode and replace what is there already
+    #[arg(long)]
+    replace: bool,
+}
+
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("query").required(true).args(["text", "image"]))]
+pub(super) struct Search {
+    #[command(flatten)]
+    place: Place,
+    /// Find images for this text; as often as needed
+    #[arg(long)]
+    text: Vec<String>,
+    /// Find texts for this image; as often as needed
+    #[arg(long)]
+    image: Vec<PathBuf>,
+    /// Score only this many, whose embeddings are nearest [default: all]
+    #[arg(long, value_name = "N")]
+    shortlist: Option<NonZeroUsize>,
+    /// How many to give, the best first
+    #[arg(long, value_name = "N", default_value = "10")]
+    top: NonZeroUsize,
+}
+
+#[derive(Args)]
+pub(super) struct Delete {
+    #[command(flatten)]
+    place: Place,
+    /// What to delete
+    #[arg(required = true)]
+    key: Vec<String>,
+}
+
+#[derive(Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    place: Place,
+    /// The new file; its ending says the format
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// An index of either kind.
+enum Index {
+    Images(ImageIndex),
+    Texts(TextIndex),
+}
+
+/// What both kinds do alike.
+macro_rules! of_either {
+    ($index:expr, $found:ident => $body:expr) => {
+        match $index {
+            Index::Images($found) => $body,
+            Index::Texts($found) => $body,
+        }
+    };
+}
+
+impl Place {
+    fn open(&self, options: &LoadOptions, access: Access) -> Result<Index, Failure> {
+        let model = Model::load(&self.bundle, options)?;
+        Ok(match IndexKind::of(&self.index)? {
+            IndexKind::Image => Index::Images(ImageIndex::open(&model, &self.index, access)?),
+            IndexKind::Text => Index::Texts(TextIndex::open(&model, &self.index, access)?),
+        })
+    }
+
+    /// One line, or JSON, about the index as it is.
+    fn tell(&self, index: &Index, more: &str) -> Result<(), Failure> {
+        let (states, (bytes, garbage)) = of_either!(index, index => (index.len(), index.bytes()));
+        let embedding = of_either!(index, index => index.embedding_width());
+        if self.json {
+            let embedding = json!(embedding);
+            return output::print_json(
+                &json!({ "states": states, "bytes": bytes, "deleted_bytes": garbage, "embedding": embedding }),
+            );
+        }
+        let each = bytes.saturating_sub(garbage) as f64 / states.max(1) as f64 / 1e3;
+        let line = format!(
+            "{}: {more}{states} states, {:.1} MB, {each:.1} kB each, {:.1} MB of them deleted\n",
+            self.index.display(),
+            bytes as f64 / 1e6,
+            garbage as f64 / 1e6
+        );
+        Ok(output::print(&line)?)
+    }
+}
+
+pub(super) fn run(command: &Command, options: &LoadOptions) -> Result<(), Failure> {
+    match command {
+        Command::Add(arguments) => add(arguments, options),
+        Command::Search(arguments) => search(arguments, options),
+        Command::Delete(arguments) => {
+            let mut index = arguments.place.open(options, Access::Write)?;
+            let before = of_either!(&index, index => index.len());
+            of_either!(&mut index, index => {
+                arguments.key.iter().try_for_each(|key| index.delete(key))?;
+                index.commit()?;
+            });
+            let after = of_either!(&index, index => index.len());
+            arguments.place.tell(&index, &format!("{} deleted, ", before - after))
+        }
+        Command::Compact(place) => {
+            let mut index = place.open(options, Access::Write)?;
+            of_either!(&mut index, index => index.compact())?;
+            place.tell(&index, "")
+        }
+        Command::Info(place) => place.tell(&place.open(options, Access::Read)?, ""),
+        Command::Export(arguments) => export(arguments, options),
+    }
+}
+
+fn add(arguments: &Add, options: &LoadOptions) -> Result<(), Failure> {
+    let (place, replace) = (&arguments.place, arguments.replace);
+    let model = Model::load(&place.bundle, options)?;
+    let exists = place.index.symlink_metadata().is_ok();
+    if let Some(file) = &arguments.texts {
+        let mut index = match exists {
+            true => TextIndex::open(&model, &place.index, Access::Write)?,
+            false => TextIndex::create(&model, &place.index)?,
+        };
+        let content = std::fs::read_to_string(file).map_err(mmnas_runtime::bundle::Error::io(file, "read"))?;
+        let texts: Vec<&str> = content.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let texts: Vec<&str> = texts.into_iter().filter(|text| replace || !index.contains(text)).collect();
+        let (encode, put) = (|text: &&str| model.encode_text(text), TextIndex::put);
+        fill(&mut index, &texts, encode, put, TextIndex::commit)?;
+        return place.tell(&Index::Texts(index), &format!("{} added, ", texts.len()));
+    }
+    let mut index = match exists {
+        true => ImageIndex::open(&model, &place.index, Access::Write)?,
+        false => ImageIndex::create(&model, &place.index)?,
+    };
+    let store = arguments.features.as_deref().map(FeatureStore::open).transpose()?;
+    let names = match (&store, &arguments.images) {
+        (Some(store), _) => store.names().into_iter().map(str::to_owned).collect(),
+        (None, Some(folder)) => image_files(folder)?,
+        // The arguments' group asks for one of them.
+        (None, None) => Vec::new(),
+    };
+    let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| replace || !index.contains(name)).collect();
+    let folder = arguments.images.as_deref().unwrap_or(Path::new(""));
+    let encode = |name: &&str| match &store {
+        Some(store) => model.encode_regions(&store.get(name)?),
+        None => model.encode_image_file(&folder.join(name)),
+    };
+    fill(&mut index, &names, encode, ImageIndex::put, ImageIndex::commit)?;
+    place.tell(&Index::Images(index), &format!("{} added, ", names.len()))
+}
+
+/// Encodes on all threads, puts in order, commits now and then.
+fn fill<I, S: Send>(
+    index: &mut I,
+    keys: &[&str],
+    encode: impl Fn(&&str) -> Result<S, Error> + Sync,
+    put: impl Fn(&mut I, &str, &S) -> Result<(), Error>,
+    commit: impl Fn(&mut I) -> Result<(), Error>,
+) -> Result<(), Failure> {
+    let bar = progress::bar(keys.len(), "encoded");
+    for part in keys.chunks(COMMIT) {
+        for batch in part.chunks(BATCH) {
+            let states: Vec<Result<S, Error>> = batch.par_iter().map(&encode).collect();
+            for (key, state) in batch.iter().zip(states) {
+                put(index, key, &state?)?;
+            }
+            bar.inc(batch.len() as u64);
+        }
+        commit(index)?;
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn search(arguments: &Search, options: &LoadOptions) -> Result<(), Failure> {
+    let place = &arguments.place;
+    let model = Model::load(&place.bundle, options)?;
+    let candidates = arguments.shortlist.map_or(Candidates::All, |count| Candidates::Shortlist(count.get()));
+    let top = arguments.top.get();
+    let (queries, hits): (Vec<String>, Vec<Vec<Hit>>) = if arguments.text.is_empty() {
+        let index = TextIndex::open(&model, &place.index, Access::Read)?;
+        let images = arguments.image.iter().map(|file| model.encode_image_file(file)).collect::<Result<Vec<_>, _>>()?;
+        let names = arguments.image.iter().map(|file| file.display().to_string()).collect();
+        (names, index.rank(&images, top, candidates)?)
+    } else {
+        let index = ImageIndex::open(&model, &place.index, Access::Read)?;
+        let texts = arguments.text.iter().map(|text| model.encode_text(text)).collect::<Result<Vec<_>, _>>()?;
+        (arguments.text.clone(), index.rank(&texts, top, candidates)?)
+    };
+    if place.json {
+        let hit = |hit: &Hit| json!({ "key": hit.key, "score": hit.score.probability });
+        let entry = |(query, hits): (&String, &Vec<Hit>)| json!({ "query": query, "hits": hits.iter().map(hit).collect::<Vec<_>>() });
+        let entries: Vec<_> = queries.iter().zip(&hits).map(entry).collect();
+        return output::print_json(&json!({ "results": entries }));
+    }
+    let indent = if queries.len() > 1 { "  " } else { "" };
+    let mut text = String::new();
+    for (query, hits) in queries.iter().zip(&hits) {
+        if queries.len() > 1 {
+            text += &format!("{query}\n");
+        }
+        let row = |hit: &Hit| vec![format!("{indent}{}", hit.key), format!("{:.4}", hit.score.probability)];
+        text += &output::table(&hits.iter().map(row).collect::<Vec<_>>(), &[1]);
+    }
+    Ok(output::print(&text)?)
+}
+
+fn export(arguments: &Export, options: &LoadOptions) -> Result<(), Failure> {
+    let ending = arguments.out.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let format = match ending {
+        "npy" => EmbeddingFormat::Npy,
+        "parquet" => EmbeddingFormat::Parquet,
+        _ => {
+            let (expected, found) = ("a name that ends in .npy or .parquet".to_owned(), arguments.out.display());
+            return Err(Error::Argument { argument: "--out", expected, found: found.to_string() }.into());
+        }
+    };
+    let index = arguments.place.open(options, Access::Read)?;
+    let count = of_either!(&index, index => index.export_embeddings(&arguments.out, format))?;
+    if arguments.place.json {
+        return output::print_json(&json!({ "embeddings": count, "out": arguments.out.display().to_string() }));
+    }
+    Ok(output::print(&format!("{}: {count} embeddings\n", arguments.out.display()))?)
+}

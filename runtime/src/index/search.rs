@@ -1,0 +1,169 @@
+//! Ranking what an index holds.
+
+use super::states::StateIndex;
+use super::{ImageIndex, TextIndex};
+use crate::model::BATCH;
+use crate::wiring::{IMAGE_EMBEDDING, TEXT_EMBEDDING};
+use crate::{Error, ImageState, Match, Result, TextState};
+
+/// Which states are scored by the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Candidates {
+    /// All.
+    All,
+    /// As many as this whose embeddings are nearest, found without looking at all of them.
+    Shortlist(usize),
+}
+
+/// A state that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// Its key.
+    pub key: String,
+    /// How well it belongs.
+    pub score: Match,
+}
+
+/// The best hits so far; no more of them than about twice those that are asked for.
+struct Best {
+    hits: Vec<(Match, String)>,
+    top_k: usize,
+}
+
+impl Best {
+    fn push(&mut self, key: &str, score: Match) {
+        self.hits.push((score, key.to_owned()));
+        if self.hits.len() >= 2 * self.top_k.min(1 << 20) + 1024 {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        // Of equals the smaller key comes first.
+        self.hits.sort_by(|(a, x), (b, y)| b.logit.total_cmp(&a.logit).then_with(|| x.cmp(y)));
+        self.hits.truncate(self.top_k);
+    }
+
+    fn finish(mut self) -> Vec<Hit> {
+        self.cut();
+        self.hits.into_iter().map(|(score, key)| Hit { key, score }).collect()
+    }
+}
+
+/// What is ranked for what.
+trait Ranking {
+    /// What is looked for.
+    type Query;
+    /// What the index holds.
+    type State;
+
+    fn states(&self) -> &StateIndex;
+    fn state(&self, key: &str) -> Result<Option<Self::State>>;
+    fn embedding<'a>(&self, query: &'a Self::Query) -> Result<Option<&'a [f32]>>;
+    fn scores(&self, query: &Self::Query, states: &[Self::State]) -> Result<Vec<Match>>;
+
+    fn rank_all(&self, queries: &[Self::Query], top_k: usize, candidates: Candidates) -> Result<Vec<Vec<Hit>>> {
+        if top_k == 0 {
+            return Err(Error::argument("top_k", "at least 1", top_k));
+        }
+        let mut best: Vec<Best> = queries.iter().map(|_| Best { hits: Vec::new(), top_k }).collect();
+        match candidates {
+            Candidates::Shortlist(0) => return Err(Error::argument("shortlist", "at least 1", 0)),
+            Candidates::Shortlist(count) => {
+                for (query, best) in queries.iter().zip(&mut best) {
+                    let embedding = self.embedding(query)?;
+                    let embedding = embedding.ok_or_else(|| super::without_embedding(self.states().folder()))?;
+                    let keys = self.states().nearest(embedding, count)?;
+                    self.score(&keys, [(query, best)])?;
+                }
+            }
+            Candidates::All => {
+                let keys: Vec<&str> = self.states().keys().collect();
+                // Every state is read once for all queries.
+                self.score(&keys, queries.iter().zip(&mut best).collect::<Vec<_>>())?;
+            }
+        }
+        Ok(best.into_iter().map(Best::finish).collect())
+    }
+
+    fn score<'q>(&self, keys: &[&str], queries: impl IntoIterator<Item = (&'q Self::Query, &'q mut Best)>) -> Result<()>
+    where
+        Self::Query: 'q,
+    {
+        let mut queries: Vec<(&Self::Query, &mut Best)> = queries.into_iter().collect();
+        for keys in keys.chunks(BATCH) {
+            let states = keys.iter().filter_map(|key| self.state(key).transpose()).collect::<Result<Vec<_>>>()?;
+            for (query, best) in &mut queries {
+                for (key, score) in keys.iter().zip(self.scores(query, &states)?) {
+                    best.push(key, score);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ranking for ImageIndex {
+    type Query = TextState;
+    type State = ImageState;
+
+    fn states(&self) -> &StateIndex {
+        &self.states
+    }
+
+    fn state(&self, key: &str) -> Result<Option<ImageState>> {
+        self.get(key)
+    }
+
+    fn embedding<'a>(&self, query: &'a TextState) -> Result<Option<&'a [f32]>> {
+        self.model.text_tensor(query, TEXT_EMBEDDING)
+    }
+
+    fn scores(&self, query: &TextState, states: &[ImageState]) -> Result<Vec<Match>> {
+        let pairs: Vec<_> = states.iter().map(|image| (image, query)).collect();
+        self.model.match_pairs(&pairs)
+    }
+}
+
+impl Ranking for TextIndex {
+    type Query = ImageState;
+    type State = TextState;
+
+    fn states(&self) -> &StateIndex {
+        &self.states
+    }
+
+    fn state(&self, key: &str) -> Result<Option<TextState>> {
+        self.get(key)
+    }
+
+    fn embedding<'a>(&self, query: &'a ImageState) -> Result<Option<&'a [f32]>> {
+        self.model.image_tensor(query, IMAGE_EMBEDDING)
+    }
+
+    fn scores(&self, query: &ImageState, states: &[TextState]) -> Result<Vec<Match>> {
+        let pairs: Vec<_> = states.iter().map(|text| (query, text)).collect();
+        self.model.match_pairs(&pairs)
+    }
+}
+
+impl ImageIndex {
+    /// For each text the `top_k` images that it belongs to best, the best first.
+    ///
+    /// # Errors
+    /// A bundle of another task than ITM; `top_k` 0; a shortlist of 0 or of a network without embeddings; a state of another
+    /// model; a damaged file; a failure of ONNX Runtime.
+    pub fn rank(&self, texts: &[TextState], top_k: usize, candidates: Candidates) -> Result<Vec<Vec<Hit>>> {
+        self.rank_all(texts, top_k, candidates)
+    }
+}
+
+impl TextIndex {
+    /// For each image the `top_k` texts that belong to it best, the best first.
+    ///
+    /// # Errors
+    /// As [`ImageIndex::rank`].
+    pub fn rank(&self, images: &[ImageState], top_k: usize, candidates: Candidates) -> Result<Vec<Vec<Hit>>> {
+        self.rank_all(images, top_k, candidates)
+    }
+}

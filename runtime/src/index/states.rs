@@ -1,0 +1,239 @@
+//! An index of states of either kind.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mmnas_bundle::manifest::{MANIFEST, Manifest, Stage};
+
+use super::codec::{self, Stored};
+use super::header::{FORMAT, Header, IndexKind, MAJOR, StoredTensor};
+use super::key_log::{Place, Record};
+use super::shortlist::Shortlist;
+use super::store::{Store, shortlist_file};
+use crate::wiring::{IMAGE_EMBEDDING, RELATION_BIAS, TEXT_EMBEDDING};
+use crate::{Error, Result};
+
+/// What an index may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Searching; any number of processes at a time.
+    Read,
+    /// Searching and changing; one process at a time.
+    Write,
+}
+
+/// A store of states with its shortlist.
+#[derive(Debug)]
+pub(super) struct StateIndex {
+    store: Store,
+    kind: IndexKind,
+    joint: Option<usize>,
+    shortlist: Option<Shortlist>,
+}
+
+/// The name of the embedding in states of a kind.
+fn embedding_name(kind: IndexKind) -> &'static str {
+    match kind {
+        IndexKind::Image => IMAGE_EMBEDDING,
+        IndexKind::Text => TEXT_EMBEDDING,
+    }
+}
+
+fn stage(manifest: &Manifest, kind: IndexKind) -> &Stage {
+    match kind {
+        IndexKind::Image => &manifest.stages.image,
+        IndexKind::Text => &manifest.stages.text,
+    }
+}
+
+/// What of a state is stored: the embedding first, so that it is found without the rest; no relation biases, which are made
+/// again from the boxes.
+fn stored_tensors(manifest: &Manifest, kind: IndexKind) -> Vec<StoredTensor> {
+    let outputs = stage(manifest, kind).outputs.iter().filter(|spec| spec.name != RELATION_BIAS);
+    let mut tensors: Vec<StoredTensor> = outputs.map(StoredTensor::of).collect();
+    tensors.sort_by_key(|tensor| tensor.name != embedding_name(kind));
+    tensors
+}
+
+/// A number of the network that made the states: of all graphs' hashes.
+fn fingerprint(manifest: &Manifest) -> String {
+    let graphs = manifest.stages.named().into_iter().flat_map(|(_, stage)| &stage.graphs);
+    let files = graphs.flat_map(|graph| graph.files()).filter_map(|file| Some((file, manifest.files.get(file)?)));
+    let lines: String = files.map(|(name, record)| format!("{name} {}\n", record.sha256)).collect();
+    mmnas_bundle::sha256_hex(lines.as_bytes())
+}
+
+impl StateIndex {
+    pub(super) fn create(folder: &Path, manifest: &Manifest, bundle: &Path, kind: IndexKind) -> Result<StateIndex> {
+        let biases = manifest.stages.image.outputs.iter().any(|spec| spec.name == RELATION_BIAS);
+        if kind == IndexKind::Image && biases && manifest.relation.is_none() {
+            let expected = "a stage, which bundles have since format 1.2 (export or import again)";
+            return Err(Error::invalid(&bundle.join(MANIFEST), "relation", expected, "none"));
+        }
+        let header = Header {
+            format: FORMAT.to_owned(),
+            major: MAJOR,
+            minor: 0,
+            kind,
+            model: fingerprint(manifest),
+            tensors: stored_tensors(manifest, kind),
+            generation: 1,
+            state_bytes: 0,
+            key_bytes: 0,
+            shortlist: None,
+        };
+        StateIndex::of(Store::create(folder, header)?, manifest, kind)
+    }
+
+    pub(super) fn open(folder: &Path, manifest: &Manifest, kind: IndexKind, access: Access) -> Result<StateIndex> {
+        let store = Store::open(folder, access == Access::Write)?;
+        let file = folder.join(super::header::HEADER);
+        let header = store.header();
+        if header.kind != kind {
+            return Err(Error::invalid(&file, "kind", kind, header.kind));
+        }
+        let expected = fingerprint(manifest);
+        if header.model != expected {
+            return Err(Error::IndexOfOtherModel {
+                index: folder.to_path_buf(),
+                expected,
+                found: header.model.chars().take(80).collect(),
+            });
+        }
+        if header.tensors != stored_tensors(manifest, kind) {
+            return Err(Error::invalid(&file, "tensors", "those of the model's states", "others"));
+        }
+        StateIndex::of(store, manifest, kind)
+    }
+
+    fn of(store: Store, manifest: &Manifest, kind: IndexKind) -> Result<StateIndex> {
+        let has = stage(manifest, kind).outputs.iter().any(|spec| spec.name == embedding_name(kind));
+        let joint = manifest.dimensions.joint.filter(|_| has);
+        let mut index = StateIndex { store, kind, joint, shortlist: None };
+        index.shortlist = joint.map(|width| index.load_shortlist(width)).transpose()?;
+        Ok(index)
+    }
+
+    /// The shortlist as it was written, or made again where it is not up to date.
+    fn load_shortlist(&self, width: usize) -> Result<Shortlist> {
+        let header = self.store.header();
+        if let Some(recorded) = &header.shortlist {
+            let file = shortlist_file(self.store.folder(), header.generation);
+            let keys: BTreeMap<u64, String> =
+                self.store.places().iter().map(|(key, place)| (place.offset, key.clone())).collect();
+            if let Some(shortlist) = Shortlist::load(width, &file, recorded, keys) {
+                return Ok(shortlist);
+            }
+            tracing::warn!("{}: not what was written; it is made again from the states", file.display());
+        }
+        let mut shortlist = Shortlist::new(width)?;
+        for (key, &place) in self.store.places() {
+            shortlist.add(place.offset, key, &self.embedding_at(place)?)?;
+        }
+        Ok(shortlist)
+    }
+
+    fn embedding_at(&self, place: Place) -> Result<Vec<f32>> {
+        let found = codec::first_tensor(self.store.part(place)?, self.kind, &self.store.header().tensors);
+        found.ok_or_else(|| self.store.damaged(place, "a state", "another content"))
+    }
+
+    pub(super) fn put(&mut self, key: &str, state: &Stored) -> Result<()> {
+        let bytes = codec::encode(state, self.kind, &self.store.header().tensors)?;
+        self.store.put(key, &bytes)
+    }
+
+    pub(super) fn delete(&mut self, key: &str) -> Result<()> {
+        self.store.delete(key)
+    }
+
+    pub(super) fn commit(&mut self) -> Result<()> {
+        let before: BTreeMap<String, Place> =
+            if self.shortlist.is_some() { self.store.places().clone() } else { BTreeMap::new() };
+        let records = self.store.commit()?;
+        let Some(mut shortlist) = self.shortlist.take() else { return Ok(()) };
+        let mut places = before;
+        let mut updated = Ok(());
+        for record in &records {
+            let (key, place) = match record {
+                Record::Put(key, place) => (key, Some(*place)),
+                Record::Delete(key) => (key, None),
+            };
+            let old = match place {
+                Some(place) => places.insert(key.clone(), place),
+                None => places.remove(key),
+            };
+            updated = updated
+                .and_then(|()| old.map_or(Ok(()), |old| shortlist.remove(old.offset)))
+                .and_then(|()| place.map_or(Ok(()), |at| shortlist.add(at.offset, key, &self.embedding_at(at)?)));
+        }
+        self.shortlist = Some(shortlist);
+        updated?;
+        if records.is_empty() { Ok(()) } else { self.save_shortlist() }
+    }
+
+    fn save_shortlist(&mut self) -> Result<()> {
+        let Some(shortlist) = &self.shortlist else { return Ok(()) };
+        let file = shortlist_file(self.store.folder(), self.store.header().generation);
+        let saved = shortlist.save(&file)?;
+        self.store.set_shortlist(saved)
+    }
+
+    pub(super) fn compact(&mut self) -> Result<()> {
+        self.commit()?;
+        self.store.compact()?;
+        if let Some(width) = self.joint {
+            self.shortlist = Some(self.load_shortlist(width)?);
+            self.save_shortlist()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.store.places().len()
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.store.places().keys().map(String::as_str)
+    }
+
+    pub(super) fn contains(&self, key: &str) -> bool {
+        self.store.places().contains_key(key)
+    }
+
+    pub(super) fn sizes(&self) -> (u64, u64) {
+        (self.store.header().state_bytes, self.store.garbage())
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.store.folder()
+    }
+
+    /// The state of a key, read and checked.
+    pub(super) fn get(&self, key: &str) -> Result<Option<Stored>> {
+        let Some(&place) = self.store.places().get(key) else { return Ok(None) };
+        let stored = codec::decode(self.store.bytes(place)?, self.kind, &self.store.header().tensors);
+        stored.map(Some).ok_or_else(|| self.store.damaged(place, "a state", "another content"))
+    }
+
+    /// The embedding of a key.
+    pub(super) fn embedding(&self, key: &str) -> Result<Option<Vec<f32>>> {
+        match self.store.places().get(key) {
+            Some(&place) if self.joint.is_some() => self.embedding_at(place).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Width of the embeddings, where the states have such.
+    pub(super) fn joint(&self) -> Option<usize> {
+        self.joint
+    }
+
+    /// The keys whose embeddings are nearest to `query`.
+    pub(super) fn nearest(&self, query: &[f32], count: usize) -> Result<Vec<&str>> {
+        match &self.shortlist {
+            Some(shortlist) => shortlist.nearest(query, count),
+            None => Err(super::without_embedding(self.folder())),
+        }
+    }
+}
