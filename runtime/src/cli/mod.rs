@@ -162,7 +162,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Answer(arguments) => answer::run(arguments, &options),
         Command::Ground(arguments) => ground::run(arguments, &options),
         Command::Rank(arguments) => rank::run(arguments, &options),
-        Command::Index(command) => index::run(&command, &options),
+        Command::Index(command) => index::run(command, &options),
         Command::Verify(arguments) => verify::run(arguments, &options),
         Command::Info(arguments) => info::run(arguments),
         Command::Extract(arguments) => extract::run(arguments, &options),
