@@ -22,7 +22,7 @@ SEARCH := $(BIN)/mmnas-search
 RUN := --recipe $(DEMO)/recipe.toml --samples $(DEMO)/data/train.jsonl --features $(DEMO)/features --resume
 
 .DELETE_ON_ERROR:
-.PHONY: help demo same-recipe test lint setup build header wheels clean-demo bench fuzz check-large gpu-bundle gpu-check
+.PHONY: help demo same-recipe test lint setup build header wheels clean-demo bench fuzz check-large check-photos gpu-bundle gpu-check
 
 help:
 	@echo "make demo        search, retrain, export and evaluate on easy-VQA (results in $(DEMO), kept and resumed)"
@@ -30,6 +30,7 @@ help:
 	@echo "make lint        rustfmt and clippy"
 	@echo "make bench       speed of the steps of a search (BENCH='--only padding --repetitions 5') and of exported graphs"
 	@echo "make check-large weights past 2 GiB, exported, run and verified; takes 16 GB of memory"
+	@echo "make check-photos classes and proposals on real photographs (DATA=DIR DETECTOR=yolox_nano.onnx)"
 	@echo "make fuzz        hostile manifests, tokenizers and checkpoints, a minute each (FUZZ_SECONDS=600); wants cargo-fuzz"
 	@echo "make gpu-check   comparisons and benchmarks on a GPU, with a report (LIBTORCH_CUDA=DIR); needs no cargo where"
 	@echo "                 $(GPU).tar from 'make gpu-bundle' on another machine is unpacked in $(TARGET)"
@@ -94,6 +95,12 @@ gpu-check: $(if $(shell command -v $(CARGO)),gpu-bundle)
 
 check-large: setup
 	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin check-large
+
+# The photographs and the detector are the user's: the repository holds neither.
+check-photos: setup
+	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin check-photos -- \
+	--data "$(or $(DATA),$(error DATA=DIR names the folder of flickr8k/ and phrases/))" \
+	--detector "$(or $(DETECTOR),$(error DETECTOR=FILE names yolox_nano.onnx))"
 
 header: setup
 	$(CARGO) run --release --locked -p mmnas-tests --bin update-header

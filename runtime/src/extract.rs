@@ -1,15 +1,12 @@
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use mmnas_bundle::manifest::VISION;
-use mmnas_bundle::{FeatureWriter, NewFolder, RegionFeatures, VisionBundle};
+use mmnas_bundle::{Error as BundleError, FeatureWriter, NewFolder, RegionFeatures, npz};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::limits::Watched;
-use crate::session::{GraphFile, Sessions, only_graph};
-use crate::vision::{Pixels, VisionRunner, decode_file, prepare};
-use crate::{Error, LoadOptions, Result, image_files, wiring};
+use crate::vision::Pixels;
+use crate::{Error, LoadOptions, Result, VisionStage, image_files};
 
 /// Images of one shard.
 const SHARD_IMAGES: usize = 1024;
@@ -17,6 +14,16 @@ const SHARD_IMAGES: usize = 1024;
 const MAX_BATCH: usize = 4096;
 /// Most pixels of a batch, in bytes; a batch of larger images holds fewer of them.
 const MAX_BATCH_BYTES: usize = 1 << 30;
+
+/// How features are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FeatureLayout {
+    /// Shards of many images, which training reads.
+    #[default]
+    Packed,
+    /// The published layout, one file `NAME.npz` an image ([`npz`]).
+    Npz,
+}
 
 /// How far an extraction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,18 +39,30 @@ pub struct ExtractProgress {
 pub struct ExtractReport {
     /// Number of images.
     pub images: usize,
-    /// Number of shards, each of up to 1024 images.
-    pub shards: usize,
-    /// Number of regions of each image.
+    /// Images that an earlier extraction, which did not finish, had left.
+    pub resumed: usize,
+    /// Number of files: shards of up to 1024 images, or one an image.
+    pub files: usize,
+    /// Number of regions of each image at most.
     pub regions: usize,
     /// Width of a region's features.
     pub feature: usize,
-    /// SHA-256 of the vision graph that was used, in hexadecimal.
+    /// Which features they are: see [`VisionBundle::graph_sha256`](mmnas_bundle::VisionBundle::graph_sha256).
     pub vision_sha256: String,
 }
 
-/// Runs the vision stage in the folder `vision` on every image file in `images` and below, `batch` images (1 to 4096) at
-/// a time, and writes the features of their regions to the new folder `out`, which appears when it is complete.
+/// What an extraction is to do.
+#[derive(Debug, Clone)]
+pub struct ExtractSettings {
+    /// Images that run together, 1 to 4096.
+    pub batch: NonZeroUsize,
+    /// How features are written.
+    pub layout: FeatureLayout,
+}
+
+/// Runs the vision stage in the folder `vision` on every image file in `images` and below and writes the features of their
+/// regions to the new folder `out`, which appears when it is complete. Images are decoded on all threads while others run.
+/// An extraction that was ended goes on with what it had written when it is called again.
 /// `progress` is called after every batch, from the calling thread.
 ///
 /// # Errors
@@ -53,28 +72,29 @@ pub fn extract(
     vision: &Path,
     images: &Path,
     out: &Path,
-    batch: NonZeroUsize,
+    settings: &ExtractSettings,
     options: &LoadOptions,
     progress: &mut dyn FnMut(ExtractProgress),
 ) -> Result<ExtractReport> {
-    if batch.get() > MAX_BATCH {
-        return Err(Error::argument("batch", format!("1 to {MAX_BATCH}"), batch));
+    if settings.batch.get() > MAX_BATCH {
+        return Err(Error::argument("batch", format!("1 to {MAX_BATCH}"), settings.batch));
     }
-    let names = image_files::image_files(images)?;
-    let (runner, vision_sha256) = load(vision, options)?;
-    let target = NewFolder::create(out)?;
+    let names = image_files(images)?;
+    let stage = VisionStage::load(vision, options)?;
+    let target = NewFolder::resume(out)?;
+    let mut sink = Sink::new(settings.layout, target.path(), &stage);
+    let resumed = sink.skipped(&names);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.thread_count()?).build();
     let pool = pool.map_err(|e| Error::argument("threads", "threads that the system can start", e))?;
-    let image_bytes = 3 * runner.vision().width as usize * runner.vision().height as usize;
-    let batch = batch.get().min((MAX_BATCH_BYTES / image_bytes).max(1));
-    let mut writer = FeatureWriter::new(target.path(), runner.vision().feature, vision_sha256.clone());
+    let image_bytes = 3 * stage.vision().width as usize * stage.vision().height as usize;
+    let batch = settings.batch.get().min((MAX_BATCH_BYTES / image_bytes).max(1));
     let decode = |names: &[String]| -> Result<Vec<Pixels>> {
-        let decode = |name: &String| Ok(prepare(decode_file(&images.join(name))?, runner.vision()));
-        pool.install(|| names.par_iter().map(decode).collect())
+        pool.install(|| names.par_iter().map(|name| stage.decode(&images.join(name))).collect())
     };
 
-    let mut done = 0;
-    for shard in names.chunks(SHARD_IMAGES) {
+    let mut done = resumed;
+    progress(ExtractProgress { done, images: names.len() });
+    for shard in names[resumed..].chunks(SHARD_IMAGES) {
         let mut regions: Vec<(String, RegionFeatures)> = Vec::with_capacity(shard.len());
         let batches: Vec<&[String]> = shard.chunks(batch).collect();
         let mut decoded = batches.first().map_or(Ok(Vec::new()), |first| decode(first));
@@ -84,38 +104,85 @@ pub fn extract(
             let next = batches.get(k + 1);
             let (features, following) = std::thread::scope(|scope| {
                 let following = scope.spawn(|| next.map_or(Ok(Vec::new()), |names| decode(names)));
-                (runner.regions(&pixels, &Watched::default()), following.join())
+                (stage.regions_of(&pixels), following.join())
             });
             decoded = following.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             regions.extend(batch.iter().cloned().zip(features?));
             done += batch.len();
             progress(ExtractProgress { done, images: names.len() });
         }
-        writer.write_shard(regions)?;
+        sink.write(regions)?;
     }
-    writer.finish()?;
+    let files = sink.finish(&names)?;
     target.finish()?;
     Ok(ExtractReport {
         images: names.len(),
-        shards: names.len().div_ceil(SHARD_IMAGES),
-        regions: runner.vision().regions.count(),
-        feature: runner.vision().feature,
-        vision_sha256,
+        resumed,
+        files,
+        regions: stage.vision().regions.count(),
+        feature: stage.vision().feature,
+        vision_sha256: stage.sha256().to_owned(),
     })
 }
 
-/// Loads a vision stage that stands alone; gives it with the recorded hash of its graph.
-fn load(folder: &Path, options: &LoadOptions) -> Result<(VisionRunner, String)> {
-    let bundle = VisionBundle::open(folder)?;
-    let manifest = folder.join(VISION);
-    let vision = bundle.vision();
-    wiring::check_vision(vision, &manifest)?;
-    let graph = only_graph(&vision.stage, "vision.stage", &manifest)?;
-    // Reading checks the name, the length and the hash.
-    let content = bundle.read(&graph.file)?;
-    let record = bundle.manifest().files.get(&graph.file);
-    let record = record.ok_or_else(|| Error::invalid(&manifest, "files", format!("{:?}", graph.file), "none"))?;
-    let graph = GraphFile { path: folder.join(&graph.file), content: Some(content) };
-    let runner = VisionRunner::load(&Sessions::new(options)?, vision, &graph)?;
-    Ok((runner, record.sha256.clone()))
+/// Where features go.
+enum Sink {
+    Packed { writer: FeatureWriter, left: Vec<String> },
+    Npz { folder: PathBuf, feature: usize },
+}
+
+impl Sink {
+    fn new(layout: FeatureLayout, folder: &Path, stage: &VisionStage) -> Sink {
+        let feature = stage.vision().feature;
+        match layout {
+            FeatureLayout::Packed => {
+                let (writer, left) = FeatureWriter::resume(folder, feature, stage.sha256().to_owned());
+                Sink::Packed { writer, left }
+            }
+            FeatureLayout::Npz => Sink::Npz { folder: folder.to_path_buf(), feature },
+        }
+    }
+
+    /// How many of the first of `names` lie there already.
+    fn skipped(&mut self, names: &[String]) -> usize {
+        match self {
+            Sink::Packed { left, .. } if names.starts_with(left) => left.len(),
+            // The images are others now: from the beginning.
+            Sink::Packed { writer, .. } => {
+                writer.forget();
+                0
+            }
+            Sink::Npz { folder, .. } => {
+                names.iter().position(|name| !npz_file(folder, name).is_file()).unwrap_or(names.len())
+            }
+        }
+    }
+
+    fn write(&mut self, images: Vec<(String, RegionFeatures)>) -> Result<()> {
+        match self {
+            Sink::Packed { writer, .. } => Ok(writer.write_shard(images)?),
+            Sink::Npz { folder, feature } => images.par_iter().try_for_each(|(name, regions)| {
+                let file = npz_file(folder, name);
+                let parent = file.parent().unwrap_or(folder);
+                std::fs::create_dir_all(parent).map_err(BundleError::io(parent, "create"))?;
+                Ok(npz::write(&file, regions, *feature)?)
+            }),
+        }
+    }
+
+    /// Ends; gives the number of files.
+    fn finish(self, names: &[String]) -> Result<usize> {
+        match self {
+            Sink::Packed { writer, .. } => {
+                let shards = writer.shards();
+                writer.finish()?;
+                Ok(shards)
+            }
+            Sink::Npz { .. } => Ok(names.len()),
+        }
+    }
+}
+
+fn npz_file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.npz"))
 }

@@ -24,6 +24,7 @@ pub use mmnas_bundle as bundle;
 
 mod answer;
 mod batch;
+mod detector;
 mod difference;
 mod draw;
 mod error;
@@ -51,6 +52,7 @@ mod tensor;
 mod timing;
 mod verify;
 mod vision;
+mod vision_stage;
 mod wiring;
 
 pub use answer::Answer;
@@ -62,7 +64,7 @@ pub use evaluate::{
 };
 pub use explain::{Explanation, RegionWeight, WordWeight};
 pub use explain_picture::draw_explanation;
-pub use extract::{ExtractProgress, ExtractReport, extract};
+pub use extract::{ExtractProgress, ExtractReport, ExtractSettings, FeatureLayout, extract};
 pub use grounding::Grounding;
 pub use image_files::image_files;
 pub use index::{Access, Candidates, EmbeddingFormat, Hit, ImageIndex, IndexKind, TextIndex};
@@ -75,3 +77,4 @@ pub use pixels::{PixelBuffer, PixelFormat};
 pub use provider::{Provider, ProviderError};
 pub use state::{ImageState, TextState};
 pub use verify::{StageCheck, Timed, VerifyReport, verify};
+pub use vision_stage::VisionStage;

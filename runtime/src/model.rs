@@ -2,8 +2,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mmnas_bundle::boxes::{self, BoxXyxy};
-use mmnas_bundle::manifest::{Form, MANIFEST, Manifest, Stage, TaskName};
-use mmnas_bundle::{Bundle, BundleFiles, RegionFeatures, TextEncoder, UNK};
+use mmnas_bundle::manifest::{Form, MANIFEST, MAX_REGIONS, Manifest, Stage, TaskName};
+use mmnas_bundle::{Bundle, BundleFiles, RegionFeatures, TextEncoder, UNK, npz};
 
 use crate::limits::Watched;
 use crate::region_check::checked_boxes;
@@ -86,8 +86,7 @@ impl Model {
         let relation = relation.transpose()?;
         let vision = bundle.manifest().vision.as_ref();
         let vision = vision.map(|vision| {
-            let graph = only_graph(&vision.stage, "vision.stage", &folder.join(MANIFEST))?;
-            VisionRunner::load(&sessions, vision, &GraphFile::read(&bundle, graph)?)
+            VisionRunner::load(&sessions, vision, &folder.join(MANIFEST), |graph| GraphFile::read(&bundle, graph))
         });
         let vision = vision.transpose()?;
         let (id, provider, bundle) = (ModelId::next(), sessions.provider(), bundle.without_files());
@@ -151,6 +150,18 @@ impl Model {
     pub fn encode_image_file(&self, file: &Path) -> Result<ImageState> {
         let vision = self.vision()?;
         self.encode_pixels(vision, decode_file(file)?)
+    }
+
+    /// As [`Model::encode_image_file`]; a file whose name ends in `.npz` holds region features in the published layout
+    /// ([`mmnas_bundle::npz`]), which needs no vision stage.
+    ///
+    /// # Errors
+    /// As [`Model::encode_image_file`] and [`Model::encode_regions`].
+    pub fn encode_file(&self, file: &Path) -> Result<ImageState> {
+        if file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
+            return self.encode_regions(&npz::read(file, MAX_REGIONS)?.0);
+        }
+        self.encode_image_file(file)
     }
 
     /// As [`Model::encode_image_file`], for the content of an image file.

@@ -7,14 +7,16 @@ use std::path::Path;
 use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage};
-use mmnas_bundle::manifest::{RegionSource, Resize, Vision};
+use mmnas_bundle::boxes::BoxXyxy;
+use mmnas_bundle::manifest::{Graph, Grid, RegionSource, Resize, Vision};
 use mmnas_bundle::{RegionFeatures, boxes};
 
+use crate::detector::{self, DetectorPixels, DetectorRunner};
 use crate::limits::Watched;
-use crate::session::{GraphFile, Sessions};
+use crate::session::{GraphFile, Sessions, only_graph};
 use crate::stage::{StageRunner, Tensors};
 use crate::tensor::{Data, Tensor};
-use crate::wiring::{FEATURES, PIXELS};
+use crate::wiring::{CLASS_LOGITS, FEATURES, PIXELS, ROIS};
 use crate::{Error, Result};
 
 /// Longest side of an image that is decoded, in pixels.
@@ -72,6 +74,8 @@ fn decode(source: impl BufRead + Seek, name: &str) -> Result<RgbImage> {
 pub(crate) struct Pixels {
     /// `[height, width, 3]` row-major, RGB.
     rgb: Vec<u8>,
+    /// For the detector, where there is one.
+    detector: Option<DetectorPixels>,
     /// Width and height of the original in pixels.
     size: (u32, u32),
 }
@@ -80,11 +84,12 @@ pub(crate) struct Pixels {
 pub(crate) fn prepare(image: RgbImage, vision: &Vision) -> Pixels {
     let size = image.dimensions();
     let target = (vision.width, vision.height);
+    let detector = vision.regions.detector().map(|detector| detector::prepare(&image, &detector.input));
     let image = match vision.resize {
         _ if size == target => image,
         Resize::Triangle => image::imageops::resize(&image, target.0, target.1, FilterType::Triangle),
     };
-    Pixels { rgb: image.into_raw(), size }
+    Pixels { rgb: image.into_raw(), detector, size }
 }
 
 /// A vision stage in ONNX Runtime.
@@ -92,12 +97,31 @@ pub(crate) fn prepare(image: RgbImage, vision: &Vision) -> Pixels {
 pub(crate) struct VisionRunner {
     vision: Vision,
     runner: StageRunner,
+    detector: Option<DetectorRunner>,
+}
+
+/// What a vision stage makes of an image.
+pub(crate) struct Seen {
+    pub regions: RegionFeatures,
+    /// Of the backbone's classes, where its classifier was kept.
+    pub class_logits: Option<Vec<f32>>,
 }
 
 impl VisionRunner {
-    /// Loads a vision stage's graph.
-    pub(crate) fn load(sessions: &Sessions, vision: &Vision, graph: &GraphFile) -> Result<VisionRunner> {
-        Ok(VisionRunner { vision: vision.clone(), runner: StageRunner::load(sessions, &vision.stage, graph)? })
+    /// Loads the graphs, which `read` reads.
+    pub(crate) fn load(
+        sessions: &Sessions,
+        vision: &Vision,
+        manifest: &Path,
+        read: impl Fn(&Graph) -> Result<GraphFile>,
+    ) -> Result<VisionRunner> {
+        let graph = only_graph(&vision.stage, "vision.stage", manifest)?;
+        let detector = vision.regions.detector().map(|detector| {
+            let graph = read(only_graph(&detector.stage(), "vision.regions.detector", manifest)?)?;
+            DetectorRunner::load(sessions, detector, &graph)
+        });
+        let runner = StageRunner::load(sessions, &vision.stage, &read(graph)?)?;
+        Ok(VisionRunner { vision: vision.clone(), runner, detector: detector.transpose()? })
     }
 
     /// What the stage is.
@@ -107,50 +131,94 @@ impl VisionRunner {
 
     /// The regions of each image of a batch.
     pub(crate) fn regions(&self, batch: &[Pixels], limits: &Watched) -> Result<Vec<RegionFeatures>> {
+        Ok(self.seen(batch, limits)?.into_iter().map(|seen| seen.regions).collect())
+    }
+
+    /// Everything that the stage makes of each image of a batch.
+    pub(crate) fn seen(&self, batch: &[Pixels], limits: &Watched) -> Result<Vec<Seen>> {
+        let boxes = batch.iter().map(|pixels| self.boxes(pixels, limits)).collect::<Result<Vec<_>>>()?;
         let (width, height) = (self.vision.width as usize, self.vision.height as usize);
         let mut rgb = Vec::with_capacity(batch.iter().map(|p| p.rgb.len()).sum());
         batch.iter().for_each(|p| rgb.extend_from_slice(&p.rgb));
-        let shape = vec![batch.len(), height, width, 3];
-        let found = format!("{} bytes", rgb.len());
-        let wrong = |found: String| Error::Tensor {
-            file: self.runner.file().to_path_buf(),
-            tensor: PIXELS.to_owned(),
-            expected: format!("u8 {shape:?}"),
-            found,
-        };
-        let pixels = Tensor::new(shape.clone(), Data::U8(rgb)).ok_or_else(|| wrong(found))?;
-        let outputs = self.runner.run_within(&[&Tensors::from([(PIXELS.to_owned(), pixels)])], limits)?;
-        let (count, width) = (self.vision.regions.count(), self.vision.feature);
-        let expected = [batch.len(), count, width];
-        let features = outputs.get(FEATURES).filter(|t| t.shape() == expected).and_then(Tensor::as_f32);
-        let features = features.ok_or_else(|| Error::Tensor {
-            file: self.runner.file().to_path_buf(),
-            tensor: FEATURES.to_owned(),
-            expected: format!("f32 {expected:?}"),
-            found: outputs.get(FEATURES).map_or_else(|| "none".to_owned(), |t| format!("{:?}", t.shape())),
-        })?;
-        if let Some(value) = features.iter().find(|v| !v.is_finite()) {
-            return Err(Error::Tensor {
-                file: self.runner.file().to_path_buf(),
-                tensor: FEATURES.to_owned(),
-                expected: "finite numbers".to_owned(),
-                found: value.to_string(),
-            });
+        let pixels = self.tensor(PIXELS, vec![batch.len(), height, width, 3], Data::U8(rgb))?;
+        let mut inputs = Tensors::from([(PIXELS.to_owned(), pixels)]);
+        let most = boxes.iter().map(Vec::len).max().unwrap_or(0);
+        if self.detector.is_some() {
+            inputs.insert(ROIS.to_owned(), self.rois(batch, &boxes, most)?);
         }
-        // The manifest was checked: there is at least one region of at least one feature.
-        let of_image = features.chunks_exact(count * width);
-        let regions = batch.iter().zip(of_image).map(|(pixels, features)| RegionFeatures {
-            features: features.to_vec(),
-            boxes: self.boxes(pixels.size),
-            size: pixels.size,
-        });
-        Ok(regions.collect())
+        let outputs = self.runner.run_within(&[&inputs], limits)?;
+        // A batch's images may have fewer regions than the one that has most.
+        let feature = self.vision.feature;
+        let features = self.finite(&outputs, FEATURES, &[batch.len(), most, feature])?;
+        let classes = outputs.get(CLASS_LOGITS).and_then(|t| t.shape().get(1)).copied();
+        let logits = classes.map(|n| Ok::<_, Error>((n, self.finite(&outputs, CLASS_LOGITS, &[batch.len(), n])?)));
+        let logits = logits.transpose()?;
+        let seen = |(image, boxes): (usize, Vec<BoxXyxy>)| {
+            let start = image * most * feature;
+            Seen {
+                regions: RegionFeatures {
+                    features: features[start..start + boxes.len() * feature].to_vec(),
+                    boxes,
+                    size: batch[image].size,
+                },
+                class_logits: logits.map(|(n, values)| values[image * n..(image + 1) * n].to_vec()),
+            }
+        };
+        Ok(boxes.into_iter().enumerate().map(seen).collect())
     }
 
-    fn boxes(&self, (width, height): (u32, u32)) -> Vec<boxes::BoxXyxy> {
-        match self.vision.regions {
-            RegionSource::Grid { rows, columns } => boxes::grid(rows, columns, width, height),
+    /// Where the regions of an image lie: at least one.
+    fn boxes(&self, pixels: &Pixels, limits: &Watched) -> Result<Vec<BoxXyxy>> {
+        let (width, height) = pixels.size;
+        let cells = |grid: &Grid| boxes::grid(grid.rows, grid.columns, width, height);
+        match (&self.vision.regions, &self.detector, &pixels.detector) {
+            (RegionSource::Proposals { count, grid, .. }, Some(detector), Some(input)) => {
+                let mut found = grid.as_ref().map_or_else(Vec::new, cells);
+                found.extend(detector.boxes(input, pixels.size, *count, limits)?);
+                if found.is_empty() {
+                    found = boxes::grid(1, 1, width, height);
+                }
+                Ok(found)
+            }
+            (RegionSource::Grid(grid) | RegionSource::Proposals { grid: Some(grid), .. }, ..) => Ok(cells(grid)),
+            (RegionSource::Proposals { grid: None, .. }, ..) => Ok(boxes::grid(1, 1, width, height)),
         }
+    }
+
+    /// The boxes in pixels of the backbone's input, f32 `[batch, most, 4]`; where an image has fewer the rest is 0.
+    fn rois(&self, batch: &[Pixels], boxes: &[Vec<BoxXyxy>], most: usize) -> Result<Tensor> {
+        let mut corners = vec![0.0f32; batch.len() * most * 4];
+        for ((pixels, boxes), rows) in batch.iter().zip(boxes).zip(corners.chunks_exact_mut((most * 4).max(1))) {
+            let (x, y) = (
+                self.vision.width as f32 / pixels.size.0.max(1) as f32,
+                self.vision.height as f32 / pixels.size.1.max(1) as f32,
+            );
+            for (b, row) in boxes.iter().zip(rows.chunks_exact_mut(4)) {
+                row.copy_from_slice(&[b[0] * x, b[1] * y, b[2] * x, b[3] * y]);
+            }
+        }
+        self.tensor(ROIS, vec![batch.len(), most, 4], Data::F32(corners))
+    }
+
+    fn tensor(&self, name: &str, shape: Vec<usize>, data: Data) -> Result<Tensor> {
+        let expected = format!("numbers for {shape:?}");
+        Tensor::new(shape, data).ok_or_else(|| self.wrong(name, expected, "another number of them".to_owned()))
+    }
+
+    fn finite<'a>(&self, outputs: &'a Tensors, name: &str, shape: &[usize]) -> Result<&'a [f32]> {
+        let found = outputs.get(name);
+        let values = found.filter(|t| t.shape() == shape).and_then(Tensor::as_f32).ok_or_else(|| {
+            let found = found.map_or_else(|| "none".to_owned(), |t| format!("{:?}", t.shape()));
+            self.wrong(name, format!("f32 {shape:?}"), found)
+        })?;
+        match values.iter().find(|v| !v.is_finite()) {
+            Some(value) => Err(self.wrong(name, "finite numbers".to_owned(), value.to_string())),
+            None => Ok(values),
+        }
+    }
+
+    fn wrong(&self, tensor: &str, expected: String, found: String) -> Error {
+        Error::Tensor { file: self.runner.file().to_path_buf(), tensor: tensor.to_owned(), expected, found }
     }
 }
 
@@ -166,7 +234,7 @@ mod tests {
             width,
             height,
             resize: Resize::Triangle,
-            regions: RegionSource::Grid { rows: 1, columns: 1 },
+            regions: RegionSource::Grid(Grid { rows: 1, columns: 1 }),
             feature: 1,
             backbone: String::new(),
         }

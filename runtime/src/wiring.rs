@@ -18,6 +18,10 @@ pub(crate) const BOXES: &str = "boxes";
 pub(crate) const REGION_COUNT: &str = "region_count";
 /// Pixels, u8 `[batch, height, width, 3]`.
 pub(crate) const PIXELS: &str = "pixels";
+/// Boxes in pixels of the vision stage's input, f32 `[batch, regions, 4]`.
+pub(crate) const ROIS: &str = "rois";
+/// Logits of the backbone's classes, f32 `[batch, classes]`.
+pub(crate) const CLASS_LOGITS: &str = "class_logits";
 /// What the head gives for VQA and ITM, f32 `[batch, outputs]`.
 pub(crate) const LOGITS: &str = "logits";
 /// The regions' scores of VGD before the softmax over them, f32 `[batch, regions]`.
@@ -70,9 +74,12 @@ pub(crate) fn check(manifest: &Manifest, folder: &Path) -> Result<()> {
     manifest.vision.as_ref().map_or(Ok(()), |vision| check_vision(vision, &file))
 }
 
-/// Checks that the vision stage reads pixels and nothing else, and gives features; `file` describes it.
+/// Checks that the vision stage reads pixels, boxes where there is a detector, and nothing else, and gives features; `file`
+/// describes it.
 pub(crate) fn check_vision(vision: &Vision, file: &Path) -> Result<()> {
-    check_sources(file, "vision.stage.inputs", &vision.stage.inputs, &[PIXELS.to_owned()])?;
+    let sources = if vision.regions.detector().is_some() { &[PIXELS, ROIS][..] } else { &[PIXELS] };
+    let sources: Vec<String> = sources.iter().map(|name| (*name).to_owned()).collect();
+    check_sources(file, "vision.stage.inputs", &vision.stage.inputs, &sources)?;
     check_output(file, "vision.stage.outputs", &vision.stage.outputs, FEATURES)
 }
 

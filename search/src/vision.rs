@@ -4,43 +4,58 @@ use std::path::Path;
 
 use mmnas_bundle::golden;
 use mmnas_export::efficientnet::{self, Convolution};
-use mmnas_export::{Weights, check_vision, write_vision};
+use mmnas_export::{VisionSettings, Weights, write_vision};
 use tch::{Device, Kind, Tensor};
 
 use crate::Result;
 use crate::recorded::golden_tensor;
 use crate::seed::seed_torch;
 
-/// Writes the folder of a vision stage over EfficientNet-Lite0 from its PyTorch checkpoint: square input of `side`
-/// pixels, features of a `grid × grid` grid. Two seeded images and their features, computed here with libtorch and the
-/// batch norms left unfolded, are recorded with it.
-pub fn export_vision(checkpoint: &Path, side: u32, grid: usize, seed: u64, out: &Path) -> Result<()> {
-    check_vision(side, grid)?;
+/// Writes the folder of a vision stage over EfficientNet-Lite0 from its PyTorch checkpoint. Two seeded images and their
+/// features, computed here with libtorch and the batch norms left unfolded, are recorded with it.
+pub fn export_vision(checkpoint: &Path, settings: &VisionSettings, seed: u64, out: &Path) -> Result<()> {
+    settings.check()?;
     let weights = Weights::read_pytorch(checkpoint)?;
     seed_torch(seed, "golden pixels", 0);
     // Coarse blobs with fine noise: something for every resolution.
     let coarse = Tensor::rand([2, 3, 8, 8], (Kind::Float, Device::Cpu)) * 255.0;
-    let side = i64::from(side);
+    let side = i64::from(settings.side);
     let pixels = coarse.upsample_bilinear2d([side, side], false, None, None)
         + Tensor::randn([2, 3, side, side], (Kind::Float, Device::Cpu)) * 12.0;
     let pixels = pixels.clamp(0.0, 255.0).round().permute([0, 2, 3, 1]).to_kind(Kind::Uint8).contiguous();
-    let features = features(&weights, &pixels, grid)?;
-    let recorded = [
-        golden_tensor(golden::input("vision", "pixels"), &pixels)?,
-        golden_tensor(golden::output("vision", "features"), &features)?,
-    ];
-    Ok(write_vision(&weights, side as u32, grid, &recorded, out)?)
+    let backbone = backbone(&weights, &pixels)?;
+    let mut recorded = vec![golden_tensor(golden::input("vision", "pixels"), &pixels)?];
+    let features = match settings.grid.filter(|_| settings.proposals.is_none()) {
+        Some(grid) => grid_features(&backbone.maps, grid as i64),
+        None => {
+            let corner = Tensor::rand([2, 5, 2], (Kind::Float, Device::Cpu)) * (0.7 * side as f64);
+            let size = Tensor::rand([2, 5, 2], (Kind::Float, Device::Cpu)) * (0.3 * side as f64) + 1.0;
+            let rois = Tensor::cat(&[&corner, &(&corner + size)], -1);
+            recorded.push(golden_tensor(golden::input("vision", "rois"), &rois)?);
+            roi_features(&backbone.maps, &rois, settings.side)
+        }
+    };
+    recorded.push(golden_tensor(golden::output("vision", "features"), &features)?);
+    if settings.classifier {
+        recorded.push(golden_tensor(golden::output("vision", "class_logits"), &class_logits(&weights, &backbone)?)?);
+    }
+    Ok(write_vision(&weights, settings, &recorded, out)?)
 }
 
-/// Features of `pixels` u8 `[batch, side, side, 3]` → f32 `[batch, grid², 512]`.
-pub fn features(weights: &Weights, pixels: &Tensor, grid: usize) -> Result<Tensor> {
+/// What the backbone makes of images.
+struct Backbone {
+    /// The last maps of the five resolutions, `[batch, channels, height, width]`.
+    maps: Vec<Tensor>,
+}
+
+/// `pixels` u8 `[batch, side, side, 3]`.
+fn backbone(weights: &Weights, pixels: &Tensor) -> Result<Backbone> {
     let _guard = tch::no_grad_guard();
-    let grid = grid as i64;
     let mut x = (pixels.permute([0, 3, 1, 2]).to_kind(Kind::Float) - f64::from(efficientnet::PIXEL_MEAN))
         / f64::from(efficientnet::PIXEL_SCALE);
     let (name, norm, layer) = efficientnet::stem();
     x = convolution(weights, &x, &name, &norm, layer)?;
-    let mut pooled = Vec::new();
+    let mut maps = Vec::new();
     for (number, block) in efficientnet::blocks().iter().enumerate() {
         let input = x.shallow_clone();
         for (name, norm, layer) in &block.layers {
@@ -50,10 +65,65 @@ pub fn features(weights: &Weights, pixels: &Tensor, grid: usize) -> Result<Tenso
             x += input;
         }
         if efficientnet::LAST_OF_RESOLUTION.iter().any(|(last, _)| *last == number) {
-            pooled.push(x.adaptive_avg_pool2d([grid, grid]));
+            maps.push(x.shallow_clone());
         }
     }
-    Ok(Tensor::cat(&pooled, 1).flatten(2, 3).transpose(1, 2).contiguous())
+    Ok(Backbone { maps })
+}
+
+/// Averages over the cells of a grid: f32 `[batch, grid², 512]`.
+fn grid_features(maps: &[Tensor], grid: i64) -> Tensor {
+    let pooled: Vec<Tensor> = maps.iter().map(|map| map.adaptive_avg_pool2d([grid, grid])).collect();
+    Tensor::cat(&pooled, 1).flatten(2, 3).transpose(1, 2).contiguous()
+}
+
+/// RoIAlign by its definition, box by box: the mean of the map at as many evenly spaced points as the box has cells, each
+/// from its four neighbours; `rois` `[batch, regions, 4]` → f32 `[batch, regions, 512]`.
+fn roi_features(maps: &[Tensor], rois: &Tensor, side: u32) -> Tensor {
+    let (batch, regions) = (rois.size()[0], rois.size()[1]);
+    let mut rows = Vec::new();
+    for (image, region) in (0..batch).flat_map(|image| (0..regions).map(move |region| (image, region))) {
+        let corners: Vec<f64> = (0..4).map(|k| rois.double_value(&[image, region, k])).collect();
+        let parts: Vec<Tensor> = maps
+            .iter()
+            .map(|map| {
+                let (height, width) = (map.size()[2], map.size()[3]);
+                let scale = width as f64 / f64::from(side);
+                let points = |low: f64, high: f64, cells: i64| {
+                    let (low, size) = (low * scale - 0.5, (high - low) * scale);
+                    let count = size.ceil().max(1.0);
+                    let at = |k: i64| low + (k as f64 + 0.5) * size / count;
+                    // Between the outermost centres, and for grid_sample from −1 to 1.
+                    let place = |v: f64| 2.0 * v.clamp(0.0, (cells - 1) as f64) / (cells - 1).max(1) as f64 - 1.0;
+                    let places: Vec<f32> = (0..count as i64).map(|k| place(at(k)) as f32).collect();
+                    Tensor::from_slice(&places)
+                };
+                let (xs, ys) = (points(corners[0], corners[2], width), points(corners[1], corners[3], height));
+                let (rows, columns) = (ys.size()[0], xs.size()[0]);
+                let grid = Tensor::stack(
+                    &[xs.unsqueeze(0).expand([rows, columns], false), ys.unsqueeze(1).expand([rows, columns], false)],
+                    -1,
+                );
+                // Bilinear, clamped at the border, corners at the outermost centres.
+                let sampled = map.narrow(0, image, 1).grid_sampler(&grid.unsqueeze(0), 0, 1, true);
+                sampled.mean_dim([2i64, 3].as_slice(), false, Kind::Float)
+            })
+            .collect();
+        rows.push(Tensor::cat(&parts, 1));
+    }
+    Tensor::cat(&rows, 0).view([batch, regions, -1])
+}
+
+/// ImageNet's classes, f32 `[batch, 1000]`.
+fn class_logits(weights: &Weights, backbone: &Backbone) -> Result<Tensor> {
+    let _guard = tch::no_grad_guard();
+    let (name, norm, layer) = efficientnet::classifier_convolution();
+    let x = convolution(weights, &backbone.maps[4], &name, &norm, layer)?;
+    let x = x.mean_dim([2i64, 3].as_slice(), false, Kind::Float);
+    let (classes, head) = (efficientnet::CLASSES, efficientnet::HEAD);
+    let matrix = Tensor::from_slice(&weights.get("_fc.weight", &[classes, head])?.data);
+    let bias = Tensor::from_slice(&weights.get("_fc.bias", &[classes])?.data);
+    Ok(x.linear(&matrix.view([classes as i64, head as i64]), Some(&bias)))
 }
 
 fn convolution(weights: &Weights, x: &Tensor, name: &str, norm: &str, layer: Convolution) -> Result<Tensor> {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use mmnas_bundle::manifest::{Dimensions, Form, Provenance, TaskName};
-use mmnas_bundle::{Architecture, Vocabulary};
-use mmnas_export::{BundleParts, ExportSettings, GoldenTensor, Weight, Weights, write_bundle};
+use mmnas_bundle::{Architecture, VisionBundle, Vocabulary};
+use mmnas_export::{BundleParts, ExportSettings, GoldenTensor, VisionSettings, Weight, Weights, write_bundle};
 use mmnas_search::export::derived_network;
 use mmnas_search::{Network, Space};
 use rand::RngExt as _;
@@ -29,6 +29,11 @@ pub fn formula_network(task: TaskName, architecture: &Architecture, dimensions: 
     network
 }
 
+/// A vision stage of a grid.
+pub fn grid_vision(side: u32, grid: usize) -> VisionSettings {
+    VisionSettings { side, grid: Some(grid), proposals: None, classifier: false }
+}
+
 /// Every form, and the network in one graph.
 pub fn all_forms() -> ExportSettings {
     ExportSettings { forms: Form::all().collect(), merged: true, ..ExportSettings::default() }
@@ -36,11 +41,33 @@ pub fn all_forms() -> ExportSettings {
 
 /// Writes the bundle of a network with the vocabulary of the special tokens to the new folder `out`.
 pub fn write(
-    (task, network): (TaskName, &Network),
+    network: (TaskName, &Network),
     architecture: &Architecture,
     weights: &Weights,
     golden: &[GoldenTensor],
     settings: ExportSettings,
+    out: &Path,
+) {
+    write_parts(network, architecture, weights, golden, (settings, None), out);
+}
+
+/// As [`write`] of the network's own weights in the usual forms, with a vision stage.
+pub fn write_with_vision(
+    network: (TaskName, &Network),
+    architecture: &Architecture,
+    golden: &[GoldenTensor],
+    vision: Option<&VisionBundle>,
+    out: &Path,
+) {
+    write_parts(network, architecture, &weights_of(network.1), golden, (ExportSettings::default(), vision), out);
+}
+
+fn write_parts(
+    (task, network): (TaskName, &Network),
+    architecture: &Architecture,
+    weights: &Weights,
+    golden: &[GoldenTensor],
+    (settings, vision): (ExportSettings, Option<&VisionBundle>),
     out: &Path,
 ) {
     let d = network.dimensions();
@@ -54,7 +81,7 @@ pub fn write(
         max_tokens: 14,
         tokenizer: &Vocabulary::new().to_tokenizer_json(),
         labels: &labels,
-        vision: None,
+        vision,
         golden,
         metrics: Default::default(),
         provenance: Provenance::default(),

@@ -14,6 +14,7 @@ use mmnas_search::task::Task as _;
 use mmnas_search::{RunFolder, export, retrain, search, vision};
 
 use crate::c_consumer::workspace_root;
+use crate::exported::grid_vision;
 
 /// Images of the small data set.
 const IMAGES: usize = 40;
@@ -64,10 +65,11 @@ impl SmallRun {
                 .unwrap_or_else(|e| panic!("{name}: {e}"));
         }
         let checkpoint = workspace_root().join(".native/efficientnet/efficientnet_lite0.pth");
-        vision::export_vision(&checkpoint, 128, 4, 1, &path("vision")).unwrap_or_else(|e| panic!("{e}"));
-        let batch = NonZeroUsize::MIN.saturating_add(15);
+        vision::export_vision(&checkpoint, &grid_vision(128, 4), 1, &path("vision")).unwrap_or_else(|e| panic!("{e}"));
+        let settings =
+            mmnas_runtime::ExtractSettings { batch: NonZeroUsize::MIN.saturating_add(15), layout: Default::default() };
         let options = LoadOptions::default();
-        mmnas_runtime::extract(&path("vision"), &path("images"), &path("features"), batch, &options, &mut |_| {})
+        mmnas_runtime::extract(&path("vision"), &path("images"), &path("features"), &settings, &options, &mut |_| {})
             .unwrap_or_else(|e| panic!("{e}"));
         SmallRun { folder, samples }
     }

@@ -9,7 +9,7 @@ use mmnas_export::{ExportSettings, Int8Scheme, TritonSettings, write_triton};
 use mmnas_search::recorded::record_stages;
 use mmnas_search::{rng, vision};
 use mmnas_tests::c_consumer::workspace_root;
-use mmnas_tests::exported::{all_forms, formula_network, random_architecture, weights_of, write};
+use mmnas_tests::exported::{all_forms, formula_network, grid_vision, random_architecture, weights_of, write};
 use mmnas_tests::fixtures::official;
 use mmnas_tests::{programs, python};
 
@@ -37,7 +37,7 @@ fn the_official_checker_accepts_every_graph() {
     let folder = tempfile::tempdir().unwrap();
     let graphs = bundles(folder.path());
     let checkpoint = workspace_root().join(".native/efficientnet/efficientnet_lite0.pth");
-    vision::export_vision(&checkpoint, 64, 2, 1, &folder.path().join("vision")).unwrap();
+    vision::export_vision(&checkpoint, &grid_vision(64, 2), 1, &folder.path().join("vision")).unwrap();
     assert_eq!(python::run("check_onnx.py", &[folder.path()]), (graphs + 1).to_string());
 }
 

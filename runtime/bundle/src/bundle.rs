@@ -65,6 +65,7 @@ impl<'a> Bundle<'a> {
         referenced.extend(manifest.labels.as_deref());
         referenced.extend(manifest.golden.as_deref());
         referenced.extend(manifest.fields().flat_map(|(_, stage)| graph_files(stage)));
+        referenced.extend(manifest.vision.iter().flat_map(|vision| vision.files()));
         for name in referenced {
             record(&manifest.files, name, file)?;
         }

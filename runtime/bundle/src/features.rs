@@ -18,6 +18,8 @@ use crate::{Error, Result, write_atomically};
 
 /// File name of the index.
 pub(crate) const INDEX: &str = "features.json";
+/// What the index is called until the last shard is written.
+const UNFINISHED: &str = "unfinished.json";
 const FORMAT: &str = "mmnas-features";
 const MAX_INDEX_BYTES: u64 = 1 << 30;
 const MAX_HEADER_BYTES: u64 = 1 << 20;
@@ -72,6 +74,39 @@ impl FeatureWriter {
         }
     }
 
+    /// As [`FeatureWriter::new`], after the shards that a writer of the same features left in `folder` without finishing.
+    /// Gives the names of their images too. Where others lie there they are dropped.
+    pub fn resume(folder: &Path, feature: usize, vision_sha256: String) -> (FeatureWriter, Vec<String>) {
+        let mut writer = FeatureWriter::new(folder, feature, vision_sha256);
+        let left = read_text(&folder.join(UNFINISHED), MAX_INDEX_BYTES).ok();
+        let left = left.and_then(|text| serde_json::from_str::<FeatureIndex>(&text).ok());
+        let fits = |left: &FeatureIndex| {
+            let same = left.format == writer.index.format
+                && left.feature == feature
+                && left.vision_sha256 == writer.index.vision_sha256;
+            // Shards that can be opened have what they say.
+            same && left.shards.iter().all(|shard| {
+                let path = inside(folder, &shard.file, folder, "shards");
+                path.is_ok_and(|path| OpenShard::open(&path, feature, shard.images.len()).is_ok())
+            })
+        };
+        if let Some(left) = left.filter(fits) {
+            writer.index = left;
+        }
+        let names = writer.index.shards.iter().flat_map(|shard| shard.images.iter().cloned()).collect();
+        (writer, names)
+    }
+
+    /// Number of shards so far.
+    pub fn shards(&self) -> usize {
+        self.index.shards.len()
+    }
+
+    /// Drops the shards so far; their files are written over.
+    pub fn forget(&mut self) {
+        self.index.shards.clear();
+    }
+
     /// Writes the next shard.
     pub fn write_shard(&mut self, images: Vec<(String, RegionFeatures)>) -> Result<()> {
         let file = format!("features-{:05}.safetensors", self.index.shards.len());
@@ -102,14 +137,23 @@ impl FeatureWriter {
         ]);
         write_atomically(&path, &safetensors::serialize(views, None).map_err(damaged)?)?;
         self.index.shards.push(FeatureShard { file, images: names });
-        Ok(())
+        self.write_index(UNFINISHED)
+    }
+
+    fn write_index(&self, name: &str) -> Result<()> {
+        let file = self.folder.join(name);
+        let text = serde_json::to_vec(&self.index).map_err(|e| Error::json(&file, &e))?;
+        write_atomically(&file, &text)
     }
 
     /// Writes the index and ends.
     pub fn finish(self) -> Result<()> {
-        let file = self.folder.join(INDEX);
-        let text = serde_json::to_vec(&self.index).map_err(|e| Error::json(&file, &e))?;
-        write_atomically(&file, &text)
+        self.write_index(INDEX)?;
+        let unfinished = self.folder.join(UNFINISHED);
+        match std::fs::remove_file(&unfinished) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(unfinished, "remove")(e)),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -191,6 +191,8 @@ fn set_readable(_: &File) -> std::io::Result<()> {
 pub struct NewFolder {
     work: PathBuf,
     target: PathBuf,
+    /// Whether what is there is left for the next one, where it does not become whole.
+    keep: bool,
     // Held while the folder is written; the system frees it when the process ends, however it ends.
     _lock: File,
 }
@@ -201,6 +203,15 @@ const LOCK: &str = ".lock";
 impl NewFolder {
     /// Starts the folder `target`, which must not exist yet.
     pub fn create(target: &Path) -> Result<NewFolder> {
+        NewFolder::begin(target, false)
+    }
+
+    /// As [`NewFolder::create`], with what the last one left who began the folder in this way and did not finish it.
+    pub fn resume(target: &Path) -> Result<NewFolder> {
+        NewFolder::begin(target, true)
+    }
+
+    fn begin(target: &Path, keep: bool) -> Result<NewFolder> {
         if target.symlink_metadata().is_ok() {
             return Err(Error::Exists { path: target.to_path_buf() });
         }
@@ -211,6 +222,10 @@ impl NewFolder {
         let work = parent.join(format!(".{}.partial", name.to_string_lossy()));
         if let Ok(left) = File::open(work.join(LOCK)) {
             left.try_lock().map_err(|_| Error::Busy { path: target.to_path_buf() })?;
+            if keep {
+                remove_unfinished(&work);
+                return Ok(NewFolder { work, target: target.to_path_buf(), keep, _lock: left });
+            }
             fs::remove_dir_all(&work).map_err(Error::io(&work, "remove"))?;
         } else if work.symlink_metadata().is_ok() {
             // Without our mark it is only ours if it is empty: left between making the folder and marking it.
@@ -219,7 +234,7 @@ impl NewFolder {
         fs::create_dir(&work).map_err(Error::io(&work, "create"))?;
         let lock = File::create(work.join(LOCK)).map_err(Error::io(&work, "create"))?;
         lock.try_lock().map_err(|_| Error::Busy { path: target.to_path_buf() })?;
-        Ok(NewFolder { work, target: target.to_path_buf(), _lock: lock })
+        Ok(NewFolder { work, target: target.to_path_buf(), keep, _lock: lock })
     }
 
     /// Where to write until [`NewFolder::finish`].
@@ -239,8 +254,10 @@ impl NewFolder {
 
 impl Drop for NewFolder {
     fn drop(&mut self) {
-        // After `finish` nothing lies here; after an error nobody needs what does.
-        let _ = fs::remove_dir_all(&self.work);
+        // After `finish` nothing lies here.
+        if !self.keep {
+            let _ = fs::remove_dir_all(&self.work);
+        }
     }
 }
 

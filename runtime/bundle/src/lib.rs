@@ -10,6 +10,7 @@
 pub mod boxes;
 pub mod golden;
 pub mod manifest;
+pub mod npz;
 pub mod samples;
 
 mod architecture;

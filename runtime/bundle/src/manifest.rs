@@ -1,5 +1,6 @@
 //! `manifest.json`, format version 1, and the folders that it describes. The schema is documented in `BUNDLE.md`.
 
+mod detector;
 mod form;
 mod measured;
 mod unique;
@@ -10,10 +11,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use detector::{Channels, Corners, Detector, DetectorInput, DetectorOutput, Fit, Layout};
 pub use form::{Form, Precision, Variant};
 pub use measured::Measured;
 use unique::unique_names;
-pub use vision::{RegionSource, Resize, Vision, VisionManifest};
+pub use vision::{Grid, RegionSource, Resize, Vision, VisionManifest};
 
 use crate::{Architecture, Error, FileRecord, Result};
 

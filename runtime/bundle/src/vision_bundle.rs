@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use crate::Result;
-use crate::files::{MAX_FILE_BYTES, inside};
+use crate::files::{MAX_FILE_BYTES, inside, sha256_hex};
 use crate::folder::{check_files, graph_files, parse, read_description, record};
 use crate::manifest::{VISION, VISION_FORMAT, Vision, VisionManifest};
+use crate::{Error, Result};
 
 /// The folder of a vision stage that stands alone, checked.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ impl VisionBundle {
         let (file, text) = read_description(folder, VISION)?;
         let manifest: VisionManifest = parse(&text, &file, VISION_FORMAT)?;
         manifest.vision.check(&file)?;
-        for name in graph_files(&manifest.vision.stage).chain([manifest.golden.as_str()]) {
+        for name in manifest.vision.files().chain([manifest.golden.as_str()]) {
             record(&manifest.files, name, &file)?;
         }
         check_files(folder, &manifest.files, &file)?;
@@ -35,11 +35,16 @@ impl VisionBundle {
         &self.manifest
     }
 
-    /// SHA-256 of the stage's first graph: which features it gives.
-    pub fn graph_sha256(&self) -> Result<&str> {
+    /// Which features the stage gives: the SHA-256 of its first graph; where there is a detector, that of the graph's and
+    /// the detector's one after the other in hexadecimal.
+    pub fn graph_sha256(&self) -> Result<String> {
         let file = self.folder.join(VISION);
-        let mut graphs = graph_files(&self.vision().stage);
-        Ok(&record(&self.manifest.files, graphs.next().unwrap_or_default(), &file)?.sha256)
+        let hash = |name: &str| Ok::<_, Error>(record(&self.manifest.files, name, &file)?.sha256.clone());
+        let graph = hash(graph_files(&self.vision().stage).next().unwrap_or_default())?;
+        match self.vision().regions.detector() {
+            None => Ok(graph),
+            Some(detector) => Ok(sha256_hex((graph + &hash(&detector.graph)?).as_bytes())),
+        }
     }
 
     /// Reads a file of the folder and checks it.

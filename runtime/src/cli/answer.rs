@@ -19,7 +19,7 @@ Examples:
 pub(super) struct Arguments {
     /// The bundle's folder
     bundle: PathBuf,
-    /// The image: PNG, JPEG, WebP, BMP or GIF
+    /// The image: PNG, JPEG, WebP, BMP or GIF; or region features, NAME.npz
     image: PathBuf,
     /// One or more questions about the image, which is encoded once
     #[arg(required = true)]
@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     let start = Instant::now();
     let model = Model::load(&arguments.bundle, options)?;
     let loaded = Instant::now();
-    let image = model.encode_image_file(&arguments.image)?;
+    let image = model.encode_file(&arguments.image)?;
     let encoded = Instant::now();
     let mut answers = Vec::with_capacity(arguments.question.len());
     for question in &arguments.question {

@@ -3,18 +3,20 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use mmnas_runtime::{LoadOptions, extract};
+use mmnas_runtime::{ExtractSettings, FeatureLayout, LoadOptions, extract};
 use serde_json::json;
 
 use super::{Failure, output, progress};
 
 const EXAMPLES: &str = "\
 Image files are found by extension (png jpg jpeg webp bmp gif) in the folder and below;
-their names in the output are relative to it. The output appears when it is complete.
+their names in the output are relative to it. The output appears when it is complete; the same
+command again goes on where one that was ended has stopped.
 
 Examples:
   mmnas extract --vision vision --images data/train --out features
-  mmnas extract --vision vision --images data/train --out features --batch 32 --json";
+  mmnas extract --vision vision --images data/train --out features --batch 32 --json
+  mmnas extract --vision vision --images data/train --out npz --npz";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -31,6 +33,9 @@ pub(super) struct Arguments {
     /// Images that run together
     #[arg(long, value_name = "N", default_value = "16")]
     batch: NonZeroUsize,
+    /// Write one file NAME.npz an image, in the published layout, which `mmnas-search pack` reads
+    #[arg(long)]
+    npz: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -44,16 +49,19 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
         bar.set_position(at.done as u64);
     };
     let (vision, images, out) = (&arguments.vision, &arguments.images, &arguments.out);
-    let outcome = extract(vision, images, out, arguments.batch, options, &mut report_progress);
+    let layout = if arguments.npz { FeatureLayout::Npz } else { FeatureLayout::Packed };
+    let settings = ExtractSettings { batch: arguments.batch, layout };
+    let outcome = extract(vision, images, out, &settings, options, &mut report_progress);
     bar.finish_and_clear();
     let report = outcome?;
     let seconds = start.elapsed().as_secs_f64();
-    let rate = report.images as f64 / seconds.max(1e-9);
+    let rate = (report.images - report.resumed) as f64 / seconds.max(1e-9);
     if arguments.json {
         return output::print_json(&json!({
             "out": out.display().to_string(),
             "images": report.images,
-            "shards": report.shards,
+            "resumed": report.resumed,
+            "files": report.files,
             "regions": report.regions,
             "feature": report.feature,
             "vision_sha256": report.vision_sha256,

@@ -38,7 +38,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
     let model = Model::load(&arguments.bundle, options)?;
-    let image = model.encode_image_file(&arguments.image)?;
+    let image = model.encode_file(&arguments.image)?;
     let mut found = Vec::with_capacity(arguments.phrase.len());
     for phrase in &arguments.phrase {
         found.push((phrase.as_str(), model.ground(&image, phrase, arguments.top.get())?));

@@ -213,7 +213,7 @@ fn add(arguments: &Add, options: &LoadOptions) -> Result<(), Failure> {
     let folder = arguments.images.as_deref().unwrap_or(Path::new(""));
     let encode = |name: &&str| match &store {
         Some(store) => model.encode_regions(&store.get(name)?),
-        None => model.encode_image_file(&folder.join(name)),
+        None => model.encode_file(&folder.join(name)),
     };
     fill(&mut index, &names, encode, ImageIndex::put, ImageIndex::commit)?;
     place.tell(&Index::Images(index), &format!("{} added, ", names.len()))
@@ -249,7 +249,7 @@ fn search(arguments: &Search, options: &LoadOptions) -> Result<(), Failure> {
     let top = arguments.top.get();
     let (queries, hits): (Vec<String>, Vec<Vec<Hit>>) = if arguments.text.is_empty() {
         let index = TextIndex::open(&model, &place.index, Access::Read)?;
-        let images = arguments.image.iter().map(|file| model.encode_image_file(file)).collect::<Result<Vec<_>, _>>()?;
+        let images = arguments.image.iter().map(|file| model.encode_file(file)).collect::<Result<Vec<_>, _>>()?;
         let names = arguments.image.iter().map(|file| file.display().to_string()).collect();
         (names, index.rank(&images, top, candidates)?)
     } else {

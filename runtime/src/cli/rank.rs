@@ -45,13 +45,13 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     let ranked = match (&arguments.text, &arguments.image) {
         (Some(text), _) => {
             let text = model.encode_text(text)?;
-            let encode = |file: &String| model.encode_image_file(Path::new(file)).inspect(|_| bar.inc(1));
+            let encode = |file: &String| model.encode_file(Path::new(file)).inspect(|_| bar.inc(1));
             let images = candidates.iter().map(encode).collect::<Result<Vec<_>, _>>();
             bar.finish_and_clear();
             model.rank_images(&text, &images?, top)?
         }
         (None, Some(image)) => {
-            let image = model.encode_image_file(image)?;
+            let image = model.encode_file(image)?;
             let encode = |text: &String| model.encode_text(text).inspect(|_| bar.inc(1));
             let texts = candidates.iter().map(encode).collect::<Result<Vec<_>, _>>();
             bar.finish_and_clear();

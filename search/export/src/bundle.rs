@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mmnas_bundle::manifest::{
-    BUNDLE_FORMAT, Dimensions, Form, Format, MANIFEST, Manifest, Measured, Precision, Provenance, Stage, Stages,
-    TaskName, TextSettings, Variant, Vision,
+    BUNDLE_FORMAT, Dimensions, Form, Format, MANIFEST, Manifest, Measured, Precision, Provenance, RegionSource, Stage,
+    Stages, TaskName, TextSettings, Variant, Vision,
 };
 use mmnas_bundle::{Architecture, TextEncoder, VisionBundle};
 
@@ -14,7 +14,7 @@ use crate::graph::Graph;
 use crate::int8::Int8Scheme;
 use crate::model::{BuiltGraph, stage_of};
 use crate::source::Source;
-use crate::vision::VISION_GRAPH;
+use crate::vision::{DETECTOR_GRAPH, VISION_GRAPH};
 use crate::{OPSET, Result, Weights, fusion_stage, image_stage, text_stage};
 
 /// What is written of a network.
@@ -140,7 +140,7 @@ fn write_stage(
     Ok(stage_of(&written))
 }
 
-/// Copies the vision stage; it has one graph.
+/// Copies the vision stage, which has one graph, and its detector.
 fn write_vision_stage(writer: &mut FolderWriter, bundle: &VisionBundle) -> Result<Vision> {
     let graph = bundle.vision().stage.graphs.first().map_or(VISION_GRAPH, |g| g.file.as_str());
     writer.add(VISION_GRAPH, &bundle.read(graph)?)?;
@@ -148,6 +148,10 @@ fn write_vision_stage(writer: &mut FolderWriter, bundle: &VisionBundle) -> Resul
     described.stage.graphs.truncate(1);
     for graph in &mut described.stage.graphs {
         graph.file = VISION_GRAPH.to_owned();
+    }
+    if let RegionSource::Proposals { detector, .. } = &mut described.regions {
+        writer.add(DETECTOR_GRAPH, &bundle.read(&detector.graph)?)?;
+        detector.graph = DETECTOR_GRAPH.to_owned();
     }
     Ok(described)
 }

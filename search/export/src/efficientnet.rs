@@ -71,6 +71,18 @@ pub fn stem() -> (String, String, Convolution) {
     ("_conv_stem".into(), "_bn0".into(), layer)
 }
 
+/// Channels that the classifier reads.
+pub const HEAD: usize = 1280;
+/// ImageNet's classes.
+pub const CLASSES: usize = 1000;
+
+/// The convolution before the classifier; its average over the image goes through `_fc`.
+pub fn classifier_convolution() -> (String, String, Convolution) {
+    let (_, inputs) = LAST_OF_RESOLUTION[4];
+    let layer = Convolution { inputs, outputs: HEAD, kernel: 1, stride: 1, depthwise: false, activation: true };
+    ("_conv_head".into(), "_bn1".into(), layer)
+}
+
 /// The sixteen blocks.
 pub fn blocks() -> Vec<Block> {
     let mut blocks = Vec::new();

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use mmnas_bundle::manifest::{Dtype, Form, Precision, TensorSpec, Variant};
+use mmnas_bundle::manifest::{Dim, Dtype, Form, Precision, TensorSpec, Variant};
 
 use crate::Weight;
 use crate::inference::{self, Node};
@@ -17,6 +17,7 @@ pub(crate) enum Attribute {
     Float(f32),
     Int(i64),
     Ints(Vec<i64>),
+    Text(&'static str),
 }
 
 /// Builds one ONNX graph: nodes are appended in order, values are named by the caller's hint and a number. Weights and
@@ -157,8 +158,9 @@ impl Graph {
             outputs: output.len(),
         };
         let types = inference::infer(&node);
-        // How many numbers a Range gives is data to it; whoever makes one declares it.
-        if types.is_none() && op != "Range" {
+        // How many numbers a Range gives is data to it, as is a shape that was computed; whoever makes one declares it.
+        let is_data = op == "Range" || op == "Reshape" && node.integers.get(1).is_some_and(Option::is_none);
+        if types.is_none() && !is_data {
             self.untyped.get_or_insert_with(|| format!("{op} of {:?}", node.inputs));
         }
         self.types.extend(output.iter().cloned().zip(types.unwrap_or_default()));
@@ -226,6 +228,21 @@ impl Graph {
     pub(crate) fn reshape(&mut self, value: &str, shape: &[i64]) -> String {
         let shape = self.integers(shape);
         self.node("Reshape", &[value, &shape], vec![])
+    }
+
+    /// Gives a value whose first dimension is the first two of `like` in one those two again.
+    pub(crate) fn unfold_like(&mut self, value: &str, like: &str) -> String {
+        let attributes = vec![("start", Attribute::Int(0)), ("end", Attribute::Int(2))];
+        let first = self.node("Shape", &[like], attributes);
+        let rest = self.type_of(value).map_or_else(Vec::new, |known| known.shape[1..].to_vec());
+        let sizes: Vec<i64> = rest.iter().map(|dim| if let Dim::Fixed(n) = dim { *n as i64 } else { -1 }).collect();
+        let sizes = self.integers(&sizes);
+        let shape = self.concat(&[&first, &sizes], 0);
+        let unfolded = self.node("Reshape", &[value, &shape], vec![]);
+        let known = self.type_of(value).zip(self.type_of(like));
+        let unfolded_type = known.map(|(value, like)| ValueType::new(value.elem, [&like.shape[..2], &rest].concat()));
+        self.types.extend(unfolded_type.map(|known| (unfolded.clone(), known)));
+        unfolded
     }
 
     /// Inserts dimensions of size 1.
@@ -309,9 +326,9 @@ impl Graph {
         if self.types.contains_key(&name) {
             return name;
         }
-        let size = |dim: &mmnas_bundle::manifest::Dim| match dim {
-            mmnas_bundle::manifest::Dim::Fixed(n) => *n as i64,
-            mmnas_bundle::manifest::Dim::Named(_) => 0,
+        let size = |dim: &Dim| match dim {
+            Dim::Fixed(n) => *n as i64,
+            Dim::Named(_) => 0,
         };
         self.proto.initializer.push(TensorProto {
             name: Some(name.clone()),
@@ -345,6 +362,10 @@ fn attribute(name: &str, value: Attribute) -> AttributeProto {
         Attribute::Ints(ints) => {
             proto.ints = ints;
             attribute_type::INTS
+        }
+        Attribute::Text(text) => {
+            proto.s = Some(text.as_bytes().to_vec());
+            attribute_type::STRING
         }
     });
     proto

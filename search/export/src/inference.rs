@@ -84,6 +84,7 @@ pub(crate) fn infer(node: &Node<'_>) -> Option<Vec<ValueType>> {
             let old = &first()?.shape;
             let dim = |(k, &n): (usize, &i64)| match n {
                 0 => old.get(k).cloned(),
+                -1 => Some(Dim::Named("items".to_owned())),
                 n => usize::try_from(n).ok().map(Dim::Fixed),
             };
             let shape = node.integers(1)?.iter().enumerate().map(dim).collect::<Option<_>>()?;
@@ -105,6 +106,16 @@ pub(crate) fn infer(node: &Node<'_>) -> Option<Vec<ValueType>> {
         }
         "Conv" => node.convolution(),
         "AveragePool" => node.pool(),
+        "RoiAlign" => {
+            let (channels, items) = (first()?.shape.get(1)?.clone(), node.input(1)?.shape.first()?.clone());
+            let side = |name: &str| Some(Dim::Fixed(usize::try_from(node.int(name)?).ok()?));
+            one(ValueType::new(first()?.elem, vec![items, channels, side("output_height")?, side("output_width")?]))
+        }
+        "GlobalAveragePool" => {
+            let mut shape = first()?.shape.clone();
+            shape.iter_mut().skip(2).for_each(|dim| *dim = Dim::Fixed(1));
+            one(ValueType::new(first()?.elem, shape))
+        }
         _ => None,
     }
 }

@@ -37,7 +37,7 @@ pub use error::{Error, Result};
 pub use golden::GoldenTensor;
 pub use int8::Int8Scheme;
 pub use triton::{TritonSettings, write_triton};
-pub use vision::{check_vision, write_vision};
+pub use vision::{Proposals, VisionSettings, write_vision};
 pub use weights::{Weight, Weights};
 
 /// Opset of the standard operators in every graph.

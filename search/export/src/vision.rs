@@ -1,13 +1,14 @@
 use std::path::Path;
 
 use mmnas_bundle::manifest::{
-    self, Dtype, Form, Precision, RegionSource, Resize, Stage, Variant, Vision, VisionManifest,
+    self, Detector, Dtype, Form, Grid, Precision, RegionSource, Resize, Stage, Variant, Vision, VisionManifest,
 };
 
 use crate::efficientnet::{self, Convolution};
 use crate::folder_writer::FolderWriter;
 use crate::golden::{GOLDEN, GoldenTensor, golden_file};
 use crate::graph::{Attribute, Graph};
+use crate::layers::Product;
 use crate::model::{BuiltGraph, stage_of};
 use crate::value_type::Elem;
 use crate::{Result, Weight, Weights};
@@ -17,48 +18,90 @@ pub(crate) const VISION_GRAPH: &str = "vision.onnx";
 /// The graph needs none of ONNX Runtime's own operators.
 const FORM: Form = Form { variant: Variant::Portable, precision: Precision::Fp32 };
 
-/// A vision stage over EfficientNet-Lite0: square input of `side` pixels, the last block of each of the five resolutions
-/// averaged over the cells of a `grid × grid` grid and concatenated.
-fn describe(side: u32, grid: usize, stage: Stage) -> Vision {
-    Vision {
-        stage,
-        width: side,
-        height: side,
-        resize: Resize::Triangle,
-        regions: RegionSource::Grid { rows: grid, columns: grid },
-        feature: efficientnet::LAST_OF_RESOLUTION.iter().map(|(_, channels)| channels).sum(),
-        backbone: "EfficientNet-Lite0, last blocks of five resolutions".to_owned(),
+/// File of a detector's graph.
+pub(crate) const DETECTOR_GRAPH: &str = "detector.onnx";
+
+/// What a vision stage over EfficientNet-Lite0 is to be.
+#[derive(Debug, Clone)]
+pub struct VisionSettings {
+    /// Side of the square input in pixels: a multiple of 32 and, without a detector, of 32 · `grid`.
+    pub side: u32,
+    /// Rows and columns of the grid whose cells are regions; none only where there is a detector.
+    pub grid: Option<usize>,
+    /// Whose boxes are regions.
+    pub proposals: Option<Proposals>,
+    /// Whether the backbone's classifier is kept: `class_logits` over ImageNet's 1,000 classes, beside the features.
+    pub classifier: bool,
+}
+
+/// A detector for a vision stage.
+#[derive(Debug, Clone)]
+pub struct Proposals {
+    /// The detector's graph, an ONNX file.
+    pub graph: Vec<u8>,
+    /// How it is fed and read; the name of its file is the stage's affair.
+    pub detector: Detector,
+    /// Boxes at most.
+    pub count: usize,
+}
+
+impl VisionSettings {
+    /// Checks the sizes: `side` up to [`Vision::MAX_SIDE`], at most [`manifest::MAX_REGIONS`] regions.
+    pub fn check(&self) -> Result<()> {
+        let wrong = |field: &str, expected: String, found: String| {
+            Err(mmnas_bundle::Error::invalid("vision stage", field, expected, found).into())
+        };
+        let cells = self.grid.map_or(0, |grid| grid.saturating_mul(grid));
+        let regions = cells.saturating_add(self.proposals.as_ref().map_or(0, |proposals| proposals.count));
+        if regions == 0 || regions > manifest::MAX_REGIONS || self.grid == Some(0) {
+            return wrong("grid", format!("1 to {} regions", manifest::MAX_REGIONS), regions.to_string());
+        }
+        let step = 32 * if self.proposals.is_none() { self.grid.unwrap_or(1) } else { 1 };
+        if self.side == 0 || self.side > Vision::MAX_SIDE || !(self.side as usize).is_multiple_of(step) {
+            let expected = format!("a multiple of {step}, at most {}", Vision::MAX_SIDE);
+            return wrong("side", expected, self.side.to_string());
+        }
+        Ok(())
+    }
+
+    fn describe(&self, stage: Stage) -> Vision {
+        let grid = self.grid.map(|side| Grid { rows: side, columns: side });
+        let regions = match (&self.proposals, grid) {
+            (Some(proposals), grid) => RegionSource::Proposals {
+                count: proposals.count,
+                grid,
+                detector: Box::new(Detector { graph: DETECTOR_GRAPH.to_owned(), ..proposals.detector.clone() }),
+            },
+            (None, grid) => RegionSource::Grid(grid.unwrap_or(Grid { rows: 1, columns: 1 })),
+        };
+        Vision {
+            stage,
+            width: self.side,
+            height: self.side,
+            resize: Resize::Triangle,
+            regions,
+            feature: features(),
+            backbone: "EfficientNet-Lite0, last blocks of five resolutions".to_owned(),
+        }
     }
 }
 
-/// Checks the sizes of a vision stage: `side` a multiple of 32 · `grid` up to [`Vision::MAX_SIDE`], at most
-/// [`manifest::MAX_REGIONS`] regions.
-pub fn check_vision(side: u32, grid: usize) -> Result<()> {
-    let wrong = |field: &str, expected: String, found: String| {
-        Err(mmnas_bundle::Error::invalid("vision stage", field, expected, found).into())
-    };
-    let regions = grid.saturating_mul(grid);
-    if regions == 0 || regions > manifest::MAX_REGIONS {
-        return wrong("grid", format!("1 to {} regions", manifest::MAX_REGIONS), format!("{grid} × {grid}"));
-    }
-    if side == 0 || side > Vision::MAX_SIDE || !(side as usize).is_multiple_of(32 * grid) {
-        let expected = format!("a multiple of 32 × grid = {}, at most {}", 32 * grid, Vision::MAX_SIDE);
-        return wrong("side", expected, side.to_string());
-    }
-    Ok(())
-}
-
-/// Writes the folder of a vision stage: EfficientNet-Lite0 from the published checkpoint's `weights`, input `side` pixels
-/// (a multiple of 32 · `grid`), regions on a `grid × grid` grid. `golden` are recorded inputs and outputs.
-pub fn write_vision(weights: &Weights, side: u32, grid: usize, golden: &[GoldenTensor], out: &Path) -> Result<()> {
-    check_vision(side, grid)?;
+/// Writes the folder of a vision stage: EfficientNet-Lite0 from the published checkpoint's `weights`. `golden` are recorded
+/// inputs and outputs of its graph.
+pub fn write_vision(weights: &Weights, settings: &VisionSettings, golden: &[GoldenTensor], out: &Path) -> Result<()> {
+    settings.check()?;
     let mut writer = FolderWriter::create(out)?;
-    let graph = build(weights, side as usize, grid)?;
+    let graph = build(weights, settings)?;
     let graph = writer.add_graph(BuiltGraph::new(graph, FORM, VISION_GRAPH.to_owned(), u64::MAX)?)?;
+    if let Some(proposals) = &settings.proposals {
+        writer.add(DETECTOR_GRAPH, &proposals.graph)?;
+    }
     writer.add(GOLDEN, &golden_file(golden)?)?;
+    let vision = settings.describe(stage_of(&[graph]));
+    vision.check(&writer.path().join(manifest::VISION))?;
     let description = VisionManifest {
         format: manifest::Format::current(manifest::VISION_FORMAT),
-        vision: describe(side, grid, stage_of(&[graph])),
+        vision,
         golden: GOLDEN.to_owned(),
         files: writer.files().clone(),
     };
@@ -66,10 +109,11 @@ pub fn write_vision(weights: &Weights, side: u32, grid: usize, golden: &[GoldenT
     writer.finish()
 }
 
-/// `pixels` u8 `[batch, side, side, 3]` → `features` f32 `[batch, grid², 512]`.
-fn build(weights: &Weights, side: usize, grid: usize) -> Result<Graph> {
+/// `pixels` u8 `[batch, side, side, 3]` (and `rois` `[batch, regions, 4]`) → `features` f32 `[batch, regions, 512]` (and
+/// `class_logits` f32 `[batch, 1000]`).
+fn build(weights: &Weights, settings: &VisionSettings) -> Result<Graph> {
     let mut graph = Graph::new("vision", FORM);
-    let g = &mut graph;
+    let (g, side) = (&mut graph, settings.side as usize);
     let side_text = side.to_string();
     let pixels = g.input("pixels", Dtype::U8, &["batch", &side_text, &side_text, "3"]);
     let x = g.cast(&pixels, Elem::F32);
@@ -80,7 +124,7 @@ fn build(weights: &Weights, side: usize, grid: usize) -> Result<Graph> {
     let mut size = side;
     let (name, norm, layer) = efficientnet::stem();
     (x, size) = convolution(g, weights, (&x, size), &name, &norm, layer)?;
-    let mut pooled = Vec::new();
+    let mut maps = Vec::new();
     for (number, block) in efficientnet::blocks().into_iter().enumerate() {
         let input = x.clone();
         for (name, norm, layer) in &block.layers {
@@ -90,21 +134,73 @@ fn build(weights: &Weights, side: usize, grid: usize) -> Result<Graph> {
             x = g.node("Add", &[&input, &x], vec![]);
         }
         if efficientnet::LAST_OF_RESOLUTION.iter().any(|(last, _)| *last == number) {
-            let cell = (size / grid) as i64;
-            let attributes = vec![
-                ("kernel_shape", Attribute::Ints(vec![cell, cell])),
-                ("strides", Attribute::Ints(vec![cell, cell])),
-            ];
-            pooled.push(if cell == 1 { x.clone() } else { g.node("AveragePool", &[&x], attributes) });
+            maps.push((x.clone(), size));
         }
     }
-    let pooled: Vec<&str> = pooled.iter().map(String::as_str).collect();
-    let all = g.concat(&pooled, 1);
-    let features: usize = efficientnet::LAST_OF_RESOLUTION.iter().map(|(_, channels)| channels).sum();
-    let all = g.reshape(&all, &[0, features as i64, (grid * grid) as i64]);
-    let all = g.transpose(&all, &[0, 2, 1]);
-    g.output(&all, "features", &["batch", &(grid * grid).to_string(), &features.to_string()]);
+    match settings.grid.filter(|_| settings.proposals.is_none()) {
+        Some(grid) => grid_features(g, &maps, grid),
+        None => roi_features(g, &maps, side),
+    }
+    if settings.classifier {
+        let (name, norm, layer) = efficientnet::classifier_convolution();
+        (x, _) = convolution(g, weights, (&x, size), &name, &norm, layer)?;
+        let x = g.node("GlobalAveragePool", &[&x], vec![]);
+        let x = g.squeeze(&x, &[2, 3]);
+        let matrix = weights.get("_fc.weight", &[efficientnet::CLASSES, efficientnet::HEAD])?.transposed();
+        let bias = weights.get("_fc.bias", &[efficientnet::CLASSES])?;
+        let product = Product { name: "_fc.weight", matrix: &matrix, bias: Some(("_fc.bias", bias)) };
+        let logits = g.plain_product(&x, &product);
+        g.output(&logits, "class_logits", &["batch", &efficientnet::CLASSES.to_string()]);
+    }
     Ok(graph)
+}
+
+/// Averages over the cells of a grid, row-major.
+fn grid_features(g: &mut Graph, maps: &[(String, usize)], grid: usize) {
+    let mut pooled = Vec::new();
+    for (map, size) in maps {
+        let cell = (size / grid) as i64;
+        let attributes =
+            vec![("kernel_shape", Attribute::Ints(vec![cell, cell])), ("strides", Attribute::Ints(vec![cell, cell]))];
+        pooled.push(if cell == 1 { map.clone() } else { g.node("AveragePool", &[map], attributes) });
+    }
+    let all = g.concat(&pooled.iter().map(String::as_str).collect::<Vec<_>>(), 1);
+    let all = g.reshape(&all, &[0, features() as i64, (grid * grid) as i64]);
+    let all = g.transpose(&all, &[0, 2, 1]);
+    g.output(&all, "features", &["batch", &(grid * grid).to_string(), &features().to_string()]);
+}
+
+/// Averages over boxes (RoIAlign: He et al., 2017; half-pixel coordinates, as many samples as the box has cells).
+fn roi_features(g: &mut Graph, maps: &[(String, usize)], side: usize) {
+    let rois = g.input("rois", Dtype::F32, &["batch", "regions", "4"]);
+    let flat = g.reshape(&rois, &[-1, 4]);
+    // The image of each box: 0, 0, …, 1, 1, ….
+    let image = g.positions(&rois, 0);
+    let (image, within) = (g.unsqueeze(&image, &[1]), g.positions(&rois, 1));
+    let zero = g.integer(0);
+    let within = g.node("Mul", &[&within, &zero], vec![]);
+    let image = g.node("Add", &[&image, &within], vec![]);
+    let image = g.reshape(&image, &[-1]);
+    let mut pooled = Vec::new();
+    for (map, size) in maps {
+        let attributes = vec![
+            ("mode", Attribute::Text("avg")),
+            ("output_height", Attribute::Int(1)),
+            ("output_width", Attribute::Int(1)),
+            ("sampling_ratio", Attribute::Int(0)),
+            ("spatial_scale", Attribute::Float(*size as f32 / side as f32)),
+            ("coordinate_transformation_mode", Attribute::Text("half_pixel")),
+        ];
+        pooled.push(g.node("RoiAlign", &[map, &flat, &image], attributes));
+    }
+    let all = g.concat(&pooled.iter().map(String::as_str).collect::<Vec<_>>(), 1);
+    let all = g.squeeze(&all, &[2, 3]);
+    let all = g.unfold_like(&all, &rois);
+    g.output(&all, "features", &["batch", "regions", &features().to_string()]);
+}
+
+fn features() -> usize {
+    efficientnet::LAST_OF_RESOLUTION.iter().map(|(_, channels)| channels).sum()
 }
 
 /// A convolution with its batch norm folded in, and ReLU6 where it follows; returns the output and its side.

@@ -1,6 +1,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use mmnas_bundle::Error as BundleError;
+use mmnas_bundle::manifest::Detector;
+use mmnas_export::{Proposals, VisionSettings};
 use mmnas_search::{Result, vision};
 
 use super::output;
@@ -8,18 +11,34 @@ use super::output;
 /// Writes a vision stage (pixels → region features) from a pretrained backbone
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  mmnas-search vision --weights .native/efficientnet/efficientnet_lite0.pth --out vision"
+    after_help = "Examples:\n  mmnas-search vision --weights .native/efficientnet/efficientnet_lite0.pth --out vision\n  \
+                  mmnas-search vision --weights efficientnet_lite0.pth --detector yolox_nano.onnx --proposals 36 --out vision"
 )]
 pub(super) struct Arguments {
     /// PyTorch checkpoint of EfficientNet-Lite0
     #[arg(long)]
     weights: PathBuf,
-    /// Side of the input in pixels, a multiple of 32 × grid
-    #[arg(long, default_value_t = 128)]
-    side: u32,
-    /// Rows and columns of the grid of regions
-    #[arg(long, default_value_t = 4)]
-    grid: usize,
+    /// Side of the input in pixels, a multiple of 32 × grid (of 32 with a detector) [default: 128; 256 with a detector]
+    #[arg(long)]
+    side: Option<u32>,
+    /// Rows and columns of the grid of regions [default: 4; none with a detector]
+    #[arg(long)]
+    grid: Option<usize>,
+    /// Take a detector's boxes as regions: an ONNX file of YOLOX without decoding, or of what --contract says
+    #[arg(long, value_name = "ONNX")]
+    detector: Option<PathBuf>,
+    /// How the detector is fed and read, JSON (`vision.regions.detector` in BUNDLE.md) [default: YOLOX's]
+    #[arg(long, value_name = "JSON", requires = "detector")]
+    contract: Option<PathBuf>,
+    /// Side of a YOLOX's input in pixels: 416 for nano and tiny, 640 for the others
+    #[arg(long, value_name = "PIXELS", default_value_t = 416, conflicts_with = "contract")]
+    detector_side: u32,
+    /// Boxes of the detector at most
+    #[arg(long, default_value_t = 36, requires = "detector")]
+    proposals: usize,
+    /// Keep the backbone's classifier: logits of ImageNet's 1,000 classes beside the features
+    #[arg(long)]
+    classifier: bool,
     /// Seed of the recorded images
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -29,12 +48,36 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    vision::export_vision(&arguments.weights, arguments.side, arguments.grid, arguments.seed, &arguments.out)?;
-    output::line(format_args!(
-        "{}: {2} × {2} regions of {1} × {1} pixels",
-        arguments.out.display(),
-        arguments.side,
-        arguments.grid
-    ));
+    let read = |file: &PathBuf| std::fs::read(file).map_err(BundleError::io(file, "read"));
+    let proposals = match &arguments.detector {
+        None => None,
+        Some(file) => {
+            let detector = match &arguments.contract {
+                None => Detector::yolox("", arguments.detector_side),
+                Some(file) => serde_json::from_slice(&read(file)?).map_err(|e| BundleError::json(file, &e))?,
+            };
+            Some(Proposals { graph: read(file)?, detector, count: arguments.proposals })
+        }
+    };
+    let (side, grid) = if proposals.is_some() { (256, None) } else { (128, Some(4)) };
+    let settings = VisionSettings {
+        side: arguments.side.unwrap_or(side),
+        grid: arguments.grid.or(grid),
+        proposals,
+        classifier: arguments.classifier,
+    };
+    vision::export_vision(&arguments.weights, &settings, arguments.seed, &arguments.out)?;
+    let (out, side) = (arguments.out.display(), settings.side);
+    let cells = settings.grid.map(|grid| format!("{grid} × {grid} cells"));
+    let boxes = settings.proposals.map(|p| format!("up to {} boxes of {}", p.count, arguments.detector_name()));
+    let regions: Vec<String> = cells.into_iter().chain(boxes).collect();
+    output::line(format_args!("{out}: {} as regions, features from {side} × {side} pixels", regions.join(" and ")));
     Ok(())
+}
+
+impl Arguments {
+    fn detector_name(&self) -> String {
+        let name = self.detector.as_deref().and_then(|file| file.file_name());
+        name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
 }

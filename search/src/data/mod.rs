@@ -16,7 +16,6 @@ mod data_files;
 mod image_text;
 mod itm_data;
 mod negatives;
-mod npz;
 mod split;
 #[cfg(test)]
 mod test_data;

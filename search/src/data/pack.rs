@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::{Error as BundleError, FeatureWriter, NewFolder, RegionFeatures, sha256_hex};
+use mmnas_bundle::{Error as BundleError, FeatureWriter, NewFolder, RegionFeatures, npz, sha256_hex};
 use rayon::prelude::*;
 
-use super::{conversion, npz};
+use super::conversion;
 use crate::Result;
 
 /// A shard ends when it holds this many bytes of features.
@@ -138,7 +138,15 @@ mod tests {
     use mmnas_bundle::FeatureStore;
 
     use super::*;
-    use crate::data::npz::tests::write;
+
+    /// Features `start + 10 · region + feature` of `n` regions of 3 features.
+    fn write(file: &Path, n: usize, start: f32) {
+        let rows = |region: usize| (0..3).map(move |k| start + 10.0 * region as f32 + k as f32);
+        let corners = |region: usize| [0, 1, 2, 3].map(|k| (region + 10 * (k / 2)) as f32);
+        let features = (0..n).flat_map(rows).collect();
+        let regions = RegionFeatures { features, boxes: (0..n).map(corners).collect(), size: (640, 480) };
+        npz::write(file, &regions, 3).unwrap();
+    }
 
     fn run(folders: &[&Path], out: &Path) -> std::result::Result<Packed, String> {
         let folders: Vec<PathBuf> = folders.iter().map(|folder| folder.to_path_buf()).collect();

@@ -4,7 +4,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::unique::unique_names;
-use super::{Format, MAX_REGIONS, Stage, check_size};
+use super::{Detector, Format, MAX_REGIONS, Stage, check_size};
 use crate::{Error, FileRecord, Result};
 
 /// How an image is resized to the vision stage's input.
@@ -15,31 +15,64 @@ pub enum Resize {
     Triangle,
 }
 
+/// A grid over an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grid {
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub columns: usize,
+}
+
+impl Grid {
+    /// Number of cells.
+    pub fn count(&self) -> usize {
+        self.rows.saturating_mul(self.columns)
+    }
+}
+
 /// Where the regions come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum RegionSource {
     /// A grid over the image, row-major.
-    Grid {
-        /// Number of rows.
-        rows: usize,
-        /// Number of columns.
-        columns: usize,
+    Grid(Grid),
+    /// Boxes of a detector, the one of the largest score first, and before them the cells of a grid where there is one. An
+    /// image where nothing is found has one region, the whole.
+    Proposals {
+        /// Boxes of the detector at most.
+        count: usize,
+        /// Cells that are regions too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grid: Option<Grid>,
+        /// The detector.
+        detector: Box<Detector>,
     },
 }
 
 impl RegionSource {
-    /// Number of regions of an image.
+    /// Most regions of an image.
     pub fn count(&self) -> usize {
         match self {
-            RegionSource::Grid { rows, columns } => rows.saturating_mul(*columns),
+            RegionSource::Grid(grid) => grid.count(),
+            RegionSource::Proposals { count, grid, .. } => count.saturating_add(grid.map_or(0, |grid| grid.count())),
+        }
+    }
+
+    /// The detector, where there is one.
+    pub fn detector(&self) -> Option<&Detector> {
+        match self {
+            RegionSource::Grid(_) => None,
+            RegionSource::Proposals { detector, .. } => Some(detector),
         }
     }
 }
 
-/// The vision stage: pixels → features of regions. Its graph reads `pixels` (u8, batch × height × width × RGB) and
-/// gives `features` (f32, batch × regions × feature).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The vision stage: pixels → features of regions. Its graph reads `pixels` (u8, batch × height × width × RGB) and, where
+/// the regions are a detector's, `rois` (f32, batch × regions × 4, corners in pixels of the graph's input); it gives
+/// `features` (f32, batch × regions × feature). A backbone whose classifier was kept gives `class_logits` (f32, batch ×
+/// classes) too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Vision {
     /// The stage's files, inputs and outputs.
     pub stage: Stage,
@@ -61,6 +94,12 @@ impl Vision {
     /// Largest side of the input that is accepted, in pixels.
     pub const MAX_SIDE: u32 = 4096;
 
+    /// The files of the stage's graphs and of the detector.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        let detector = self.regions.detector().map(|detector| detector.graph.as_str());
+        self.stage.graphs.iter().flat_map(super::Graph::files).chain(detector)
+    }
+
     /// Checks the sizes; `file` names the description in errors.
     pub fn check(&self, file: &Path) -> Result<()> {
         for (field, side) in [("vision.width", self.width), ("vision.height", self.height)] {
@@ -73,6 +112,9 @@ impl Vision {
         if let Some(data) = self.stage.graphs.iter().find_map(|graph| graph.data.as_ref()) {
             let expected = "a graph that holds its weights itself";
             return Err(Error::invalid(file, "vision.stage.graphs.data", expected, format!("{data:?}")));
+        }
+        if let Some(detector) = self.regions.detector() {
+            detector.check(file)?;
         }
         let count = self.regions.count();
         if count == 0 || count > MAX_REGIONS {

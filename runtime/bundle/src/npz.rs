@@ -1,16 +1,16 @@
-//! Region features as the published tools write them, one `.npz` an image.
+//! Region features as the published tools write them, one `.npz` an image: `x` (D × n, f32), `bbox` (n × 4, corners in
+//! pixels), `image_h` and `image_w`.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 
-use mmnas_bundle::{Error as BundleError, RegionFeatures};
-use ndarray::{ArrayD, Ix2, s};
+use ndarray::{Array2, ArrayD, ArrayView2, Ix2, arr0, s};
 use ndarray_npy::npy::header::Header;
-use ndarray_npy::{ReadNpyExt, ReadableElement};
+use ndarray_npy::{NpzWriter, ReadNpyExt, ReadableElement};
 use zip::ZipArchive;
 
-use crate::Result;
+use crate::{Error, RegionFeatures, Result, write_atomically};
 
 /// A header above this length is an error: those of plain arrays have 128 bytes or less.
 const MAX_HEADER_BYTES: u64 = 512;
@@ -25,19 +25,19 @@ struct Npz<'a> {
 
 impl Npz<'_> {
     fn open(file: &Path) -> Result<Npz<'_>> {
-        let opened = File::open(file).map_err(BundleError::io(file, "read"))?;
+        let opened = File::open(file).map_err(Error::io(file, "read"))?;
         let archive = ZipArchive::new(BufReader::new(opened));
-        Ok(Npz { file, archive: archive.map_err(|e| BundleError::invalid(file, "(archive)", "an npz archive", e))? })
+        Ok(Npz { file, archive: archive.map_err(|e| Error::invalid(file, "(archive)", "an npz archive", e))? })
     }
 
-    fn invalid(&self, field: &str, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> crate::Error {
-        BundleError::invalid(self.file, field, expected, found).into()
+    fn invalid(&self, field: &str, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> Error {
+        Error::invalid(self.file, field, expected, found)
     }
 
     fn entry(&mut self, name: &str) -> Result<impl Read> {
         let file = self.file;
-        let missing = |e| BundleError::invalid(file, name, "an array of this name", e);
-        Ok(self.archive.by_name(&format!("{name}.npy")).map_err(missing)?)
+        let missing = |e| Error::invalid(file, name, "an array of this name", e);
+        self.archive.by_name(&format!("{name}.npy")).map_err(missing)
     }
 
     /// The number type of an array, as "f4" or "i8". Its shape is checked, so that reading it allocates no more than
@@ -112,7 +112,7 @@ impl Npz<'_> {
 /// # Errors
 /// A missing array; shapes that do not fit each other; no region; a number that is not finite; a box whose corners are the
 /// wrong way round.
-pub(super) fn read(file: &Path, max_regions: usize) -> Result<(RegionFeatures, usize)> {
+pub fn read(file: &Path, max_regions: usize) -> Result<(RegionFeatures, usize)> {
     let mut npz = Npz::open(file)?;
     let boxes = npz.numbers("bbox")?;
     let boxes = npz.matrix("bbox", boxes)?;
@@ -141,17 +141,40 @@ pub(super) fn read(file: &Path, max_regions: usize) -> Result<(RegionFeatures, u
     Ok((RegionFeatures { features: rows, boxes, size }, d))
 }
 
+/// Writes the regions of an image, `feature` numbers each, to `file`: `bbox` in f32, `image_h` and `image_w` in i64.
+///
+/// # Errors
+/// Numbers that are not `feature` a box; a file that cannot be written.
+pub fn write(file: &Path, regions: &RegionFeatures, feature: usize) -> Result<()> {
+    let n = regions.boxes.len();
+    let found = format!("{} numbers", regions.features.len());
+    let rows = ArrayView2::from_shape((n, feature), &regions.features);
+    let rows = rows.map_err(|_| Error::invalid(file, "x", format!("{n} boxes × {feature} features"), found))?;
+    // Row by row in the file, as the published tools leave it.
+    let columns = rows.t().as_standard_layout().into_owned();
+    let corners: Vec<f32> = regions.boxes.iter().flatten().copied().collect();
+    let boxes = Array2::from_shape_vec((n, 4), corners);
+    let boxes = boxes.map_err(|e| Error::invalid(file, "bbox", format!("{n} × 4 numbers"), e))?;
+    let (width, height) = (i64::from(regions.size.0), i64::from(regions.size.1));
+    let failed = |e: ndarray_npy::WriteNpzError| Error::io(file, "write")(std::io::Error::other(e));
+    let mut writer = NpzWriter::new(Cursor::new(Vec::new()));
+    writer.add_array("x", &columns).map_err(failed)?;
+    writer.add_array("bbox", &boxes).map_err(failed)?;
+    writer.add_array("image_h", &arr0(height)).map_err(failed)?;
+    writer.add_array("image_w", &arr0(width)).map_err(failed)?;
+    write_atomically(file, writer.finish().map_err(failed)?.get_ref())
+}
+
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::io::Write;
 
-    use ndarray::{Array0, Array1, Array2, ShapeBuilder, arr0};
-    use ndarray_npy::NpzWriter;
+    use ndarray::{Array0, Array1, ShapeBuilder};
 
     use super::*;
 
     /// Features `start + 10 · region + feature` of `n` regions of 3 features, as the published tools write them.
-    pub(crate) fn write(file: &Path, n: usize, start: f32) {
+    fn write_published(file: &Path, n: usize, start: f32) {
         let x = Array2::from_shape_fn((3, n), |(k, region)| start + 10.0 * region as f32 + k as f32);
         let boxes = Array2::from_shape_fn((n, 4), |(region, k)| (region + 10 * (k / 2)) as f32);
         write_arrays(file, &x, &boxes, &arr0(480i64), &arr0(640i32));
@@ -181,7 +204,7 @@ pub(super) mod tests {
     fn columns_become_rows() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.npz");
-        write(&file, 4, 0.5);
+        write_published(&file, 4, 0.5);
         let (regions, d) = read(&file, 100).unwrap();
         assert_eq!((d, regions.size, regions.boxes.len()), (3, (640, 480), 4));
         assert_eq!(regions.features[..6], [0.5, 1.5, 2.5, 10.5, 11.5, 12.5]);
@@ -191,10 +214,21 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (published, ours) = (folder.path().join("a.npz"), folder.path().join("b.npz"));
+        write_published(&published, 4, 0.5);
+        let (regions, d) = read(&published, 100).unwrap();
+        write(&ours, &regions, d).unwrap();
+        assert_eq!(read(&ours, 100).unwrap(), (regions.clone(), 3));
+        assert!(write(&ours, &regions, 4).is_err());
+    }
+
+    #[test]
     fn column_major_arrays_and_other_number_types_are_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let (plain, other) = (folder.path().join("a.npz"), folder.path().join("b.npz"));
-        write(&plain, 4, 0.5);
+        write_published(&plain, 4, 0.5);
         let x = Array2::from_shape_fn((3, 4).f(), |(k, region)| 0.5 + 10.0 * region as f32 + k as f32);
         assert!(!x.is_standard_layout());
         let boxes = Array2::from_shape_fn((4, 4), |(region, k)| (region + 10 * (k / 2)) as f64);
@@ -228,7 +262,7 @@ pub(super) mod tests {
         let mut bad = boxes.clone();
         bad[[3, 0]] = 1.0;
         assert!(with(&x, &bad, 5.0).contains("for region 3"));
-        std::fs::write(&file, "no archive").unwrap();
+        std::fs::write_published(&file, "no archive").unwrap();
         assert!(error(&file).contains("an npz archive"));
         let mut writer = NpzWriter::new(File::create(&file).unwrap());
         writer.add_array("bbox", &boxes).unwrap();

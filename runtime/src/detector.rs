@@ -1,0 +1,274 @@
+//! Regions from a detector: an image in, the boxes of its objects out.
+
+use image::RgbImage;
+use image::imageops::FilterType;
+use mmnas_bundle::boxes::BoxXyxy;
+use mmnas_bundle::manifest::{Channels, Corners, Detector, DetectorInput, DetectorOutput, Dtype, Fit, Layout};
+
+use crate::limits::Watched;
+use crate::session::{GraphFile, Sessions};
+use crate::stage::{StageRunner, Tensors};
+use crate::tensor::{Data, Tensor};
+use crate::{Error, Result};
+
+/// Boxes that compete at most: those of the largest scores. What is beyond them never becomes a region.
+const MAX_CANDIDATES: usize = 3000;
+
+/// An image as a detector reads it.
+pub(crate) struct DetectorPixels {
+    /// `[height, width, 3]` row-major, RGB, of the detector's input.
+    rgb: Vec<u8>,
+    /// Pixels of the input for one of the image, across and down.
+    scale: (f32, f32),
+}
+
+/// Brings an image to the detector's size.
+pub(crate) fn prepare(image: &RgbImage, input: &DetectorInput) -> DetectorPixels {
+    let (width, height) = image.dimensions();
+    let (target_width, target_height) = (input.width, input.height);
+    let (inner, pad) = match input.fit {
+        Fit::Stretch => ((target_width, target_height), 0),
+        Fit::Letterbox { pad } => {
+            let ratio = (f64::from(target_width) / f64::from(width)).min(f64::from(target_height) / f64::from(height));
+            let side = |side: u32, most: u32| ((f64::from(side) * ratio).round() as u32).clamp(1, most);
+            ((side(width, target_width), side(height, target_height)), pad)
+        }
+    };
+    let resized = if inner == (width, height) {
+        image.clone()
+    } else {
+        image::imageops::resize(image, inner.0, inner.1, FilterType::Triangle)
+    };
+    let mut whole = RgbImage::from_pixel(target_width, target_height, image::Rgb([pad; 3]));
+    image::imageops::replace(&mut whole, &resized, 0, 0);
+    let scale = (inner.0 as f32 / width as f32, inner.1 as f32 / height as f32);
+    DetectorPixels { rgb: whole.into_raw(), scale }
+}
+
+/// A box with its score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Scored {
+    corners: BoxXyxy,
+    score: f32,
+}
+
+/// A detector in ONNX Runtime.
+#[derive(Debug)]
+pub(crate) struct DetectorRunner {
+    detector: Detector,
+    runner: StageRunner,
+}
+
+impl DetectorRunner {
+    /// Loads the graph and compares it with what the manifest says.
+    pub(crate) fn load(sessions: &Sessions, detector: &Detector, graph: &GraphFile) -> Result<DetectorRunner> {
+        Ok(DetectorRunner {
+            detector: detector.clone(),
+            runner: StageRunner::load(sessions, &detector.stage(), graph)?,
+        })
+    }
+
+    /// At most `count` boxes in pixels of an image of this size, those of the largest scores, the largest first.
+    pub(crate) fn boxes(
+        &self,
+        pixels: &DetectorPixels,
+        size: (u32, u32),
+        count: usize,
+        limits: &Watched,
+    ) -> Result<Vec<BoxXyxy>> {
+        let input = &self.detector.input;
+        let inputs = Tensors::from([(input.name.clone(), self.tensor(&pixels.rgb)?)]);
+        let outputs = self.runner.run_within(&[&inputs], limits)?;
+        let (width, height) = (size.0 as f32, size.1 as f32);
+        let mut found = Vec::new();
+        for scored in self.decoded(&outputs)? {
+            let [x1, y1, x2, y2] = scored.corners;
+            let (sx, sy) = pixels.scale;
+            let corners = [x1 / sx, y1 / sy, x2 / sx, y2 / sy];
+            // Whatever a graph gives: no box that is none goes further.
+            let is_box = corners.iter().chain([&scored.score]).all(|v| v.is_finite())
+                && corners[0] < corners[2]
+                && corners[1] < corners[3]
+                && scored.score >= self.detector.min_score;
+            let clipped = [
+                corners[0].clamp(0.0, width),
+                corners[1].clamp(0.0, height),
+                corners[2].clamp(0.0, width),
+                corners[3].clamp(0.0, height),
+            ];
+            if is_box && clipped[2] - clipped[0] >= 1.0 && clipped[3] - clipped[1] >= 1.0 {
+                found.push(Scored { corners: clipped, score: scored.score });
+            }
+        }
+        Ok(suppressed(found, self.detector.max_iou, count))
+    }
+
+    fn tensor(&self, rgb: &[u8]) -> Result<Tensor> {
+        let input = &self.detector.input;
+        let pixels = (input.width as usize) * (input.height as usize);
+        let order = match input.channels {
+            Channels::Rgb => [0, 1, 2],
+            Channels::Bgr => [2, 1, 0],
+        };
+        // Where the number at a place of the tensor comes from: the pixel and the channel in the tensor's order.
+        let place = |at: usize| match input.layout {
+            Layout::Nchw => (at % pixels, at / pixels),
+            Layout::Nhwc => (at / 3, at % 3),
+        };
+        let byte = |at: usize| {
+            let (pixel, channel) = place(at);
+            (rgb[3 * pixel + order[channel]], channel)
+        };
+        let data = if input.dtype == Dtype::U8 {
+            Data::U8((0..3 * pixels).map(|at| byte(at).0).collect())
+        } else {
+            let number = |at: usize| {
+                let (byte, channel) = byte(at);
+                (f32::from(byte) - input.mean[channel]) / input.scale[channel]
+            };
+            Data::F32((0..3 * pixels).map(number).collect())
+        };
+        let (width, height) = (input.width as usize, input.height as usize);
+        let shape = match input.layout {
+            Layout::Nchw => vec![1, 3, height, width],
+            Layout::Nhwc => vec![1, height, width, 3],
+        };
+        Tensor::new(shape, data).ok_or_else(|| Error::argument("pixels", "those of the detector's input", rgb.len()))
+    }
+
+    /// Boxes in pixels of the detector's input.
+    fn decoded(&self, outputs: &Tensors) -> Result<Vec<Scored>> {
+        let input = &self.detector.input;
+        match &self.detector.output {
+            DetectorOutput::Yolox { name, strides } => {
+                let cells: usize = strides.iter().map(|s| (input.width / s * (input.height / s)) as usize).sum();
+                let (values, width) = self.rows(outputs, name, cells)?;
+                if width < 6 {
+                    return Err(self.wrong(
+                        name,
+                        format!("[1, {cells}, 5 + classes]"),
+                        format!("[1, {cells}, {width}]"),
+                    ));
+                }
+                Ok(decode_yolox(values, width, strides, (input.width, input.height)))
+            }
+            DetectorOutput::Boxes { boxes, scores, corners, relative } => {
+                let count = outputs.get(boxes).and_then(|t| t.shape().get(1)).copied().unwrap_or(0);
+                let (values, _) = self.rows(outputs, boxes, count)?;
+                let (of_classes, classes) = self.rows(outputs, scores, count)?;
+                let unit = if *relative { (input.width as f32, input.height as f32) } else { (1.0, 1.0) };
+                let scored = |(b, scores): (&[f32], &[f32])| {
+                    let [a, b, c, d] = [b[0] * unit.0, b[1] * unit.1, b[2] * unit.0, b[3] * unit.1];
+                    let corners = match corners {
+                        Corners::Xyxy => [a, b, c, d],
+                        Corners::Cxcywh => [a - c / 2.0, b - d / 2.0, a + c / 2.0, b + d / 2.0],
+                    };
+                    Scored { corners, score: scores.iter().copied().fold(f32::NEG_INFINITY, f32::max) }
+                };
+                Ok(values.chunks_exact(4).zip(of_classes.chunks_exact(classes.max(1))).map(scored).collect())
+            }
+        }
+    }
+
+    /// The numbers of an output f32 `[1, count, width]`, and the width.
+    fn rows<'a>(&self, outputs: &'a Tensors, name: &str, count: usize) -> Result<(&'a [f32], usize)> {
+        let expected = || format!("f32 [1, {count}, …]");
+        let tensor = outputs.get(name).ok_or_else(|| self.wrong(name, expected(), "none".to_owned()))?;
+        match (tensor.shape(), tensor.as_f32()) {
+            (&[1, rows, width], Some(values)) if rows == count => Ok((values, width)),
+            (shape, _) => Err(self.wrong(name, expected(), format!("{shape:?}"))),
+        }
+    }
+
+    fn wrong(&self, tensor: &str, expected: String, found: String) -> Error {
+        Error::Tensor { file: self.runner.file().to_path_buf(), tensor: tensor.to_owned(), expected, found }
+    }
+}
+
+/// YOLOX's cells, `width` numbers each (Ge et al., 2021, as its published code decodes them).
+fn decode_yolox(values: &[f32], width: usize, strides: &[u32], input: (u32, u32)) -> Vec<Scored> {
+    let cells = strides.iter().flat_map(|&stride| {
+        let (columns, rows) = (input.0 / stride, input.1 / stride);
+        (0..rows).flat_map(move |row| (0..columns).map(move |column| (column as f32, row as f32, stride as f32)))
+    });
+    let scored = |(v, (column, row, stride)): (&[f32], (f32, f32, f32))| {
+        let (cx, cy) = ((v[0] + column) * stride, (v[1] + row) * stride);
+        let (w, h) = (v[2].exp() * stride, v[3].exp() * stride);
+        let class = v[5..].iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let corners = [cx - w / 2.0, cy - h / 2.0, cx + w / 2.0, cy + h / 2.0];
+        Scored { corners, score: v[4] * class }
+    };
+    values.chunks_exact(width).zip(cells).map(scored).collect()
+}
+
+/// Greedy non-maximum suppression: the best boxes, none of which overlaps a better one by more than `max_iou`.
+fn suppressed(mut found: Vec<Scored>, max_iou: f32, count: usize) -> Vec<BoxXyxy> {
+    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+    found.truncate(MAX_CANDIDATES);
+    let mut kept: Vec<BoxXyxy> = Vec::new();
+    for scored in found {
+        if kept.len() == count {
+            break;
+        }
+        if kept.iter().all(|better| overlap(better, &scored.corners) <= max_iou) {
+            kept.push(scored.corners);
+        }
+    }
+    kept
+}
+
+/// Intersection over union of boxes with an area.
+fn overlap(a: &BoxXyxy, b: &BoxXyxy) -> f32 {
+    let side = |low: usize| (a[low + 2].min(b[low + 2]) - a[low].max(b[low])).max(0.0);
+    let shared = side(0) * side(1);
+    let area = |c: &BoxXyxy| (c[2] - c[0]) * (c[3] - c[1]);
+    shared / (area(a) + area(b) - shared)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_become_boxes() {
+        // Strides 8 and 16 on 16 × 16 pixels: four cells and one.
+        let mut values = vec![0.0; 5 * 7];
+        let mut cell = |k: usize, numbers: [f32; 7]| values[7 * k..7 * (k + 1)].copy_from_slice(&numbers);
+        cell(3, [0.5, 0.25, 2.0f32.ln(), 1.0f32.ln(), 0.5, 0.25, 0.75]);
+        cell(4, [0.25, 0.5, 0.0, 0.5f32.ln(), 1.0, 0.5, 0.25]);
+        let found = decode_yolox(&values, 7, &[8, 16], (16, 16));
+        assert_eq!(found.len(), 5);
+        let near = |a: BoxXyxy, b: BoxXyxy| a.iter().zip(b).all(|(x, y)| (x - y).abs() < 1e-4);
+        // Centre (1.5 · 8, 1.25 · 8), size 16 × 8.
+        assert!(near(found[3].corners, [4.0, 6.0, 20.0, 14.0]) && (found[3].score - 0.375).abs() < 1e-6);
+        assert!(near(found[4].corners, [-4.0, 4.0, 12.0, 12.0]) && found[4].score == 0.5);
+    }
+
+    #[test]
+    fn a_box_that_overlaps_a_better_one_is_left_out() {
+        let scored = |corners, score| Scored { corners, score };
+        let found = vec![
+            scored([0.0, 0.0, 10.0, 10.0], 0.5),
+            scored([1.0, 0.0, 11.0, 10.0], 0.9),
+            scored([6.0, 0.0, 16.0, 10.0], 0.4),
+            scored([50.0, 50.0, 60.0, 60.0], 0.1),
+        ];
+        let kept = suppressed(found.clone(), 0.5, 9);
+        assert_eq!(kept, [[1.0, 0.0, 11.0, 10.0], [6.0, 0.0, 16.0, 10.0], [50.0, 50.0, 60.0, 60.0]]);
+        assert_eq!(suppressed(found, 0.5, 2).len(), 2);
+    }
+
+    #[test]
+    fn a_letterbox_keeps_the_proportions() {
+        let input = DetectorInput { width: 32, height: 32, ..Detector::yolox("", 32).input };
+        let image = RgbImage::from_pixel(40, 20, image::Rgb([9, 8, 7]));
+        let pixels = prepare(&image, &input);
+        assert_eq!(pixels.scale, (0.8, 0.8));
+        let at = |x: usize, y: usize| pixels.rgb[3 * (32 * y + x)];
+        assert_eq!((at(31, 15), at(0, 16), at(31, 31)), (9, 114, 114));
+        let stretched = prepare(&image, &DetectorInput { fit: Fit::Stretch, ..input });
+        assert_eq!((stretched.scale, stretched.rgb[3 * 32 * 31]), ((0.8, 1.6), 9));
+        // A picture of one line does not vanish.
+        prepare(&RgbImage::new(20_000, 1), &Detector::yolox("", 32).input);
+    }
+}

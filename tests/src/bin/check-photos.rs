@@ -1,0 +1,106 @@
+//! The vision stages on real photographs, which the repository does not hold: `make check-photos DATA=DIR DETECTOR=FILE`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use mmnas_bundle::boxes;
+use mmnas_bundle::manifest::Detector;
+use mmnas_bundle::samples::{CaptionSample, PhraseSample, read_json_lines};
+use mmnas_export::{Proposals, VisionSettings};
+use mmnas_runtime::{LoadOptions, VisionStage};
+use mmnas_search::vision::export_vision;
+use mmnas_tests::c_consumer::workspace_root;
+use serde_json::json;
+
+/// ImageNet's classes that are breeds of dogs.
+const DOGS: std::ops::RangeInclusive<usize> = 151..=268;
+/// Of the photographs whose captions all say "dog", the share that has to get such a class; PyTorch finds 79.7 %.
+const LEAST_DOGS: f64 = 0.75;
+/// Boxes and the share of phrases that one of so many has to find at IoU 0.5, less two points.
+const RECALLS: [(usize, f64); 3] = [(10, 0.56), (36, 0.68), (100, 0.78)];
+const POINTS: f64 = 0.02;
+
+#[derive(Parser)]
+#[command(about = "Checks the vision stages on photographs: classes of EfficientNet-Lite0, and proposals of a YOLOX.")]
+struct Options {
+    /// Folder with flickr8k/dev.jsonl, phrases/dev.jsonl and their images/
+    #[arg(long)]
+    data: PathBuf,
+    /// yolox_nano.onnx
+    #[arg(long)]
+    detector: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let dogs = dogs(&options.data.join("flickr8k"));
+    let recalls = recalls(&options.data.join("phrases"), &options.detector);
+    let passed =
+        dogs.1 >= LEAST_DOGS && RECALLS.iter().zip(&recalls).all(|((_, least), found)| *found >= least - POINTS);
+    if options.json {
+        println!("{:#}", json!({ "photographs": dogs.0, "dogs": dogs.1, "recalls": recalls, "passed": passed }));
+    } else {
+        println!(
+            "{:.1} % of {} photographs of dogs get a dog's class (at least {:.0})",
+            100.0 * dogs.1,
+            dogs.0,
+            100.0 * LEAST_DOGS
+        );
+        for ((count, least), found) in RECALLS.iter().zip(&recalls) {
+            let least = 100.0 * (least - POINTS);
+            println!(
+                "{:.1} % of phrases have one of {count} boxes with IoU ≥ 0.5 (at least {least:.0})",
+                100.0 * found
+            );
+        }
+    }
+    if passed { ExitCode::SUCCESS } else { ExitCode::from(3) }
+}
+
+fn stage(settings: &VisionSettings) -> VisionStage {
+    let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+    let weights = workspace_root().join(".native/efficientnet/efficientnet_lite0.pth");
+    let out = folder.path().join("vision");
+    export_vision(&weights, settings, 1, &out).unwrap_or_else(|e| panic!("{e}"));
+    VisionStage::load(&out, &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// How many photographs there are whose captions all say "dog", and the share that the backbone calls one.
+fn dogs(folder: &Path) -> (usize, f64) {
+    let stage = stage(&VisionSettings { side: 224, grid: Some(7), proposals: None, classifier: true });
+    let samples: Vec<CaptionSample> = read_json_lines(&folder.join("dev.jsonl")).unwrap_or_else(|e| panic!("{e}"));
+    let says_dog = |caption: &String| caption.to_lowercase().split(|c: char| !c.is_alphabetic()).any(|w| w == "dog");
+    let wanted: Vec<&CaptionSample> = samples.iter().filter(|s| s.captions.iter().all(says_dog)).collect();
+    let is_dog = |sample: &&&CaptionSample| {
+        let logits = stage.class_logits(&folder.join("images").join(&sample.image)).unwrap_or_else(|e| panic!("{e}"));
+        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+        best.is_some_and(|class| DOGS.contains(&class))
+    };
+    let found = wanted.iter().filter(is_dog).count();
+    (wanted.len(), found as f64 / wanted.len().max(1) as f64)
+}
+
+/// The share of phrases whose box one of the first 10, 36 and 100 proposals overlaps.
+fn recalls(folder: &Path, detector: &Path) -> Vec<f64> {
+    let graph = std::fs::read(detector).unwrap_or_else(|e| panic!("{}: {e}", detector.display()));
+    let proposals = Some(Proposals { graph, detector: Detector::yolox("", 416), count: 100 });
+    let stage = stage(&VisionSettings { side: 128, grid: None, proposals, classifier: false });
+    let samples: Vec<PhraseSample> = read_json_lines(&folder.join("dev.jsonl")).unwrap_or_else(|e| panic!("{e}"));
+    let mut regions = std::collections::BTreeMap::new();
+    let mut found = [0usize; 3];
+    for sample in &samples {
+        let found_boxes = regions.entry(sample.image.clone()).or_insert_with(|| {
+            let image = folder.join("images").join(&sample.image);
+            stage.regions(&image).unwrap_or_else(|e| panic!("{e}")).boxes
+        });
+        for (found, (count, _)) in found.iter_mut().zip(RECALLS) {
+            let hit = found_boxes.iter().take(count).any(|b| boxes::iou(b, &sample.box_xyxy) >= 0.5);
+            *found += usize::from(hit);
+        }
+    }
+    found.map(|count| count as f64 / samples.len().max(1) as f64).to_vec()
+}
