@@ -2,6 +2,8 @@
 //! process, the machine.
 
 pub mod comparison;
+pub mod floor;
+pub mod libtorch_side;
 pub mod machine;
 pub mod made_up;
 pub mod steps;

@@ -1,0 +1,370 @@
+//! The runtime beside the padded forward pass in libtorch, which is what the published code runs: whole calls, kept states,
+//! retrieval in batches, and the time to the first answer. `make bench` runs it.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use mmnas_bundle::manifest::{Dimensions, Form, Precision, TaskName, Variant};
+use mmnas_bundle::{RegionFeatures, npz};
+use mmnas_export::ExportSettings;
+use mmnas_runtime::{ImageState, LoadOptions, Model, TextState};
+use mmnas_search::recorded::{record, seeded_inputs};
+use mmnas_search::{architectures, rng};
+use mmnas_tests::bench::comparison::Spread;
+use mmnas_tests::bench::floor::{Machine, Multiplications};
+use mmnas_tests::bench::libtorch_side::{LibtorchSide, Padded, serve};
+use mmnas_tests::bench::machine;
+use mmnas_tests::exported::{formula_network, weights_of, write};
+use mmnas_tests::fixtures::{official, official_full};
+use mmnas_tests::programs;
+use rand::RngExt as _;
+use serde_json::{Value, json};
+
+#[derive(Parser, Clone)]
+#[command(
+    about = "Calls of the runtime beside the padded forward pass in libtorch, in turns, at H 512 with made-up weights."
+)]
+struct Options {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Tiny sizes: whether it runs, not how fast
+    #[arg(long)]
+    quick: bool,
+    /// Only this task: vqa, itm or vgd
+    #[arg(long)]
+    task: Option<String>,
+    /// Runs of each way that count
+    #[arg(long, default_value_t = 20)]
+    repetitions: usize,
+    /// Images and texts of the retrieval, of which every pair is scored (published: 1,000 × 200); the padded side is sampled
+    #[arg(long, value_names = ["IMAGES", "TEXTS"], num_args = 2, default_values_t = [100, 10])]
+    retrieval: Vec<usize>,
+    /// Threads of either side
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Be the padded side
+    #[arg(long, hide = true)]
+    libtorch: bool,
+}
+
+/// Calls as people make them; the paddings are the published ones.
+const CALLS: [Padded; 3] = [
+    Padded { task: TaskName::Vqa, regions: (36, 100), tokens: (7, 14) },
+    Padded { task: TaskName::Itm, regions: (36, 36), tokens: (12, 50) },
+    Padded { task: TaskName::Vgd, regions: (100, 100), tokens: (5, 15) },
+];
+/// Pairs of a padded batch.
+const PADDED_BATCH: usize = 32;
+/// Threads of either side that have nothing to do wait in a loop for some milliseconds.
+const PAUSE: Duration = Duration::from_millis(15);
+
+/// One measured way: what, in which form, milliseconds, times as fast as the padded pass, the floor.
+struct Row {
+    what: String,
+    form: Option<Form>,
+    milliseconds: Spread,
+    times: Spread,
+    floor: Option<f64>,
+}
+
+fn dimensions(options: &Options, task: TaskName) -> Dimensions {
+    let outputs = if task == TaskName::Vqa { 3129 } else { 1 };
+    if options.quick { official(64, outputs) } else { official_full(outputs) }
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let calls = CALLS.iter().filter(|c| options.task.as_ref().is_none_or(|wanted| *wanted == c.task.to_string()));
+    if options.libtorch {
+        calls.for_each(|call| serve(call, &dimensions(&options, call.task), options.threads));
+        return ExitCode::SUCCESS;
+    }
+    let about = machine::describe(tch::Device::Cpu);
+    let mut reports = Vec::new();
+    for call in calls {
+        let (peak, padded, rows) = bench(&options, call);
+        if options.json {
+            reports.push(report(call, peak, padded, &rows));
+        } else {
+            print(&options, &about, (call, peak, padded), &rows);
+        }
+    }
+    if options.json {
+        println!("{:#}", json!({ "machine": about, "threads": options.threads, "calls": reports }));
+    }
+    ExitCode::SUCCESS
+}
+
+fn regions(count: usize, width: usize, seed: u64) -> RegionFeatures {
+    let mut rng = rng(seed, "regions", 0);
+    let features = (0..count * width).map(|_| rng.random_range(-1.0..1.0f32)).collect();
+    let mut corner = || (rng.random_range(0.0..300.0f32), rng.random_range(0.0..200.0f32));
+    let boxes = (0..count).map(|_| corner()).map(|(x, y)| [x, y, x + 60.0, y + 40.0]).collect();
+    RegionFeatures { features, boxes, size: (400, 300) }
+}
+
+fn milliseconds<T>(run: impl FnOnce() -> mmnas_runtime::Result<T>) -> f64 {
+    let start = Instant::now();
+    let result = run();
+    let spent = start.elapsed().as_secs_f64() * 1e3;
+    result.unwrap_or_else(|e| panic!("{e}"));
+    spent
+}
+
+/// A loaded form of the network with what its calls read.
+struct Loaded {
+    form: Form,
+    model: Model,
+    regions: RegionFeatures,
+    text: String,
+    kept: (ImageState, TextState),
+}
+
+impl Loaded {
+    fn new(bundle: &Path, form: Form, call: &Padded, threads: usize) -> Loaded {
+        let threads = std::num::NonZeroUsize::new(threads);
+        let options = LoadOptions { form: Some(form), threads, ..LoadOptions::default() };
+        let model = Model::load(bundle, &options).unwrap_or_else(|e| panic!("{e}"));
+        let regions = regions(call.regions.0, model.manifest().dimensions.feature, 1);
+        let text = vec!["word"; call.tokens.0].join(" ");
+        let kept = (
+            model.encode_regions(&regions).unwrap_or_else(|e| panic!("{e}")),
+            model.encode_text(&text).unwrap_or_else(|e| panic!("{e}")),
+        );
+        Loaded { form, model, regions, text, kept }
+    }
+
+    /// From region features and words to the result.
+    fn whole(&self) -> f64 {
+        milliseconds(|| {
+            let image = self.model.encode_regions(&self.regions)?;
+            self.fuse(&image, &self.model.encode_text(&self.text)?)
+        })
+    }
+
+    /// A question about a known image; for ITM both sides are known.
+    fn kept(&self) -> f64 {
+        milliseconds(|| match self.model.manifest().task {
+            TaskName::Itm => self.fuse(&self.kept.0, &self.kept.1),
+            _ => self.fuse(&self.kept.0, &self.model.encode_text(&self.text)?),
+        })
+    }
+
+    fn fuse(&self, image: &ImageState, text: &TextState) -> mmnas_runtime::Result<()> {
+        match self.model.manifest().task {
+            TaskName::Vqa => self.model.answer_text(image, text, 3).map(drop),
+            TaskName::Itm => self.model.match_pairs(&[(image, text)]).map(drop),
+            TaskName::Vgd => self.model.ground_text(image, text, 3).map(drop),
+        }
+    }
+}
+
+fn bench(options: &Options, call: &Padded) -> (Machine, Spread, Vec<Row>) {
+    let task = call.task;
+    let mut arguments = vec!["--libtorch".to_owned(), "--task".to_owned(), task.to_string()];
+    arguments.extend(["--threads".to_owned(), options.threads.to_string()]);
+    arguments.extend(options.quick.then(|| "--quick".to_owned()));
+    let mut libtorch = LibtorchSide::start(&arguments);
+    let d = dimensions(options, task);
+    let architecture = architectures::preset(&format!("mmnas-{task}")).unwrap_or_else(|e| panic!("{e}"));
+    let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+    let bundle = folder.path().join("bundle");
+    {
+        tch::set_num_threads(1);
+        let network = formula_network(task, &architecture, &d);
+        let golden = record(&network, task, &seeded_inputs(&network, 5, 6, 3)).unwrap_or_else(|e| panic!("{e}"));
+        let weights = weights_of(&network);
+        write((task, &network), &architecture, &weights, &golden, ExportSettings::default(), &bundle);
+    }
+    let int8 = Form { variant: Variant::Ort, precision: Precision::Int8 };
+    let forms = [Form::ORT_FP32, int8].map(|form| Loaded::new(&bundle, form, call, options.threads));
+    let peak = libtorch.machine();
+    let all = Multiplications::of(task, &architecture, &d, call.regions.0, call.tokens.0);
+    let bytes = |form: Form, stages: &[&str]| -> f64 {
+        let manifest = forms[0].model.manifest();
+        let graphs = manifest.stages.named().into_iter().filter(|(name, _)| stages.contains(name));
+        graphs.filter_map(|(_, stage)| stage.graph(form)).map(|graph| manifest.graph_bytes(graph) as f64).sum()
+    };
+    // Of the embedding only the words' rows are read.
+    let embedding = 4.0 * (d.vocabulary * d.embedding) as f64;
+    let whole_floor = peak.milliseconds(
+        all.text + all.image + all.fusion,
+        bytes(Form::ORT_FP32, &["text", "image", "fusion"]) - embedding,
+    );
+    let kept_text = if task == TaskName::Itm { 0.0 } else { all.text };
+    let kept_bytes = bytes(Form::ORT_FP32, &["fusion"])
+        + if task == TaskName::Itm { 0.0 } else { bytes(Form::ORT_FP32, &["text"]) - embedding };
+    let kept_floor = peak.milliseconds(kept_text + all.fusion, kept_bytes);
+
+    let mut padded = Vec::new();
+    let mut times = vec![Vec::new(); 4];
+    // The first round is a warm-up.
+    for round in 0..=options.repetitions {
+        std::thread::sleep(PAUSE);
+        libtorch.milliseconds(1);
+        let of_padded = libtorch.milliseconds(1);
+        let mut found = Vec::new();
+        for loaded in &forms {
+            for run in [Loaded::whole, Loaded::kept] {
+                std::thread::sleep(PAUSE);
+                // Twice, the second counts: whoever comes after a larger network finds caches full of that.
+                run(loaded);
+                found.push(run(loaded));
+            }
+        }
+        if round > 0 {
+            padded.push(of_padded);
+            times.iter_mut().zip(found).for_each(|(times, found)| times.push(found));
+        }
+    }
+    let known = if task == TaskName::Itm { "known image and text" } else { "known image" };
+    let mut rows = Vec::new();
+    for (k, loaded) in forms.iter().enumerate() {
+        for (part, (what, floor)) in [("whole call", whole_floor), (known, kept_floor)].into_iter().enumerate() {
+            let own = &times[2 * k + part];
+            rows.push(Row {
+                what: what.to_owned(),
+                form: Some(loaded.form),
+                milliseconds: Spread::of(own.clone()),
+                times: Spread::of(padded.iter().zip(own).map(|(a, b)| a / b).collect()),
+                floor: (loaded.form == Form::ORT_FP32).then_some(floor),
+            });
+        }
+    }
+    if task == TaskName::Itm {
+        rows.extend(retrieval(options, call, &forms, &mut libtorch, (peak, all.fusion)));
+    }
+    if task == TaskName::Vqa {
+        rows.extend(first_answers(options, &bundle, folder.path(), &forms[0]));
+    }
+    (peak, Spread::of(padded), rows)
+}
+
+/// Every text with every image, kept, in batches; milliseconds a pair.
+fn retrieval(
+    options: &Options,
+    call: &Padded,
+    forms: &[Loaded],
+    libtorch: &mut LibtorchSide,
+    (peak, multiplications): (Machine, f64),
+) -> Vec<Row> {
+    let (images, texts) = (options.retrieval[0], options.retrieval[1]);
+    let mut rows = Vec::new();
+    for loaded in forms {
+        let model = &loaded.model;
+        let width = model.manifest().dimensions.feature;
+        let encode = |seed: usize| model.encode_regions(&regions(call.regions.0, width, seed as u64));
+        let images: Vec<ImageState> =
+            (0..images).map(encode).collect::<Result<_, _>>().unwrap_or_else(|e| panic!("{e}"));
+        let (mut own, mut times) = (Vec::new(), Vec::new());
+        for _ in 0..texts {
+            std::thread::sleep(PAUSE);
+            let padded = libtorch.milliseconds(PADDED_BATCH) / PADDED_BATCH as f64;
+            std::thread::sleep(PAUSE);
+            let spent = milliseconds(|| {
+                let text = model.encode_text(&loaded.text)?;
+                model.rank_images(&text, &images, 10)
+            });
+            own.push(spent / images.len() as f64);
+            times.push(padded / (spent / images.len() as f64));
+        }
+        rows.push(Row {
+            what: format!("a pair of {} × {texts}", images.len()),
+            form: Some(loaded.form),
+            milliseconds: Spread::of(own),
+            times: Spread::of(times),
+            floor: (loaded.form == Form::ORT_FP32).then(|| peak.milliseconds(multiplications, 0.0)),
+        });
+    }
+    rows
+}
+
+/// From the start of `mmnas answer` to its end, on region features, the files in the system's cache.
+fn first_answers(options: &Options, bundle: &Path, folder: &Path, loaded: &Loaded) -> Vec<Row> {
+    let image = folder.join("image.npz");
+    npz::write(&image, &loaded.regions, loaded.model.manifest().dimensions.feature).unwrap_or_else(|e| panic!("{e}"));
+    let program = programs::program("mmnas").unwrap_or_else(|e| panic!("{e}"));
+    let ways: [(&str, &[&str]); 4] = [
+        ("start to first answer", &["--variant", "ort-fp32"]),
+        ("  without hashes", &["--variant", "ort-fp32", "--no-hashes"]),
+        ("start to first answer", &["--variant", "ort-int8"]),
+        ("  without hashes", &["--variant", "ort-int8", "--no-hashes"]),
+    ];
+    let mut times = vec![Vec::new(); ways.len()];
+    for round in 0..=options.repetitions.min(7) {
+        for (times, (_, arguments)) in times.iter_mut().zip(ways) {
+            std::thread::sleep(PAUSE);
+            let start = Instant::now();
+            let mut command = Command::new(&program);
+            command.env("MMNAS_ORT_DYLIB", programs::onnxruntime()).arg("answer").arg(bundle).arg(&image);
+            command.arg(&loaded.text).args(["--threads", &options.threads.to_string()]).args(arguments);
+            let output = command.output().unwrap_or_else(|e| panic!("{e}"));
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            if round > 0 {
+                times.push(start.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+    }
+    let whole = Spread::of(times[0].clone()).median;
+    let row = |((what, arguments), times): ((&str, &[&str]), Vec<f64>)| Row {
+        what: what.to_owned(),
+        form: arguments[1].parse().ok(),
+        times: Spread::of(times.iter().map(|ms| whole / ms).collect()),
+        milliseconds: Spread::of(times),
+        floor: None,
+    };
+    ways.into_iter().zip(times).map(row).collect()
+}
+
+fn print(options: &Options, about: &str, (call, peak, padded): (&Padded, Machine, Spread), rows: &[Row]) {
+    println!(
+        "\n{}, {} of {} regions, {} of {} words; {about}, {} in use: {:.0} GFLOP/s, {:.1} GB/s",
+        call.task,
+        call.regions.0,
+        call.regions.1,
+        call.tokens.0,
+        call.tokens.1,
+        options.threads,
+        peak.gflops,
+        peak.gigabytes
+    );
+    println!(
+        "{:<24} {:<10} {:>8} {:>20} {:>14} {:>9}",
+        "", "form", "ms", "(least to most)", "times as fast", "floor ms"
+    );
+    println!("{:<24} {:<10} {:>8.2}", "padded, libtorch", "", padded.median);
+    for row in rows {
+        let form = row.form.map_or_else(String::new, |form| form.to_string());
+        let spread = format!("({:.2} to {:.2})", row.milliseconds.least, row.milliseconds.most);
+        let floor = row.floor.map_or_else(String::new, |floor| format!("{floor:.2}"));
+        println!(
+            "{:<24} {form:<10} {:>8.2} {spread:>20} {:>14.2} {floor:>9}",
+            row.what, row.milliseconds.median, row.times.median
+        );
+    }
+}
+
+fn report(call: &Padded, peak: Machine, padded: Spread, rows: &[Row]) -> Value {
+    let row = |row: &Row| {
+        let mut value = json!({
+            "what": row.what.trim(),
+            "form": row.form.map(|form| form.to_string()),
+            "milliseconds": row.milliseconds.json(),
+            "times_as_fast": row.times.json(),
+        });
+        if let (Some(floor), Some(map)) = (row.floor, value.as_object_mut()) {
+            map.insert("floor_milliseconds".to_owned(), json!(floor));
+        }
+        value
+    };
+    json!({
+        "task": call.task,
+        "gflops": peak.gflops,
+        "gigabytes_per_second": peak.gigabytes,
+        "padded_milliseconds": padded.json(),
+        "rows": rows.iter().map(row).collect::<Vec<_>>(),
+    })
+}
