@@ -61,7 +61,7 @@ pub(crate) struct DetectorRunner {
 
 impl DetectorRunner {
     /// Loads the graph and compares it with what the manifest says.
-    pub(crate) fn load(sessions: &Sessions, detector: &Detector, graph: &GraphFile) -> Result<DetectorRunner> {
+    pub(crate) fn load(sessions: &Sessions, detector: &Detector, graph: &GraphFile<'_>) -> Result<DetectorRunner> {
         Ok(DetectorRunner {
             detector: detector.clone(),
             runner: StageRunner::load(sessions, &detector.stage(), graph)?,

@@ -57,7 +57,7 @@ impl Model {
     /// them. They are not needed any more when this returns.
     ///
     /// # Errors
-    /// As [`Model::load`]; a bundle whose graphs have their weights in files of their own.
+    /// As [`Model::load`].
     pub fn from_files(files: BundleFiles<'_>, options: &LoadOptions) -> Result<Model> {
         Model::of(Bundle::from_files(files, options.check_hashes)?, options)
     }
@@ -74,19 +74,25 @@ impl Model {
         let stages = &bundle.manifest().stages;
         let load = |name: &str, stage: &Stage| {
             let graph = sessions.graph(stage, name, &folder.join(MANIFEST))?;
-            StageRunner::load(&sessions, stage, &GraphFile::read(&bundle, graph)?)
+            StageRunner::load(&sessions, stage, &GraphFile::check(&bundle, graph)?)
         };
-        let (text, image) = (load("stages.text", &stages.text)?, load("stages.image", &stages.image)?);
-        let fusion = load("stages.fusion", &stages.fusion)?;
+        // At the same time: hashing and packing of weights keep one processor busy each.
+        let (text, others) = std::thread::scope(|scope| {
+            let text = scope.spawn(|| load("stages.text", &stages.text));
+            let others = load("stages.fusion", &stages.fusion)
+                .and_then(|fusion| Ok((fusion, load("stages.image", &stages.image)?)));
+            (text.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), others)
+        });
+        let (text, (fusion, image)) = (text?, others?);
         let form = sessions.graph(&stages.text, "stages.text", &folder.join(MANIFEST))?.form();
         let relation = bundle.manifest().relation.as_ref().map(|stage| {
             let graph = only_graph(stage, "relation", &folder.join(MANIFEST))?;
-            StageRunner::load(&sessions, stage, &GraphFile::read(&bundle, graph)?)
+            StageRunner::load(&sessions, stage, &GraphFile::check(&bundle, graph)?)
         });
         let relation = relation.transpose()?;
         let vision = bundle.manifest().vision.as_ref();
         let vision = vision.map(|vision| {
-            VisionRunner::load(&sessions, vision, &folder.join(MANIFEST), |graph| GraphFile::read(&bundle, graph))
+            VisionRunner::load(&sessions, vision, &folder.join(MANIFEST), |graph| GraphFile::check(&bundle, graph))
         });
         let vision = vision.transpose()?;
         let (id, provider, bundle) = (ModelId::next(), sessions.provider(), bundle.without_files());

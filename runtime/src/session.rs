@@ -1,6 +1,8 @@
 //! Sessions of ONNX Runtime over the graphs of a bundle.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mmnas_bundle::Bundle;
 use mmnas_bundle::manifest::{Form, Graph, Precision, Stage, Variant};
@@ -12,25 +14,27 @@ use crate::onnxruntime::Shared;
 use crate::options::Threads;
 use crate::{Error, LoadOptions, Provider, Result, onnxruntime};
 
-/// A graph that was read and checked.
-pub(crate) struct GraphFile {
-    /// Where it was read from, for errors.
+/// A graph that was checked.
+pub(crate) struct GraphFile<'a> {
+    /// Where it lies, for ONNX Runtime and for errors.
     pub path: PathBuf,
-    /// Its content; none where its weights lie beside it: then ONNX Runtime reads both from their files, as it takes no more
-    /// than 2 GiB from memory.
-    pub content: Option<Vec<u8>>,
+    /// Its content where it lies in memory. From a file ONNX Runtime reads it itself: it holds what is given to it a second
+    /// time, which takes longer than all the rest of a load, and it takes no more than 2 GiB.
+    pub content: Option<Cow<'a, [u8]>>,
+    /// Name and content of its weights' file, where both are in memory.
+    pub data: Option<(String, Arc<[u8]>)>,
 }
 
-impl GraphFile {
-    /// Reads a graph of a bundle with its weights.
-    pub(crate) fn read(bundle: &Bundle<'_>, graph: &Graph) -> Result<GraphFile> {
-        match &graph.data {
-            Some(data) => {
-                bundle.check_file(data)?;
-                Ok(GraphFile { path: bundle.check_file(&graph.file)?, content: None })
-            }
-            None => Ok(GraphFile { path: bundle.path(&graph.file)?, content: Some(bundle.read(&graph.file)?) }),
+impl<'a> GraphFile<'a> {
+    /// Checks a graph of a bundle with its weights.
+    pub(crate) fn check(bundle: &'a Bundle<'_>, graph: &Graph) -> Result<GraphFile<'a>> {
+        let mut in_memory = None;
+        if let Some(data) = &graph.data {
+            bundle.check_file(data)?;
+            in_memory = bundle.in_memory(data).map(|content| (data.clone(), content.into()));
         }
+        let path = bundle.check_file(&graph.file)?;
+        Ok(GraphFile { path, content: bundle.in_memory(&graph.file).map(Cow::Borrowed), data: in_memory })
     }
 }
 
@@ -70,11 +74,11 @@ impl Sessions {
     }
 
     /// A session over a graph.
-    pub(crate) fn create(&self, graph: &GraphFile) -> Result<Session> {
+    pub(crate) fn create(&self, graph: &GraphFile<'_>) -> Result<Session> {
         self.try_create(graph).map_err(|e| Error::inference(&graph.path, "loading", e))
     }
 
-    fn try_create(&self, graph: &GraphFile) -> ort::Result<Session> {
+    fn try_create(&self, graph: &GraphFile<'_>) -> ort::Result<Session> {
         let mut builder = Session::builder(&self.shared.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_log_level(LogLevel::Warning)?
@@ -92,6 +96,9 @@ impl Sessions {
                 .with_inter_threads(self.threads.inter)?
                 .with_intra_op_spinning(spinning)?
                 .with_inter_op_spinning(spinning)?;
+        }
+        if let Some((name, content)) = &graph.data {
+            builder = builder.with_external_initializer_file_in_memory(name, Arc::clone(content))?;
         }
         match &graph.content {
             Some(content) => builder.commit_from_memory(content),

@@ -26,7 +26,7 @@ pub(crate) struct StageRunner {
 
 impl StageRunner {
     /// Loads a graph and compares it with what `stage` says.
-    pub(crate) fn load(sessions: &Sessions, stage: &Stage, graph: &GraphFile) -> Result<StageRunner> {
+    pub(crate) fn load(sessions: &Sessions, stage: &Stage, graph: &GraphFile<'_>) -> Result<StageRunner> {
         let session = sessions.create(graph)?;
         let file = &graph.path;
         check_names(file, "inputs", &stage.inputs, session.inputs())?;

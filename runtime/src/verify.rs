@@ -166,7 +166,7 @@ impl Verifier<'_> {
         inputs: &Tensors,
         outputs: &str,
     ) -> Result<(StageCheck, StageRunner)> {
-        let runner = StageRunner::load(self.sessions, stage, &GraphFile::read(self.bundle, graph)?)?;
+        let runner = StageRunner::load(self.sessions, stage, &GraphFile::check(self.bundle, graph)?)?;
         let found = runner.run(&[inputs])?;
         let recorded = self.golden.outputs(outputs, &stage.outputs)?;
         let mut check = outcome(name, graph.form(), graph.file.clone(), (&found, &recorded), stage);

@@ -109,11 +109,11 @@ pub(crate) struct Seen {
 
 impl VisionRunner {
     /// Loads the graphs, which `read` reads.
-    pub(crate) fn load(
+    pub(crate) fn load<'a>(
         sessions: &Sessions,
         vision: &Vision,
         manifest: &Path,
-        read: impl Fn(&Graph) -> Result<GraphFile>,
+        read: impl Fn(&Graph) -> Result<GraphFile<'a>>,
     ) -> Result<VisionRunner> {
         let graph = only_graph(&vision.stage, "vision.stage", manifest)?;
         let detector = vision.regions.detector().map(|detector| {

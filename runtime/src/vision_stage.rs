@@ -25,8 +25,13 @@ impl VisionStage {
         let manifest = folder.join(VISION);
         wiring::check_vision(bundle.vision(), &manifest)?;
         // Reading checks the name, the length and the hash.
-        let read =
-            |graph: &Graph| Ok(GraphFile { path: folder.join(&graph.file), content: Some(bundle.read(&graph.file)?) });
+        let read = |graph: &Graph| {
+            Ok(GraphFile {
+                path: folder.join(&graph.file),
+                content: Some(bundle.read(&graph.file)?.into()),
+                data: None,
+            })
+        };
         let runner = VisionRunner::load(&Sessions::new(options)?, bundle.vision(), &manifest, read)?;
         Ok(VisionStage { runner, vision_sha256: bundle.graph_sha256()? })
     }

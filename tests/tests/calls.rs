@@ -21,10 +21,13 @@ const ANSWERS: usize = 17;
 
 /// A question answering network of the formula's weights, H 64.
 fn bundle(out: &Path) {
+    bundle_with(out, ExportSettings::default());
+}
+
+fn bundle_with(out: &Path, settings: ExportSettings) {
     let architecture = architectures::preset("mmnas-vqa").unwrap();
     let network = formula_network(TaskName::Vqa, &architecture, &official(64, ANSWERS));
     let golden = record(&network, TaskName::Vqa, &seeded_inputs(&network, 5, 6, 3)).unwrap();
-    let settings = ExportSettings::default();
     write((TaskName::Vqa, &network), &architecture, &weights_of(&network), &golden, settings, out);
 }
 
@@ -72,12 +75,21 @@ fn a_bundle_in_memory_is_the_bundle_in_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bundle");
     bundle(&path);
+    from_memory(&path);
+    // With weights in files of their own.
+    let beside = folder.path().join("beside");
+    bundle_with(&beside, ExportSettings { external_over: 1000, ..ExportSettings::default() });
+    assert!(beside.join("fusion.onnx.data").exists());
+    from_memory(&beside);
+}
+
+fn from_memory(path: &Path) {
     let mut files = BundleFiles::new();
-    for entry in std::fs::read_dir(&path).unwrap().map(Result::unwrap) {
+    for entry in std::fs::read_dir(path).unwrap().map(Result::unwrap) {
         let content = std::fs::read(entry.path()).unwrap();
         files.insert(entry.file_name().into_string().unwrap(), Cow::Owned(content));
     }
-    let from_folder = Model::load(&path, &LoadOptions::default()).unwrap();
+    let from_folder = Model::load(path, &LoadOptions::default()).unwrap();
     let from_memory = Model::from_files(files.clone(), &LoadOptions::default()).unwrap();
     let answer = |model: &Model| {
         let image = model.encode_regions(&regions(model, 9, 1)).unwrap();

@@ -335,7 +335,7 @@ fn killed_while_it_adds_an_index_is_as_the_last_commit_left_it() {
         }
         let index = ImageIndex::open(&model, &place.path("index"), Access::Read).unwrap();
         // Commands commit 1,024 states at a time.
-        assert!(index.len() % 1024 == 0 || index.len() == 2500, "{}", index.len());
+        assert!(index.len().is_multiple_of(1024) || index.len() == 2500, "{}", index.len());
         for key in index.keys().step_by(97) {
             index.get(key).unwrap().unwrap();
         }

@@ -35,8 +35,7 @@ impl<'a> Bundle<'a> {
         Ok(Bundle { folder: folder.to_path_buf(), files: None, manifest, check_hashes })
     }
 
-    /// As [`Bundle::open`], for a bundle whose files are in memory. Graphs whose weights lie in files of their own have to be
-    /// in a folder.
+    /// As [`Bundle::open`], for a bundle whose files are in memory.
     ///
     /// # Errors
     /// As [`Bundle::open`].
@@ -50,10 +49,6 @@ impl<'a> Bundle<'a> {
         let manifest = Bundle::checked_manifest(text, &file)?;
         for (name, record) in &manifest.files {
             record.check_content(&folder.join(name), files.get(name).ok_or_else(|| missing(name))?, false)?;
-        }
-        if let Some(data) = manifest.all_graphs().find_map(|graph| graph.data.as_ref()) {
-            let expected = "graphs that hold their weights (the bundle is in memory)";
-            return Err(Error::invalid(&file, "graphs.data", expected, format!("{data:?}")));
         }
         Ok(Bundle { folder, files: Some(files), manifest, check_hashes })
     }
@@ -120,7 +115,7 @@ impl<'a> Bundle<'a> {
     }
 
     /// The content of a file, where the bundle is in memory.
-    fn in_memory(&self, name: &str) -> Option<&[u8]> {
+    pub fn in_memory(&self, name: &str) -> Option<&[u8]> {
         Some(self.files.as_ref()?.get(name)?)
     }
 

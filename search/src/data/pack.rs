@@ -211,15 +211,9 @@ mod tests {
         write(&b.join("y_009.jpg.npz"), 2, 0.0);
         let error = run(&[&a, &b], &out).unwrap_err();
         assert!(error.contains("x_9.jpg.npz") && error.contains("y_009.jpg.npz") && error.contains("\"9\""), "{error}");
-        let x = ndarray::Array2::<f32>::zeros((5, 2));
-        let file = std::fs::File::create(b.join("z.npz")).unwrap();
         std::fs::remove_file(b.join("y_009.jpg.npz")).unwrap();
-        let mut npz = ndarray_npy::NpzWriter::new(file);
-        npz.add_array("x", &x).unwrap();
-        npz.add_array("bbox", &ndarray::Array2::<f32>::zeros((2, 4))).unwrap();
-        npz.add_array("image_h", &ndarray::arr0(5i64)).unwrap();
-        npz.add_array("image_w", &ndarray::arr0(5i64)).unwrap();
-        npz.finish().unwrap();
+        let wider = RegionFeatures { features: vec![0.0; 10], boxes: vec![[0.0; 4]; 2], size: (5, 5) };
+        npz::write(&b.join("z.npz"), &wider, 5).unwrap();
         let error = run(&[&a, &b], &out).unwrap_err();
         assert!(error.contains("z.npz: x: expected 3 features") && error.contains("found 5"), "{error}");
         assert!(!out.exists() && std::fs::read_dir(root.path()).unwrap().count() == 2);
