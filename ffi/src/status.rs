@@ -40,6 +40,10 @@ pub enum mmnas_status {
     DeadlineExceeded = 13,
     /// None of the allowed providers can be had on this machine.
     Provider = 14,
+    /// The queue of requests is full.
+    Overloaded = 15,
+    /// The handle takes no more requests.
+    Closed = 16,
     /// The library failed in a way that its authors did not foresee. Please report the message.
     Panic = 100,
 }
@@ -61,6 +65,8 @@ impl From<ErrorCode> for mmnas_status {
             ErrorCode::Cancelled => Self::Cancelled,
             ErrorCode::DeadlineExceeded => Self::DeadlineExceeded,
             ErrorCode::Provider => Self::Provider,
+            ErrorCode::Overloaded => Self::Overloaded,
+            ErrorCode::Closed => Self::Closed,
             // A kind that the runtime has gained and this list has not: an oversight here, so it is reported as one.
             _ => Self::Panic,
         }
@@ -83,4 +89,6 @@ const _: () = {
     assert!(mmnas_status::Cancelled as i32 == ErrorCode::Cancelled as i32);
     assert!(mmnas_status::DeadlineExceeded as i32 == ErrorCode::DeadlineExceeded as i32);
     assert!(mmnas_status::Provider as i32 == ErrorCode::Provider as i32);
+    assert!(mmnas_status::Overloaded as i32 == ErrorCode::Overloaded as i32);
+    assert!(mmnas_status::Closed as i32 == ErrorCode::Closed as i32);
 };

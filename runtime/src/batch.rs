@@ -10,13 +10,13 @@ use crate::tensor::{Data, Tensor};
 /// The tensors that `specs` list, of all `items`; each item is looked for in several lots of tensors. None where one is
 /// missing, is not of one item, or differs from the others in more than its named dimensions: then the stage, which
 /// looks at every item alone, says what is wrong.
-pub(crate) fn stacked(specs: &[TensorSpec], items: &[[&Tensors; 2]]) -> Option<Tensors> {
-    let of_item = |spec: &TensorSpec, item: &[&Tensors; 2]| item.iter().find_map(|lot| lot.get(&spec.name).cloned());
+pub(crate) fn stacked<'a>(specs: &[TensorSpec], items: &[[&'a Tensors; 2]]) -> Option<Tensors> {
     let mut longest: BTreeMap<&str, usize> = BTreeMap::new();
     let mut found = Vec::new();
     for spec in specs {
-        let tensors: Vec<Tensor> = items.iter().map(|item| of_item(spec, item)).collect::<Option<_>>()?;
-        for tensor in &tensors {
+        let of_item = |item: &[&'a Tensors; 2]| item.iter().find_map(|lot| lot.get(&spec.name));
+        let tensors: Vec<&Tensor> = items.iter().map(of_item).collect::<Option<_>>()?;
+        for &tensor in &tensors {
             if tensor.shape().len() != spec.shape.len() || tensor.shape().first() != Some(&1) {
                 return None;
             }
@@ -46,7 +46,7 @@ pub(crate) fn stacked(specs: &[TensorSpec], items: &[[&Tensors; 2]]) -> Option<T
     Some(batch)
 }
 
-fn stack(shape: Vec<usize>, tensors: &[Tensor]) -> Option<Tensor> {
+fn stack(shape: Vec<usize>, tensors: &[&Tensor]) -> Option<Tensor> {
     let item = shape.iter().skip(1).try_fold(1usize, |product, &side| product.checked_mul(side))?;
     let total = item.checked_mul(tensors.len())?;
     let data = match tensors.first()?.data() {
@@ -68,7 +68,7 @@ fn padded<T: Copy + Default>(
     total: usize,
     item: usize,
     shape: &[usize],
-    tensors: &[Tensor],
+    tensors: &[&Tensor],
     values: fn(&Tensor) -> Option<&Vec<T>>,
 ) -> Option<Vec<T>> {
     let mut all = vec![T::default(); total];
@@ -79,6 +79,40 @@ fn padded<T: Copy + Default>(
         copy_into_corner(values(tensor)?, &tensor.shape()[1..], place, shape);
     }
     Some(all)
+}
+
+/// The first `count` places of item `k` in the outputs of a batch, where each dimension that has a name, the batch aside, is
+/// padded to the longest item's. None where an output is not what `specs` say.
+pub(crate) fn item(outputs: &Tensors, specs: &[TensorSpec], k: usize, count: usize) -> Option<Tensors> {
+    let mut found = Tensors::new();
+    for spec in specs {
+        let tensor = outputs.get(&spec.name)?;
+        let values = tensor.as_f32()?;
+        let (items, whole) = tensor.shape().split_first()?;
+        let numbers = values.len() / (*items).max(1);
+        let row = values.get(k * numbers..(k + 1) * numbers)?;
+        let sizes = spec.shape.get(1..)?.iter().zip(whole);
+        let cut: Vec<usize> =
+            sizes.map(|(dim, &size)| if matches!(dim, Dim::Named(_)) { count.min(size) } else { size }).collect();
+        let mut data = Vec::with_capacity(cut.iter().product());
+        copy_from_corner(row, whole, &mut data, &cut);
+        let shape = std::iter::once(1).chain(cut).collect();
+        found.insert(spec.name.clone(), Tensor::new(shape, Data::F32(data))?);
+    }
+    Some(found)
+}
+
+/// Appends the corner of the shape `small` of `from`, whose shape is `large`.
+fn copy_from_corner(from: &[f32], large: &[usize], to: &mut Vec<f32>, small: &[usize]) {
+    if small == large {
+        to.extend_from_slice(from);
+        return;
+    }
+    let (Some((rows, rest)), Some((_, large_rest))) = (small.split_first(), large.split_first()) else { return };
+    let large_row = large_rest.iter().product::<usize>();
+    if large_row > 0 {
+        from.chunks_exact(large_row).take(*rows).for_each(|row| copy_from_corner(row, large_rest, to, rest));
+    }
 }
 
 /// Copies `from` of the smaller shape `small` into the corner of `to`, whose shape is `large`.
@@ -128,6 +162,23 @@ mod tests {
         assert_eq!(batch["x"], floats(&[2, 2, 2], &[1.0, 2.0, 0.0, 0.0, 3.0, 4.0, 5.0, 6.0]));
         assert_eq!(batch["b"], floats(&[2, 1, 2, 2], &[9.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0]));
         assert_eq!(batch["n"], Tensor::new(vec![2], Data::I64(vec![1, 2])).unwrap());
+    }
+
+    #[test]
+    fn items_come_back_from_a_batch() {
+        let specs = [
+            TensorSpec::new("k", Dtype::F32, &["batch", "2", "tokens", "1"]),
+            TensorSpec::new("p", Dtype::F32, &["batch", "3"]),
+        ];
+        let batch = Tensors::from([
+            ("k".to_owned(), floats(&[2, 2, 3, 1], &(0..12).map(|v| v as f32).collect::<Vec<_>>())),
+            ("p".to_owned(), floats(&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])),
+        ]);
+        let second = item(&batch, &specs, 1, 2).unwrap();
+        assert_eq!(second["k"], floats(&[1, 2, 2, 1], &[6.0, 7.0, 9.0, 10.0]));
+        assert_eq!(second["p"], floats(&[1, 3], &[4.0, 5.0, 6.0]));
+        assert_eq!(item(&batch, &specs, 0, 3).unwrap()["k"], floats(&[1, 2, 3, 1], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]));
+        assert!(item(&batch, &specs, 2, 1).is_none());
     }
 
     #[test]

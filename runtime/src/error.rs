@@ -103,6 +103,12 @@ pub enum Error {
     /// The call's deadline passed before it was done.
     #[error("the call's deadline passed before it was done")]
     DeadlineExceeded,
+    /// The queue of requests is full.
+    #[error("the queue of requests is full; try again later")]
+    Overloaded,
+    /// The handle takes no more requests.
+    #[error("the model takes no more requests")]
+    Closed,
     /// None of the providers that the options allow can be had on this machine.
     #[error("no provider can be had: {}", reasons.join("; "))]
     Provider {
@@ -155,6 +161,10 @@ pub enum ErrorCode {
     DeadlineExceeded = 13,
     /// None of the allowed providers can be had on this machine.
     Provider = 14,
+    /// The queue of requests is full.
+    Overloaded = 15,
+    /// The handle takes no more requests.
+    Closed = 16,
 }
 
 impl Error {
@@ -178,6 +188,8 @@ impl Error {
             Error::Cancelled => ErrorCode::Cancelled,
             Error::DeadlineExceeded => ErrorCode::DeadlineExceeded,
             Error::Provider { .. } => ErrorCode::Provider,
+            Error::Overloaded => ErrorCode::Overloaded,
+            Error::Closed => ErrorCode::Closed,
         }
     }
 

@@ -44,6 +44,8 @@ mod options;
 mod pixels;
 mod provider;
 mod region_check;
+#[cfg(feature = "async")]
+mod serving;
 mod session;
 mod spec_check;
 mod stage;
@@ -75,6 +77,8 @@ pub use onnxruntime::onnxruntime;
 pub use options::LoadOptions;
 pub use pixels::{PixelBuffer, PixelFormat};
 pub use provider::{Provider, ProviderError};
+#[cfg(feature = "async")]
+pub use serving::{AsyncModel, BatchCounts, BatchSettings};
 pub use state::{ImageState, TextState};
 pub use verify::{StageCheck, Timed, VerifyReport, verify};
 pub use vision_stage::VisionStage;

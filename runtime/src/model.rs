@@ -216,12 +216,51 @@ impl Model {
         self.encode_tokens(self.loaded.text_encoder.encode_question(text, self.manifest().text.max_tokens)?)
     }
 
-    fn encode_tokens(&self, tokens: Vec<i64>) -> Result<TextState> {
+    /// As [`Model::encode_text`] for many texts, in batches: in fp32 and fp16 with the states that each has alone, to rounding.
+    ///
+    /// # Errors
+    /// As [`Model::encode_text`], of the first text that has one.
+    pub fn encode_texts(&self, texts: &[&str]) -> Result<Vec<TextState>> {
+        let mut states = Vec::with_capacity(texts.len());
+        for texts in texts.chunks(BATCH) {
+            let mut items = Vec::with_capacity(texts.len());
+            for text in texts {
+                let tokens = self.loaded.text_encoder.encode_question(text, self.manifest().text.max_tokens)?;
+                items.push((tokens.len(), self.text_inputs(tokens)?));
+            }
+            let none = Tensors::new();
+            let stage = &self.loaded.text;
+            let lots: Vec<[&Tensors; 2]> = items.iter().map(|(_, inputs)| [inputs, &none]).collect();
+            let Some(batch) = batch::stacked(stage.inputs(), &lots) else {
+                // The first item tells what is wrong.
+                states.extend(texts.iter().map(|text| self.encode_text(text)).collect::<Result<Vec<_>>>()?);
+                continue;
+            };
+            let outputs = stage.run_within(&[&batch], &self.watched)?;
+            for (k, (count, _)) in items.iter().enumerate() {
+                let item = batch::item(&outputs, stage.outputs(), k, *count).ok_or_else(|| Error::Tensor {
+                    file: stage.file().to_path_buf(),
+                    tensor: "outputs".to_owned(),
+                    expected: format!("those of {} texts", items.len()),
+                    found: "others".to_owned(),
+                })?;
+                states.push(self.text_state(item, *count));
+            }
+        }
+        Ok(states)
+    }
+
+    fn text_inputs(&self, tokens: Vec<i64>) -> Result<Tensors> {
         let count = tokens.len();
-        let inputs = Tensors::from([
+        Ok(Tensors::from([
             (TOKENS.to_owned(), self.tensor(TOKENS, vec![1, count], Data::I64(tokens))?),
             (TOKEN_COUNT.to_owned(), Tensor::count(count)),
-        ]);
+        ]))
+    }
+
+    fn encode_tokens(&self, tokens: Vec<i64>) -> Result<TextState> {
+        let count = tokens.len();
+        let inputs = self.text_inputs(tokens)?;
         Ok(self.text_state(self.loaded.text.run_within(&[&inputs], &self.watched)?, count))
     }
 
@@ -355,6 +394,11 @@ impl Model {
             TaskName::Vgd => "vgd",
         };
         Err(Error::WrongTask { bundle: self.loaded.bundle.folder().to_path_buf(), expected, found: found.to_string() })
+    }
+
+    /// Whether this model, or a clone of it, made the state.
+    pub fn owns(&self, image: &ImageState) -> bool {
+        self.check_image(image).is_ok()
     }
 
     /// An error where another model made the image's state.

@@ -50,6 +50,11 @@ impl StageRunner {
         &self.file
     }
 
+    /// What the stage gives.
+    pub(crate) fn outputs(&self) -> &[TensorSpec] {
+        &self.outputs
+    }
+
     /// What the stage reads.
     pub(crate) fn inputs(&self) -> &[TensorSpec] {
         &self.inputs

@@ -12,4 +12,6 @@ pub mod mutation;
 pub mod onnx;
 pub mod programs;
 pub mod python;
+pub mod service;
+pub mod skipped;
 pub mod small_run;
