@@ -1,7 +1,7 @@
 # `make demo` and `make test` do all set-up themselves; `make help` lists the rest.
 #   WHEELS=DIR          install the native libraries from a folder of wheels, without any network
 #   BENCH=OPTIONS       options of bench-search, `--help` lists them
-#   EXPORT_BENCH=OPTIONS  options of bench-export
+#   EXPORT_BENCH=OPTIONS, RUNTIME_BENCH=OPTIONS, SERVICE_BENCH=OPTIONS  options of bench-export, bench-runtime, bench-service
 #   FUZZ_SECONDS=N      how long each fuzz target runs
 #   LIBTORCH_CUDA=DIR   libtorch with CUDA, for gpu-check; without, that of Python's torch
 
@@ -28,7 +28,7 @@ help:
 	@echo "make demo        search, retrain, export and evaluate on easy-VQA (results in $(DEMO), kept and resumed)"
 	@echo "make test        all tests"
 	@echo "make lint        rustfmt and clippy"
-	@echo "make bench       speed of the steps of a search (BENCH='--only padding --repetitions 5') and of exported graphs"
+	@echo "make bench       speed of the steps of a search (BENCH='--only padding --repetitions 5') of exported graphs, of the runtime and its service"
 	@echo "make check-large weights past 2 GiB, exported, run and verified; takes 16 GB of memory"
 	@echo "make check-photos classes and proposals on real photographs (DATA=DIR DETECTOR=yolox_nano.onnx)"
 	@echo "make fuzz        hostile manifests, tokenizers and checkpoints, a minute each (FUZZ_SECONDS=600); wants cargo-fuzz"
@@ -59,17 +59,23 @@ build: setup
 	@ln -sfn "$(CURDIR)/.native/onnxruntime/libonnxruntime.so" "$(BIN)/libonnxruntime.so"
 
 test: setup
+	@rm -f "$(TARGET)/skipped-tests.txt"
 	$(if $(WHEELS),PIP_NO_INDEX=1 PIP_FIND_LINKS="$(abspath $(WHEELS))") $(CARGO) test --release --locked --workspace
+	@# What tests left out because this machine lacks a tool for it.
+	@[ ! -s "$(TARGET)/skipped-tests.txt" ] || cat "$(TARGET)/skipped-tests.txt"
 
 lint: setup
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 
 bench: setup
-	@$(CARGO) build --release --locked --quiet -p mmnas-tests --bin bench-search --bin bench-export
+	@$(CARGO) build --release --locked --quiet -p mmnas-tests --bin bench-search --bin bench-export \
+	--bin bench-runtime --bin bench-service
 	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-search -- $(BENCH)
 	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-export -- $(EXPORT_BENCH)
 	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-export -- --int8 $(EXPORT_BENCH)
+	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-runtime -- $(RUNTIME_BENCH)
+	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-service -- $(SERVICE_BENCH)
 
 # libFuzzer wants a nightly compiler, or one that is told to behave like it; `cargo install cargo-fuzz` brings the command.
 fuzz: setup

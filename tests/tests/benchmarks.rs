@@ -98,3 +98,27 @@ fn the_exports_benchmark_measures_every_form_and_every_way_in_8_bits() {
         }
     }
 }
+
+#[test]
+fn the_runtimes_benchmarks_measure_every_call_and_the_service() {
+    let quick = ["--quick", "--json", "--repetitions", "2", "--threads", "1", "--retrieval", "6", "2"];
+    let output_of = |program: &str, arguments: &[&str]| -> Value {
+        let output = output(program, arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let report = output_of(env!("CARGO_BIN_EXE_bench-runtime"), &quick);
+    let calls = report["calls"].as_array().unwrap();
+    // Whole and kept in two forms; for VQA four first answers beside, for ITM retrieval in two forms, seen in two ways.
+    assert_eq!(calls.iter().map(|call| call["rows"].as_array().unwrap().len()).collect::<Vec<_>>(), [8, 8, 4]);
+    for call in calls {
+        let mut found = 0;
+        numbers("", call, &mut found);
+        assert!(found >= 30, "{call}");
+    }
+    let report = output_of(env!("CARGO_BIN_EXE_bench-service"), &["--quick", "--json", "--clients", "4"]);
+    for load in report["loads"].as_array().unwrap() {
+        assert!(load["requests"].as_u64().unwrap() > 4 && load["failed"].as_u64() == Some(0), "{load}");
+        assert!(load["p99_milliseconds"].as_f64() >= load["p50_milliseconds"].as_f64(), "{load}");
+    }
+}

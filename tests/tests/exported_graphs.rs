@@ -34,7 +34,7 @@ fn published_difference(task: TaskName, folder: &str, end: &str) -> f64 {
     let size = |end: &str| -> u64 {
         let bytes = |name: String| out.join(name).metadata().map_or(0, |meta| meta.len());
         let with_weights = |s: &&str| bytes(format!("{s}{end}")) + bytes(format!("{s}{end}.data"));
-        ["text", "image", "fusion"].iter().map(|stage| with_weights(&stage)).sum()
+        ["text", "image", "fusion"].iter().map(with_weights).sum()
     };
     if folder == "official_full" {
         for int8 in [".ort-int8.onnx", ".portable-int8.onnx"] {

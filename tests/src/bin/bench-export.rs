@@ -133,7 +133,7 @@ fn size(bundle: &Path, form: Form) -> u64 {
     let file = |stage: &str| bundle.join(format!("{stage}{}", file_end(form)));
     let bytes = |file: &Path| file.metadata().map_or(0, |meta| meta.len());
     let with_weights = |stage: &&str| bytes(&file(stage)) + bytes(&file(stage).with_added_extension("data"));
-    ["text", "image", "fusion"].iter().map(|stage| with_weights(&stage)).sum()
+    ["text", "image", "fusion"].iter().map(with_weights).sum()
 }
 
 fn bench(options: &Options, task: TaskName, regions: i64, tokens: i64) -> Vec<Row> {

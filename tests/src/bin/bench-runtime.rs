@@ -259,25 +259,31 @@ fn retrieval(
         let encode = |seed: usize| model.encode_regions(&regions(call.regions.0, width, seed as u64));
         let images: Vec<ImageState> =
             (0..images).map(encode).collect::<Result<_, _>>().unwrap_or_else(|e| panic!("{e}"));
-        let (mut own, mut times) = (Vec::new(), Vec::new());
+        let (mut own, mut times, mut batched) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..texts {
             std::thread::sleep(PAUSE);
-            let padded = libtorch.milliseconds(PADDED_BATCH) / PADDED_BATCH as f64;
+            libtorch.milliseconds(1);
+            let padded = libtorch.milliseconds(1);
+            let of_batch = libtorch.milliseconds(PADDED_BATCH) / PADDED_BATCH as f64;
             std::thread::sleep(PAUSE);
             let spent = milliseconds(|| {
                 let text = model.encode_text(&loaded.text)?;
                 model.rank_images(&text, &images, 10)
             });
-            own.push(spent / images.len() as f64);
-            times.push(padded / (spent / images.len() as f64));
+            let each = spent / images.len() as f64;
+            own.push(each);
+            times.push(padded / each);
+            batched.push(of_batch / each);
         }
-        rows.push(Row {
-            what: format!("a pair of {} × {texts}", images.len()),
+        let row = |what: String, times: Vec<f64>, floor: bool| Row {
+            what,
             form: Some(loaded.form),
-            milliseconds: Spread::of(own),
+            milliseconds: Spread::of(own.clone()),
             times: Spread::of(times),
-            floor: (loaded.form == Form::ORT_FP32).then(|| peak.milliseconds(multiplications, 0.0)),
-        });
+            floor: (floor && loaded.form == Form::ORT_FP32).then(|| peak.milliseconds(multiplications, 0.0)),
+        };
+        rows.push(row(format!("a pair of {} × {texts}", images.len()), times, true));
+        rows.push(row(format!("  to padded by {PADDED_BATCH}"), batched, false));
     }
     rows
 }
