@@ -87,9 +87,11 @@ fuzz: setup
 	-max_total_time=$(or $(FUZZ_SECONDS),60) -timeout=20 -rss_limit_mb=3000 -max_len=16384 -verbosity=0 -print_final_stats=1); done
 
 gpu-bundle: setup
-	$(CARGO) build --release --locked -p mmnas-tests --bin gpu-check --bin bench-search
+	$(CARGO) build --release --locked -p mmnas-tests --bin gpu-check --bin gpu-bundles --bin bench-search
+	$(CARGO) build --release --locked -p mmnas-runtime --bin mmnas
 	@rm -rf "$(GPU)" && mkdir -p "$(GPU)/fixtures"
-	@cp $(BIN)/gpu-check $(BIN)/bench-search tests/gpu-check.sh "$(GPU)"
+	@cp $(BIN)/gpu-check $(BIN)/bench-search $(BIN)/mmnas tests/gpu-check.sh "$(GPU)"
+	@$(BIN)/gpu-bundles "$(GPU)/bundles"
 	@cp -r tests/fixtures/official tests/fixtures/official_full "$(GPU)/fixtures"
 	@tar -C "$(TARGET)" -cf "$(GPU).tar" gpu-check
 	@echo "$(GPU).tar: unpack it on a machine with a GPU and PyTorch 2.11, and run gpu-check/gpu-check.sh"

@@ -173,6 +173,14 @@ enum mmnas_status
      */
     MMNAS_STATUS_PROVIDER = 14,
     /**
+     * The queue of requests is full.
+     */
+    MMNAS_STATUS_OVERLOADED = 15,
+    /**
+     * The handle takes no more requests.
+     */
+    MMNAS_STATUS_CLOSED = 16,
+    /**
      * The library failed in a way that its authors did not foresee. Please report the message.
      */
     MMNAS_STATUS_PANIC = 100,

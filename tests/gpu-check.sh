@@ -2,6 +2,7 @@
 # Comparisons with the published code and benchmarks on a machine with a GPU, by programs that were built elsewhere
 # (`make gpu-bundle`). Usage: gpu-check.sh [REPORT]
 #   LIBTORCH_CUDA=DIR   libtorch with CUDA: its folder or the lib folder in it; without, the one of Python's torch
+#   MMNAS_ORT_DYLIB=FILE   an ONNX Runtime with CUDA; without, the one of Python's onnxruntime-gpu
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 report=${1:-gpu-check.txt}
@@ -28,5 +29,22 @@ fi
 for batch in 16 64; do
   { echo; "$here/bench-search" --device cuda --batch $batch; } | tee -a "$report" || status=1
 done
+
+# The runtime: every graph on CUDA and on TensorRT beside what was recorded, and its time.
+if [ -z "${MMNAS_ORT_DYLIB:-}" ] && command -v python3 > /dev/null; then
+  find='import importlib.util as u; s = u.find_spec("onnxruntime"); print(s.submodule_search_locations[0] if s else "")'
+  folder=$(python3 -c "$find")
+  [ -z "$folder" ] || export MMNAS_ORT_DYLIB=$folder/capi
+fi
+if [ -z "${MMNAS_ORT_DYLIB:-}" ]; then
+  echo "runtime: not checked: there is no ONNX Runtime (MMNAS_ORT_DYLIB=FILE names one)" | tee -a "$report"
+  status=1
+else
+  for bundle in "$here"/bundles/*; do
+    for provider in cuda tensorrt; do
+      { echo; "$here/mmnas" verify "$bundle" --provider $provider --time 2>&1; } | tee -a "$report" || status=1
+    done
+  done
+fi
 echo "report: $report"
 exit $status

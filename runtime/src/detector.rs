@@ -100,7 +100,9 @@ impl DetectorRunner {
                 found.push(Scored { corners: clipped, score: scored.score });
             }
         }
-        Ok(suppressed(found, self.detector.max_iou, count))
+        let kept = suppressed(found, self.detector.max_iou, count);
+        // From edges to the pixels inside them, of which our boxes count both ends.
+        Ok(kept.into_iter().map(|[x1, y1, x2, y2]| [x1, y1, x2 - 1.0, y2 - 1.0]).collect())
     }
 
     fn tensor(&self, rgb: &[u8]) -> Result<Tensor> {

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use font8x8::UnicodeFonts as _;
 use image::imageops::FilterType;
 use image::{Rgb, RgbImage};
 
 use crate::draw::write_new_png;
+use crate::lettering::{LETTER, text_width, write};
 use crate::vision::decode_file;
 use crate::{Explanation, Result};
 
@@ -17,10 +17,6 @@ const COLOUR: [f32; 3] = [255.0, 120.0, 0.0];
 /// How much of the colour the heaviest region gets, and how much light the lightest keeps.
 const HEAVIEST: f32 = 0.45;
 const LIGHTEST: f32 = 0.35;
-/// Pixels of a letter's dot.
-const DOT: u32 = 2;
-/// Width and height of a letter.
-const LETTER: u32 = 8 * DOT;
 /// Space around words.
 const MARGIN: u32 = 6;
 
@@ -87,11 +83,6 @@ fn layout(explanation: &Explanation, width: u32) -> Vec<Vec<(u32, usize)>> {
     lines
 }
 
-fn text_width(text: &str) -> u32 {
-    // Words come from texts of at most some thousand letters.
-    text.chars().count().min(1 << 16) as u32 * LETTER
-}
-
 /// Darkens what counts little and colours what counts much. Where regions overlap their weights per area add up.
 fn shade(picture: &mut RgbImage, explanation: &Explanation) {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
@@ -115,21 +106,6 @@ fn shade(picture: &mut RgbImage, explanation: &Explanation) {
         for (channel, colour) in pixel.0.iter_mut().zip(COLOUR) {
             let dimmed = f32::from(*channel) * light;
             *channel = (dimmed + (colour - dimmed) * HEAVIEST * strength) as u8;
-        }
-    }
-}
-
-/// Writes black letters; those that the font does not have become a box.
-fn write(picture: &mut RgbImage, text: &str, x: u32, y: u32) {
-    for (number, letter) in text.chars().enumerate().take(1 << 12) {
-        let rows = font8x8::BASIC_FONTS.get(letter).or_else(|| font8x8::LATIN_FONTS.get(letter));
-        let rows = rows.unwrap_or([0xff, 0x81, 0x81, 0x81, 0x81, 0x81, 0x81, 0xff]);
-        let left = x + number as u32 * LETTER;
-        for (dy, dx) in (0..LETTER).flat_map(|dy| (0..LETTER).map(move |dx| (dy, dx))) {
-            let set = rows[(dy / DOT) as usize] & 1 << (dx / DOT) != 0;
-            if set && left + dx < picture.width() && y + dy < picture.height() {
-                picture.put_pixel(left + dx, y + dy, Rgb([0; 3]));
-            }
         }
     }
 }

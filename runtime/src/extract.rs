@@ -81,12 +81,16 @@ pub fn extract(
     }
     let names = image_files(images)?;
     let stage = VisionStage::load(vision, options)?;
-    let target = NewFolder::resume(out)?;
+    let listed = mmnas_bundle::sha256_hex(names.join("\n").as_bytes());
+    let what = format!("{:?} {} {} {listed}", settings.layout, stage.sha256(), stage.vision().feature);
+    let target = NewFolder::resume(out, &what)?;
     let mut sink = Sink::new(settings.layout, target.path(), &stage);
     let resumed = sink.skipped(&names);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.thread_count()?).build();
     let pool = pool.map_err(|e| Error::argument("threads", "threads that the system can start", e))?;
-    let image_bytes = 3 * stage.vision().width as usize * stage.vision().height as usize;
+    let pixels = |width: u32, height: u32| 3 * width as usize * height as usize;
+    let of_detector = stage.vision().regions.detector().map_or(0, |d| pixels(d.input.width, d.input.height));
+    let image_bytes = pixels(stage.vision().width, stage.vision().height) + of_detector;
     let batch = settings.batch.get().min((MAX_BATCH_BYTES / image_bytes).max(1));
     let decode = |names: &[String]| -> Result<Vec<Pixels>> {
         pool.install(|| names.par_iter().map(|name| stage.decode(&images.join(name))).collect())
@@ -144,14 +148,10 @@ impl Sink {
     }
 
     /// How many of the first of `names` lie there already.
-    fn skipped(&mut self, names: &[String]) -> usize {
+    fn skipped(&self, names: &[String]) -> usize {
         match self {
-            Sink::Packed { left, .. } if names.starts_with(left) => left.len(),
-            // The images are others now: from the beginning.
-            Sink::Packed { writer, .. } => {
-                writer.forget();
-                0
-            }
+            // The folder was begun for these names.
+            Sink::Packed { left, .. } => left.len().min(names.len()),
             Sink::Npz { folder, .. } => {
                 names.iter().position(|name| !npz_file(folder, name).is_file()).unwrap_or(names.len())
             }
@@ -165,6 +165,10 @@ impl Sink {
                 let file = npz_file(folder, name);
                 let parent = file.parent().unwrap_or(folder);
                 std::fs::create_dir_all(parent).map_err(BundleError::io(parent, "create"))?;
+                // Files are written at the same time, so one behind the first that is missing may be there.
+                if file.is_file() {
+                    return Ok(());
+                }
                 Ok(npz::write(&file, regions, *feature)?)
             }),
         }

@@ -36,6 +36,7 @@ mod golden;
 mod grounding;
 mod image_files;
 mod index;
+mod lettering;
 mod limits;
 mod matching;
 mod model;
@@ -43,6 +44,7 @@ mod onnxruntime;
 mod options;
 mod pixels;
 mod provider;
+mod ranking_picture;
 mod region_check;
 #[cfg(feature = "async")]
 mod serving;
@@ -77,6 +79,7 @@ pub use onnxruntime::onnxruntime;
 pub use options::LoadOptions;
 pub use pixels::{PixelBuffer, PixelFormat};
 pub use provider::{Provider, ProviderError};
+pub use ranking_picture::draw_ranking;
 #[cfg(feature = "async")]
 pub use serving::{AsyncModel, BatchCounts, BatchSettings};
 pub use state::{ImageState, TextState};

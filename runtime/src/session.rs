@@ -18,8 +18,8 @@ use crate::{Error, LoadOptions, Provider, Result, onnxruntime};
 pub(crate) struct GraphFile<'a> {
     /// Where it lies, for ONNX Runtime and for errors.
     pub path: PathBuf,
-    /// Its content where it lies in memory. From a file ONNX Runtime reads it itself: it holds what is given to it a second
-    /// time, which takes longer than all the rest of a load, and it takes no more than 2 GiB.
+    /// Its content; none where its weights lie in a file beside it: ONNX Runtime maps that file then, and reads the graph
+    /// itself. A graph from memory can refer to no file that the manifest does not know.
     pub content: Option<Cow<'a, [u8]>>,
     /// Name and content of its weights' file, where both are in memory.
     pub data: Option<(String, Arc<[u8]>)>,
@@ -28,11 +28,12 @@ pub(crate) struct GraphFile<'a> {
 impl<'a> GraphFile<'a> {
     /// Checks a graph of a bundle with its weights.
     pub(crate) fn check(bundle: &'a Bundle<'_>, graph: &Graph) -> Result<GraphFile<'a>> {
-        let mut in_memory = None;
-        if let Some(data) = &graph.data {
-            bundle.check_file(data)?;
-            in_memory = bundle.in_memory(data).map(|content| (data.clone(), content.into()));
-        }
+        let Some(data) = &graph.data else {
+            let path = bundle.path(&graph.file)?;
+            return Ok(GraphFile { path, content: Some(bundle.read(&graph.file)?.into()), data: None });
+        };
+        bundle.check_file(data)?;
+        let in_memory = bundle.in_memory(data).map(|content| (data.clone(), content.into()));
         let path = bundle.check_file(&graph.file)?;
         Ok(GraphFile { path, content: bundle.in_memory(&graph.file).map(Cow::Borrowed), data: in_memory })
     }
@@ -59,6 +60,9 @@ impl Sessions {
                 Ok(_) => {
                     if !reasons.is_empty() {
                         tracing::warn!("{provider} runs the graphs, because {}", reasons.join("; "));
+                    }
+                    if provider == Provider::Cpu {
+                        onnxruntime::limit_memory(options)?;
                     }
                     return Ok(Sessions { shared, threads, provider, options: options.clone() });
                 }

@@ -10,7 +10,7 @@ use crate::onnxruntime::SharedSession;
 use crate::session::{GraphFile, Sessions};
 use crate::spec_check::{CallCheck, describe_spec, dtype_name};
 use crate::tensor::{Tensor, dtype_of};
-use crate::{Error, Result};
+use crate::{Error, Provider, Result};
 
 /// Tensors by the names that graphs and manifest give them.
 pub(crate) type Tensors = BTreeMap<String, Tensor>;
@@ -39,8 +39,10 @@ impl StageRunner {
         let (inputs, outputs) = (stage.inputs.clone(), stage.outputs.clone());
         let names = |specs: &'_ [TensorSpec]| specs.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>();
         let (of_inputs, of_outputs) = (names(&inputs), names(&outputs));
+        // On GPUs it was not tried, and the binding's authors saw crashes.
+        let at_once = sessions.provider() == Provider::Cpu;
         let (of_inputs, of_outputs) = (of_inputs.iter().map(String::as_str), of_outputs.iter().map(String::as_str));
-        let session = SharedSession::new(session, of_inputs, of_outputs)
+        let session = SharedSession::new(session, of_inputs, of_outputs, at_once)
             .ok_or_else(|| Error::invalid(file, "inputs and outputs", "names without zeros", "one with"))?;
         Ok(StageRunner { file: file.clone(), inputs, outputs, session })
     }

@@ -194,7 +194,8 @@ impl VisionRunner {
                 self.vision.height as f32 / pixels.size.1.max(1) as f32,
             );
             for (b, row) in boxes.iter().zip(rows.chunks_exact_mut(4)) {
-                row.copy_from_slice(&[b[0] * x, b[1] * y, b[2] * x, b[3] * y]);
+                // From the pixels at both ends to their edges.
+                row.copy_from_slice(&[b[0] * x, b[1] * y, (b[2] + 1.0) * x, (b[3] + 1.0) * y]);
             }
         }
         self.tensor(ROIS, vec![batch.len(), most, 4], Data::F32(corners))

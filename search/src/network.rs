@@ -369,9 +369,9 @@ impl Network {
             x = self.block(block, &only, &x, (&context, &biases));
         }
         let pooled = self.head.pool_text(&x, text_mask.as_ref(), off);
+        let mut text = vec![("text_pooled".to_owned(), pooled.shallow_clone())];
         let attention = self.head.text_attention(&x, text_mask.as_ref());
-        let mut text =
-            vec![("text_pooled".to_owned(), pooled.shallow_clone()), ("text_attention".to_owned(), attention)];
+        text.extend(attention.map(|attention| ("text_attention".to_owned(), attention)));
         for (index, module) in self.blocks[encoder..].iter().enumerate() {
             if let Some((keys, values)) = module[0].text_keys_values(&x) {
                 text.push((format!("key_{index}"), keys));

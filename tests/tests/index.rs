@@ -183,6 +183,8 @@ fn states_are_replaced_deleted_and_their_room_is_given_back() {
     }
     index.commit().unwrap();
     let reader = ImageIndex::open(&model, &path, Access::Read).unwrap();
+    // A shortlist that is there follows what is committed.
+    assert_eq!(index.rank(&texts(&model), 30, Candidates::Shortlist(30)).unwrap()[0].len(), 30);
     for seed in 0..30 {
         match seed % 3 {
             0 => index.delete(&seed.to_string()).unwrap(),
@@ -191,6 +193,9 @@ fn states_are_replaced_deleted_and_their_room_is_given_back() {
         }
     }
     index.delete("nothing").unwrap();
+    // As nothing, and longer than a record can be.
+    index.delete(&"x".repeat(70_000)).unwrap();
+    assert_eq!(index.put(&"x".repeat(70_000), &image(&model, 1)).unwrap_err().code(), ErrorCode::InvalidArgument);
     index.commit().unwrap();
     let expected = |seed: u64| image(&model, if seed % 3 == 1 { 100 + seed } else { seed });
     let check = |index: &ImageIndex| {
@@ -255,7 +260,7 @@ fn what_is_not_its_own_or_damaged_is_refused() {
 
     let damaged = |name: &str, change: &dyn Fn(&mut Vec<u8>)| {
         let copy = tempfile::tempdir().unwrap();
-        for file in ["index.json", "states.1", "keys.1", "shortlist.1"] {
+        for file in ["index.json", "states.1", "keys.1"] {
             std::fs::copy(path.join(file), copy.path().join(file)).unwrap();
         }
         let mut content = std::fs::read(copy.path().join(name)).unwrap();
@@ -281,15 +286,11 @@ fn what_is_not_its_own_or_damaged_is_refused() {
         *content = String::from_utf8(content.clone()).unwrap().replace("\"major\": 1", "\"major\": 2").into_bytes();
     };
     assert_eq!(damaged("index.json", &newer).unwrap_err().code(), ErrorCode::FutureVersion);
-    // What can be made again is.
-    for change in [&(|content: &mut Vec<u8>| content[99] ^= 1) as &dyn Fn(&mut Vec<u8>), &|content| content.clear()] {
-        assert_eq!(damaged("shortlist.1", change).unwrap(), damaged("shortlist.1", &|_| {}).unwrap());
-    }
-    // Ten thousand headers that a stranger may have written: an error or an index, and never more.
+    // Headers that a stranger may have written: an error or an index, and never more.
     let header = std::fs::read(path.join("index.json")).unwrap();
     let mut random = rng(3, "damage", 0);
     let copy = tempfile::tempdir().unwrap();
-    for file in ["states.1", "keys.1", "shortlist.1"] {
+    for file in ["states.1", "keys.1"] {
         std::fs::copy(path.join(file), copy.path().join(file)).unwrap();
     }
     for _ in 0..2_000 {
@@ -375,8 +376,11 @@ fn a_full_disk_loses_nothing_that_was_committed() {
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("states.1") && error.contains("File too large"), "{error}");
     let index = ImageIndex::open(&place.model(), &place.path("index"), Access::Read).unwrap();
-    assert_eq!(index.len(), 1024);
-    assert!(index.get("0001.jpg").unwrap().is_some());
+    // The commit before, and what was written since.
+    assert!((1024..=1500).contains(&index.len()), "{}", index.len());
+    for key in index.keys() {
+        index.get(key).unwrap().unwrap();
+    }
     let output = add(&place).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let index = ImageIndex::open(&place.model(), &place.path("index"), Access::Read).unwrap();

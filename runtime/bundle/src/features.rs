@@ -75,7 +75,7 @@ impl FeatureWriter {
     }
 
     /// As [`FeatureWriter::new`], after the shards that a writer of the same features left in `folder` without finishing.
-    /// Gives the names of their images too. Where others lie there they are dropped.
+    /// Gives the names of their images too. Where others lie there it begins anew.
     pub fn resume(folder: &Path, feature: usize, vision_sha256: String) -> (FeatureWriter, Vec<String>) {
         let mut writer = FeatureWriter::new(folder, feature, vision_sha256);
         let left = read_text(&folder.join(UNFINISHED), MAX_INDEX_BYTES).ok();
@@ -100,11 +100,6 @@ impl FeatureWriter {
     /// Number of shards so far.
     pub fn shards(&self) -> usize {
         self.index.shards.len()
-    }
-
-    /// Drops the shards so far; their files are written over.
-    pub fn forget(&mut self) {
-        self.index.shards.clear();
     }
 
     /// Writes the next shard.

@@ -170,7 +170,16 @@ pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
     temporary.as_file().sync_all().map_err(Error::io(file, "write"))?;
     set_readable(temporary.as_file()).map_err(Error::io(file, "write"))?;
     temporary.persist(file).map_err(|e| Error::io(file, "write")(e.error))?;
+    sync_folder(folder);
     Ok(())
+}
+
+/// Waits until a folder's new names are on the disk too. Where the system cannot, they come there in its own time.
+fn sync_folder(folder: &Path) {
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        // Some systems open no folders.
+        let _ = error;
+    }
 }
 
 /// Temporary files are private to their owner; what is renamed into place shall be as readable as any other file.
@@ -199,19 +208,21 @@ pub struct NewFolder {
 
 /// The file in an unfinished folder that its writer holds locked.
 const LOCK: &str = ".lock";
+/// The file in an unfinished folder that says what it is to be, where it may be resumed.
+const WHAT: &str = ".what";
 
 impl NewFolder {
     /// Starts the folder `target`, which must not exist yet.
     pub fn create(target: &Path) -> Result<NewFolder> {
-        NewFolder::begin(target, false)
+        NewFolder::begin(target, None)
     }
 
-    /// As [`NewFolder::create`], with what the last one left who began the folder in this way and did not finish it.
-    pub fn resume(target: &Path) -> Result<NewFolder> {
-        NewFolder::begin(target, true)
+    /// As [`NewFolder::create`], with what the last one left who began the folder for the same `what` and did not finish it.
+    pub fn resume(target: &Path, what: &str) -> Result<NewFolder> {
+        NewFolder::begin(target, Some(what))
     }
 
-    fn begin(target: &Path, keep: bool) -> Result<NewFolder> {
+    fn begin(target: &Path, what: Option<&str>) -> Result<NewFolder> {
         if target.symlink_metadata().is_ok() {
             return Err(Error::Exists { path: target.to_path_buf() });
         }
@@ -222,9 +233,10 @@ impl NewFolder {
         let work = parent.join(format!(".{}.partial", name.to_string_lossy()));
         if let Ok(left) = File::open(work.join(LOCK)) {
             left.try_lock().map_err(|_| Error::Busy { path: target.to_path_buf() })?;
-            if keep {
+            let begun = fs::read_to_string(work.join(WHAT)).ok();
+            if what.is_some() && begun.as_deref() == what {
                 remove_unfinished(&work);
-                return Ok(NewFolder { work, target: target.to_path_buf(), keep, _lock: left });
+                return Ok(NewFolder { work, target: target.to_path_buf(), keep: true, _lock: left });
             }
             fs::remove_dir_all(&work).map_err(Error::io(&work, "remove"))?;
         } else if work.symlink_metadata().is_ok() {
@@ -234,7 +246,10 @@ impl NewFolder {
         fs::create_dir(&work).map_err(Error::io(&work, "create"))?;
         let lock = File::create(work.join(LOCK)).map_err(Error::io(&work, "create"))?;
         lock.try_lock().map_err(|_| Error::Busy { path: target.to_path_buf() })?;
-        Ok(NewFolder { work, target: target.to_path_buf(), keep, _lock: lock })
+        if let Some(what) = what {
+            write_atomically(&work.join(WHAT), what.as_bytes())?;
+        }
+        Ok(NewFolder { work, target: target.to_path_buf(), keep: what.is_some(), _lock: lock })
     }
 
     /// Where to write until [`NewFolder::finish`].
@@ -246,6 +261,9 @@ impl NewFolder {
     pub fn finish(self) -> Result<()> {
         if self.target.symlink_metadata().is_ok() {
             return Err(Error::Exists { path: self.target.clone() });
+        }
+        if self.keep {
+            fs::remove_file(self.work.join(WHAT)).map_err(Error::io(&self.work, "write"))?;
         }
         fs::remove_file(self.work.join(LOCK)).map_err(Error::io(&self.work, "write"))?;
         fs::rename(&self.work, &self.target).map_err(Error::io(&self.target, "create"))

@@ -10,6 +10,7 @@ use ndarray_npy::npy::header::Header;
 use ndarray_npy::{NpzWriter, ReadNpyExt, ReadableElement};
 use zip::ZipArchive;
 
+use crate::files::open;
 use crate::{Error, RegionFeatures, Result, write_atomically};
 
 /// A header above this length is an error: those of plain arrays have 128 bytes or less.
@@ -25,7 +26,7 @@ struct Npz<'a> {
 
 impl Npz<'_> {
     fn open(file: &Path) -> Result<Npz<'_>> {
-        let opened = File::open(file).map_err(Error::io(file, "read"))?;
+        let (opened, _) = open(file)?;
         let archive = ZipArchive::new(BufReader::new(opened));
         Ok(Npz { file, archive: archive.map_err(|e| Error::invalid(file, "(archive)", "an npz archive", e))? })
     }
@@ -40,9 +41,8 @@ impl Npz<'_> {
         self.archive.by_name(&format!("{name}.npy")).map_err(missing)
     }
 
-    /// The number type of an array, as "f4" or "i8". Its shape is checked, so that reading it allocates no more than
-    /// [`MAX_NUMBERS`].
-    fn number_type(&mut self, name: &str) -> Result<String> {
+    /// The number type of an array, as "f4" or "i8", and how many numbers it has: at most [`MAX_NUMBERS`].
+    fn number_type(&mut self, name: &str) -> Result<(String, usize)> {
         let header = Header::from_reader(&mut self.entry(name)?.take(MAX_HEADER_BYTES));
         let header = header.map_err(|e| self.invalid(name, "an array", e))?;
         let numbers = header.shape.iter().try_fold(1usize, |n, &side| n.checked_mul(side));
@@ -51,30 +51,36 @@ impl Npz<'_> {
             return Err(self.invalid(name, expected, format!("shape {:?}", header.shape)));
         }
         // A Python string: the byte order, then the type.
-        Ok(header.type_descriptor.to_string().trim_matches('\'').trim_start_matches(['<', '>', '|', '=']).to_owned())
+        let kind = header.type_descriptor.to_string();
+        let kind = kind.trim_matches('\'').trim_start_matches(['<', '>', '|', '=']).to_owned();
+        Ok((kind, numbers.unwrap_or_default()))
     }
 
-    fn read<A: ReadableElement>(&mut self, name: &str) -> Result<ArrayD<A>> {
-        let entry = BufReader::new(self.entry(name)?);
+    fn read<A: ReadableElement>(&mut self, name: &str, numbers: usize) -> Result<ArrayD<A>> {
+        // The reader looks for what follows the numbers, and an archive may promise any length.
+        let longest = MAX_HEADER_BYTES + 8 * numbers as u64 + 1;
+        let entry = BufReader::new(self.entry(name)?.take(longest));
         ArrayD::read_npy(entry).map_err(|e| self.invalid(name, "the numbers that its header says", e))
     }
 
     /// An array of 32-bit floats.
     fn floats(&mut self, name: &str) -> Result<ArrayD<f32>> {
-        match self.number_type(name)?.as_str() {
-            "f4" => self.read(name),
+        let (kind, numbers) = self.number_type(name)?;
+        match kind.as_str() {
+            "f4" => self.read(name, numbers),
             other => Err(self.invalid(name, "numbers of type f4", other)),
         }
     }
 
     /// An array of any usual number type.
     fn numbers(&mut self, name: &str) -> Result<ArrayD<f64>> {
+        let (kind, numbers) = self.number_type(name)?;
         macro_rules! as_f64 {
             ($number:ty) => {
-                self.read::<$number>(name)?.mapv(|v| v as f64)
+                self.read::<$number>(name, numbers)?.mapv(|v| v as f64)
             };
         }
-        Ok(match self.number_type(name)?.as_str() {
+        Ok(match kind.as_str() {
             "f4" => as_f64!(f32),
             "f8" => as_f64!(f64),
             "i1" => as_f64!(i8),
@@ -141,11 +147,15 @@ pub fn read(file: &Path, max_regions: usize) -> Result<(RegionFeatures, usize)> 
     Ok((RegionFeatures { features: rows, boxes, size }, d))
 }
 
-/// Writes the regions of an image, `feature` numbers each, to `file`: `bbox` in f32, `image_h` and `image_w` in i64.
+/// Writes the regions of an image, `feature` numbers each, to the new file `file`: `bbox` in f32, `image_h` and `image_w` in
+/// i64.
 ///
 /// # Errors
-/// Numbers that are not `feature` a box; a file that cannot be written.
+/// Numbers that are not `feature` a box; a file that is in the way or cannot be written.
 pub fn write(file: &Path, regions: &RegionFeatures, feature: usize) -> Result<()> {
+    if file.symlink_metadata().is_ok() {
+        return Err(Error::Exists { path: file.to_path_buf() });
+    }
     let n = regions.boxes.len();
     let found = format!("{} numbers", regions.features.len());
     let rows = ArrayView2::from_shape((n, feature), &regions.features);
@@ -221,7 +231,8 @@ mod tests {
         let (regions, d) = read(&published, 100).unwrap();
         write(&ours, &regions, d).unwrap();
         assert_eq!(read(&ours, 100).unwrap(), (regions.clone(), 3));
-        assert!(write(&ours, &regions, 4).is_err());
+        assert!(matches!(write(&ours, &regions, 3), Err(Error::Exists { .. })));
+        assert!(write(&folder.path().join("c.npz"), &regions, 4).is_err());
     }
 
     #[test]
@@ -273,6 +284,27 @@ mod tests {
         writer.add_array("x", &Array2::<f64>::zeros((3, 4))).unwrap();
         writer.finish().unwrap();
         assert!(error(&file).contains("x: expected numbers of type f4, found f8"));
+    }
+
+    #[test]
+    fn what_follows_the_numbers_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.npz");
+        // A gigabyte of zeros behind sixteen numbers, deflated to a megabyte.
+        let deflated = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+        let mut archive = zip::ZipWriter::new(File::create(&file).unwrap());
+        archive.start_file("bbox.npy", deflated).unwrap();
+        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 4), }\n";
+        archive.write_all(b"\x93NUMPY\x01\x00").unwrap();
+        archive.write_all(&(header.len() as u16).to_le_bytes()).unwrap();
+        archive.write_all(header.as_bytes()).unwrap();
+        let zeros = vec![0; 1 << 20];
+        (0..1024).for_each(|_| archive.write_all(&zeros).unwrap());
+        archive.finish().unwrap();
+        let start = std::time::Instant::now();
+        assert!(error(&file).contains("bbox: expected the numbers that its header says"));
+        assert!(start.elapsed().as_secs() < 5);
+        assert!(read(folder.path(), 9).unwrap_err().to_string().contains("a regular file"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use mmnas_runtime::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::images::{Images, gone};
 use crate::metrics::Metrics;
@@ -41,6 +42,8 @@ struct Shared {
     model: RwLock<AsyncModel>,
     images: Arc<Images>,
     metrics: Metrics,
+    processors: Semaphore,
+    waiting: Semaphore,
 }
 
 /// An error as a response.
@@ -71,17 +74,35 @@ impl IntoResponse for Failed {
 
 type Reply = Result<Json<Value>, Failed>;
 
-/// Runs what takes a processor for long where that stops no other request.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    // A panic of the work, which is none of the request's doing.
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Closed))
-}
+/// Requests for a processor that wait for one at most; each may hold an image.
+const MOST_WAITING: usize = 32;
 
 impl App {
+    /// Runs what takes a processor for long where that stops no other request: as many at a time as there are processors, so
+    /// that no more images are decoded at once.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let Ok(_waits) = self.0.waiting.try_acquire() else { return Err(Error::Overloaded) };
+        // The semaphore is never closed.
+        let _runs = self.0.processors.acquire().await.map_err(|_| Error::Closed)?;
+        // A panic of the work, which is none of the request's doing.
+        tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Closed))
+    }
+
     pub(crate) fn load(bundle: &Path, settings: Settings) -> Result<App, Error> {
         let model = load(bundle, &settings.options, settings.batches)?;
         let images = Images::new(settings.images);
-        Ok(App(Arc::new(Shared { settings, model: RwLock::new(model), images, metrics: Metrics::new() })))
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        Ok(App(Arc::new(Shared {
+            settings,
+            model: RwLock::new(model),
+            images,
+            metrics: Metrics::new(),
+            processors: Semaphore::new(processors),
+            waiting: Semaphore::new(MOST_WAITING + processors),
+        })))
     }
 
     pub(crate) fn routes(&self) -> Router {
@@ -153,7 +174,7 @@ struct Reload {
 /// Loads another bundle beside the one in use, then uses it. Requests that began with the old one end with it.
 async fn reload(State(app): State<App>, Json(wanted): Json<Reload>) -> Reply {
     let own = app.clone();
-    let old = blocking(move || {
+    let old = app.blocking(move || {
         let new = load(&wanted.bundle, &own.0.settings.options, own.0.settings.batches)?;
         let mut slot = own.0.model.write().unwrap_or_else(PoisonError::into_inner);
         Ok(std::mem::replace(&mut *slot, new))
@@ -167,7 +188,7 @@ async fn reload(State(app): State<App>, Json(wanted): Json<Reload>) -> Reply {
 
 async fn add_image(State(app): State<App>, file: Bytes) -> Reply {
     let (model, images) = (app.model(), Arc::clone(&app.0.images));
-    let (number, state) = blocking(move || images.add(model.model(), file)).await?;
+    let (number, state) = app.blocking(move || images.add(model.model(), file)).await?;
     let (width, height) = state.size();
     Ok(Json(json!({ "image": number, "width": width, "height": height, "regions": state.boxes().len() })))
 }
@@ -194,11 +215,11 @@ async fn ask(State(app): State<App>, Json(wanted): Json<Ask>) -> Reply {
     let start = Instant::now();
     let model = app.model();
     let (own, images, number) = (model.clone(), Arc::clone(&app.0.images), wanted.image.clone());
-    let image = blocking(move || images.state(own.model(), &number)).await?;
+    let image = app.blocking(move || images.state(own.model(), &number)).await?;
     let image = image.ok_or_else(|| gone(&wanted.image))?;
     let mut reply = found(&model, &image, &wanted).await?;
     if wanted.explain {
-        let explanation = blocking(move || model.model().explain(&image, &wanted.text)).await?;
+        let explanation = app.blocking(move || model.model().explain(&image, &wanted.text)).await?;
         reply["explanation"] = described(&explanation);
     }
     reply["milliseconds"] = json!(start.elapsed().as_secs_f64() * 1e3);

@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Bytes;
 use mmnas_runtime::{Error, ImageState, Model, Result};
 
+/// Bytes of all kept files at most.
+const MOST_BYTES: usize = 512 << 20;
+
 /// A kept image.
 #[derive(Clone)]
 struct Kept {
@@ -37,9 +40,10 @@ impl Images {
         let number = last.to_string();
         kept.insert(number.clone(), Kept { file, state: state.clone() });
         order.push_back(number.clone());
-        while order.len() > self.most {
+        let mut bytes: usize = kept.values().map(|kept| kept.file.len()).sum();
+        while order.len() > self.most || bytes > MOST_BYTES && order.len() > 1 {
             if let Some(oldest) = order.pop_front() {
-                kept.remove(&oldest);
+                bytes -= kept.remove(&oldest).map_or(0, |kept| kept.file.len());
             }
         }
         Ok((number, state))

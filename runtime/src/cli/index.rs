@@ -232,7 +232,11 @@ fn fill<I, S: Send>(
         for batch in part.chunks(BATCH) {
             let states: Vec<Result<S, Error>> = batch.par_iter().map(&encode).collect();
             for (key, state) in batch.iter().zip(states) {
-                put(index, key, &state?)?;
+                if let Err(error) = state.and_then(|state| put(index, key, &state)) {
+                    // What was encoded before it is not to be encoded again.
+                    commit(index)?;
+                    return Err(error.into());
+                }
             }
             bar.inc(batch.len() as u64);
         }

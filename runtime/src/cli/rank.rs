@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mmnas_runtime::{LoadOptions, Model, Ranked};
+use mmnas_runtime::{LoadOptions, Model, Ranked, draw_ranking};
 use serde_json::json;
 
 use super::{Failure, output, progress};
@@ -11,7 +11,7 @@ const EXAMPLES: &str = "\
 Every pair is scored by the network; the score is 0 to 1.
 
 Examples:
-  mmnas rank bundle --text \"a dog on a beach\" photos/*.jpg --top 5
+  mmnas rank bundle --text \"a dog on a beach\" photos/*.jpg --top 5 --draw best.png
   mmnas rank bundle --image photo.jpg \"a dog\" \"two children\" \"an empty street\"";
 
 #[derive(Args)]
@@ -32,6 +32,9 @@ pub(super) struct Arguments {
     /// How many to give, the best first
     #[arg(long, value_name = "N", default_value = "10")]
     top: NonZeroUsize,
+    /// Write the best images side by side with their scores, as PNG; must not exist
+    #[arg(long, value_name = "FILE", requires = "text")]
+    draw: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -61,6 +64,11 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
         (None, None) => Vec::new(),
     };
     let name = |ranked: &Ranked| candidates.get(ranked.index).map_or("", String::as_str);
+    if let (Some(out), Some(text)) = (&arguments.draw, &arguments.text) {
+        let images: Vec<(&Path, String)> =
+            ranked.iter().map(|r| (Path::new(name(r)), format!("{:.4}", r.score.probability))).collect();
+        draw_ranking(&images, text, out)?;
+    }
     if arguments.json {
         let entry = |r: &Ranked| json!({ "candidate": name(r), "index": r.index, "score": r.score.probability });
         return output::print_json(&json!({ "ranked": ranked.iter().map(entry).collect::<Vec<_>>() }));

@@ -24,6 +24,14 @@ pub(super) struct Stored {
 const BEFORE_BOXES: usize = 12;
 const BOX_BYTES: usize = 16;
 
+/// Most regions or words of a state: what is longer is refused when it is put, so that no read has to.
+fn most(kind: IndexKind) -> usize {
+    match kind {
+        IndexKind::Image => MAX_REGIONS,
+        IndexKind::Text => 1 << 16,
+    }
+}
+
 /// Bytes before the tensors.
 pub(super) fn tensors_at(kind: IndexKind, count: usize) -> usize {
     BEFORE_BOXES + if kind == IndexKind::Image { count * BOX_BYTES } else { 0 }
@@ -31,6 +39,9 @@ pub(super) fn tensors_at(kind: IndexKind, count: usize) -> usize {
 
 /// The state's bytes.
 pub(super) fn encode(state: &Stored, kind: IndexKind, tensors: &[StoredTensor]) -> Result<Vec<u8>> {
+    if state.count == 0 || state.count > most(kind) {
+        return Err(Error::argument("state", format!("1 to {} regions or words", most(kind)), state.count));
+    }
     let mut bytes = Vec::new();
     for number in [state.count as u64, state.size.0.into(), state.size.1.into()] {
         let number = u32::try_from(number).map_err(|_| Error::argument("state", "fewer regions or words", number))?;
@@ -58,8 +69,8 @@ pub(super) fn encode(state: &Stored, kind: IndexKind, tensors: &[StoredTensor]) 
 pub(super) fn decode(bytes: &[u8], kind: IndexKind, tensors: &[StoredTensor]) -> Option<Stored> {
     let number = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     let count = usize::try_from(number(0)?).ok()?;
-    // So that nothing below overflows or takes all memory; no text has more words than an image may have regions.
-    if count == 0 || count > MAX_REGIONS {
+    // So that nothing below overflows or takes all memory.
+    if count == 0 || count > most(kind) {
         return None;
     }
     let start = tensors_at(kind, count);
@@ -81,7 +92,7 @@ pub(super) fn decode(bytes: &[u8], kind: IndexKind, tensors: &[StoredTensor]) ->
 /// The numbers of the first tensor alone; none where the bytes are too short.
 pub(super) fn first_tensor(bytes: &[u8], kind: IndexKind, tensors: &[StoredTensor]) -> Option<Vec<f32>> {
     let count = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?);
-    let count = usize::try_from(count).ok().filter(|count| (1..=MAX_REGIONS).contains(count))?;
+    let count = usize::try_from(count).ok().filter(|count| (1..=most(kind)).contains(count))?;
     let start = tensors_at(kind, count);
     let length = tensors.first()?.numbers(count)?.checked_mul(2)?;
     let numbers = bytes.get(start..start.checked_add(length)?)?;

@@ -71,8 +71,8 @@ impl StateIndex {
         drop(writer);
         let json = serde_json::to_vec(&keys).map_err(|e| BundleError::json(&beside, &e))?;
         keys_file.as_file().write_all(&json).map_err(write_error(&beside))?;
-        keep(keys_file, &beside)?;
-        keep(file, out)
+        keep(file, out)?;
+        keep(keys_file, &beside)
     }
 
     fn write_parquet(&self, file: &File, out: &Path) -> Result<()> {
@@ -133,7 +133,11 @@ fn new_file(path: &Path) -> Result<NamedTempFile> {
         return Err(BundleError::Exists { path: path.to_path_buf() }.into());
     }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    NamedTempFile::new_in(folder).map_err(write_error(path))
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private to their owner; what is renamed into place shall be as readable as any other file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    builder.tempfile_in(folder).map_err(write_error(path))
 }
 
 fn keep(file: NamedTempFile, path: &Path) -> Result<()> {

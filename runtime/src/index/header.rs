@@ -73,13 +73,6 @@ impl StoredTensor {
     }
 }
 
-/// A file that can be made again from the others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Derived {
-    pub bytes: u64,
-    pub crc32c: u32,
-}
-
 /// The header. It is written anew by every commit; what of the files lies beyond the lengths that it says was never
 /// committed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,22 +84,24 @@ pub(super) struct Header {
     /// Which model's states these are.
     pub model: String,
     pub tensors: Vec<StoredTensor>,
-    /// Number of the files: `states.N`, `keys.N`, `shortlist.N`.
+    /// Number of the files: `states.N`, `keys.N`.
     pub generation: u64,
     /// Bytes of the states' file that count.
     pub state_bytes: u64,
     /// Bytes of the keys' file that count.
     pub key_bytes: u64,
-    /// The shortlist's file, where it is up to date.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shortlist: Option<Derived>,
 }
 
 impl Header {
     /// Reads and checks the header in `folder`.
     pub(super) fn read(folder: &Path) -> Result<Header> {
         let file = folder.join(HEADER);
-        let length = file.metadata().map_err(Error::read(&file))?.len();
+        let meta = file.metadata().map_err(Error::read(&file))?;
+        // Reading a pipe that nobody writes to would wait for ever.
+        if !meta.is_file() {
+            return Err(Error::invalid(&file, "(file)", "a regular file", "a folder or device"));
+        }
+        let length = meta.len();
         if length > MAX_HEADER_BYTES {
             return Err(Error::invalid(&file, "(length)", format!("at most {MAX_HEADER_BYTES} bytes"), length));
         }

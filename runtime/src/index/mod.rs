@@ -1,9 +1,8 @@
 //! States on disk, and what of many belongs to a text or an image best.
 //!
 //! An index keeps what a model made of images or of texts: projected regions in 16-bit floats and boxes (37 KB an image at
-//! H 512 and 36 regions). Its files are `index.json`, `states.N`, `keys.N` and, where the network has a joint embedding,
-//! `shortlist.N`. The first is written anew by every commit and says how much of the others counts: a process that is killed
-//! at any moment leaves the index as the last commit left it.
+//! H 512 and 36 regions). Its files are `index.json`, `states.N` and `keys.N`. The first is written anew by every commit and
+//! says how much of the others counts: a process that is killed at any moment leaves the index as the last commit left it.
 
 mod codec;
 mod export;

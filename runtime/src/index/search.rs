@@ -33,7 +33,7 @@ struct Best {
 impl Best {
     fn push(&mut self, key: &str, score: Match) {
         self.hits.push((score, key.to_owned()));
-        if self.hits.len() >= 2 * self.top_k.min(1 << 20) + 1024 {
+        if self.hits.len() >= self.top_k.saturating_mul(2).saturating_add(1024) {
             self.cut();
         }
     }
@@ -74,6 +74,7 @@ trait Ranking {
                     let embedding = self.embedding(query)?;
                     let embedding = embedding.ok_or_else(|| super::without_embedding(self.states().folder()))?;
                     let keys = self.states().nearest(embedding, count)?;
+                    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                     self.score(&keys, [(query, best)])?;
                 }
             }
@@ -92,9 +93,15 @@ trait Ranking {
     {
         let mut queries: Vec<(&Self::Query, &mut Best)> = queries.into_iter().collect();
         for keys in keys.chunks(BATCH) {
-            let states = keys.iter().filter_map(|key| self.state(key).transpose()).collect::<Result<Vec<_>>>()?;
+            let (mut found, mut states) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
+            for &key in keys {
+                if let Some(state) = self.state(key)? {
+                    found.push(key);
+                    states.push(state);
+                }
+            }
             for (query, best) in &mut queries {
-                for (key, score) in keys.iter().zip(self.scores(query, &states)?) {
+                for (key, score) in found.iter().zip(self.scores(query, &states)?) {
                     best.push(key, score);
                 }
             }

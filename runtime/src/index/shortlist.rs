@@ -1,12 +1,13 @@
-//! The nearest embeddings of an index, found without looking at all of them (usearch: a graph of neighbours, HNSW).
+//! The nearest embeddings of an index, found without looking at all of them (usearch: a graph of neighbours, HNSW). It lives
+//! in memory and is made from the states: a file of its own would be one more that a stranger may have written, and the
+//! library trusts what it loads.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rayon::prelude::*;
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
-use super::header::Derived;
 use crate::{Error, Result};
 
 /// Embeddings by where their states lie, which no two do at the same place.
@@ -27,8 +28,12 @@ fn failed(error: impl std::fmt::Display) -> Error {
 }
 
 impl Shortlist {
-    /// An empty one of embeddings `width` wide.
-    pub(super) fn new(width: usize) -> Result<Shortlist> {
+    /// One of embeddings `width` wide: places, keys, and what gives the embedding of a place.
+    pub(super) fn build(
+        width: usize,
+        entries: &[(u64, &str)],
+        embedding: impl Fn(usize) -> Result<Vec<f32>> + Sync,
+    ) -> Result<Shortlist> {
         let options = IndexOptions {
             dimensions: width,
             // Embeddings have length 1, so this orders as the cosine does.
@@ -36,25 +41,15 @@ impl Shortlist {
             quantization: ScalarKind::F32,
             ..IndexOptions::default()
         };
-        Ok(Shortlist { index: Mutex::new(Index::new(&options).map_err(failed)?), keys: BTreeMap::new() })
-    }
-
-    /// Reads what [`Shortlist::save`] wrote; none where the file is not what was recorded.
-    pub(super) fn load(
-        width: usize,
-        file: &Path,
-        recorded: &Derived,
-        keys: BTreeMap<u64, String>,
-    ) -> Option<Shortlist> {
-        // Checked before the library sees it.
-        let content = std::fs::read(file).ok()?;
-        if content.len() as u64 != recorded.bytes || crc32c::crc32c(&content) != recorded.crc32c {
-            return None;
-        }
-        let shortlist = Shortlist::new(width).ok()?;
-        shortlist.index().load_from_buffer(&content).ok()?;
-        let fits = shortlist.index().dimensions() == width && shortlist.index().size() == keys.len();
-        fits.then_some(Shortlist { keys, ..shortlist })
+        let index = Index::new(&options).map_err(failed)?;
+        let threads = rayon::current_num_threads();
+        index.reserve_capacity_and_threads(entries.len().max(1024), threads).map_err(failed)?;
+        entries
+            .par_iter()
+            .enumerate()
+            .try_for_each(|(k, (place, _))| index.add(*place, &embedding(k)?).map_err(failed))?;
+        let keys = entries.iter().map(|(place, key)| (*place, (*key).to_owned())).collect();
+        Ok(Shortlist { index: Mutex::new(index), keys })
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -82,17 +77,8 @@ impl Shortlist {
     }
 
     /// The keys of the `count` embeddings nearest to `query`, the nearest first, as far as the search finds them.
-    pub(super) fn nearest(&self, query: &[f32], count: usize) -> Result<Vec<&str>> {
+    pub(super) fn nearest(&self, query: &[f32], count: usize) -> Result<Vec<String>> {
         let found = self.index().search(query, count.min(self.keys.len())).map_err(failed)?;
-        Ok(found.keys.iter().filter_map(|place| self.keys.get(place)).map(String::as_str).collect())
-    }
-
-    /// Writes it to `file`, whole or not at all.
-    pub(super) fn save(&self, file: &Path) -> Result<Derived> {
-        let index = self.index();
-        let mut content = vec![0; index.serialized_length()];
-        index.save_to_buffer(&mut content).map_err(failed)?;
-        mmnas_bundle::write_atomically(file, &content)?;
-        Ok(Derived { bytes: content.len() as u64, crc32c: crc32c::crc32c(&content) })
+        Ok(found.keys.iter().filter_map(|place| self.keys.get(place)).cloned().collect())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use mmnas_bundle::manifest::{MANIFEST, Manifest, Stage};
 
@@ -9,7 +10,7 @@ use super::codec::{self, Stored};
 use super::header::{FORMAT, Header, IndexKind, MAJOR, StoredTensor};
 use super::key_log::{Place, Record};
 use super::shortlist::Shortlist;
-use super::store::{Store, shortlist_file};
+use super::store::Store;
 use crate::wiring::{IMAGE_EMBEDDING, RELATION_BIAS, TEXT_EMBEDDING};
 use crate::{Error, Result};
 
@@ -28,7 +29,8 @@ pub(super) struct StateIndex {
     store: Store,
     kind: IndexKind,
     joint: Option<usize>,
-    shortlist: Option<Shortlist>,
+    /// Made when it is first asked for.
+    shortlist: Mutex<Option<Shortlist>>,
 }
 
 /// The name of the embedding in states of a kind.
@@ -80,7 +82,6 @@ impl StateIndex {
             generation: 1,
             state_bytes: 0,
             key_bytes: 0,
-            shortlist: None,
         };
         StateIndex::of(Store::create(folder, header)?, manifest, kind)
     }
@@ -109,32 +110,19 @@ impl StateIndex {
     fn of(store: Store, manifest: &Manifest, kind: IndexKind) -> Result<StateIndex> {
         let has = stage(manifest, kind).outputs.iter().any(|spec| spec.name == embedding_name(kind));
         let joint = manifest.dimensions.joint.filter(|_| has);
-        let mut index = StateIndex { store, kind, joint, shortlist: None };
-        index.shortlist = joint.map(|width| index.load_shortlist(width)).transpose()?;
-        Ok(index)
+        Ok(StateIndex { store, kind, joint, shortlist: Mutex::new(None) })
     }
 
-    /// The shortlist as it was written, or made again where it is not up to date.
-    fn load_shortlist(&self, width: usize) -> Result<Shortlist> {
-        let header = self.store.header();
-        if let Some(recorded) = &header.shortlist {
-            let file = shortlist_file(self.store.folder(), header.generation);
-            let keys: BTreeMap<u64, String> =
-                self.store.places().iter().map(|(key, place)| (place.offset, key.clone())).collect();
-            if let Some(shortlist) = Shortlist::load(width, &file, recorded, keys) {
-                return Ok(shortlist);
-            }
-            tracing::warn!("{}: not what was written; it is made again from the states", file.display());
-        }
-        let mut shortlist = Shortlist::new(width)?;
-        for (key, &place) in self.store.places() {
-            shortlist.add(place.offset, key, &self.embedding_at(place)?)?;
-        }
-        Ok(shortlist)
+    /// A shortlist of all states.
+    fn build_shortlist(&self, width: usize) -> Result<Shortlist> {
+        let places: Vec<Place> = self.store.places().values().copied().collect();
+        let entries: Vec<(u64, &str)> =
+            self.store.places().iter().map(|(key, place)| (place.offset, key.as_str())).collect();
+        Shortlist::build(width, &entries, |k| self.embedding_at(places[k]))
     }
 
     fn embedding_at(&self, place: Place) -> Result<Vec<f32>> {
-        let found = codec::first_tensor(self.store.part(place)?, self.kind, &self.store.header().tensors);
+        let found = codec::first_tensor(self.store.bytes(place)?, self.kind, &self.store.header().tensors);
         found.ok_or_else(|| self.store.damaged(place, "a state", "another content"))
     }
 
@@ -148,45 +136,31 @@ impl StateIndex {
     }
 
     pub(super) fn commit(&mut self) -> Result<()> {
-        let before: BTreeMap<String, Place> =
-            if self.shortlist.is_some() { self.store.places().clone() } else { BTreeMap::new() };
+        let shortlist = self.shortlist.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // Where a shortlist was asked for it goes on; what its keys' states were before is needed for that.
+        let mut before = if shortlist.is_some() { self.store.places().clone() } else { BTreeMap::new() };
         let records = self.store.commit()?;
-        let Some(mut shortlist) = self.shortlist.take() else { return Ok(()) };
-        let mut places = before;
-        let mut updated = Ok(());
-        for record in &records {
-            let (key, place) = match record {
-                Record::Put(key, place) => (key, Some(*place)),
-                Record::Delete(key) => (key, None),
+        let Some(mut shortlist) = shortlist else { return Ok(()) };
+        let mut follow = |record: &Record| -> Result<()> {
+            let (old, new) = match record {
+                Record::Put(key, place) => (before.insert(key.clone(), *place), Some((key, *place))),
+                Record::Delete(key) => (before.remove(key), None),
             };
-            let old = match place {
-                Some(place) => places.insert(key.clone(), place),
-                None => places.remove(key),
-            };
-            updated = updated
-                .and_then(|()| old.map_or(Ok(()), |old| shortlist.remove(old.offset)))
-                .and_then(|()| place.map_or(Ok(()), |at| shortlist.add(at.offset, key, &self.embedding_at(at)?)));
+            old.map_or(Ok(()), |old| shortlist.remove(old.offset))?;
+            new.map_or(Ok(()), |(key, place)| shortlist.add(place.offset, key, &self.embedding_at(place)?))
+        };
+        match records.iter().try_for_each(&mut follow) {
+            Ok(()) => *self.shortlist.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(shortlist),
+            // The commit counts all the same; the next shortlist is made from the states.
+            Err(error) => tracing::warn!("the shortlist is made again: {error}"),
         }
-        self.shortlist = Some(shortlist);
-        updated?;
-        if records.is_empty() { Ok(()) } else { self.save_shortlist() }
-    }
-
-    fn save_shortlist(&mut self) -> Result<()> {
-        let Some(shortlist) = &self.shortlist else { return Ok(()) };
-        let file = shortlist_file(self.store.folder(), self.store.header().generation);
-        let saved = shortlist.save(&file)?;
-        self.store.set_shortlist(saved)
+        Ok(())
     }
 
     pub(super) fn compact(&mut self) -> Result<()> {
-        self.commit()?;
-        self.store.compact()?;
-        if let Some(width) = self.joint {
-            self.shortlist = Some(self.load_shortlist(width)?);
-            self.save_shortlist()?;
-        }
-        Ok(())
+        // States lie elsewhere then.
+        *self.shortlist.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        self.store.compact()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -230,10 +204,12 @@ impl StateIndex {
     }
 
     /// The keys whose embeddings are nearest to `query`.
-    pub(super) fn nearest(&self, query: &[f32], count: usize) -> Result<Vec<&str>> {
-        match &self.shortlist {
+    pub(super) fn nearest(&self, query: &[f32], count: usize) -> Result<Vec<String>> {
+        let width = self.joint.ok_or_else(|| super::without_embedding(self.folder()))?;
+        let mut slot = self.shortlist.lock().unwrap_or_else(PoisonError::into_inner);
+        match slot.as_ref() {
             Some(shortlist) => shortlist.nearest(query, count),
-            None => Err(super::without_embedding(self.folder())),
+            None => slot.insert(self.build_shortlist(width)?).nearest(query, count),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
-use super::header::{Derived, HEADER, Header};
+use super::header::{HEADER, Header};
 use super::key_log::{self, MAX_KEY, Place, Record};
 use super::mapped::map;
 use crate::{Error, Result};
@@ -46,9 +46,12 @@ fn keys_file(folder: &Path, generation: u64) -> PathBuf {
     folder.join(format!("keys.{generation}"))
 }
 
-/// Where the shortlist of a generation lies.
-pub(super) fn shortlist_file(folder: &Path, generation: u64) -> PathBuf {
-    folder.join(format!("shortlist.{generation}"))
+/// Opens a regular file: opening a pipe that nobody writes to would wait for ever.
+fn open_regular(path: &Path) -> Result<File> {
+    if !path.metadata().map_err(Error::read(path))?.is_file() {
+        return Err(Error::invalid(path, "(file)", "a regular file", "a folder or device"));
+    }
+    File::open(path).map_err(Error::read(path))
 }
 
 fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
@@ -107,8 +110,7 @@ impl Store {
         Ok(bytes)
     }
 
-    /// As [`Store::bytes`], unchecked: for a small part of them.
-    pub(super) fn part(&self, place: Place) -> Result<&[u8]> {
+    fn part(&self, place: Place) -> Result<&[u8]> {
         let end = usize::try_from(place.offset.saturating_add(place.bytes)).unwrap_or(usize::MAX);
         let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
         let found = self.states.as_deref().and_then(|states| states.get(start..end));
@@ -152,7 +154,12 @@ impl Store {
 
     /// Deletes a state from the next commit on.
     pub(super) fn delete(&mut self, key: &str) -> Result<()> {
-        self.writer()?.pending.push(Record::Delete(key.to_owned()));
+        let committed = self.places.contains_key(key);
+        let writer = self.writer()?;
+        // A record of what is not there would do no good, and one of a key that is too long could not be read.
+        if committed || writer.pending.iter().any(|record| matches!(record, Record::Put(known, _) if known == key)) {
+            writer.pending.push(Record::Delete(key.to_owned()));
+        }
         Ok(())
     }
 
@@ -170,7 +177,6 @@ impl Store {
         header.state_bytes = writer.state_bytes;
         append(&keys, header.key_bytes, &records).map_err(write_error(&keys))?;
         header.key_bytes += records.len() as u64;
-        header.shortlist = None;
         let file = File::open(&states).map_err(Error::read(&states))?;
         let mapped = map(&file, header.state_bytes, &states)?;
         header.write(&self.folder)?;
@@ -181,34 +187,32 @@ impl Store {
         Ok(committed)
     }
 
-    /// Writes down that the shortlist's file is up to date.
-    pub(super) fn set_shortlist(&mut self, shortlist: Derived) -> Result<()> {
-        let header = Header { shortlist: Some(shortlist), ..self.header.clone() };
-        header.write(&self.folder)?;
-        self.header = header;
-        Ok(())
-    }
-
     /// Writes the states that count into new files and drops the old ones. What was not committed is committed.
     pub(super) fn compact(&mut self) -> Result<()> {
         self.commit()?;
         self.writer()?;
-        let generation = self.header.generation + 1;
+        let generation = self.header.generation.checked_add(1).ok_or_else(|| {
+            Error::invalid(&self.folder.join(HEADER), "generation", "a number that another follows", u64::MAX)
+        })?;
         let (states, keys) = (states_file(&self.folder, generation), keys_file(&self.folder, generation));
-        let written = self.write_compacted(&states, &keys);
-        let (state_bytes, key_bytes) = match written {
-            Ok(bytes) => bytes,
+        // Everything that can fail comes before the header, which makes the new files count.
+        let prepared = self.write_compacted(&states, &keys).and_then(|(state_bytes, key_bytes)| {
+            let header = Header { generation, state_bytes, key_bytes, ..self.header.clone() };
+            let loaded = load(&self.folder, &header)?;
+            let opened = OpenOptions::new().write(true).open(&states).map_err(write_error(&states))?;
+            header.write(&self.folder)?;
+            Ok((header, loaded, opened))
+        });
+        let (header, (mapped, places), opened) = match prepared {
+            Ok(prepared) => prepared,
             Err(error) => {
                 // Nothing refers to them.
                 let _ = (fs::remove_file(&states), fs::remove_file(&keys));
                 return Err(error);
             }
         };
-        let header = Header { generation, state_bytes, key_bytes, shortlist: None, ..self.header.clone() };
-        header.write(&self.folder)?;
-        let (mapped, places) = load(&self.folder, &header)?;
+        let state_bytes = header.state_bytes;
         (self.header, self.states, self.places) = (header, mapped, places);
-        let opened = OpenOptions::new().write(true).open(&states).map_err(write_error(&states))?;
         let writer = self.writer()?;
         (writer.states, writer.state_bytes) = (opened, state_bytes);
         remove_other_generations(&self.folder, generation);
@@ -276,7 +280,7 @@ fn apply(places: &mut BTreeMap<String, Place>, record: &Record) {
 /// The committed states and where each lies.
 fn load(folder: &Path, header: &Header) -> Result<(Option<Mmap>, BTreeMap<String, Place>)> {
     let open = |path: &Path, expected: u64| {
-        let file = File::open(path).map_err(Error::read(path))?;
+        let file = open_regular(path)?;
         let found = file.metadata().map_err(Error::read(path))?.len();
         if found < expected {
             let found = format!("{found} bytes");
@@ -295,11 +299,11 @@ fn load(folder: &Path, header: &Header) -> Result<(Option<Mmap>, BTreeMap<String
 
 /// Removes the files of generations that no header refers to.
 fn remove_other_generations(folder: &Path, generation: u64) {
-    let own = [states_file(folder, generation), keys_file(folder, generation), shortlist_file(folder, generation)];
+    let own = [states_file(folder, generation), keys_file(folder, generation)];
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let ours = ["states.", "keys.", "shortlist."].iter().any(|start| {
+        let ours = ["states.", "keys."].iter().any(|start| {
             name.strip_prefix(start).is_some_and(|end| !end.is_empty() && end.bytes().all(|b| b.is_ascii_digit()))
         });
         if ours && !own.contains(&entry.path()) {

@@ -65,13 +65,14 @@ pub(crate) fn shared(options: &LoadOptions) -> Result<Shared> {
         *slot = Some(loaded);
     }
     // It was just filled where it was not.
-    let Some(loaded) = slot.as_mut() else { return Err(Error::OnnxRuntimeMissing { tried: Vec::new() }) };
-    limit_memory(loaded, options)?;
+    let Some(loaded) = slot.as_ref() else { return Err(Error::OnnxRuntimeMissing { tried: Vec::new() }) };
     Ok(loaded.shared.clone())
 }
 
-/// Gives the process's sessions the memory limit that `options` ask for; once it is there no other can be.
-fn limit_memory(loaded: &mut Loaded, options: &LoadOptions) -> Result<()> {
+/// Gives the process's sessions on the processor the memory limit that `options` ask for; once it is there no other can be.
+pub(crate) fn limit_memory(options: &LoadOptions) -> Result<()> {
+    let mut slot = loaded();
+    let Some(loaded) = slot.as_mut() else { return Ok(()) };
     let Some(wanted) = options.memory_limit else { return Ok(()) };
     match loaded.memory_limit {
         Some(limit) if limit == wanted => Ok(()),

@@ -6,7 +6,7 @@
 
 use std::ffi::{CString, c_char};
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::AsPointer as _;
 use ort::session::{NoSelectedOutputs, RunOptions, Session, SessionInputValue, SharedSessionInner};
@@ -20,18 +20,23 @@ pub(crate) struct SharedSession {
     owner: Session,
     inputs: Vec<CString>,
     outputs: Vec<CString>,
+    /// Runs take turns where this is.
+    turns: Option<Mutex<()>>,
 }
 
 impl SharedSession {
-    /// `session`, fed with tensors in the order of `inputs` and read in that of `outputs`. None where a name holds a zero.
+    /// `session`, fed with tensors in the order of `inputs` and read in that of `outputs`; its runs take turns unless they may
+    /// be `at_once`. None where a name holds a zero.
     pub(crate) fn new<'a>(
         session: Session,
         inputs: impl Iterator<Item = &'a str>,
         outputs: impl Iterator<Item = &'a str>,
+        at_once: bool,
     ) -> Option<SharedSession> {
         let inputs = inputs.map(|name| CString::new(name).ok()).collect::<Option<_>>()?;
         let outputs = outputs.map(|name| CString::new(name).ok()).collect::<Option<_>>()?;
-        Some(SharedSession { session: session.inner(), owner: session, inputs, outputs })
+        let turns = (!at_once).then(|| Mutex::new(()));
+        Some(SharedSession { session: session.inner(), owner: session, inputs, outputs, turns })
     }
 
     /// Runs the session on one tensor for every input; gives one value for every output.
@@ -46,6 +51,7 @@ impl SharedSession {
         let pointers = |names: &[CString]| names.iter().map(|name| name.as_ptr()).collect::<Vec<*const c_char>>();
         let (input_names, output_names) = (pointers(&self.inputs), pointers(&self.outputs));
         let values: Vec<*const ort::sys::OrtValue> = inputs.iter().map(|value| value.ptr()).collect();
+        let _turn = self.turns.as_ref().map(|turns| turns.lock().unwrap_or_else(PoisonError::into_inner));
         let mut found: Vec<*mut ort::sys::OrtValue> = vec![ptr::null_mut(); self.outputs.len()];
         // SAFETY: the session, the options and the values live until this function returns, as do the names, which end in
         // zeros; every array is as long as is said; ONNX Runtime does not change what the pointers to inputs lead to.

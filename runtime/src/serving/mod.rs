@@ -18,6 +18,9 @@ use tokio::sync::oneshot;
 use crate::{Answer, Error, Grounding, ImageState, Match, Model, Result};
 use worker::{Job, Request, Work};
 
+/// Places for all that may wait are made at once.
+const MAX_QUEUE: usize = 1 << 16;
+
 /// How calls are gathered.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchSettings {
@@ -25,7 +28,7 @@ pub struct BatchSettings {
     pub max_batch: usize,
     /// How long the first request of a batch waits for others at most.
     pub max_wait: Duration,
-    /// Requests that may wait, at least 1.
+    /// Requests that may wait, 1 to 65,536.
     pub queue: usize,
 }
 
@@ -81,8 +84,8 @@ impl AsyncModel {
         if settings.max_batch == 0 || settings.max_batch > 1024 {
             return Err(Error::argument("max_batch", "1 to 1024", settings.max_batch));
         }
-        if settings.queue == 0 {
-            return Err(Error::argument("queue", "at least 1", 0));
+        if settings.queue == 0 || settings.queue > MAX_QUEUE {
+            return Err(Error::argument("queue", format!("1 to {MAX_QUEUE}"), settings.queue));
         }
         let (sender, receiver) = sync_channel(settings.queue);
         let counters = Arc::new(Counters::default());

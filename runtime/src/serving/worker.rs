@@ -49,10 +49,10 @@ impl Work {
 /// Runs batches until the queue is closed and empty.
 pub(super) fn run(model: &Model, queue: &Receiver<Request>, settings: BatchSettings, counters: &Counters) {
     while let Ok(first) = queue.recv() {
-        let deadline = Instant::now() + settings.max_wait;
+        let begin = Instant::now();
         let mut batch = vec![first];
         while batch.len() < settings.max_batch {
-            match queue.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match queue.recv_timeout(settings.max_wait.saturating_sub(begin.elapsed())) {
                 Ok(request) => batch.push(request),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }

@@ -30,8 +30,10 @@ pub trait Head: std::fmt::Debug + Send {
     /// The pooled text, `[batch, 2 H]`, from the last encoder block's output `x` `[batch, tokens, H]`.
     fn pool_text(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor;
 
-    /// How much each word counts in the pooled text, `[batch, tokens]`.
-    fn text_attention(&self, x: &Tensor, mask: Option<&Tensor>) -> Tensor;
+    /// How much each word counts in the pooled text, `[batch, tokens]`, where the head pools words by weights.
+    fn text_attention(&self, _x: &Tensor, _mask: Option<&Tensor>) -> Option<Tensor> {
+        None
+    }
 
     /// How much each region counts in the output, `[batch, regions]`, where the head pools regions.
     fn region_attention(&self, _y: &Tensor, _mask: Option<&Tensor>) -> Option<Tensor> {

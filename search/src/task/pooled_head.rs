@@ -34,8 +34,8 @@ impl Head for PooledHead {
         self.text.forward(x, mask, dropout)
     }
 
-    fn text_attention(&self, x: &Tensor, mask: Option<&Tensor>) -> Tensor {
-        self.text.attention(x, mask)
+    fn text_attention(&self, x: &Tensor, mask: Option<&Tensor>) -> Option<Tensor> {
+        Some(self.text.attention(x, mask))
     }
 
     fn region_attention(&self, y: &Tensor, mask: Option<&Tensor>) -> Option<Tensor> {

@@ -45,8 +45,8 @@ impl Head for VgdHead {
         self.text.forward(x, mask, dropout)
     }
 
-    fn text_attention(&self, x: &Tensor, mask: Option<&Tensor>) -> Tensor {
-        self.text.attention(x, mask)
+    fn text_attention(&self, x: &Tensor, mask: Option<&Tensor>) -> Option<Tensor> {
+        Some(self.text.attention(x, mask))
     }
 
     fn output(&self, text: &Tensor, y: &Tensor, _mask: Option<&Tensor>, _dropout: Dropout) -> Tensor {
