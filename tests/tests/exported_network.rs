@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mmnas_bundle::Operation;
-use mmnas_bundle::manifest::TaskName;
+use mmnas_bundle::manifest::{Dimensions, TaskName};
 use mmnas_runtime::{LoadOptions, Timed};
 use mmnas_search::recorded::record_stages;
 use mmnas_search::{FeatureNorm, rng};
@@ -23,7 +23,8 @@ fn verify_one(number: u64) -> (BTreeSet<Operation>, BTreeMap<&'static str, f64>)
     // Two in three are of the paper's space; the rest of all published operations.
     let wide = number % 9 >= 6;
     let heads = rng.random_range(1..4);
-    let d = official(64 * heads, if task == TaskName::Vqa { 17 } else { 1 });
+    let joint = (task == TaskName::Itm).then_some(16);
+    let d = Dimensions { joint, ..official(64 * heads, if task == TaskName::Vqa { 17 } else { 1 }) };
     let architecture = random_architecture(&mut rng, wide, &d);
     let mut network = formula_network(task, &architecture, &d);
     let mut weights = weights_of(&network);
@@ -39,8 +40,12 @@ fn verify_one(number: u64) -> (BTreeSet<Operation>, BTreeMap<&'static str, f64>)
     let out = folder.path().join("bundle");
     write((task, &network), &architecture, &weights, &recorded, all_forms(), &out);
     let report = mmnas_runtime::verify(&out, &LoadOptions::default(), Timed::No).unwrap();
-    // Four checks a form, and the merged graph in three precisions.
-    assert_eq!(report.checks.len(), 6 * 4 + 3, "{architecture}");
+    // Four checks a form, the merged graph in three precisions, and the relations where the image state has such.
+    let relations = report.checks.iter().filter(|check| check.stage == "relation").count();
+    assert_eq!(report.checks.len(), 6 * 4 + 3 + relations, "{architecture}");
+    let late = &architecture.decoder[architecture.image_blocks()..];
+    let has = late.iter().any(|operation| operation.to_string().starts_with("rel_"));
+    assert_eq!(relations, usize::from(has), "{architecture}");
     let failed: Vec<String> =
         report.checks.iter().filter(|c| !c.passed).map(|c| format!("{} {} {:.2e}", c.stage, c.form, c.worst)).collect();
     assert!(failed.is_empty(), "{number} {task} {architecture}: {failed:?} {:?}", report.check());
