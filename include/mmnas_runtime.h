@@ -44,7 +44,7 @@
  *     shared   install -m 644 libmmnas_runtime.so LIB/libmmnas_runtime.so.0     (the name in the library: its SONAME)
  *              ln -s libmmnas_runtime.so.0 LIB/libmmnas_runtime.so              (the name that the linker looks for)
  *              cc -IINCLUDE program.c -LLIB -lmmnas_runtime -Wl,-rpath,LIB      (no rpath where ldconfig knows LIB)
- *     static   cc -IINCLUDE program.c LIB/libmmnas_runtime.a -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+ *     static   cc -IINCLUDE program.c LIB/libmmnas_runtime.a -lstdc++ -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
  *
  * ONNX Runtime (1.28 or newer) is not linked. It is loaded when the first model is: from where
  * mmnas_options_set_onnxruntime_library() says, else from where the environment variable MMNAS_ORT_DYLIB says, else from

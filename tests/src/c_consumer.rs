@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 pub const SONAME: &str = "libmmnas_runtime.so.0";
 
 /// What a program linked to the static library needs besides: what `rustc --print native-static-libs` says.
-pub const STATIC_FLAGS: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
+pub const STATIC_FLAGS: &[&str] = &["-lstdc++", "-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
 
 /// What a C program of ours must compile with.
 pub const C_FLAGS: &[&str] = &["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];

@@ -58,7 +58,8 @@ impl VisionSettings {
         }
         let step = 32 * if self.proposals.is_none() { self.grid.unwrap_or(1) } else { 1 };
         if self.side == 0 || self.side > Vision::MAX_SIDE || !(self.side as usize).is_multiple_of(step) {
-            let expected = format!("a multiple of {step}, at most {}", Vision::MAX_SIDE);
+            let of_grid = if step == 32 { String::new() } else { format!(" × grid = {step}") };
+            let expected = format!("a multiple of 32{of_grid}, at most {}", Vision::MAX_SIDE);
             return wrong("side", expected, self.side.to_string());
         }
         Ok(())
