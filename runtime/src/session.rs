@@ -28,14 +28,17 @@ pub(crate) struct GraphFile<'a> {
 impl<'a> GraphFile<'a> {
     /// Checks a graph of a bundle with its weights.
     pub(crate) fn check(bundle: &'a Bundle<'_>, graph: &Graph) -> Result<GraphFile<'a>> {
-        let Some(data) = &graph.data else {
-            let path = bundle.path(&graph.file)?;
-            return Ok(GraphFile { path, content: Some(bundle.read(&graph.file)?.into()), data: None });
-        };
-        bundle.check_file(data)?;
-        let in_memory = bundle.in_memory(data).map(|content| (data.clone(), content.into()));
-        let path = bundle.check_file(&graph.file)?;
-        Ok(GraphFile { path, content: bundle.in_memory(&graph.file).map(Cow::Borrowed), data: in_memory })
+        let in_memory = bundle.in_memory(&graph.file).map(Cow::Borrowed);
+        if graph.data.is_none() && in_memory.is_none() {
+            let content = Some(bundle.read(&graph.file)?.into());
+            return Ok(GraphFile { path: bundle.path(&graph.file)?, content, data: None });
+        }
+        let mut beside = None;
+        if let Some(data) = &graph.data {
+            bundle.check_file(data)?;
+            beside = bundle.in_memory(data).map(|content| (data.clone(), content.into()));
+        }
+        Ok(GraphFile { path: bundle.check_file(&graph.file)?, content: in_memory, data: beside })
     }
 }
 

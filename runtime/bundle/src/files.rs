@@ -176,10 +176,8 @@ pub fn write_atomically(file: &Path, content: &[u8]) -> Result<()> {
 
 /// Waits until a folder's new names are on the disk too. Where the system cannot, they come there in its own time.
 fn sync_folder(folder: &Path) {
-    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
-        // Some systems open no folders.
-        let _ = error;
-    }
+    // Some systems open no folders.
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
 
 /// Temporary files are private to their owner; what is renamed into place shall be as readable as any other file.

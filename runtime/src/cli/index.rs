@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -192,7 +193,8 @@ fn add(arguments: &Add, options: &LoadOptions) -> Result<(), Failure> {
             false => TextIndex::create(&model, &place.index)?,
         };
         let content = std::fs::read_to_string(file).map_err(mmnas_runtime::bundle::Error::io(file, "read"))?;
-        let texts: Vec<&str> = content.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        // Each once, however often it stands there.
+        let texts: BTreeSet<&str> = content.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let texts: Vec<&str> = texts.into_iter().filter(|text| replace || !index.contains(text)).collect();
         let (encode, put) = (|text: &&str| model.encode_text(text), TextIndex::put);
         fill(&mut index, &texts, encode, put, TextIndex::commit)?;

@@ -1,6 +1,5 @@
 //! An index of states of either kind.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -136,20 +135,18 @@ impl StateIndex {
     }
 
     pub(super) fn commit(&mut self) -> Result<()> {
-        let shortlist = self.shortlist.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        // Where a shortlist was asked for it goes on; what its keys' states were before is needed for that.
-        let mut before = if shortlist.is_some() { self.store.places().clone() } else { BTreeMap::new() };
         let records = self.store.commit()?;
+        // Where a shortlist was asked for it goes on.
+        let shortlist = self.shortlist.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut shortlist) = shortlist else { return Ok(()) };
-        let mut follow = |record: &Record| -> Result<()> {
-            let (old, new) = match record {
-                Record::Put(key, place) => (before.insert(key.clone(), *place), Some((key, *place))),
-                Record::Delete(key) => (before.remove(key), None),
-            };
-            old.map_or(Ok(()), |old| shortlist.remove(old.offset))?;
-            new.map_or(Ok(()), |(key, place)| shortlist.add(place.offset, key, &self.embedding_at(place)?))
+        let follow = |(record, before): &(Record, Option<Place>)| -> Result<()> {
+            before.map_or(Ok(()), |before| shortlist.remove(before.offset))?;
+            match record {
+                Record::Put(key, place) => shortlist.add(place.offset, key, &self.embedding_at(*place)?),
+                Record::Delete(_) => Ok(()),
+            }
         };
-        match records.iter().try_for_each(&mut follow) {
+        match records.iter().try_for_each(follow) {
             Ok(()) => *self.shortlist.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(shortlist),
             // The commit counts all the same; the next shortlist is made from the states.
             Err(error) => tracing::warn!("the shortlist is made again: {error}"),
@@ -206,10 +203,12 @@ impl StateIndex {
     /// The keys whose embeddings are nearest to `query`.
     pub(super) fn nearest(&self, query: &[f32], count: usize) -> Result<Vec<String>> {
         let width = self.joint.ok_or_else(|| super::without_embedding(self.folder()))?;
-        let mut slot = self.shortlist.lock().unwrap_or_else(PoisonError::into_inner);
-        match slot.as_ref() {
-            Some(shortlist) => shortlist.nearest(query, count),
-            None => slot.insert(self.build_shortlist(width)?).nearest(query, count),
+        let slot = || self.shortlist.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shortlist) = slot().as_ref() {
+            return shortlist.nearest(query, count);
         }
+        // Not while the slot is locked: the threads that build may be given another search meanwhile, which would wait for it.
+        let built = self.build_shortlist(width)?;
+        slot().get_or_insert(built).nearest(query, count)
     }
 }

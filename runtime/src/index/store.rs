@@ -103,18 +103,14 @@ impl Store {
 
     /// The committed bytes of a state, checked.
     pub(super) fn bytes(&self, place: Place) -> Result<&[u8]> {
-        let bytes = self.part(place)?;
+        let end = usize::try_from(place.offset.saturating_add(place.bytes)).unwrap_or(usize::MAX);
+        let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
+        let found = self.states.as_deref().and_then(|states| states.get(start..end));
+        let bytes = found.ok_or_else(|| self.damaged(place, "a place in the file", format!("bytes up to {end}")))?;
         if crc32c::crc32c(bytes) != place.crc32c {
             return Err(self.damaged(place, "the state that was written", "another content"));
         }
         Ok(bytes)
-    }
-
-    fn part(&self, place: Place) -> Result<&[u8]> {
-        let end = usize::try_from(place.offset.saturating_add(place.bytes)).unwrap_or(usize::MAX);
-        let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
-        let found = self.states.as_deref().and_then(|states| states.get(start..end));
-        found.ok_or_else(|| self.damaged(place, "a place in the file", format!("bytes up to {end}")))
     }
 
     /// An error for a state that is not what was written.
@@ -163,8 +159,9 @@ impl Store {
         Ok(())
     }
 
-    /// Makes what was added and deleted count, all of it or nothing. Gives the records that do now.
-    pub(super) fn commit(&mut self) -> Result<Vec<Record>> {
+    /// Makes what was added and deleted count, all of it or nothing. Gives the records that do now, each with the place that its
+    /// key's state had before.
+    pub(super) fn commit(&mut self) -> Result<Vec<(Record, Option<Place>)>> {
         let (states, keys) =
             (states_file(&self.folder, self.header.generation), keys_file(&self.folder, self.header.generation));
         let mut header = self.header.clone();
@@ -183,8 +180,11 @@ impl Store {
         // It counts now; the rest is this process's view of it.
         (self.header, self.states) = (header, mapped);
         let committed = std::mem::take(&mut self.writer()?.pending);
-        committed.iter().for_each(|record| apply(&mut self.places, record));
-        Ok(committed)
+        let replaced = |record: Record| {
+            let before = apply(&mut self.places, &record);
+            (record, before)
+        };
+        Ok(committed.into_iter().map(replaced).collect())
     }
 
     /// Writes the states that count into new files and drops the old ones. What was not committed is committed.
@@ -266,14 +266,11 @@ fn append(file: &Path, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn apply(places: &mut BTreeMap<String, Place>, record: &Record) {
+/// Gives the place that the key's state had before.
+fn apply(places: &mut BTreeMap<String, Place>, record: &Record) -> Option<Place> {
     match record {
-        Record::Put(key, place) => {
-            places.insert(key.clone(), *place);
-        }
-        Record::Delete(key) => {
-            places.remove(key);
-        }
+        Record::Put(key, place) => places.insert(key.clone(), *place),
+        Record::Delete(key) => places.remove(key),
     }
 }
 
@@ -293,7 +290,9 @@ fn load(folder: &Path, header: &Header) -> Result<(Option<Mmap>, BTreeMap<String
     let states = open(&states_file(folder, header.generation), header.state_bytes)?;
     let mut places = BTreeMap::new();
     let records = key_log::decode(keys.as_deref().unwrap_or_default(), &keys_path)?;
-    records.iter().for_each(|record| apply(&mut places, record));
+    for record in &records {
+        apply(&mut places, record);
+    }
     Ok((states, places))
 }
 

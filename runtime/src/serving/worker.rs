@@ -71,10 +71,11 @@ pub(super) fn run(model: &Model, queue: &Receiver<Request>, settings: BatchSetti
 }
 
 /// A request whose text is encoded.
-struct Ready {
+struct Ready<T> {
     image: ImageState,
     text: TextState,
-    work: Work,
+    top_k: usize,
+    done: Job<T>,
 }
 
 fn run_batch(model: &Model, batch: Vec<Request>) {
@@ -84,51 +85,42 @@ fn run_batch(model: &Model, batch: Vec<Request>) {
         // One that cannot be encoded shall not fail the others.
         Err(_) => texts.iter().map(|text| model.encode_text(text)).collect(),
     };
-    let mut ready = Vec::with_capacity(batch.len());
+    let (mut answers, mut groundings, mut matches) = (Vec::new(), Vec::new(), Vec::new());
     for (Request { image, work, .. }, state) in batch.into_iter().zip(states) {
-        match state.and_then(|text| model.check_image(&image).map(|()| text)) {
-            Ok(text) => ready.push(Ready { image, text, work }),
-            Err(error) => work.fail(error),
+        match (state, work) {
+            (Err(error), work) => work.fail(error),
+            (Ok(text), Work::Answer { top_k, done }) => answers.push(Ready { image, text, top_k, done }),
+            (Ok(text), Work::Ground { top_k, done }) => groundings.push(Ready { image, text, top_k, done }),
+            (Ok(text), Work::Match { done }) => matches.push(Ready { image, text, top_k: 1, done }),
         }
     }
+    deliver(answers, |pairs, top_k| model.answer_pairs(pairs, top_k), Vec::truncate);
+    deliver(groundings, |pairs, top_k| model.ground_pairs(pairs, top_k), Vec::truncate);
+    deliver(matches, |pairs, _| model.match_pairs(pairs), |_, _| {});
+}
+
+/// Runs requests of a kind as one batch with the largest `top_k` of them, and cuts each result to its own.
+fn deliver<T>(
+    ready: Vec<Ready<T>>,
+    run: impl Fn(&[(&ImageState, &TextState)], usize) -> Result<Vec<T>>,
+    cut: impl Fn(&mut T, usize),
+) {
+    let top_k = ready.iter().map(|request| request.top_k).max().unwrap_or(0);
     let pairs: Vec<(&ImageState, &TextState)> = ready.iter().map(|r| (&r.image, &r.text)).collect();
-    let (mut answers, mut groundings, mut matches) = (None, None, None);
-    let most = |wanted: fn(&Work) -> Option<usize>| ready.iter().filter_map(|r| wanted(&r.work)).max();
-    if let Some(top_k) = most(|work| if let Work::Answer { top_k, .. } = work { Some(*top_k) } else { None }) {
-        answers = model.answer_pairs(&pairs, top_k.max(1)).ok();
-    }
-    if let Some(top_k) = most(|work| if let Work::Ground { top_k, .. } = work { Some(*top_k) } else { None }) {
-        groundings = model.ground_pairs(&pairs, top_k.max(1)).ok();
-    }
-    if ready.iter().any(|r| matches!(r.work, Work::Match { .. })) {
-        matches = model.match_pairs(&pairs).ok();
-    }
-    let of = |k: usize| -> (Option<&Vec<Answer>>, Option<&Vec<Grounding>>, Option<&Match>) {
-        (
-            answers.as_ref().and_then(|list: &Vec<Vec<Answer>>| list.get(k)),
-            groundings.as_ref().and_then(|list: &Vec<Vec<Grounding>>| list.get(k)),
-            matches.as_ref().and_then(|list: &Vec<Match>| list.get(k)),
-        )
-    };
-    for (k, Ready { image, text, work }) in ready.into_iter().enumerate() {
-        let (answered, grounded, matched) = of(k);
-        // Where the batch failed each item tells for itself what is wrong with it.
-        let _ = match work {
-            Work::Answer { top_k, done } => {
-                let found = answered.filter(|_| top_k > 0).map(|list| list.iter().take(top_k).cloned().collect());
-                done.send(found.map_or_else(|| model.answer_text(&image, &text, top_k), Ok)).is_ok()
+    // What is wrong with one of them fails the batch; then each tells for itself.
+    let wanted = ready.iter().all(|request| request.top_k > 0);
+    let found = if wanted { run(&pairs, top_k).ok() } else { None };
+    let mut found = found.unwrap_or_default().into_iter();
+    for Ready { image, text, top_k, done } in ready {
+        let result = match found.next() {
+            Some(mut result) => {
+                cut(&mut result, top_k);
+                Ok(result)
             }
-            Work::Ground { top_k, done } => {
-                let found = grounded.filter(|_| top_k > 0).map(|list| list.iter().take(top_k).cloned().collect());
-                done.send(found.map_or_else(|| model.ground_text(&image, &text, top_k), Ok)).is_ok()
-            }
-            Work::Match { done } => {
-                let alone = || {
-                    let found = model.match_pairs(&[(&image, &text)])?;
-                    found.first().copied().ok_or_else(|| Error::argument("pairs", "one", "none"))
-                };
-                done.send(matched.map_or_else(alone, |found| Ok(*found))).is_ok()
-            }
+            None => run(&[(&image, &text)], top_k)
+                .and_then(|found| found.into_iter().next().ok_or_else(|| Error::argument("pairs", "one", "none"))),
         };
+        // Whoever has gone since needs no answer.
+        let _ = done.send(result).is_ok();
     }
 }

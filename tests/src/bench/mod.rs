@@ -1,5 +1,5 @@
-//! What the benchmarks of the search share: a task without files, training steps on it, interleaved timing, the memory of a
-//! process, the machine.
+//! What the benchmarks share: a task without files and training steps on it, the padded forward pass, what the machine can do
+//! at best, interleaved timing, the memory of a process, the machine.
 
 pub mod comparison;
 pub mod floor;
