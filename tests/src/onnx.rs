@@ -41,10 +41,17 @@ pub struct OnnxGraph {
 impl OnnxGraph {
     /// Loads a graph with its external weights.
     pub fn load(file: &Path, threads: usize) -> OnnxGraph {
+        OnnxGraph::load_at(file, threads, GraphOptimizationLevel::All)
+    }
+
+    /// As [`OnnxGraph::load`], the graph as it is written.
+    pub fn load_unoptimised(file: &Path, threads: usize) -> OnnxGraph {
+        OnnxGraph::load_at(file, threads, GraphOptimizationLevel::Disable)
+    }
+
+    fn load_at(file: &Path, threads: usize, level: GraphOptimizationLevel) -> OnnxGraph {
         let load = || -> ort::Result<Session> {
-            Session::builder(environment(threads))?
-                .with_optimization_level(GraphOptimizationLevel::All)?
-                .commit_from_file(file)
+            Session::builder(environment(threads))?.with_optimization_level(level)?.commit_from_file(file)
         };
         let session = load().unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         let inputs = session.inputs().iter().map(|o| o.name().to_owned()).collect();

@@ -51,16 +51,16 @@ fn install(file: &str) -> Result<PathBuf, String> {
 
 /// Runs a script of `tests/python` with those packages; gives what it prints.
 pub fn run(script: &str, arguments: &[&Path]) -> String {
-    run_with(PACKAGES, script, arguments)
+    run_with(PACKAGES, &format!("tests/python/{script}"), arguments)
 }
 
-/// As [`run`], with LanceDB.
-pub fn run_with_lancedb(script: &str, arguments: &[&Path]) -> String {
-    run_with(LANCEDB, script, arguments)
+/// Runs the runtime's example of a vector database, LanceDB; gives what it prints.
+pub fn run_vector_database(arguments: &[&Path]) -> String {
+    run_with(LANCEDB, "runtime/examples/vector_database.py", arguments)
 }
 
 fn run_with(file: &'static str, script: &str, arguments: &[&Path]) -> String {
-    let script = workspace_root().join("tests/python").join(script);
+    let script = workspace_root().join(script);
     let packages = packages(file).unwrap_or_else(|e| panic!("{e}"));
     let output =
         output(python().arg(&script).args(arguments).env("PYTHONPATH", packages)).unwrap_or_else(|e| panic!("{e}"));

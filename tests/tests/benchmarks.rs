@@ -109,8 +109,8 @@ fn the_runtimes_benchmarks_measure_every_call_and_the_service() {
     };
     let report = output_of(env!("CARGO_BIN_EXE_bench-runtime"), &quick);
     let calls = report["calls"].as_array().unwrap();
-    // Whole and kept in two forms; for VQA four first answers beside, for ITM retrieval in two forms, seen in two ways.
-    assert_eq!(calls.iter().map(|call| call["rows"].as_array().unwrap().len()).collect::<Vec<_>>(), [8, 8, 4]);
+    // Whole and kept in two forms; for VQA six first answers beside, for ITM retrieval in two forms, seen in two ways.
+    assert_eq!(calls.iter().map(|call| call["rows"].as_array().unwrap().len()).collect::<Vec<_>>(), [10, 8, 4]);
     for call in calls {
         let mut found = 0;
         numbers("", call, &mut found);

@@ -242,6 +242,34 @@ fn threads_of_every_kind_give_the_same_answers() {
 }
 
 #[test]
+fn a_question_of_10_megabytes_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    bundle(&folder.path().join("bundle"));
+    let model = Model::load(&folder.path().join("bundle"), &LoadOptions::default()).unwrap();
+    let image = model.encode_regions(&regions(&model, 5, 1)).unwrap();
+    let long = "what ".repeat(2 << 20);
+    let start = Instant::now();
+    let found = model.answer(&image, &long, 3).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let words = model.manifest().text.max_tokens;
+    assert_eq!(bits(&found), bits(&model.answer(&image, &"what ".repeat(words), 3).unwrap()));
+    assert_eq!(model.encode_text(&"?".repeat(10 << 20)).unwrap_err().code(), ErrorCode::EmptyText);
+}
+
+#[test]
+fn published_features_are_an_image_too() {
+    let folder = tempfile::tempdir().unwrap();
+    bundle(&folder.path().join("bundle"));
+    let model = Model::load(&folder.path().join("bundle"), &LoadOptions::default()).unwrap();
+    let own = regions(&model, 7, 1);
+    let file = folder.path().join("image.NPZ");
+    mmnas_bundle::npz::write(&file, &own, model.manifest().dimensions.feature).unwrap();
+    let answer = |image: &ImageState| bits(&model.answer(image, "what is it", 3).unwrap());
+    let from_file = answer(&model.encode_file(&file).unwrap());
+    assert_eq!(from_file, answer(&model.encode_regions(&own).unwrap()));
+}
+
+#[test]
 fn a_bundle_without_vision_takes_no_pixels() {
     let folder = tempfile::tempdir().unwrap();
     bundle(&folder.path().join("bundle"));

@@ -17,6 +17,7 @@ use mmnas_tests::exported::{formula_network, weights_of, write};
 use mmnas_tests::fixtures::official;
 use mmnas_tests::{programs, python};
 use rand::RngExt as _;
+use rayon::prelude::*;
 
 const JOINT: usize = 32;
 const TEXTS: [&str; 4] = ["a dog", "two", "the red car of the man", "what is it"];
@@ -388,6 +389,38 @@ fn a_full_disk_loses_nothing_that_was_committed() {
 }
 
 #[test]
+fn a_text_that_stands_twice_in_a_file_is_encoded_once() {
+    let place = Place::new();
+    std::fs::write(place.path("texts.txt"), "a dog\n\n two \na dog\n").unwrap();
+    let add = || {
+        let (bundle, index, file) = (place.text("bundle"), place.text("texts"), place.text("texts.txt"));
+        let done = programs::run("mmnas", &["index", "add", &bundle, &index, "--texts", &file, "--json"]);
+        serde_json::from_str::<serde_json::Value>(&done.stdout).unwrap_or_else(|e| panic!("{e}: {}", done.stderr))
+    };
+    for _ in 0..2 {
+        let told = add();
+        assert_eq!((told["states"].as_u64(), told["deleted_bytes"].as_u64()), (Some(2), Some(0)), "{told}");
+    }
+}
+
+#[test]
+fn searches_from_the_threads_that_build_a_shortlist_do_not_wait_for_themselves() {
+    let place = Place::new();
+    let model = place.model();
+    let mut index = ImageIndex::create(&model, &place.path("index")).unwrap();
+    let state = image(&model, 1);
+    (0..3000).for_each(|number| index.put(&number.to_string(), &state).unwrap());
+    index.commit().unwrap();
+    let query = texts(&model);
+    let search = |_: usize| index.rank(&query[..1], 1, Candidates::Shortlist(3)).unwrap()[0].len();
+    let (sender, ended) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || sender.send((0..16).into_par_iter().map(search).sum::<usize>()));
+        assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Ok(16));
+    });
+}
+
+#[test]
 fn other_programs_read_the_embeddings() {
     let place = Place::new();
     let model = place.model();
@@ -418,7 +451,7 @@ fn other_programs_read_the_embeddings() {
 
     let text_index = TextIndex::open(&model, &place.path("texts"), Access::Read).unwrap();
     let database = place.path("database");
-    let printed = python::run_with_lancedb("vector_database.py", &[&out, &place.path("texts.parquet"), &database]);
+    let printed = python::run_vector_database(&[&out, &place.path("texts.parquet"), &database]);
     assert_eq!(printed.lines().count(), 4);
     for line in printed.lines() {
         let found: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -437,6 +470,19 @@ fn other_programs_read_the_embeddings() {
         }
     }
     assert_eq!(IndexKind::of(&place.path("texts")).unwrap(), IndexKind::Text);
+    // What an operator does with an index.
+    let index = |arguments: &[&str]| programs::run("mmnas", &[&["index"], arguments].concat());
+    let images_of = place.text("images");
+    drop(images);
+    let deleted = index(&["delete", &bundle, &images_of, "é 3.jpg", "é 4.jpg", "nothing"]);
+    assert!(deleted.stdout.contains("2 deleted, 38 states"), "{} {}", deleted.stdout, deleted.stderr);
+    let figures = |output: &str| -> serde_json::Value { serde_json::from_str(output).unwrap() };
+    let info = figures(&index(&["info", &bundle, &images_of, "--json"]).stdout);
+    assert!(info["deleted_bytes"].as_u64() > Some(0) && info["embedding"] == JOINT, "{info}");
+    let compacted = figures(&index(&["compact", &bundle, &images_of, "--json"]).stdout);
+    assert_eq!((compacted["states"].as_u64(), compacted["deleted_bytes"].as_u64()), (Some(38), Some(0)));
+    let wrong = index(&["export", &bundle, &images_of, "--out", &place.text("a.csv")]);
+    assert!(wrong.code == Some(1) && wrong.stderr.contains(".npy or .parquet"), "{}", wrong.stderr);
     let found =
         programs::run("mmnas", &["index", "search", &bundle, &place.text("images"), "--text", "a dog", "--top", "3"]);
     assert_eq!(found.stdout.lines().count(), 3, "{} {}", found.stdout, found.stderr);

@@ -171,6 +171,13 @@ fn runtime_ranks(data: &Data, bundle: &Path) {
         of_images += usize::from(data.kinds[best[0].index] == *kinds);
     }
     assert!(of_texts >= 25 && of_images >= 25, "{of_texts} and {of_images} of 36");
+    let (texts_of, in_batches) =
+        (samples[..36].iter().map(|s| s.captions[0].as_str()), |texts: &[&str]| model.encode_texts(texts));
+    let in_batches = in_batches(&texts_of.collect::<Vec<_>>()).unwrap();
+    let scored = |text: &mmnas_runtime::TextState| model.match_pairs(&[(&images[0], text)]).unwrap()[0].logit;
+    for (batched, alone) in in_batches.iter().zip(&texts) {
+        assert!((scored(batched) - scored(alone)).abs() <= 1e-4 * scored(alone).abs().max(1.0));
+    }
     let wrong = model.ground(&images[0], "a dog", 1).unwrap_err();
     assert_eq!(wrong.code(), ErrorCode::WrongTask, "{wrong}");
     assert_eq!(model.rank_images(&texts[0], &images, 0).unwrap_err().code(), ErrorCode::InvalidArgument);

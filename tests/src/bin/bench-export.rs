@@ -14,7 +14,7 @@ use mmnas_tests::bench::comparison::Spread;
 use mmnas_tests::bench::machine;
 use mmnas_tests::exported::{formula_network, weights_of, write};
 use mmnas_tests::fixtures::{official, official_full, relative_norm};
-use mmnas_tests::onnx::{OnnxNetwork, values};
+use mmnas_tests::onnx::{OnnxGraph, OnnxNetwork, values};
 use serde_json::{Value, json};
 use tch::{Device, Tensor};
 
@@ -83,6 +83,8 @@ struct Row {
     /// Time of the first form over this one's, repetition by repetition.
     speedup: Spread,
     difference: f64,
+    /// Milliseconds that loading the stages takes with ONNX Runtime's optimiser at its full level and with it off.
+    load: [Spread; 2],
 }
 
 fn main() -> ExitCode {
@@ -161,6 +163,7 @@ fn bench(options: &Options, task: TaskName, regions: i64, tokens: i64) -> Vec<Ro
             expected.iter().map(|(name, tensor)| relative_norm(&found[*name], tensor)).fold(0.0, f64::max)
         })
         .collect();
+    let loads: Vec<[Spread; 2]> = contenders.iter().map(|c| load_times(&bundle(c), c.form, options)).collect();
     // libtorch's threads would wait in a loop beside ONNX Runtime's.
     tch::set_num_threads(1);
     let mut times = vec![Vec::new(); contenders.len()];
@@ -181,27 +184,45 @@ fn bench(options: &Options, task: TaskName, regions: i64, tokens: i64) -> Vec<Ro
         milliseconds: Spread::of(times[k].clone()),
         speedup: Spread::of(first.iter().zip(&times[k]).map(|(a, b)| a / b).collect()),
         difference: differences[k],
+        load: loads[k],
     };
     contenders.iter().enumerate().map(row).collect()
+}
+
+/// Loads of the three stages with the optimiser and without, in turns.
+fn load_times(bundle: &Path, form: Form, options: &Options) -> [Spread; 2] {
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..options.repetitions.min(5) {
+        for (times, load) in times.iter_mut().zip([OnnxGraph::load, OnnxGraph::load_unoptimised]) {
+            let start = Instant::now();
+            for stage in ["text", "image", "fusion"] {
+                load(&bundle.join(format!("{stage}{}", file_end(form))), options.threads);
+            }
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    times.map(Spread::of)
 }
 
 fn print(task: TaskName, (regions, tokens): (i64, i64), rows: &[Row]) {
     println!("\n{task}, one call: {regions} regions, {tokens} words");
     println!(
-        "{:<22} {:>9} {:>6} {:>9} {:>20} {:>16} {:>11}",
-        "form", "MB", "of", "ms", "(least to most)", "times as fast", "difference"
+        "{:<22} {:>9} {:>6} {:>9} {:>20} {:>16} {:>11} {:>9} {:>12}",
+        "form", "MB", "of", "ms", "(least to most)", "times as fast", "difference", "load ms", "unoptimised"
     );
     for row in rows {
         let spread = format!("({:.2} to {:.2})", row.milliseconds.least, row.milliseconds.most);
         println!(
-            "{:<22} {:>9.2} {:>6.2} {:>9.2} {:>20} {:>16.2} {:>11.1e}",
+            "{:<22} {:>9.2} {:>6.2} {:>9.2} {:>20} {:>16.2} {:>11.1e} {:>9.0} {:>12.0}",
             row.name,
             row.bytes as f64 / 1e6,
             row.bytes as f64 / rows[0].bytes as f64,
             row.milliseconds.median,
             spread,
             row.speedup.median,
-            row.difference
+            row.difference,
+            row.load[0].median,
+            row.load[1].median
         );
     }
 }
@@ -214,6 +235,8 @@ fn report(task: TaskName, regions: i64, tokens: i64, rows: &[Row]) -> Value {
             "milliseconds": row.milliseconds.json(),
             "times_as_fast": row.speedup.json(),
             "difference": row.difference,
+            "load_milliseconds": row.load[0].json(),
+            "load_unoptimised_milliseconds": row.load[1].json(),
         })
     };
     json!({ "task": task, "regions": regions, "tokens": tokens, "forms": rows.iter().map(row).collect::<Vec<_>>() })

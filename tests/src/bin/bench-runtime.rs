@@ -171,13 +171,18 @@ fn bench(options: &Options, call: &Padded) -> (Machine, Spread, Vec<Row>) {
     let d = dimensions(options, task);
     let architecture = architectures::preset(&format!("mmnas-{task}")).unwrap_or_else(|e| panic!("{e}"));
     let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
-    let bundle = folder.path().join("bundle");
+    let (bundle, inside) = (folder.path().join("bundle"), folder.path().join("inside"));
     {
         tch::set_num_threads(1);
         let network = formula_network(task, &architecture, &d);
         let golden = record(&network, task, &seeded_inputs(&network, 5, 6, 3)).unwrap_or_else(|e| panic!("{e}"));
         let weights = weights_of(&network);
         write((task, &network), &architecture, &weights, &golden, ExportSettings::default(), &bundle);
+        if task == TaskName::Vqa {
+            // With the weights in the graphs, as ONNX files usually are.
+            let settings = ExportSettings { external_over: u64::MAX, ..ExportSettings::default() };
+            write((task, &network), &architecture, &weights, &golden, settings, &inside);
+        }
     }
     let int8 = Form { variant: Variant::Ort, precision: Precision::Int8 };
     let forms = [Form::ORT_FP32, int8].map(|form| Loaded::new(&bundle, form, call, options.threads));
@@ -238,7 +243,7 @@ fn bench(options: &Options, call: &Padded) -> (Machine, Spread, Vec<Row>) {
         rows.extend(retrieval(options, call, &forms, &mut libtorch, (peak, all.fusion)));
     }
     if task == TaskName::Vqa {
-        rows.extend(first_answers(options, &bundle, folder.path(), &forms[0]));
+        rows.extend(first_answers(options, [&bundle, &inside], folder.path(), &forms[0]));
     }
     (peak, Spread::of(padded), rows)
 }
@@ -289,19 +294,21 @@ fn retrieval(
 }
 
 /// From the start of `mmnas answer` to its end, on region features, the files in the system's cache.
-fn first_answers(options: &Options, bundle: &Path, folder: &Path, loaded: &Loaded) -> Vec<Row> {
+fn first_answers(options: &Options, [bundle, inside]: [&Path; 2], folder: &Path, loaded: &Loaded) -> Vec<Row> {
     let image = folder.join("image.npz");
     npz::write(&image, &loaded.regions, loaded.model.manifest().dimensions.feature).unwrap_or_else(|e| panic!("{e}"));
     let program = programs::program("mmnas").unwrap_or_else(|e| panic!("{e}"));
-    let ways: [(&str, &[&str]); 4] = [
-        ("start to first answer", &["--variant", "ort-fp32"]),
-        ("  without hashes", &["--variant", "ort-fp32", "--no-hashes"]),
-        ("start to first answer", &["--variant", "ort-int8"]),
-        ("  without hashes", &["--variant", "ort-int8", "--no-hashes"]),
+    let ways: [(&str, &Path, &[&str]); 6] = [
+        ("start to first answer", bundle, &["--variant", "ort-fp32"]),
+        ("  without hashes", bundle, &["--variant", "ort-fp32", "--no-hashes"]),
+        ("  weights in the graphs", inside, &["--variant", "ort-fp32"]),
+        ("start to first answer", bundle, &["--variant", "ort-int8"]),
+        ("  without hashes", bundle, &["--variant", "ort-int8", "--no-hashes"]),
+        ("  weights in the graphs", inside, &["--variant", "ort-int8"]),
     ];
     let mut times = vec![Vec::new(); ways.len()];
     for round in 0..=options.repetitions.min(7) {
-        for (times, (_, arguments)) in times.iter_mut().zip(ways) {
+        for (times, (_, bundle, arguments)) in times.iter_mut().zip(ways) {
             std::thread::sleep(PAUSE);
             let start = Instant::now();
             let mut command = Command::new(&program);
@@ -315,7 +322,7 @@ fn first_answers(options: &Options, bundle: &Path, folder: &Path, loaded: &Loade
         }
     }
     let whole = Spread::of(times[0].clone()).median;
-    let row = |((what, arguments), times): ((&str, &[&str]), Vec<f64>)| Row {
+    let row = |((what, _, arguments), times): ((&str, &Path, &[&str]), Vec<f64>)| Row {
         what: what.to_owned(),
         form: arguments[1].parse().ok(),
         times: Spread::of(times.iter().map(|ms| whole / ms).collect()),

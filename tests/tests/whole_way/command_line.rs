@@ -21,6 +21,22 @@ fn mmnas_answer_prints_the_answer() {
 }
 
 #[test]
+fn mmnas_answer_draws_what_counts_and_overwrites_nothing() {
+    let sample = learnt_sample(&load());
+    let folder = tempfile::tempdir().unwrap();
+    let (bundle, file) = (SMALL.1.display().to_string(), SMALL.0.image(&sample.image));
+    let (image, out) = (file.display().to_string(), folder.path().join("why.png"));
+    let arguments = ["answer", &bundle, &image, &sample.question, "--explain", &out.display().to_string()];
+    let output = run("mmnas", &arguments);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let (picture, photograph) = (image::open(&out).unwrap().to_rgb8(), image::open(&file).unwrap().to_rgb8());
+    // Enlarged, with a band for the words.
+    assert!(picture.width() >= photograph.width() && picture.height() > picture.width());
+    let again = run("mmnas", &arguments);
+    assert!(again.code == Some(1) && again.stderr.contains("already exists"), "{}", again.stderr);
+}
+
+#[test]
 fn mmnas_verify_passes_and_fails_by_its_exit_code() {
     let output = run("mmnas", &["verify", &SMALL.1.display().to_string()]);
     assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
