@@ -1,19 +1,20 @@
+mod encode;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use mmnas_bundle::boxes::{self, BoxXyxy};
-use mmnas_bundle::manifest::{Form, MANIFEST, MAX_REGIONS, Manifest, Stage, TaskName};
-use mmnas_bundle::{Bundle, BundleFiles, RegionFeatures, TextEncoder, UNK, npz};
+use mmnas_bundle::boxes;
+use mmnas_bundle::manifest::{Form, MANIFEST, Manifest, Stage, TaskName};
+use mmnas_bundle::{Bundle, BundleFiles, RegionFeatures, TextEncoder, UNK};
 
 use crate::limits::Watched;
-use crate::region_check::checked_boxes;
 use crate::session::{GraphFile, Sessions, only_graph};
 use crate::stage::{StageRunner, Tensors};
 use crate::state::ModelId;
-use crate::tensor::{Data, Tensor};
-use crate::vision::{VisionRunner, decode_bytes, decode_file, prepare};
-use crate::wiring::{self, BOXES, FEATURES, LOGITS, REGION_COUNT, RELATION_BIAS, TOKEN_COUNT, TOKENS};
-use crate::{Answer, Error, ImageState, Limits, LoadOptions, PixelBuffer, Provider, Result, TextState, answer, batch};
+use crate::tensor::Tensor;
+use crate::vision::VisionRunner;
+use crate::wiring::{self, LOGITS};
+use crate::{Answer, Error, ImageState, Limits, LoadOptions, Provider, Result, TextState, answer, batch};
 
 /// Pairs that run as one batch. More of them save little and hold more memory.
 pub(crate) const BATCH: usize = 32;
@@ -147,140 +148,6 @@ impl Model {
         self.loaded.bundle.manifest()
     }
 
-    /// Encodes an image file: decodes it (PNG, JPEG, WebP, BMP, or the first picture of a GIF, told by content; at most
-    /// 20,000 pixels a side and 512 MiB decoded), runs the vision stage and the image stage. A rotation noted in the
-    /// file's metadata (EXIF) is applied: boxes are in pixels of the image as people see it.
-    ///
-    /// # Errors
-    /// A file that cannot be read or decoded; a bundle without vision stage; a failure of ONNX Runtime.
-    pub fn encode_image_file(&self, file: &Path) -> Result<ImageState> {
-        let vision = self.vision()?;
-        self.encode_pixels(vision, decode_file(file)?)
-    }
-
-    /// As [`Model::encode_image_file`]; a file whose name ends in `.npz` holds region features in the published layout
-    /// ([`mmnas_bundle::npz`]), which needs no vision stage.
-    ///
-    /// # Errors
-    /// As [`Model::encode_image_file`] and [`Model::encode_regions`].
-    pub fn encode_file(&self, file: &Path) -> Result<ImageState> {
-        if file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
-            return self.encode_regions(&npz::read(file, MAX_REGIONS)?.0);
-        }
-        self.encode_image_file(file)
-    }
-
-    /// As [`Model::encode_image_file`], for the content of an image file.
-    ///
-    /// # Errors
-    /// As [`Model::encode_image_file`].
-    pub fn encode_image_bytes(&self, encoded: &[u8]) -> Result<ImageState> {
-        let vision = self.vision()?;
-        self.encode_pixels(vision, decode_bytes(encoded)?)
-    }
-
-    /// As [`Model::encode_image_file`], for pixels in memory.
-    ///
-    /// # Errors
-    /// A buffer that is too short for its sizes or has no pixel; a bundle without vision stage; a failure of ONNX Runtime.
-    pub fn encode_pixel_buffer(&self, pixels: &PixelBuffer<'_>) -> Result<ImageState> {
-        let vision = self.vision()?;
-        self.encode_pixels(vision, pixels.to_rgb()?)
-    }
-
-    /// Encodes ready region features: 1 to 2,048 regions, D finite features each (D is the manifest's
-    /// `dimensions.feature`), boxes in pixels with `x2 − x1 + 1` and `y2 − y1 + 1` above 0. Boxes that stick out of the image
-    /// are cut to it, with a warning.
-    ///
-    /// # Errors
-    /// Regions outside these ranges; a failure of ONNX Runtime.
-    pub fn encode_regions(&self, regions: &RegionFeatures) -> Result<ImageState> {
-        let width = self.manifest().dimensions.feature;
-        let boxes = checked_boxes(regions, width)?;
-        let count = boxes.len();
-        let corners = boxes.iter().flatten().copied().collect();
-        let inputs = Tensors::from([
-            (FEATURES.to_owned(), self.tensor(FEATURES, vec![1, count, width], Data::F32(regions.features.clone()))?),
-            (BOXES.to_owned(), self.tensor(BOXES, vec![1, count, 4], Data::F32(corners))?),
-            (REGION_COUNT.to_owned(), Tensor::count(count)),
-        ]);
-        let outputs = self.loaded.image.run_within(&[&inputs], &self.watched)?;
-        self.image_state(outputs, &boxes, regions.size)
-    }
-
-    /// Encodes a text; it is cut to the manifest's `text.max_tokens` words.
-    ///
-    /// # Errors
-    /// A text without any word; a failure of ONNX Runtime.
-    pub fn encode_text(&self, text: &str) -> Result<TextState> {
-        self.encode_tokens(self.loaded.text_encoder.encode_question(text, self.manifest().text.max_tokens)?)
-    }
-
-    /// As [`Model::encode_text`] for many texts, in batches: in fp32 and fp16 with the states that each has alone, to rounding.
-    ///
-    /// # Errors
-    /// As [`Model::encode_text`], of the first text that has one.
-    pub fn encode_texts(&self, texts: &[&str]) -> Result<Vec<TextState>> {
-        let mut states = Vec::with_capacity(texts.len());
-        for texts in texts.chunks(BATCH) {
-            let mut items = Vec::with_capacity(texts.len());
-            for text in texts {
-                let tokens = self.loaded.text_encoder.encode_question(text, self.manifest().text.max_tokens)?;
-                items.push((tokens.len(), self.text_inputs(tokens)?));
-            }
-            let none = Tensors::new();
-            let stage = &self.loaded.text;
-            let lots: Vec<[&Tensors; 2]> = items.iter().map(|(_, inputs)| [inputs, &none]).collect();
-            let Some(batch) = batch::stacked(stage.inputs(), &lots) else {
-                // The first item tells what is wrong.
-                states.extend(texts.iter().map(|text| self.encode_text(text)).collect::<Result<Vec<_>>>()?);
-                continue;
-            };
-            let outputs = stage.run_within(&[&batch], &self.watched)?;
-            for (k, (count, _)) in items.iter().enumerate() {
-                let item = batch::item(&outputs, stage.outputs(), k, *count).ok_or_else(|| Error::Tensor {
-                    file: stage.file().to_path_buf(),
-                    tensor: "outputs".to_owned(),
-                    expected: format!("those of {} texts", items.len()),
-                    found: "others".to_owned(),
-                })?;
-                states.push(self.text_state(item, *count));
-            }
-        }
-        Ok(states)
-    }
-
-    fn text_inputs(&self, tokens: Vec<i64>) -> Result<Tensors> {
-        let count = tokens.len();
-        Ok(Tensors::from([
-            (TOKENS.to_owned(), self.tensor(TOKENS, vec![1, count], Data::I64(tokens))?),
-            (TOKEN_COUNT.to_owned(), Tensor::count(count)),
-        ]))
-    }
-
-    fn encode_tokens(&self, tokens: Vec<i64>) -> Result<TextState> {
-        let count = tokens.len();
-        let inputs = self.text_inputs(tokens)?;
-        Ok(self.text_state(self.loaded.text.run_within(&[&inputs], &self.watched)?, count))
-    }
-
-    /// The state of a text of `tokens` tokens from what the text stage gives.
-    pub(crate) fn text_state(&self, mut outputs: Tensors, tokens: usize) -> TextState {
-        outputs.insert(TOKEN_COUNT.to_owned(), Tensor::count(tokens));
-        TextState::new(self.loaded.id, outputs, tokens)
-    }
-
-    /// The state of an image from what the image stage gives, the relation biases made from the boxes where they are missing.
-    pub(crate) fn image_state(&self, mut outputs: Tensors, boxes: &[BoxXyxy], size: (u32, u32)) -> Result<ImageState> {
-        if let Some(relation) = self.loaded.relation.as_ref().filter(|_| !outputs.contains_key(RELATION_BIAS)) {
-            let corners = boxes.iter().flatten().copied().collect();
-            let corners = self.tensor(BOXES, vec![1, boxes.len(), 4], Data::F32(corners))?;
-            outputs.append(&mut relation.run_within(&[&Tensors::from([(BOXES.to_owned(), corners)])], &self.watched)?);
-        }
-        outputs.insert(REGION_COUNT.to_owned(), Tensor::count(boxes.len()));
-        Ok(ImageState::new(self.loaded.id, outputs, boxes, size))
-    }
-
     /// What the stages gave for a state of this model.
     pub(crate) fn image_tensors<'a>(&self, image: &'a ImageState) -> Result<&'a Tensors> {
         image.tensors_for(self.loaded.id)
@@ -406,19 +273,6 @@ impl Model {
         image.tensors_for(self.loaded.id).map(|_| ())
     }
 
-    fn vision(&self) -> Result<&VisionRunner> {
-        self.loaded.vision.as_ref().ok_or_else(|| Error::NoVision { bundle: self.loaded.bundle.folder().to_path_buf() })
-    }
-
-    fn encode_pixels(&self, vision: &VisionRunner, image: image::RgbImage) -> Result<ImageState> {
-        self.watched.limits.check()?;
-        let regions = vision.regions(&[prepare(image, vision.vision())], &self.watched)?;
-        match regions.first() {
-            Some(regions) => self.encode_regions(regions),
-            None => Err(Error::argument("regions", "those of one image", "none")),
-        }
-    }
-
     /// The labels, where the bundle can answer and `top_k` is in range.
     fn check_answering(&self, top_k: usize) -> Result<&[String]> {
         self.check_task(TaskName::Vqa)?;
@@ -426,11 +280,6 @@ impl Model {
             return Err(Error::argument("top_k", "at least 1", top_k));
         }
         Ok(self.loaded.labels.as_deref().unwrap_or_default())
-    }
-
-    fn tensor(&self, name: &'static str, shape: Vec<usize>, data: Data) -> Result<Tensor> {
-        let expected = format!("numbers for {shape:?}");
-        Tensor::new(shape, data).ok_or_else(|| Error::argument(name, expected, "another number of them"))
     }
 }
 
