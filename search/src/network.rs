@@ -326,18 +326,18 @@ impl Network {
             ..Context::new(region_mask.as_ref(), dropout, precision)
         };
         let mut y = self.regions(&inputs.features, precision);
-        let text = self.head.pool_text(&x, text_mask.as_ref(), dropout);
         let joint = self.dimensions.joint.map(|_| self.first_guided());
-        let mut embedded = None;
+        let mut before_text = None;
         for (block, choice) in path.0.iter().enumerate().skip(encoder) {
             if joint == Some(block) {
-                embedded = self.head.embed(&text, &y, region_mask.as_ref(), dropout);
+                before_text = Some(y.shallow_clone());
             }
             y = self.block(block, choice, &y, (&context, &biases));
         }
-        if joint == Some(self.blocks.len()) {
-            embedded = self.head.embed(&text, &y, region_mask.as_ref(), dropout);
-        }
+        // Last, as ever: dropout draws from one generator, so another order would be another run of the same seed.
+        let text = self.head.pool_text(&x, text_mask.as_ref(), dropout);
+        let before_text = joint.map(|_| before_text.unwrap_or_else(|| y.shallow_clone()));
+        let embedded = before_text.and_then(|y| self.head.embed(&text, &y, region_mask.as_ref(), dropout));
         let output = self.head.output(&text, &y, region_mask.as_ref(), dropout);
         match embedded {
             Some((texts, images)) => Tensor::cat(&[output, texts, images], -1),
