@@ -151,12 +151,12 @@ impl AsyncModel {
         })
     }
 
-    /// What the handle has done so far.
+    /// What the handle has done so far. Answers go out a moment before they are counted.
     pub fn counts(&self) -> BatchCounts {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let c = &self.0.counters;
         BatchCounts {
-            pending: of(&c.pending),
+            pending: c.pending.load(Ordering::Acquire),
             answered: of(&c.answered),
             refused: of(&c.refused),
             abandoned: of(&c.abandoned),

@@ -66,7 +66,8 @@ pub(super) fn run(model: &Model, queue: &Receiver<Request>, settings: BatchSetti
             counters.batches.fetch_add(1, Ordering::Relaxed);
         }
         counters.answered.fetch_add(wanted, Ordering::Relaxed);
-        counters.pending.fetch_sub(taken, Ordering::Relaxed);
+        // Last: whoever sees that nothing is pending sees the rest.
+        counters.pending.fetch_sub(taken, Ordering::Release);
     }
 }
 
