@@ -1,4 +1,4 @@
-//! Questions about images, and their answers.
+//! Asking a question, and the answers.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -8,46 +8,42 @@ use runtime::Answer;
 use crate::error::mmnas_error;
 use crate::image::mmnas_image;
 use crate::model::mmnas_model;
+use crate::pairs::Pairs;
 use crate::status::mmnas_status;
+use crate::strings::Text;
+use crate::text::mmnas_text;
 use crate::{boundary, strings};
 
-/// The answers to one question, the most probable first.
+/// Answers to a question, the most probable first.
 pub struct mmnas_answers {
     answers: Vec<Entry>,
 }
 
-boundary::shareable!(mmnas_answers);
-
 struct Entry {
-    /// The label and a NUL, because most C programs will want to print it.
-    label: Box<[u8]>,
-    label_len: usize,
+    label: Text,
     probability: f32,
 }
 
-impl From<Answer> for Entry {
-    fn from(answer: Answer) -> Self {
-        let label_len = answer.label.len();
-        let mut label = answer.label.into_bytes();
-        label.push(0);
-        Self { label: label.into(), label_len, probability: answer.probability }
+impl From<Vec<Answer>> for mmnas_answers {
+    fn from(answers: Vec<Answer>) -> Self {
+        let entry = |answer: Answer| Entry { label: Text::new(&answer.label), probability: answer.probability };
+        Self { answers: answers.into_iter().map(entry).collect() }
     }
 }
 
-/// Asks a question about an image.
+/// Answers a question about an image (visual question answering).
 ///
-/// @param model         the model, of a bundle whose task is VQA
-/// @param image         an image that this model encoded
-/// @param question      the question, UTF-8, need not be NUL-terminated; NULL with length 0 is the empty text
+/// @param model         a model for VQA
+/// @param image         an image of this model
+/// @param question      the question, UTF-8, need not be NUL-terminated; what is longer than the bundle allows is cut
 /// @param question_len  the number of bytes of the question
-/// @param top_k         how many answers are wanted; at least 1; a model with fewer answers gives all it has
-/// @param answers_out   receives the answers, which the caller owns and frees with mmnas_answers_free(), or NULL on
-///                      failure
+/// @param top_k         how many answers are wanted, at least 1; where there are fewer, all are given
+/// @param answers_out   receives the answers, which the caller owns and frees with mmnas_answers_free(), or NULL on failure
 /// @param error_out     receives the error, or NULL on success; may itself be NULL
-/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_EMPTY_TEXT (no word in the question),
-///         MMNAS_STATUS_WRONG_TASK, or MMNAS_STATUS_INFERENCE
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an image of another model), MMNAS_STATUS_EMPTY_TEXT,
+///         MMNAS_STATUS_WRONG_TASK, MMNAS_STATUS_INFERENCE, or what ends a limited model's calls
 ///
-/// Threads: may be called from many threads at once with the same model and the same image.
+/// Threads: may be called from many threads at once with the same model and image.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mmnas_vqa_answer(
     model: *const mmnas_model,
@@ -59,17 +55,48 @@ pub unsafe extern "C" fn mmnas_vqa_answer(
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
     let body = || {
-        // SAFETY: the caller passes NULL or a live model.
-        let model = unsafe { boundary::handle("model", model) }?;
-        // SAFETY: the caller passes NULL or a live image.
-        let image = unsafe { boundary::handle("image", image) }?;
+        let model = boundary::handle("model", model)?;
+        let image = boundary::handle("image", image)?;
         // SAFETY: the caller lends `question_len` bytes for the time of the call.
         let question = unsafe { strings::text("question", question, question_len) }?;
-        let answers = model.model.answer(&image.image, question, top_k)?;
-        Ok(mmnas_answers { answers: answers.into_iter().map(Entry::from).collect() })
+        Ok(model.model.answer(&image.image, question, top_k)?.into())
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
     unsafe { boundary::make("answers_out", answers_out, error_out, body) }
+}
+
+/// As mmnas_vqa_answer() for many pairs of an image and a question, which run in batches. An image or a question may be in
+/// many pairs.
+///
+/// @param model        a model for VQA
+/// @param images       images of this model
+/// @param questions    questions of this model, as many
+/// @param count        how many pairs these are
+/// @param top_k        how many answers are wanted for each, at least 1; where there are fewer, all are given
+/// @param answers_out  receives as many handles, in the order of the pairs, each of which the caller owns and frees with
+///                     mmnas_answers_free(), or NULLs on failure
+/// @param error_out    receives the error, or NULL on success; may itself be NULL
+/// @return as mmnas_vqa_answer()
+///
+/// Threads: may be called from many threads at once with the same model, images and questions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_vqa_answer_batch(
+    model: *const mmnas_model,
+    images: *const *const mmnas_image,
+    questions: *const *const mmnas_text,
+    count: usize,
+    top_k: usize,
+    answers_out: *mut *mut mmnas_answers,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let body = || {
+        let model = boundary::handle("model", model)?;
+        // SAFETY: the caller lends `count` handles of each for the time of the call.
+        let pairs = unsafe { Pairs::new(images, questions, count) }?;
+        Ok(model.model.answer_pairs(&pairs.states(), top_k)?.into_iter().map(mmnas_answers::from).collect())
+    };
+    // SAFETY: the caller passes NULL or room for `count` handles, and NULL or a place to write an error to.
+    unsafe { boundary::make_all("answers_out", answers_out, count, error_out, body) }
 }
 
 /// How many answers there are.
@@ -79,11 +106,8 @@ pub unsafe extern "C" fn mmnas_vqa_answer(
 ///
 /// Threads: the answers may be read from many threads at once.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mmnas_answers_count(answers: *const mmnas_answers) -> usize {
-    boundary::value(0, || {
-        // SAFETY: the caller passes NULL or live answers.
-        unsafe { answers.as_ref() }.map_or(0, |answers| answers.answers.len())
-    })
+pub extern "C" fn mmnas_answers_count(answers: *const mmnas_answers) -> usize {
+    boundary::read(answers, 0, |answers| answers.answers.len())
 }
 
 /// Reads one answer. The out-parameters for its parts may each be NULL when the part is not wanted; on failure they
@@ -119,12 +143,9 @@ pub unsafe extern "C" fn mmnas_answers_get(
     };
     write(ptr::null(), 0, 0.0);
     let body = || {
-        // SAFETY: the caller passes NULL or live answers.
-        let answers = &unsafe { boundary::handle("answers", answers) }?.answers;
-        let entry = answers.get(index).ok_or_else(|| {
-            mmnas_error::invalid("index", &format!("less than {}", answers.len()), &index.to_string())
-        })?;
-        write(entry.label.as_ptr().cast(), entry.label_len, entry.probability);
+        let answers = boundary::handle("answers", answers)?;
+        let entry = boundary::element("index", &answers.answers, index)?;
+        write(entry.label.pointer(), entry.label.len(), entry.probability);
         Ok(())
     };
     // SAFETY: the caller passes NULL or a place to write an error to.
@@ -137,7 +158,6 @@ pub unsafe extern "C" fn mmnas_answers_get(
 ///
 /// Threads: no other thread may use the answers any more.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mmnas_answers_free(answers: *mut mmnas_answers) {
-    // SAFETY: the caller passes NULL or answers that this library made, and gives them up.
-    unsafe { boundary::free(answers) }
+pub extern "C" fn mmnas_answers_free(answers: *mut mmnas_answers) {
+    boundary::free(answers);
 }

@@ -1,24 +1,14 @@
-//! What lies between C and Rust: panics stop here, out-parameters are written here, handles are made and freed here.
+//! What lies between C and Rust: panics stop here, out-parameters are written here, handles are made, looked up and freed here.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::thread;
 
 use crate::error::mmnas_error;
+use crate::handles;
 use crate::status::mmnas_status;
-
-/// Proves that a handle may be used from many threads, as the header promises for `const` ones.
-macro_rules! shareable {
-    ($handle:ty) => {
-        const _: () = {
-            const fn shareable<T: Send + Sync>() {}
-            shareable::<$handle>();
-        };
-    };
-}
-pub(crate) use shareable;
 
 /// Runs a function that has nothing to return but its status.
 ///
@@ -39,7 +29,7 @@ pub(crate) unsafe fn call(
     let status = error.status();
     if !error_out.is_null() {
         // SAFETY: as above.
-        unsafe { store(error_out, Box::into_raw(Box::new(error))) };
+        unsafe { store(error_out, handles::keep(error)) };
     }
     status
 }
@@ -49,7 +39,7 @@ pub(crate) unsafe fn call(
 /// # Safety
 ///
 /// `out` and `error_out` are each NULL or may be written to.
-pub(crate) unsafe fn make<T>(
+pub(crate) unsafe fn make<T: Any + Send + Sync>(
     name: &str,
     out: *mut *mut T,
     error_out: *mut *mut mmnas_error,
@@ -62,7 +52,7 @@ pub(crate) unsafe fn make<T>(
         if out.is_null() {
             return Err(null(name));
         }
-        let handle = Box::into_raw(Box::new(body()?));
+        let handle = handles::keep(body()?);
         // SAFETY: as above.
         unsafe { store(out, handle) };
         Ok(())
@@ -71,43 +61,67 @@ pub(crate) unsafe fn make<T>(
     unsafe { call(error_out, body) }
 }
 
+/// As [`make`], for `count` handles of one kind: all of them, or none.
+///
+/// # Safety
+///
+/// `out` is NULL or has room for `count` handles; `error_out` is NULL or may be written to.
+pub(crate) unsafe fn make_all<T: Any + Send + Sync>(
+    name: &str,
+    out: *mut *mut T,
+    count: usize,
+    error_out: *mut *mut mmnas_error,
+    body: impl FnOnce() -> Result<Vec<T>, mmnas_error>,
+) -> mmnas_status {
+    // A count that no list can have is refused where the caller's lists are looked at.
+    let count = if out.is_null() || count > isize::MAX.unsigned_abs() / size_of::<*mut T>() { 0 } else { count };
+    for place in 0..count {
+        // SAFETY: promised by the caller of this function.
+        unsafe { out.add(place).write(std::ptr::null_mut()) };
+    }
+    let body = || {
+        if out.is_null() {
+            return Err(null(name));
+        }
+        for (place, object) in body()?.into_iter().enumerate().take(count) {
+            // SAFETY: as above.
+            unsafe { out.add(place).write(handles::keep(object)) };
+        }
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { call(error_out, body) }
+}
+
+/// The element `place` of what a handle holds.
+pub(crate) fn element<'a, T>(name: &str, all: &'a [T], place: usize) -> Result<&'a T, mmnas_error> {
+    all.get(place).ok_or_else(|| mmnas_error::invalid(name, &format!("less than {}", all.len()), &place.to_string()))
+}
+
 /// Runs a function that cannot fail; `fallback` is its value should it panic all the same.
 pub(crate) fn value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     catch(body).unwrap_or(fallback)
 }
 
-/// Frees a handle that [`make`] or [`value`] gave out. NULL is no handle.
-///
-/// # Safety
-///
-/// `handle` is NULL or comes from `Box::into_raw`, and nobody uses it any more.
-pub(crate) unsafe fn free<T>(handle: *mut T) {
-    value((), || {
-        if !handle.is_null() {
-            // SAFETY: promised by the caller of this function.
-            drop(unsafe { Box::from_raw(handle) });
-        }
-    });
+/// Frees a handle that [`make`] gave out; does nothing where it is none any more.
+pub(crate) fn free<T: Any + Send + Sync>(handle: *mut T) {
+    value((), || handles::release(handle));
 }
 
-/// The handle behind a pointer that must not be NULL.
-///
-/// # Safety
-///
-/// `pointer` is NULL or points to a live handle, which nobody changes while the reference is in use.
-pub(crate) unsafe fn handle<'a, T>(name: &str, pointer: *const T) -> Result<&'a T, mmnas_error> {
-    // SAFETY: promised by the caller of this function.
-    unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
+/// What a handle stands for.
+pub(crate) fn handle<T: Any + Send + Sync>(name: &str, pointer: *const T) -> Result<Arc<T>, mmnas_error> {
+    if pointer.is_null() {
+        return Err(null(name));
+    }
+    handles::find(pointer).ok_or_else(|| {
+        let kind = std::any::type_name::<T>().rsplit("::").next().unwrap_or_default();
+        mmnas_error::invalid(name, &format!("a live {kind}"), "one that was freed, or something else")
+    })
 }
 
-/// As [`handle`], for a handle that is to be changed.
-///
-/// # Safety
-///
-/// `pointer` is NULL or points to a live handle, which nobody else uses while the reference is in use.
-pub(crate) unsafe fn handle_mut<'a, T>(name: &str, pointer: *mut T) -> Result<&'a mut T, mmnas_error> {
-    // SAFETY: promised by the caller of this function.
-    unsafe { pointer.as_mut() }.ok_or_else(|| null(name))
+/// Reads something of what a handle stands for; `fallback` where it stands for nothing.
+pub(crate) fn read<T: Any + Send + Sync, R: Copy>(pointer: *const T, fallback: R, get: impl FnOnce(&T) -> R) -> R {
+    value(fallback, || handles::find(pointer).map_or(fallback, |object| get(&object)))
 }
 
 /// Writes to an out-parameter. NULL means that the caller does not want the value.
@@ -120,6 +134,16 @@ pub(crate) unsafe fn store<T: Copy>(out: *mut T, value: T) {
         // SAFETY: promised by the caller of this function.
         unsafe { out.write(value) };
     }
+}
+
+/// As [`store`], for a place of four numbers.
+///
+/// # Safety
+///
+/// `out` is NULL or leads to room for four numbers.
+pub(crate) unsafe fn store_box(out: *mut f32, corners: [f32; 4]) {
+    // SAFETY: promised by the caller of this function.
+    unsafe { store(out.cast::<[f32; 4]>(), corners) };
 }
 
 pub(crate) fn null(name: &str) -> mmnas_error {
@@ -198,12 +222,10 @@ mod tests {
         let mut error = ptr::null_mut();
         // SAFETY: `error` may be written to.
         let status = unsafe { call(&raw mut error, body) };
-        // SAFETY: a failed call has written an error.
-        let seen = unsafe { &*error };
+        let seen = crate::handles::find(error).unwrap();
         assert_eq!(seen.status(), status);
         let message = seen.message().to_owned();
-        // SAFETY: the error is ours, and not used after this.
-        unsafe { mmnas_error_free(error) };
+        mmnas_error_free(error);
         (status, message)
     }
 
@@ -238,17 +260,14 @@ mod tests {
 
     #[test]
     fn out_parameters_are_cleared_first() {
-        let mut number = 5_u32;
-        let mut out: *mut u32 = &raw mut number;
+        let mut out: *mut u32 = ptr::dangling_mut();
         let mut error = ptr::dangling_mut();
         // SAFETY: both may be written to.
         let status = unsafe { make("number_out", &raw mut out, &raw mut error, || Ok(6)) };
         assert_eq!(status, mmnas_status::Ok);
         assert!(error.is_null());
-        // SAFETY: `make` has written a handle.
-        assert_eq!(unsafe { *out }, 6);
-        // SAFETY: it is ours, and not used after this.
-        unsafe { free(out) };
+        assert_eq!(crate::handles::find(out).as_deref(), Some(&6));
+        free(out);
         // SAFETY: both may be written to.
         let status = unsafe { make("number_out", &raw mut out, ptr::null_mut(), || panic!("no number")) };
         assert_eq!(status, mmnas_status::Panic);

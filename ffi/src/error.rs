@@ -3,23 +3,22 @@
 use std::error::Error;
 use std::ffi::{CString, c_char};
 
-use crate::boundary;
 use crate::status::mmnas_status;
+use crate::{boundary, handles};
 
 /// Why a call failed: a status and a message. Written by the call that failed, owned by its caller.
 #[derive(Debug)]
 pub struct mmnas_error {
     status: mmnas_status,
     message: CString,
+    onnxruntime: i32,
 }
-
-boundary::shareable!(mmnas_error);
 
 impl mmnas_error {
     pub(crate) fn new(status: mmnas_status, message: &str) -> Self {
         // A message may quote what the caller passed. C reads it up to the first NUL, so none may be inside.
         let message = CString::new(message.replace('\0', "\\0")).unwrap_or_default();
-        Self { status, message }
+        Self { status, message, onnxruntime: 0 }
     }
 
     pub(crate) fn invalid(argument: &str, expected: &str, found: &str) -> Self {
@@ -38,7 +37,7 @@ impl mmnas_error {
 
 impl From<runtime::Error> for mmnas_error {
     fn from(error: runtime::Error) -> Self {
-        Self::new(error.code().into(), &chain(&error))
+        Self { onnxruntime: error.onnxruntime_code().unwrap_or(0), ..Self::new(error.code().into(), &chain(&error)) }
     }
 }
 
@@ -65,11 +64,19 @@ fn chain(error: &dyn Error) -> String {
 ///
 /// Threads: the error may be read from many threads at once.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mmnas_error_status(error: *const mmnas_error) -> mmnas_status {
-    boundary::value(mmnas_status::Panic, || {
-        // SAFETY: the caller passes NULL or an error that this library made and that is not freed yet.
-        unsafe { error.as_ref() }.map_or(mmnas_status::Ok, |error| error.status)
-    })
+pub extern "C" fn mmnas_error_status(error: *const mmnas_error) -> mmnas_status {
+    boundary::read(error, mmnas_status::Ok, mmnas_error::status)
+}
+
+/// The code that ONNX Runtime gave, where it was ONNX Runtime that failed: its OrtErrorCode.
+///
+/// @param error  an error, or NULL
+/// @return the code, from 1; 0 where the failure was not ONNX Runtime's, and for NULL
+///
+/// Threads: the error may be read from many threads at once.
+#[unsafe(no_mangle)]
+pub extern "C" fn mmnas_error_onnxruntime_code(error: *const mmnas_error) -> i32 {
+    boundary::read(error, 0, |error| error.onnxruntime)
 }
 
 /// The message of an error, with everything that is known about its causes: one text in English, for people.
@@ -83,8 +90,8 @@ pub unsafe extern "C" fn mmnas_error_status(error: *const mmnas_error) -> mmnas_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mmnas_error_message(error: *const mmnas_error, len_out: *mut usize) -> *const c_char {
     boundary::value(c"".as_ptr(), || {
-        // SAFETY: the caller passes NULL or an error that this library made and that is not freed yet.
-        let message = unsafe { error.as_ref() }.map_or(c"", |error| error.message.as_c_str());
+        let error = handles::find(error);
+        let message = error.as_ref().map_or(c"", |error| error.message.as_c_str());
         // SAFETY: the caller passes NULL or a place to write a length to.
         unsafe { boundary::store(len_out, message.count_bytes()) };
         message.as_ptr()
@@ -97,9 +104,8 @@ pub unsafe extern "C" fn mmnas_error_message(error: *const mmnas_error, len_out:
 ///
 /// Threads: no other thread may use the error any more.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mmnas_error_free(error: *mut mmnas_error) {
-    // SAFETY: the caller passes NULL or an error that this library made, and gives it up.
-    unsafe { boundary::free(error) }
+pub extern "C" fn mmnas_error_free(error: *mut mmnas_error) {
+    boundary::free(error);
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //! first pages (`ffi/cbindgen.toml`) state the conventions that every function follows.
 //!
 //! An export is written in one way: it is `extern "C"`, and its whole body runs inside [`boundary`], which catches
-//! panics, clears the out-parameters first, and turns an error into a status and an owned `mmnas_error`.
+//! panics, clears the out-parameters first, and turns an error into a status and an owned `mmnas_error`. Handles are numbers
+//! that [`handles`] looks up.
 
 #![allow(unsafe_code, reason = "a C ABI takes raw pointers; each unsafe block says why it is sound")]
 #![allow(non_camel_case_types, reason = "handles carry the names that C programs read")]
@@ -23,11 +24,35 @@ pub mod error;
 
 pub mod options;
 
+pub mod files;
+
+pub mod cancel;
+
 pub mod model;
 
 pub mod image;
 
+pub mod text;
+
 pub mod answers;
 
+pub mod groundings;
+
+pub mod matching;
+
+pub mod ranking;
+
+pub mod index;
+
+pub mod keys;
+
+pub mod explanation;
+
+pub mod verification;
+
+pub mod log;
+
 mod boundary;
+mod handles;
+mod pairs;
 mod strings;

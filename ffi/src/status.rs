@@ -1,5 +1,7 @@
 //! The numbers that functions return.
 
+use std::ffi::c_char;
+
 use runtime::ErrorCode;
 
 /// What a function returns: MMNAS_STATUS_OK, or the kind of failure.
@@ -46,6 +48,38 @@ pub enum mmnas_status {
     Closed = 16,
     /// The library failed in a way that its authors did not foresee. Please report the message.
     Panic = 100,
+}
+
+/// The name of a status, such as "MMNAS_STATUS_IO", for people.
+///
+/// @param status  a status
+/// @return a static, NUL-terminated text; never NULL; "MMNAS_STATUS_UNKNOWN" for a number that this library does not know
+///
+/// Threads: may be called at any time from any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn mmnas_status_name(status: i32) -> *const c_char {
+    let name = match status {
+        0 => c"MMNAS_STATUS_OK",
+        1 => c"MMNAS_STATUS_INVALID_ARGUMENT",
+        2 => c"MMNAS_STATUS_IO",
+        3 => c"MMNAS_STATUS_INVALID_BUNDLE",
+        4 => c"MMNAS_STATUS_FUTURE_VERSION",
+        5 => c"MMNAS_STATUS_IMAGE",
+        6 => c"MMNAS_STATUS_EMPTY_TEXT",
+        7 => c"MMNAS_STATUS_ONNX_RUNTIME_MISSING",
+        8 => c"MMNAS_STATUS_INFERENCE",
+        9 => c"MMNAS_STATUS_WRONG_TASK",
+        10 => c"MMNAS_STATUS_VERIFICATION_FAILED",
+        11 => c"MMNAS_STATUS_EXISTS",
+        12 => c"MMNAS_STATUS_CANCELLED",
+        13 => c"MMNAS_STATUS_DEADLINE_EXCEEDED",
+        14 => c"MMNAS_STATUS_PROVIDER",
+        15 => c"MMNAS_STATUS_OVERLOADED",
+        16 => c"MMNAS_STATUS_CLOSED",
+        100 => c"MMNAS_STATUS_PANIC",
+        _ => c"MMNAS_STATUS_UNKNOWN",
+    };
+    name.as_ptr()
 }
 
 impl From<ErrorCode> for mmnas_status {

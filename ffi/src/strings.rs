@@ -1,26 +1,41 @@
-//! Bytes, texts and paths that the caller lends: a pointer and a length.
+//! Bytes, texts, paths and lists that the caller lends, a pointer and a length; and texts that are lent to the caller.
 
+use std::any::Any;
 use std::ffi::c_char;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::boundary::null;
+use crate::boundary::{self, null};
 use crate::error::mmnas_error;
 
 /// The bytes at `pointer`. NULL with length 0 is no bytes.
 ///
 /// # Safety
 ///
-/// `pointer` is NULL or points to `len` bytes that nobody changes while the result is in use, unless `len` is larger
-/// than any object can be, which is an error.
+/// As [`slice`].
 pub(crate) unsafe fn bytes<'a>(name: &str, pointer: *const u8, len: usize) -> Result<&'a [u8], mmnas_error> {
-    const LARGEST: usize = isize::MAX.unsigned_abs();
-    if len > LARGEST {
-        return Err(mmnas_error::invalid(&format!("{name}_len"), &format!("at most {LARGEST}"), &len.to_string()));
+    // SAFETY: promised by the caller of this function.
+    unsafe { slice(name, pointer, len) }
+}
+
+/// The `len` elements at `pointer`. NULL with length 0 is none.
+///
+/// # Safety
+///
+/// `pointer` is NULL or points to `len` elements that nobody changes while the result is in use, unless they are more than
+/// any object can hold, which is an error.
+pub(crate) unsafe fn slice<'a, T>(name: &str, pointer: *const T, len: usize) -> Result<&'a [T], mmnas_error> {
+    let largest = isize::MAX.unsigned_abs() / size_of::<T>().max(1);
+    if len > largest {
+        return Err(mmnas_error::invalid(&format!("{name}_len"), &format!("at most {largest}"), &len.to_string()));
     }
     if pointer.is_null() {
         return if len == 0 { Ok(&[]) } else { Err(null(name)) };
     }
-    // SAFETY: not NULL, no larger than an object can be, and the rest is promised by the caller of this function.
+    if !pointer.is_aligned() {
+        return Err(mmnas_error::invalid(name, &format!("a multiple of {}", align_of::<T>()), "a pointer between"));
+    }
+    // SAFETY: not NULL, aligned, no larger than an object can be, and the rest is promised by the caller of this function.
     Ok(unsafe { std::slice::from_raw_parts(pointer, len) })
 }
 
@@ -57,6 +72,69 @@ pub(crate) unsafe fn path(name: &str, pointer: *const c_char, len: usize) -> Res
         return Err(mmnas_error::invalid(name, "a path without NUL", &format!("NUL at offset {place}")));
     }
     Ok(PathBuf::from(text))
+}
+
+/// `count` handles at `pointer`, looked up.
+///
+/// # Safety
+///
+/// `pointer` is NULL or leads to `count` handles.
+pub(crate) unsafe fn handles<T: Any + Send + Sync>(
+    name: &str,
+    pointer: *const *const T,
+    count: usize,
+) -> Result<Vec<Arc<T>>, mmnas_error> {
+    // SAFETY: promised by the caller of this function.
+    let pointers = unsafe { slice(name, pointer, count) }?;
+    let each = pointers.iter().enumerate();
+    each.map(|(k, &handle)| boundary::handle(&format!("{name}[{k}]"), handle)).collect()
+}
+
+/// `count` texts, their beginnings at `pointers`, their lengths at `lengths`.
+///
+/// # Safety
+///
+/// Each is NULL or leads to `count` elements; of these each pair is as [`text`] wants it.
+pub(crate) unsafe fn texts<'a>(
+    name: &str,
+    pointers: *const *const c_char,
+    lengths: *const usize,
+    count: usize,
+) -> Result<Vec<&'a str>, mmnas_error> {
+    // SAFETY: promised by the caller of this function.
+    let (pointers, lengths) =
+        unsafe { (slice(name, pointers, count)?, slice(&format!("{name}_len"), lengths, count)?) };
+    let each = pointers.iter().zip(lengths).enumerate();
+    // SAFETY: promised by the caller of this function.
+    each.map(|(k, (&pointer, &len))| unsafe { text(&format!("{name}[{k}]"), pointer, len) }).collect()
+}
+
+/// Text for C to read: UTF-8 with a closing NUL. A NUL inside it stays: who wants it reads by the length.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Text {
+    bytes: Vec<u8>,
+}
+
+impl Text {
+    pub(crate) fn new(text: &str) -> Self {
+        let mut bytes = Vec::with_capacity(text.len() + 1);
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0);
+        Self { bytes }
+    }
+
+    pub(crate) fn pointer(&self) -> *const c_char {
+        self.bytes.as_ptr().cast()
+    }
+
+    /// Bytes without the closing NUL.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len().saturating_sub(1)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len()]).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ pub enum Error {
         action: &'static str,
         /// What ONNX Runtime says, on one line.
         reason: String,
+        /// Its number for the kind of failure: an `OrtErrorCode`.
+        code: i32,
     },
     /// A tensor that went into a stage or came out of it is not what the manifest says.
     #[error("{}: {tensor}: expected {expected}, found {found}", file.display())]
@@ -202,9 +204,18 @@ impl Error {
         Error::Argument { argument, expected: expected.to_string(), found: found.to_string() }
     }
 
+    /// ONNX Runtime's own number for the kind of failure, an `OrtErrorCode`, where it was ONNX Runtime that failed.
+    pub fn onnxruntime_code(&self) -> Option<i32> {
+        match self {
+            Error::Inference { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
     /// An [`Error::Inference`]; the reason is brought onto one line.
-    pub(crate) fn inference(file: &Path, action: &'static str, reason: impl std::fmt::Display) -> Error {
-        Error::Inference { file: file.to_path_buf(), action, reason: one_line(&reason.to_string()) }
+    pub(crate) fn inference(file: &Path, action: &'static str, error: &ort::Error) -> Error {
+        let code = ort::sys::OrtErrorCode::from(error.code()) as i32;
+        Error::Inference { file: file.to_path_buf(), action, reason: one_line(&error.to_string()), code }
     }
 
     /// An [`Error::Bundle`] for a field that holds something else than it must.
@@ -246,7 +257,8 @@ mod tests {
 
     #[test]
     fn reasons_of_several_lines_become_one() {
-        let error = Error::inference(Path::new("a.onnx"), "loading", "first\n  second");
+        let error = Error::inference(Path::new("a.onnx"), "loading", &ort::Error::new("first\n  second"));
+        assert_eq!(error.onnxruntime_code(), Some(1));
         assert_eq!(error.to_string(), "a.onnx: loading failed: first second");
     }
 }

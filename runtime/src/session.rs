@@ -82,7 +82,7 @@ impl Sessions {
 
     /// A session over a graph.
     pub(crate) fn create(&self, graph: &GraphFile<'_>) -> Result<Session> {
-        self.try_create(graph).map_err(|e| Error::inference(&graph.path, "loading", e))
+        self.try_create(graph).map_err(|e| Error::inference(&graph.path, "loading", &e))
     }
 
     fn try_create(&self, graph: &GraphFile<'_>) -> ort::Result<Session> {

@@ -76,15 +76,15 @@ impl StageRunner {
             let tensor = sources.iter().find_map(|source| source.get(&spec.name));
             let tensor = tensor.ok_or_else(|| self.missing(spec))?;
             call.check(spec, tensor)?;
-            feeds.push(tensor.view().map_err(|e| Error::inference(&self.file, "feeding", e))?);
+            feeds.push(tensor.view().map_err(|e| Error::inference(&self.file, "feeding", &e))?);
         }
         let run = |options: Option<&_>| {
-            self.session.run(&feeds, options).map_err(|e| Error::inference(&self.file, "running", e))
+            self.session.run(&feeds, options).map_err(|e| Error::inference(&self.file, "running", &e))
         };
         let values = limits.run(run)?;
         let mut outputs = Tensors::new();
         for (spec, value) in self.outputs.iter().zip(&values) {
-            let tensor = Tensor::copy_of(value).map_err(|e| Error::inference(&self.file, "reading an output", e))?;
+            let tensor = Tensor::copy_of(value).map_err(|e| Error::inference(&self.file, "reading an output", &e))?;
             call.check(spec, &tensor)?;
             outputs.insert(spec.name.clone(), tensor);
         }

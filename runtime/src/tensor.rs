@@ -70,25 +70,24 @@ impl Tensor {
     }
 
     /// A copy of ONNX Runtime's tensor; an error where it is none or has another element type than this crate's three.
-    pub(crate) fn copy_of(value: &DynValue) -> Result<Tensor, String> {
-        let text = |e: ort::Error| e.to_string();
+    pub(crate) fn copy_of(value: &DynValue) -> ort::Result<Tensor> {
         let (shape, data) = match value.dtype().tensor_type() {
             Some(TensorElementType::Float32) => {
-                let (shape, values) = value.try_extract_tensor::<f32>().map_err(text)?;
+                let (shape, values) = value.try_extract_tensor::<f32>()?;
                 (shape, Data::F32(values.to_vec()))
             }
             Some(TensorElementType::Int64) => {
-                let (shape, values) = value.try_extract_tensor::<i64>().map_err(text)?;
+                let (shape, values) = value.try_extract_tensor::<i64>()?;
                 (shape, Data::I64(values.to_vec()))
             }
             Some(TensorElementType::Uint8) => {
-                let (shape, values) = value.try_extract_tensor::<u8>().map_err(text)?;
+                let (shape, values) = value.try_extract_tensor::<u8>()?;
                 (shape, Data::U8(values.to_vec()))
             }
-            _ => return Err(format!("{:?}", value.dtype())),
+            _ => return Err(ort::Error::new(format!("{:?}", value.dtype()))),
         };
         let shape = shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect();
-        Tensor::new(shape, data).ok_or_else(|| "a shape that does not fit its numbers".to_owned())
+        Tensor::new(shape, data).ok_or_else(|| ort::Error::new("a shape that does not fit its numbers"))
     }
 }
 

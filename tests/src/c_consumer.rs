@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// The name that a program linked to the shared library asks for when it starts.
-pub const SONAME: &str = "libmmnas_runtime.so.0";
+pub const SONAME: &str = "libmmnas_runtime.so.1";
 
 /// What a program linked to the static library needs besides: what `rustc --print native-static-libs` says.
 pub const STATIC_FLAGS: &[&str] = &["-lstdc++", "-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];

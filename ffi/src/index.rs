@@ -1,0 +1,489 @@
+//! Images or texts on disk, to be searched.
+
+use std::ffi::c_char;
+use std::sync::{PoisonError, RwLock};
+
+use runtime::{Access, Candidates, EmbeddingFormat, Error, Hit, ImageIndex, TextIndex};
+
+use crate::error::mmnas_error;
+use crate::image::mmnas_image;
+use crate::keys::mmnas_keys;
+use crate::model::mmnas_model;
+use crate::ranking::mmnas_ranking;
+use crate::status::mmnas_status;
+use crate::strings::Text;
+use crate::text::mmnas_text;
+use crate::{boundary, strings};
+
+/// Encoded images or texts on disk, by keys. What was committed stays whole whatever stops the program.
+pub struct mmnas_index {
+    index: RwLock<Index>,
+}
+
+enum Index {
+    Images(ImageIndex),
+    Texts(TextIndex),
+}
+
+/// Runs the same call on either kind of index.
+macro_rules! either {
+    ($index:expr, $found:ident => $call:expr) => {
+        match $index {
+            Index::Images($found) => $call,
+            Index::Texts($found) => $call,
+        }
+    };
+}
+
+/// What an index holds.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum mmnas_index_kind {
+    /// Images, to be found by texts.
+    Images = 0,
+    /// Texts, to be found by images.
+    Texts = 1,
+}
+
+/// How embeddings are written.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum mmnas_embedding_format {
+    /// NumPy's: float32 [count, width]; the keys in the same order beside it, in NAME.keys.json.
+    Npy = 0,
+    /// Parquet: the columns key (text) and embedding (list of float32).
+    Parquet = 1,
+}
+
+fn is_images(kind: i32) -> Result<bool, mmnas_error> {
+    match kind {
+        0 => Ok(true),
+        1 => Ok(false),
+        other => Err(mmnas_error::invalid("kind", "one of mmnas_index_kind, 0 or 1", &other.to_string())),
+    }
+}
+
+fn other_kind(argument: &str, expected: &str, found: &str) -> mmnas_error {
+    mmnas_error::invalid(argument, &format!("an index of {expected}"), &format!("one of {found}"))
+}
+
+impl mmnas_index {
+    fn of(index: Index) -> Self {
+        Self { index: RwLock::new(index) }
+    }
+}
+
+/// Reads an index.
+fn look<R>(index: *const mmnas_index, get: impl FnOnce(&Index) -> Result<R, mmnas_error>) -> Result<R, mmnas_error> {
+    let index = boundary::handle("index", index)?;
+    get(&index.index.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Changes an index.
+///
+/// # Safety
+///
+/// `error_out` is NULL or may be written to.
+unsafe fn change(
+    index: *mut mmnas_index,
+    error_out: *mut *mut mmnas_error,
+    change: impl FnOnce(&mut Index) -> Result<(), mmnas_error>,
+) -> mmnas_status {
+    let body = || {
+        let index = boundary::handle("index", index)?;
+        change(&mut index.index.write().unwrap_or_else(PoisonError::into_inner))
+    };
+    // SAFETY: promised by the caller of this function.
+    unsafe { boundary::call(error_out, body) }
+}
+
+/// Makes a new, empty index, to be written to.
+///
+/// @param model      a model for ITM; it may be freed before the index
+/// @param path       the folder to make, which must not be there; UTF-8, need not be NUL-terminated
+/// @param path_len   the number of bytes of the path; at least 1
+/// @param kind       one of mmnas_index_kind
+/// @param index_out  receives the index, which the caller owns and frees with mmnas_index_free(), or NULL on failure
+/// @param error_out  receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, MMNAS_STATUS_EXISTS, or MMNAS_STATUS_INVALID_BUNDLE
+///         (written before bundles had what an index needs)
+///
+/// Threads: may be called from many threads at once with the same model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_create(
+    model: *const mmnas_model,
+    path: *const c_char,
+    path_len: usize,
+    kind: i32,
+    index_out: *mut *mut mmnas_index,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let body = || {
+        let model = boundary::handle("model", model)?;
+        // SAFETY: the caller lends `path_len` bytes for the time of the call.
+        let path = unsafe { strings::path("path", path, path_len) }?;
+        Ok(mmnas_index::of(match is_images(kind)? {
+            true => Index::Images(ImageIndex::create(&model.model, &path)?),
+            false => Index::Texts(TextIndex::create(&model.model, &path)?),
+        }))
+    };
+    // SAFETY: the caller passes for each of both NULL or a place to write to.
+    unsafe { boundary::make("index_out", index_out, error_out, body) }
+}
+
+/// Opens an index that this model, or another load of its bundle, has made.
+///
+/// @param model      the model; it may be freed before the index
+/// @param path       the index's folder, UTF-8, need not be NUL-terminated
+/// @param path_len   the number of bytes of the path; at least 1
+/// @param kind       one of mmnas_index_kind: what the index holds
+/// @param writable   whether it is to be changed, which one handle at a time may do; any number may read meanwhile, and see
+///                   what was committed when they opened
+/// @param index_out  receives the index, which the caller owns and frees with mmnas_index_free(), or NULL on failure
+/// @param error_out  receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of another model), MMNAS_STATUS_IO,
+///         MMNAS_STATUS_INVALID_BUNDLE (damaged), MMNAS_STATUS_FUTURE_VERSION, or MMNAS_STATUS_EXISTS (somebody else writes)
+///
+/// Threads: may be called from many threads at once with the same model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_open(
+    model: *const mmnas_model,
+    path: *const c_char,
+    path_len: usize,
+    kind: i32,
+    writable: bool,
+    index_out: *mut *mut mmnas_index,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let body = || {
+        let model = boundary::handle("model", model)?;
+        // SAFETY: the caller lends `path_len` bytes for the time of the call.
+        let path = unsafe { strings::path("path", path, path_len) }?;
+        let access = if writable { Access::Write } else { Access::Read };
+        Ok(mmnas_index::of(match is_images(kind)? {
+            true => Index::Images(ImageIndex::open(&model.model, &path, access)?),
+            false => Index::Texts(TextIndex::open(&model.model, &path, access)?),
+        }))
+    };
+    // SAFETY: the caller passes for each of both NULL or a place to write to.
+    unsafe { boundary::make("index_out", index_out, error_out, body) }
+}
+
+/// Adds an image to an index of images, or replaces the one that has the key. It counts from mmnas_index_commit() on.
+///
+/// @param index      the index
+/// @param key        its key, such as a file's name; UTF-8, need not be NUL-terminated; at most 64 KiB; copied
+/// @param key_len    the number of bytes of the key
+/// @param image      an image of the index's model
+/// @param error_out  receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of texts or one opened for reading), or
+///         MMNAS_STATUS_IO; on failure the index is as it was
+///
+/// Threads: changes the index; calls of other threads with the same index wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_put_image(
+    index: *mut mmnas_index,
+    key: *const c_char,
+    key_len: usize,
+    image: *const mmnas_image,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let put = |index: &mut Index| {
+        // SAFETY: the caller lends `key_len` bytes for the time of the call.
+        let key = unsafe { strings::text("key", key, key_len) }?;
+        let image = boundary::handle("image", image)?;
+        match index {
+            Index::Images(images) => Ok(images.put(key, &image.image)?),
+            Index::Texts(_) => Err(other_kind("index", "images", "texts")),
+        }
+    };
+    // SAFETY: the caller passes NULL or a place to write an error to.
+    unsafe { change(index, error_out, put) }
+}
+
+/// Adds a text to an index of texts, or replaces the one that has the key. It counts from mmnas_index_commit() on.
+///
+/// @param index      the index
+/// @param key        its key, such as the text itself; UTF-8, need not be NUL-terminated; at most 64 KiB; copied
+/// @param key_len    the number of bytes of the key
+/// @param text       a text of the index's model
+/// @param error_out  receives the error, or NULL on success; may itself be NULL
+/// @return as mmnas_index_put_image()
+///
+/// Threads: changes the index; calls of other threads with the same index wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_put_text(
+    index: *mut mmnas_index,
+    key: *const c_char,
+    key_len: usize,
+    text: *const mmnas_text,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let put = |index: &mut Index| {
+        // SAFETY: the caller lends `key_len` bytes for the time of the call.
+        let key = unsafe { strings::text("key", key, key_len) }?;
+        let text = boundary::handle("text", text)?;
+        match index {
+            Index::Texts(texts) => Ok(texts.put(key, &text.text)?),
+            Index::Images(_) => Err(other_kind("index", "texts", "images")),
+        }
+    };
+    // SAFETY: the caller passes NULL or a place to write an error to.
+    unsafe { change(index, error_out, put) }
+}
+
+/// Deletes what has a key, from mmnas_index_commit() on; nothing happens where there is none. mmnas_index_compact() gives its
+/// room back.
+///
+/// @param index      the index
+/// @param key        the key, UTF-8, need not be NUL-terminated
+/// @param key_len    the number of bytes of the key
+/// @param error_out  receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, or MMNAS_STATUS_IO
+///
+/// Threads: changes the index; calls of other threads with the same index wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_delete(
+    index: *mut mmnas_index,
+    key: *const c_char,
+    key_len: usize,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let delete = |index: &mut Index| {
+        // SAFETY: the caller lends `key_len` bytes for the time of the call.
+        let key = unsafe { strings::text("key", key, key_len) }?;
+        Ok(either!(index, index => index.delete(key))?)
+    };
+    // SAFETY: the caller passes NULL or a place to write an error to.
+    unsafe { change(index, error_out, delete) }
+}
+
+/// Saves: makes everything that was added and deleted count, all of it or, where the disk is full or the process is killed,
+/// nothing.
+///
+/// @param index      the index
+/// @param error_out  receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, or MMNAS_STATUS_IO
+///
+/// Threads: changes the index; calls of other threads with the same index wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_commit(index: *mut mmnas_index, error_out: *mut *mut mmnas_error) -> mmnas_status {
+    // SAFETY: the caller passes NULL or a place to write an error to.
+    unsafe { change(index, error_out, |index| Ok(either!(index, index => index.commit())?)) }
+}
+
+/// Commits, and gives back the room of what was deleted and replaced; needs as much room as the index has.
+///
+/// @param index      the index
+/// @param error_out  receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, or MMNAS_STATUS_IO
+///
+/// Threads: changes the index; calls of other threads with the same index wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_compact(
+    index: *mut mmnas_index,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    // SAFETY: the caller passes NULL or a place to write an error to.
+    unsafe { change(index, error_out, |index| Ok(either!(index, index => index.compact())?)) }
+}
+
+/// How many images or texts an index holds.
+///
+/// @param index  the index
+/// @return the number; 0 for NULL
+///
+/// Threads: the index may be read from many threads at once.
+#[unsafe(no_mangle)]
+pub extern "C" fn mmnas_index_count(index: *const mmnas_index) -> usize {
+    boundary::value(0, || look(index, |index| Ok(either!(index, index => index.len()))).unwrap_or(0))
+}
+
+/// Whether an index holds something with this key.
+///
+/// @param index    the index
+/// @param key      the key, UTF-8, need not be NUL-terminated
+/// @param key_len  the number of bytes of the key
+/// @return whether it does; false where an argument is not valid
+///
+/// Threads: the index may be read from many threads at once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_contains(index: *const mmnas_index, key: *const c_char, key_len: usize) -> bool {
+    boundary::value(false, || {
+        // SAFETY: the caller lends `key_len` bytes for the time of the call.
+        let key = unsafe { strings::text("key", key, key_len) };
+        let contains = |index: &Index| key.map(|key| either!(index, index => index.contains(key)));
+        look(index, contains).unwrap_or(false)
+    })
+}
+
+/// How many bytes an index's states take on disk, and how many of them mmnas_index_compact() would give back.
+///
+/// @param index        the index
+/// @param bytes_out    receives the bytes of all; 0 for NULL; may be NULL
+/// @param garbage_out  receives those of what was deleted or replaced; 0 for NULL; may be NULL
+///
+/// Threads: the index may be read from many threads at once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_bytes(index: *const mmnas_index, bytes_out: *mut u64, garbage_out: *mut u64) {
+    let sizes = |index: &Index| Ok(either!(index, index => index.bytes()));
+    let (bytes, garbage) = boundary::value((0, 0), || look(index, sizes).unwrap_or((0, 0)));
+    // SAFETY: the caller passes for each NULL or a place to write to.
+    unsafe {
+        boundary::store(bytes_out, bytes);
+        boundary::store(garbage_out, garbage);
+    }
+}
+
+/// How many numbers an embedding has: whether there can be shortlists, and what mmnas_index_export() writes.
+///
+/// @param index  the index
+/// @return the number; 0 where the network has no embeddings, and for NULL
+///
+/// Threads: the index may be read from many threads at once.
+#[unsafe(no_mangle)]
+pub extern "C" fn mmnas_index_embedding_width(index: *const mmnas_index) -> usize {
+    let width = |index: &Index| Ok(either!(index, index => index.embedding_width()).unwrap_or(0));
+    boundary::value(0, || look(index, width).unwrap_or(0))
+}
+
+/// Lists the keys of an index, in their order.
+///
+/// @param index      the index
+/// @param keys_out   receives the keys, which the caller owns and frees with mmnas_keys_free(), or NULL on failure
+/// @param error_out  receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT
+///
+/// Threads: the index may be read from many threads at once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_keys(
+    index: *const mmnas_index,
+    keys_out: *mut *mut mmnas_keys,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let list = |index: &Index| Ok(either!(index, index => index.keys().map(Text::new).collect()));
+    let body = || Ok(mmnas_keys { keys: look(index, list)? });
+    // SAFETY: the caller passes for each of both NULL or a place to write to.
+    unsafe { boundary::make("keys_out", keys_out, error_out, body) }
+}
+
+fn ranked(found: Result<Vec<Vec<Hit>>, Error>) -> Result<mmnas_ranking, mmnas_error> {
+    Ok(mmnas_ranking::of_index(found?.pop().unwrap_or_default()))
+}
+
+fn candidates(shortlist: usize) -> Candidates {
+    if shortlist == 0 { Candidates::All } else { Candidates::Shortlist(shortlist) }
+}
+
+/// Finds the images of an index that a text belongs to best.
+///
+/// @param index        an index of images
+/// @param text         a text of the index's model
+/// @param top_k        how many are wanted, at least 1; where there are fewer, all are given
+/// @param shortlist    how many the network scores: those whose embeddings are nearest; 0 scores all, which takes longer and
+///                     misses none
+/// @param ranking_out  receives the ranking, which the caller owns and frees with mmnas_ranking_free(), or NULL on failure
+/// @param error_out    receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of texts, for a text of another model, and for a
+///         shortlist where the network has no embeddings), MMNAS_STATUS_IO, MMNAS_STATUS_INVALID_BUNDLE (a damaged index),
+///         MMNAS_STATUS_INFERENCE, or what ends the calls of the model that the index was opened with
+///
+/// Threads: the index may be read from many threads at once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_find_images(
+    index: *const mmnas_index,
+    text: *const mmnas_text,
+    top_k: usize,
+    shortlist: usize,
+    ranking_out: *mut *mut mmnas_ranking,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let find = |index: &Index| {
+        let text = boundary::handle("text", text)?;
+        match index {
+            Index::Images(images) => {
+                ranked(images.rank(std::slice::from_ref(&text.text), top_k, candidates(shortlist)))
+            }
+            Index::Texts(_) => Err(other_kind("index", "images", "texts")),
+        }
+    };
+    // SAFETY: the caller passes for each of both NULL or a place to write to.
+    unsafe { boundary::make("ranking_out", ranking_out, error_out, || look(index, find)) }
+}
+
+/// Finds the texts of an index that belong to an image best.
+///
+/// @param index        an index of texts
+/// @param image        an image of the index's model
+/// @param top_k        how many are wanted, at least 1; where there are fewer, all are given
+/// @param shortlist    as in mmnas_index_find_images()
+/// @param ranking_out  receives the ranking, which the caller owns and frees with mmnas_ranking_free(), or NULL on failure
+/// @param error_out    receives the error, or NULL on success; may itself be NULL
+/// @return as mmnas_index_find_images()
+///
+/// Threads: the index may be read from many threads at once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_find_texts(
+    index: *const mmnas_index,
+    image: *const mmnas_image,
+    top_k: usize,
+    shortlist: usize,
+    ranking_out: *mut *mut mmnas_ranking,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let find = |index: &Index| {
+        let image = boundary::handle("image", image)?;
+        match index {
+            Index::Texts(texts) => ranked(texts.rank(std::slice::from_ref(&image.image), top_k, candidates(shortlist))),
+            Index::Images(_) => Err(other_kind("index", "texts", "images")),
+        }
+    };
+    // SAFETY: the caller passes for each of both NULL or a place to write to.
+    unsafe { boundary::make("ranking_out", ranking_out, error_out, || look(index, find)) }
+}
+
+/// Writes the keys and embeddings of an index to a new file, for a vector database.
+///
+/// @param index      an index of a network with embeddings
+/// @param out        the file to write, which must not be there; UTF-8, need not be NUL-terminated
+/// @param out_len    the number of bytes of the file's path; at least 1
+/// @param format     one of mmnas_embedding_format
+/// @param error_out  receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, or MMNAS_STATUS_EXISTS
+///
+/// Threads: the index may be read from many threads at once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_export(
+    index: *const mmnas_index,
+    out: *const c_char,
+    out_len: usize,
+    format: i32,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let export = |index: &Index| {
+        // SAFETY: the caller lends `out_len` bytes for the time of the call.
+        let out = unsafe { strings::path("out", out, out_len) }?;
+        let format = match format {
+            0 => EmbeddingFormat::Npy,
+            1 => EmbeddingFormat::Parquet,
+            other => {
+                let found = other.to_string();
+                return Err(mmnas_error::invalid("format", "one of mmnas_embedding_format, 0 or 1", &found));
+            }
+        };
+        either!(index, index => index.export_embeddings(&out, format))?;
+        Ok(())
+    };
+    // SAFETY: the caller passes NULL or a place to write an error to.
+    unsafe { boundary::call(error_out, || look(index, export)) }
+}
+
+/// Closes an index. What was not committed is forgotten.
+///
+/// @param index  an index, or NULL, which does nothing
+///
+/// Threads: no call may begin with the index any more.
+#[unsafe(no_mangle)]
+pub extern "C" fn mmnas_index_free(index: *mut mmnas_index) {
+    boundary::free(index);
+}

@@ -1,0 +1,154 @@
+//! What the library has to say besides errors.
+
+use std::ffi::{CString, c_char, c_void};
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::boundary;
+use crate::error::mmnas_error;
+use crate::status::mmnas_status;
+
+/// How much a message matters.
+#[repr(i32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum mmnas_log_level {
+    /// Nothing is told.
+    Off = 0,
+    /// Something failed.
+    Error = 1,
+    /// Something is other than one would wish, such as a provider that was allowed to be missing and is.
+    Warning = 2,
+    /// What was loaded from where.
+    Info = 3,
+    /// What helps to find a fault.
+    Debug = 4,
+    /// All.
+    Trace = 5,
+}
+
+/// Takes a message. `level` is one of mmnas_log_level; `message` is UTF-8 of `message_len` bytes with a closing NUL, and only
+/// valid during the call. It may be called from any thread, also from several at once, and must not call mmnas_log_set() nor
+/// throw or jump out.
+pub type mmnas_log_callback =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, message: *const c_char, message_len: usize)>;
+
+struct Target {
+    callback: unsafe extern "C" fn(*mut c_void, i32, *const c_char, usize),
+    user_data: *mut c_void,
+}
+
+// SAFETY: the library only hands `user_data` back, and the header says that the callback is called from any thread.
+unsafe impl Send for Target {}
+// SAFETY: as above.
+unsafe impl Sync for Target {}
+
+static TARGET: RwLock<Option<Target>> = RwLock::new(None);
+static LEVEL: AtomicI32 = AtomicI32::new(0);
+
+/// Tells the library whom to tell what happens; until then it tells nobody. There is one listener a process: a call replaces the
+/// one before.
+///
+/// When the call returns, the listener before it is not called any more, so what its `user_data` led to may go.
+///
+/// @param level      one of mmnas_log_level: messages that matter less are left out
+/// @param callback   who is told, or NULL for nobody
+/// @param user_data  handed to the callback as it is; may be NULL
+/// @param error_out  receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT
+///
+/// Threads: may be called at any time from any thread, but not from the callback.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_log_set(
+    level: i32,
+    callback: mmnas_log_callback,
+    user_data: *mut c_void,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let body = || {
+        if !(0..=5).contains(&level) {
+            return Err(mmnas_error::invalid("level", "one of mmnas_log_level, 0 to 5", &level.to_string()));
+        }
+        // The library's own copy of the dispatcher: a host that is written in Rust has another.
+        static SUBSCRIBED: OnceLock<()> = OnceLock::new();
+        SUBSCRIBED.get_or_init(|| {
+            let _ = tracing::subscriber::set_global_default(Forward);
+        });
+        let target = callback.map(|callback| Target { callback, user_data });
+        let mut slot = TARGET.write().unwrap_or_else(PoisonError::into_inner);
+        LEVEL.store(if target.is_some() { level } else { 0 }, Ordering::Relaxed);
+        *slot = target;
+        Ok(())
+    };
+    // SAFETY: the caller passes NULL or a place to write an error to.
+    unsafe { boundary::call(error_out, body) }
+}
+
+fn number(level: &Level) -> i32 {
+    match *level {
+        Level::ERROR => 1,
+        Level::WARN => 2,
+        Level::INFO => 3,
+        Level::DEBUG => 4,
+        Level::TRACE => 5,
+    }
+}
+
+/// Hands events on; there are no spans.
+struct Forward;
+
+impl Subscriber for Forward {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        number(metadata.level()) <= LEVEL.load(Ordering::Relaxed)
+    }
+
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> tracing::subscriber::Interest {
+        // The level may change, so it is looked at each time.
+        tracing::subscriber::Interest::sometimes()
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        let text = CString::new(line.text.replace('\0', "\\0")).unwrap_or_default();
+        let target = TARGET.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(target) = target.as_ref() {
+            let level = number(event.metadata().level());
+            // SAFETY: the host has given the callback for this, and the text lives until it returns.
+            unsafe { (target.callback)(target.user_data, level, text.as_ptr(), text.count_bytes()) };
+        }
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// A message with what belongs to it.
+#[derive(Default)]
+struct Line {
+    text: String,
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        let _ = if field.name() == "message" {
+            let rest = std::mem::take(&mut self.text);
+            write!(self.text, "{value:?}{rest}")
+        } else {
+            write!(self.text, " {}={value:?}", field.name())
+        };
+    }
+}
