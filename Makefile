@@ -6,6 +6,7 @@
 #   LIBTORCH_CUDA=DIR   libtorch with CUDA, for gpu-check; without, that of Python's torch
 
 SHELL := /bin/bash
+COMMA := ,
 CARGO ?= cargo
 PYTHON ?= python3
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -22,7 +23,7 @@ SEARCH := $(BIN)/mmnas-search
 RUN := --recipe $(DEMO)/recipe.toml --samples $(DEMO)/data/train.jsonl --features $(DEMO)/features --resume
 
 .DELETE_ON_ERROR:
-.PHONY: help demo same-recipe test lint setup build header wheels clean-demo bench fuzz check-large check-photos gpu-bundle gpu-check
+.PHONY: help demo dist install deb abi same-recipe test lint setup build header wheels clean-demo bench fuzz check-large check-photos gpu-bundle gpu-check
 
 help:
 	@echo "make demo        search, retrain, export and evaluate on easy-VQA (results in $(DEMO), kept and resumed)"
@@ -35,8 +36,11 @@ help:
 	@echo "make gpu-check   comparisons and benchmarks on a GPU, with a report (LIBTORCH_CUDA=DIR); needs no cargo where"
 	@echo "                 $(GPU).tar from 'make gpu-bundle' on another machine is unpacked in $(TARGET)"
 	@echo "make setup       native libraries into .native/ (WHEELS=DIR: from a folder, offline)"
+	@echo "make abi         write ffi/packaging/abi.xml anew, when an ABI is released"
 	@echo "make wheels      download the wheels into WHEELS=DIR, for a machine without network"
 	@echo "make build       the programs and the C library in $(BIN)"
+	@echo "make install     the C library, headers, pkg-config and CMake files (PREFIX=DIR ONNXRUNTIME=.native/onnxruntime)"
+	@echo "make deb         the same as a Debian package in $(TARGET)/debian; wants cargo-deb"
 	@echo "make header      write include/mmnas_runtime.h anew"
 	@echo "make clean-demo  forget the demo's results"
 
@@ -57,6 +61,22 @@ build: setup
 	$(CARGO) build --release --locked -p mmnas-runtime -p mmnas-search -p mmnas-ffi
 	@# Programs and libraries that lie beside a libonnxruntime.so find it without anything in the environment.
 	@ln -sfn "$(CURDIR)/.native/onnxruntime/libonnxruntime.so" "$(BIN)/libonnxruntime.so"
+
+# The C library as it is shipped. ONNXRUNTIME=DIR installs that ONNX Runtime beside it.
+dist: setup
+	@# LLD can keep one copy of functions that are the same; other linkers may not know how.
+	$(CARGO) rustc --profile dist --locked -p mmnas-ffi --lib -- -C linker-flavor=gcc -C linker="$(CURDIR)/ffi/packaging/link.sh" $(if $(filter x86_64-unknown-linux-gnu,$(shell rustc -vV | sed -n 's/^host: //p')),-C link-arg=-Wl$(COMMA)--icf=all)
+	@$(PYTHON) ffi/packaging/notice.py "$(TARGET)/dist/NOTICE"
+
+install: dist
+	@ONNXRUNTIME="$(ONNXRUNTIME)" ffi/packaging/install.sh "$(TARGET)/dist" "$(or $(PREFIX),$(error PREFIX=DIR names the folder to install to, such as /usr/local))" "$(or $(LIBDIR),lib)"
+
+# A Debian package, by cargo-deb (`cargo install cargo-deb`), in $(TARGET)/debian.
+deb: dist
+	@command -v cargo-deb > /dev/null || { echo "deb: cargo-deb is missing: cargo install cargo-deb" >&2; exit 1; }
+	@rm -rf "$(TARGET)/deb-root"
+	@DESTDIR="$(abspath $(TARGET))/deb-root" ffi/packaging/install.sh "$(TARGET)/dist" /usr "lib/$$(dpkg-architecture -qDEB_HOST_MULTIARCH)"
+	@ffi/packaging/deb.sh "$(abspath $(TARGET))/deb-root" "$(abspath $(TARGET))/debian"
 
 test: setup
 	@rm -f "$(TARGET)/skipped-tests.txt"
@@ -112,6 +132,14 @@ check-photos: setup
 
 header: setup
 	$(CARGO) run --release --locked -p mmnas-tests --bin update-header
+
+# What the next release is compared with, by abidiff; written when an ABI is released.
+abi: setup
+	@command -v abidw > /dev/null || { echo "abi: abidw is missing (Debian: apt install abigail-tools)" >&2; exit 1; }
+	@mkdir -p "$(TARGET)/abi"
+	$(CARGO) run --release --locked -p mmnas-tests --bin update-header -- --stub "$(TARGET)/abi/stub.c"
+	@cc -g -shared -fPIC -Iinclude "$(TARGET)/abi/stub.c" -o "$(TARGET)/abi/libmmnas_runtime.so"
+	@abidw --no-corpus-path --no-comp-dir-path --no-show-locs --out-file ffi/packaging/abi.xml "$(TARGET)/abi/libmmnas_runtime.so"
 
 # The stages of the demo. Each leaves its result behind, so a demo that was interrupted goes on where it was; the
 # prerequisites are order-only, because what is there is whole and not to be made again for a file's time.

@@ -47,8 +47,9 @@
  *     find_package(mmnas_runtime REQUIRED)                                           CMake, shared and static:
  *     target_link_libraries(program mmnas::runtime)      or mmnas::runtime_static
  *
- * The library wants a 64-bit processor with the instructions that the Rust target has as its least (x86-64: SSE2; aarch64:
- * NEON), and on Linux glibc 2.31 or newer where it was built with such.
+ * The library runs on every processor of its kind (x86-64: SSE2, aarch64: NEON is the least); ONNX Runtime uses what more
+ * there is. On Linux it wants a glibc and a libstdc++ at least as new as those that it was built with asked for: built on
+ * Debian 12, glibc 2.34.
  *
  * ONNX Runtime (1.28 or newer) is not linked. It is loaded when the first model is: from where
  * mmnas_options_set_onnxruntime_library() says, else from where the environment variable MMNAS_ORT_DYLIB says, else from
@@ -329,7 +330,7 @@ typedef int32_t mmnas_index_kind;
 #endif // __cplusplus
 
 /**
- * How embeddings are written.
+ * How embeddings are written. The program `mmnas index export` writes Parquet too.
  */
 enum mmnas_embedding_format
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -340,10 +341,6 @@ enum mmnas_embedding_format
      * NumPy's: float32 [count, width]; the keys in the same order beside it, in NAME.keys.json.
      */
     MMNAS_EMBEDDING_FORMAT_NPY = 0,
-    /**
-     * Parquet: the columns key (text) and embedding (list of float32).
-     */
-    MMNAS_EMBEDDING_FORMAT_PARQUET = 1,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -21,7 +21,7 @@ static int failed(mmnas_status status, mmnas_error *error)
 {
     if (status == MMNAS_STATUS_OK)
         return 0;
-    fprintf(stderr, "answer: status %d: %s\n", (int)status, mmnas_error_message(error, NULL));
+    fprintf(stderr, "answer: %s: %s\n", mmnas_status_name(status), mmnas_error_message(error, NULL));
     mmnas_error_free(error);
     return 1;
 }

@@ -45,14 +45,12 @@ pub enum mmnas_index_kind {
     Texts = 1,
 }
 
-/// How embeddings are written.
+/// How embeddings are written. The program `mmnas index export` writes Parquet too.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum mmnas_embedding_format {
     /// NumPy's: float32 [count, width]; the keys in the same order beside it, in NAME.keys.json.
     Npy = 0,
-    /// Parquet: the columns key (text) and embedding (list of float32).
-    Parquet = 1,
 }
 
 fn is_images(kind: i32) -> Result<bool, mmnas_error> {
@@ -465,10 +463,9 @@ pub unsafe extern "C" fn mmnas_index_export(
         let out = unsafe { strings::path("out", out, out_len) }?;
         let format = match format {
             0 => EmbeddingFormat::Npy,
-            1 => EmbeddingFormat::Parquet,
             other => {
                 let found = other.to_string();
-                return Err(mmnas_error::invalid("format", "one of mmnas_embedding_format, 0 or 1", &found));
+                return Err(mmnas_error::invalid("format", "MMNAS_EMBEDDING_FORMAT_NPY, 0", &found));
             }
         };
         either!(index, index => index.export_embeddings(&out, format))?;

@@ -1,6 +1,6 @@
 //! Programs in C that use the library, as others would: built by the system's compiler, against the committed header.
 //!
-//! [`Library::build`] builds the libraries, [`Library::compile`] a program, [`run`] runs it.
+//! [`Library::build`] builds and installs the libraries, [`Library::compile`] a program, [`run`] runs it.
 
 use std::env;
 use std::ffi::OsStr;
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::skipped::skip;
+
 /// The name that a program linked to the shared library asks for when it starts.
 pub const SONAME: &str = "libmmnas_runtime.so.1";
 
@@ -16,7 +18,7 @@ pub const SONAME: &str = "libmmnas_runtime.so.1";
 pub const STATIC_FLAGS: &[&str] = &["-lstdc++", "-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
 
 /// What a C program of ours must compile with.
-pub const C_FLAGS: &[&str] = &["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+pub const C_FLAGS: &[&str] = &["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
 /// What a C++ program of ours must compile with.
 pub const CXX_FLAGS: &[&str] = &["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
@@ -30,15 +32,11 @@ pub enum Linkage {
     Static,
 }
 
-/// The built library.
+/// The installed library.
 #[derive(Clone, Debug)]
 pub struct Library {
-    /// `libmmnas_runtime.so`.
-    pub shared: PathBuf,
-    /// `libmmnas_runtime.a`.
-    pub archive: PathBuf,
-    /// The folder of the header.
-    pub include: PathBuf,
+    /// Where it was installed to.
+    pub prefix: PathBuf,
 }
 
 /// What a program has left behind.
@@ -59,8 +57,8 @@ pub fn workspace_root() -> PathBuf {
 }
 
 impl Library {
-    /// Builds both libraries in release mode, in the target folder of the running test. Cargo makes this cheap when
-    /// they are up to date, and waits where another test is building them.
+    /// Installs the library by `make install`, and moves what was installed elsewhere, as users may. Cargo makes this cheap
+    /// when the libraries are up to date, and waits where another test is building them.
     pub fn build() -> Result<Self, String> {
         static BUILT: OnceLock<Result<Library, String>> = OnceLock::new();
         BUILT.get_or_init(Self::build_now).clone()
@@ -68,55 +66,75 @@ impl Library {
 
     fn build_now() -> Result<Self, String> {
         let target = target_folder()?;
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--release", "--locked", "--package", "mmnas-ffi", "--target-dir"]).arg(&target);
-        succeed(cargo.current_dir(workspace_root()))?;
-        let release = target.join("release");
-        let library = Self {
-            shared: release.join("libmmnas_runtime.so"),
-            archive: release.join("libmmnas_runtime.a"),
-            include: workspace_root().join("include"),
-        };
-        for path in [&library.shared, &library.archive] {
+        let test = env::current_exe().map_err(|error| format!("the running test: {error}"))?;
+        let test = test.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let folder = target.join("tmp").join(format!("installed-for-{test}"));
+        let (first, prefix) = (folder.join("first"), folder.join("moved"));
+        for path in [&first, &prefix] {
+            match fs::remove_dir_all(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(format!("{}: {error}", path.display()));
+                }
+                _ => {}
+            }
+        }
+        let mut make = Command::new("make");
+        make.arg("--no-print-directory").arg("install").arg(format!("PREFIX={}", first.display()));
+        succeed(make.env("CARGO_TARGET_DIR", &target).current_dir(workspace_root()))?;
+        fs::rename(&first, &prefix).map_err(|error| format!("{}: {error}", first.display()))?;
+        let library = Self { prefix };
+        for path in [library.shared(), library.archive(), library.include().join("mmnas_runtime.h")] {
             if !path.is_file() {
-                return Err(format!("{}: cargo has built no such library", path.display()));
+                return Err(format!("{}: not installed", path.display()));
             }
         }
         Ok(library)
     }
 
-    /// Compiles a C file to a program in `folder`, and links it to the library. For the shared one, `folder` gets the
-    /// links that an installation has, and the program finds them there, so keep the folder.
-    pub fn compile(&self, source: &Path, linkage: Linkage, folder: &Path) -> Result<PathBuf, String> {
+    /// The folder of the libraries.
+    pub fn lib(&self) -> PathBuf {
+        self.prefix.join("lib")
+    }
+
+    /// The shared library.
+    pub fn shared(&self) -> PathBuf {
+        self.lib().join(SONAME)
+    }
+
+    /// The static library.
+    pub fn archive(&self) -> PathBuf {
+        self.lib().join("libmmnas_runtime.a")
+    }
+
+    /// The folder of the headers.
+    pub fn include(&self) -> PathBuf {
+        self.prefix.join("include")
+    }
+
+    /// Compiles a C or C++ file to a program in `folder`, and links it to the library, which a program that is linked to the
+    /// shared one finds where it is. `flags` are for compiler and linker.
+    pub fn compile(&self, source: &Path, linkage: Linkage, folder: &Path, flags: &[&str]) -> Result<PathBuf, String> {
         let stem = source.file_stem().ok_or_else(|| format!("{}: not a file", source.display()))?;
-        let mut cc = compiler(Language::C);
-        cc.args(C_FLAGS).arg("-I").arg(&self.include).arg(source);
+        let language = if source.extension().is_some_and(|e| e == "cpp") { Language::Cxx } else { Language::C };
+        let mut cc = compiler(language);
+        cc.args(language.flags()).args(flags).arg("-pthread").arg("-I").arg(self.include()).arg(source);
         let program = match linkage {
             Linkage::Shared => {
-                let lib = folder.join("lib");
-                self.install_shared(&lib)?;
-                cc.arg("-L").arg(&lib).arg("-lmmnas_runtime").arg(format!("-Wl,-rpath,{}", lib.display()));
+                cc.arg("-L").arg(self.lib()).arg("-lmmnas_runtime").arg(format!("-Wl,-rpath,{}", self.lib().display()));
                 folder.join(format!("{}-shared", stem.display()))
             }
             Linkage::Static => {
-                cc.arg(&self.archive).args(STATIC_FLAGS);
+                cc.arg(self.archive()).args(STATIC_FLAGS);
                 folder.join(format!("{}-static", stem.display()))
             }
         };
-        succeed(cc.arg("-o").arg(&program))?;
+        succeed(cc.args(["-lm", "-ldl"]).arg("-o").arg(&program))?;
         Ok(program)
-    }
-
-    /// Gives the shared library, in `lib`, the two names that an installation gives it.
-    pub fn install_shared(&self, lib: &Path) -> Result<(), String> {
-        fs::create_dir_all(lib).map_err(|error| format!("{}: {error}", lib.display()))?;
-        link(&self.shared, &lib.join(SONAME))?;
-        link(Path::new(SONAME), &lib.join("libmmnas_runtime.so"))
     }
 
     /// The names that the shared library exports.
     pub fn exported_symbols(&self) -> Result<Vec<String>, String> {
-        let output = succeed(Command::new("nm").args(["-D", "--defined-only", "-P"]).arg(&self.shared))?;
+        let output = succeed(Command::new("nm").args(["-D", "--defined-only", "-P"]).arg(self.shared()))?;
         Ok(output.stdout.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
     }
 }
@@ -130,16 +148,47 @@ pub enum Language {
     Cxx,
 }
 
-/// Checks that a source file or header compiles, without writing anything.
+impl Language {
+    /// What a program of ours must compile with.
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Language::C => C_FLAGS,
+            Language::Cxx => CXX_FLAGS,
+        }
+    }
+
+    /// The compilers of this machine that a header is checked with: the usual one, gcc and clang.
+    fn compilers(self) -> Vec<Command> {
+        let others: &[&str] = match self {
+            Language::C => &["gcc", "clang"],
+            Language::Cxx => &["g++", "clang++"],
+        };
+        let mut compilers = vec![compiler(self)];
+        for name in others {
+            match has_program(name) {
+                true => compilers.push(Command::new(name)),
+                false => skip(&format!("the headers with {name}"), "it is not installed"),
+            }
+        }
+        compilers
+    }
+}
+
+/// Whether a program is there to be run.
+pub fn has_program(name: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
+/// Checks that a source file or header compiles, with every compiler that there is, without writing anything.
 pub fn check_syntax(source: &Path, language: Language) -> Result<(), String> {
-    let (flags, name) = match language {
-        Language::C => (C_FLAGS, "c"),
-        Language::Cxx => (CXX_FLAGS, "c++"),
-    };
+    let name = if language == Language::C { "c" } else { "c++" };
     let include = workspace_root().join("include");
-    let mut compiler = compiler(language);
-    compiler.args(flags).arg("-fsyntax-only").arg("-I").arg(include).args(["-x", name]).arg(source);
-    succeed(&mut compiler).map(|_| ())
+    for mut compiler in language.compilers() {
+        compiler.args(language.flags()).arg("-fsyntax-only").arg("-I").arg(&include).args(["-x", name]).arg(source);
+        succeed(&mut compiler)?;
+    }
+    Ok(())
 }
 
 /// Runs a program with more or changed variables in its environment.
@@ -176,14 +225,6 @@ pub(crate) fn target_folder() -> Result<PathBuf, String> {
         deps.parent()?.parent()
     });
     target.map(Path::to_owned).ok_or_else(|| format!("{}: not in a target folder", test.display()))
-}
-
-fn link(original: &Path, link: &Path) -> Result<(), String> {
-    let failed = |error| format!("{}: {error}", link.display());
-    match fs::remove_file(link) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error)),
-        _ => std::os::unix::fs::symlink(original, link).map_err(failed),
-    }
 }
 
 pub(crate) fn output(command: &mut Command) -> Result<Output, String> {

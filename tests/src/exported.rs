@@ -1,16 +1,19 @@
 //! Networks as bundles: what the tests of the exporter and its benchmark share.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mmnas_bundle::manifest::{Dimensions, Form, Provenance, TaskName};
 use mmnas_bundle::{Architecture, VisionBundle, Vocabulary};
 use mmnas_export::{BundleParts, ExportSettings, GoldenTensor, VisionSettings, Weight, Weights, write_bundle};
 use mmnas_search::export::derived_network;
-use mmnas_search::{Network, Space};
+use mmnas_search::recorded::record_stages;
+use mmnas_search::vision::export_vision;
+use mmnas_search::{Network, Space, architectures};
 use rand::RngExt as _;
 use tch::Tensor;
 
-use crate::fixtures::set_formula_weights;
+use crate::c_consumer::workspace_root;
+use crate::fixtures::{official, set_formula_weights};
 
 /// The parameters of a network.
 pub fn weights_of(network: &Network) -> Weights {
@@ -89,6 +92,26 @@ fn write_parts(
         settings,
     };
     write_bundle(&parts, out, None).unwrap_or_else(|e| panic!("{architecture}: {e}"));
+}
+
+/// The bundle of a task's published architecture with the formula's weights, H 64, over a vision stage of 2 × 2 cells in
+/// `folder`, which the first call writes: it takes pixels. ITM has embeddings where `joint` says how wide.
+pub fn bundle_for_pixels(folder: &Path, task: TaskName, joint: Option<usize>) -> PathBuf {
+    const ANSWERS: usize = 17;
+    let vision = folder.join("vision");
+    if !vision.exists() {
+        let checkpoint = workspace_root().join(".native/efficientnet/efficientnet_lite0.pth");
+        export_vision(&checkpoint, &grid_vision(64, 2), 1, &vision).unwrap_or_else(|e| panic!("{e}"));
+    }
+    let outputs = if task == TaskName::Vqa { ANSWERS } else { 1 };
+    let d = Dimensions { feature: 512, joint, ..official(64, outputs) };
+    let architecture = architectures::preset(&format!("mmnas-{task}")).unwrap_or_else(|e| panic!("{e}"));
+    let network = formula_network(task, &architecture, &d);
+    let golden = record_stages(&network, task, 5, 4, 3).unwrap_or_else(|e| panic!("{e}"));
+    let out = folder.join(format!("bundle-{task}"));
+    let vision = VisionBundle::open(&vision).unwrap_or_else(|e| panic!("{e}"));
+    write_with_vision((task, &network), &architecture, &golden, Some(&vision), &out);
+    out
 }
 
 /// A random architecture of a space of the paper's operations, or of every published one that fits `dimensions`.

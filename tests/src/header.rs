@@ -36,6 +36,25 @@ pub fn functions(header: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// A C file with an empty body for every function that a header declares: what tools that compare ABIs read the types from,
+/// since a library in Rust tells them of its own types.
+pub fn stub(header: &str) -> String {
+    let code = without_comments(header);
+    let mut stub = String::from("#include <stdlib.h>\n#include \"mmnas_runtime.h\"\n");
+    for declaration in code.split(';') {
+        // What lies before is the end of a block or of a line for the preprocessor.
+        let from = declaration.rfind(['#', '}', '{']).map_or(0, |place| {
+            let rest = &declaration[place..];
+            place + if rest.starts_with('#') { rest.find('\n').unwrap_or(rest.len()) } else { 1 }
+        });
+        let declaration = declaration[from..].trim();
+        if functions(declaration).len() == 1 && !declaration.starts_with("typedef") {
+            stub.push_str(&format!("{declaration}\n{{\n    abort();\n}}\n"));
+        }
+    }
+    stub
+}
+
 /// The program in the header's manual.
 pub fn example(header: &str) -> Option<String> {
     let (_, from) = header.split_once(" * EXAMPLE\n *\n")?;
@@ -67,6 +86,15 @@ mod tests {
         let header =
             "/* mmnas_not(a) */\nmmnas_status mmnas_one(int a,\n int (*other)(void));\nvoid *mmnas_two (void);";
         assert_eq!(functions(header).into_iter().collect::<Vec<_>>(), ["mmnas_one", "mmnas_two"]);
+    }
+
+    #[test]
+    fn a_stub_has_every_function() {
+        let header = "#define A 1\n/* a; b */ int mmnas_one(int a);\nenum e { A = 1, };\ntypedef void (*mmnas_cb)(int);\n#ifdef __cplusplus\n}\n#endif\nvoid mmnas_two(void);";
+        let bodies = ["int mmnas_one(int a)\n{", "void mmnas_two(void)\n{"];
+        let stub = super::stub(header);
+        assert!(bodies.iter().all(|body| stub.contains(body)) && !stub.contains("mmnas_cb"), "{stub}");
+        assert_eq!(stub.matches("abort").count(), 2);
     }
 
     #[test]

@@ -6,38 +6,19 @@ use std::process::Command;
 use std::time::Duration;
 
 use image::{ImageFormat, Rgb, RgbImage};
-use mmnas_bundle::manifest::{Dimensions, TaskName};
-use mmnas_bundle::{RegionFeatures, VisionBundle};
+use mmnas_bundle::RegionFeatures;
+use mmnas_bundle::manifest::TaskName;
 use mmnas_runtime::{AsyncModel, BatchSettings, Error, ErrorCode, LoadOptions, Model};
-use mmnas_search::recorded::record_stages;
-use mmnas_search::vision::export_vision;
-use mmnas_search::{architectures, rng};
-use mmnas_tests::c_consumer::workspace_root;
-use mmnas_tests::exported::{formula_network, grid_vision, write_with_vision};
-use mmnas_tests::fixtures::official;
+use mmnas_search::rng;
+use mmnas_tests::exported::bundle_for_pixels;
 use mmnas_tests::service::Service;
 use mmnas_tests::skipped::skip;
 use rand::RngExt as _;
 use serde_json::json;
 
-const ANSWERS: usize = 17;
-
 /// A bundle of a task that takes pixels.
 fn bundle(folder: &Path, task: TaskName) -> PathBuf {
-    let vision = folder.join("vision");
-    if !vision.exists() {
-        let checkpoint = workspace_root().join(".native/efficientnet/efficientnet_lite0.pth");
-        export_vision(&checkpoint, &grid_vision(64, 2), 1, &vision).unwrap();
-    }
-    let outputs = if task == TaskName::Vqa { ANSWERS } else { 1 };
-    let d = Dimensions { feature: 512, ..official(64, outputs) };
-    let architecture = architectures::preset(&format!("mmnas-{task}")).unwrap();
-    let network = formula_network(task, &architecture, &d);
-    let golden = record_stages(&network, task, 5, 4, 3).unwrap();
-    let out = folder.join(format!("bundle-{task}"));
-    let vision = VisionBundle::open(&vision).unwrap();
-    write_with_vision((task, &network), &architecture, &golden, Some(&vision), &out);
-    out
+    bundle_for_pixels(folder, task, None)
 }
 
 fn photograph(seed: u8) -> Vec<u8> {

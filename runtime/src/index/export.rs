@@ -1,26 +1,16 @@
 //! Embeddings for other programs: a vector database that goes past one machine.
 
-use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::sync::Arc;
 
 use mmnas_bundle::Error as BundleError;
 use ndarray::Array2;
 use ndarray_npy::WriteNpyExt as _;
-use parquet::basic::{LogicalType, Repetition, Type as Physical};
-use parquet::data_type::{ByteArray, ByteArrayType, FloatType};
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::Type;
 use tempfile::NamedTempFile;
 
 use super::states::StateIndex;
 use super::{ImageIndex, TextIndex, without_embedding};
 use crate::{Error, Result};
-
-/// Rows of a row group.
-const ROWS: usize = 1 << 14;
 
 /// How embeddings are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +18,11 @@ pub enum EmbeddingFormat {
     /// NumPy's: f32 `[states, width]`; the keys in the same order beside it, in `NAME.keys.json`.
     Npy,
     /// Parquet: the columns `key` (text) and `embedding` (list of f32).
+    #[cfg(feature = "parquet")]
     Parquet,
 }
 
-fn write_error(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
+pub(super) fn write_error(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
     move |source| BundleError::io(path, "write")(source).into()
 }
 
@@ -40,6 +31,7 @@ impl StateIndex {
         let width = self.joint().ok_or_else(|| without_embedding(self.folder()))?;
         match format {
             EmbeddingFormat::Npy => self.export_npy(out, width)?,
+            #[cfg(feature = "parquet")]
             EmbeddingFormat::Parquet => {
                 let file = new_file(out)?;
                 self.write_parquet(file.as_file(), out)?;
@@ -49,7 +41,7 @@ impl StateIndex {
         Ok(self.len())
     }
 
-    fn rows(&self) -> impl Iterator<Item = Result<(&str, Vec<f32>)>> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = Result<(&str, Vec<f32>)>> {
         self.keys().filter_map(|key| self.embedding(key).transpose().map(|found| found.map(|row| (key, row))))
     }
 
@@ -74,57 +66,6 @@ impl StateIndex {
         keep(file, out)?;
         keep(keys_file, &beside)
     }
-
-    fn write_parquet(&self, file: &File, out: &Path) -> Result<()> {
-        let failed = |e: parquet::errors::ParquetError| write_error(out)(std::io::Error::other(e));
-        let schema = Arc::new(schema().map_err(failed)?);
-        let properties = Arc::new(WriterProperties::builder().build());
-        let mut writer = SerializedFileWriter::new(BufWriter::new(file), schema, properties).map_err(failed)?;
-        let mut rows = self.rows().peekable();
-        while rows.peek().is_some() {
-            let (mut keys, mut numbers, mut levels) = (Vec::new(), Vec::new(), Vec::new());
-            for row in rows.by_ref().take(ROWS) {
-                let (key, embedding) = row?;
-                keys.push(ByteArray::from(key));
-                // A list begins where this is 0 and goes on where it is 1.
-                levels.extend((0..embedding.len()).map(|k| i16::from(k > 0)));
-                numbers.extend(embedding);
-            }
-            let present = vec![1i16; numbers.len()];
-            let mut group = writer.next_row_group().map_err(failed)?;
-            if let Some(mut column) = group.next_column().map_err(failed)? {
-                column.typed::<ByteArrayType>().write_batch(&keys, None, None).map_err(failed)?;
-                column.close().map_err(failed)?;
-            }
-            if let Some(mut column) = group.next_column().map_err(failed)? {
-                let values = column.typed::<FloatType>();
-                values.write_batch(&numbers, Some(&present), Some(&levels)).map_err(failed)?;
-                column.close().map_err(failed)?;
-            }
-            group.close().map_err(failed)?;
-        }
-        writer.close().map(|_| ()).map_err(failed)
-    }
-}
-
-/// `key` (text) and `embedding` (list of f32), as the format's specification writes lists.
-fn schema() -> parquet::errors::Result<Type> {
-    let key = Type::primitive_type_builder("key", Physical::BYTE_ARRAY)
-        .with_repetition(Repetition::REQUIRED)
-        .with_logical_type(Some(LogicalType::String))
-        .build()?;
-    let element =
-        Type::primitive_type_builder("element", Physical::FLOAT).with_repetition(Repetition::REQUIRED).build()?;
-    let list = Type::group_type_builder("list")
-        .with_repetition(Repetition::REPEATED)
-        .with_fields(vec![Arc::new(element)])
-        .build()?;
-    let embedding = Type::group_type_builder("embedding")
-        .with_repetition(Repetition::REQUIRED)
-        .with_logical_type(Some(LogicalType::List))
-        .with_fields(vec![Arc::new(list)])
-        .build()?;
-    Type::group_type_builder("embeddings").with_fields(vec![Arc::new(key), Arc::new(embedding)]).build()
 }
 
 /// A file that is not at `path` yet, where nothing may be.

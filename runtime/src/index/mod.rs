@@ -9,6 +9,8 @@ mod export;
 mod header;
 mod key_log;
 mod mapped;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod search;
 mod shortlist;
 mod states;

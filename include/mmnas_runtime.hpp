@@ -1,0 +1,890 @@
+// mmnas_runtime.hpp: the C++17 side of mmnas_runtime.h, which is the manual: what functions do, own and fail with is told there.
+//
+// Nothing here is compiled into a library of its own: include it and link the C library. Classes own what they hold, can be
+// moved and not copied, and free it when they end. A failure is a Result without a value; programs that prefer exceptions say
+// or_throw() where they take one. Text goes in as std::string_view, lists as mmnas::Span, which vectors and arrays turn into.
+//
+//     #include <iostream>
+//     #include "mmnas_runtime.hpp"
+//
+//     int main()
+//     {
+//         auto model = mmnas::Model::load("bundle").or_throw();
+//         auto image = mmnas::Image::from_file(model, "image.png").or_throw();
+//         auto answers = model.answer(image, "what is this?", 3).or_throw();
+//         for (std::size_t i = 0; i < answers.size(); ++i)
+//             std::cout << answers[i].label << ' ' << answers[i].probability << '\n';
+//     }
+//
+// An object that was moved from, and a Result that has no value and is asked for it all the same, hold nothing: calls with
+// them fail with Status INVALID_ARGUMENT, as calls with NULL do in C.
+
+#ifndef MMNAS_RUNTIME_HPP
+#define MMNAS_RUNTIME_HPP
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#if defined(__cpp_exceptions)
+#include <stdexcept>
+#endif
+
+#include "mmnas_runtime.h"
+
+namespace mmnas {
+
+// Elements of somebody else's, one after the other.
+template <class T>
+class Span {
+public:
+    constexpr Span() noexcept = default;
+    constexpr Span(const T *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    template <std::size_t N>
+    constexpr Span(const T (&array)[N]) noexcept : data_(array), size_(N) {}
+    template <class Container, class = std::enable_if_t<std::is_convertible_v<
+                                   decltype(std::declval<const Container &>().data()), const T *>>>
+    constexpr Span(const Container &container) noexcept : data_(container.data()), size_(container.size()) {}
+
+    constexpr const T *data() const noexcept { return data_; }
+    constexpr std::size_t size() const noexcept { return size_; }
+    constexpr const T *begin() const noexcept { return data_; }
+    constexpr const T *end() const noexcept { return data_ + size_; }
+
+private:
+    const T *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+// Why a call failed.
+struct Error {
+    mmnas_status status = MMNAS_STATUS_OK;
+    std::string message;
+    // ONNX Runtime's own code, where it was ONNX Runtime that failed, else 0.
+    std::int32_t onnxruntime_code = 0;
+};
+
+#if defined(__cpp_exceptions)
+// What or_throw() throws.
+class Exception : public std::runtime_error {
+public:
+    explicit Exception(Error error) : std::runtime_error(error.message), error_(std::move(error)) {}
+    const Error &error() const noexcept { return error_; }
+
+private:
+    Error error_;
+};
+#endif
+
+// A value, or the error that there is none.
+template <class T>
+class [[nodiscard]] Result {
+public:
+    Result(T value) : value_(std::move(value)) {}
+    Result(Error error) : error_(std::move(error)) {}
+
+    bool has_value() const noexcept { return value_.has_value(); }
+    explicit operator bool() const noexcept { return has_value(); }
+    // Only where there is one: look first.
+    T &operator*() & noexcept { return *value_; }
+    const T &operator*() const & noexcept { return *value_; }
+    T &&operator*() && noexcept { return std::move(*value_); }
+    T *operator->() noexcept { return &*value_; }
+    const T *operator->() const noexcept { return &*value_; }
+    // Status OK and no message where there is a value.
+    const Error &error() const noexcept { return error_; }
+#if defined(__cpp_exceptions)
+    T or_throw() &&
+    {
+        if (!value_)
+            throw Exception(std::move(error_));
+        return std::move(*value_);
+    }
+#endif
+
+private:
+    std::optional<T> value_;
+    Error error_;
+};
+
+// A success, or an error.
+template <>
+class [[nodiscard]] Result<void> {
+public:
+    Result() = default;
+    Result(Error error) : error_(std::move(error)) {}
+
+    bool has_value() const noexcept { return error_.status == MMNAS_STATUS_OK; }
+    explicit operator bool() const noexcept { return has_value(); }
+    const Error &error() const noexcept { return error_; }
+#if defined(__cpp_exceptions)
+    void or_throw() &&
+    {
+        if (!has_value())
+            throw Exception(std::move(error_));
+    }
+#endif
+
+private:
+    Error error_;
+};
+
+namespace detail {
+
+// A handle that is freed with it.
+template <class T, void (*Free)(T *)>
+class Handle {
+public:
+    Handle() noexcept = default;
+    explicit Handle(T *handle) noexcept : handle_(handle) {}
+    T *get() const noexcept { return handle_.get(); }
+
+private:
+    struct Deleter {
+        void operator()(T *handle) const noexcept { Free(handle); }
+    };
+    std::unique_ptr<T, Deleter> handle_;
+};
+
+inline Error take(mmnas_status status, mmnas_error *error)
+{
+    std::size_t length = 0;
+    const char *message = mmnas_error_message(error, &length);
+    Error taken{status, std::string(message, length), mmnas_error_onnxruntime_code(error)};
+    mmnas_error_free(error);
+    return taken;
+}
+
+// Calls `call(error_out)`.
+template <class Call>
+Result<void> done(Call &&call)
+{
+    mmnas_error *error = nullptr;
+    const mmnas_status status = call(&error);
+    if (status != MMNAS_STATUS_OK)
+        return take(status, error);
+    return {};
+}
+
+// Calls `call(handle_out, error_out)`, and makes an Object of the handle.
+template <class Object, class Raw, class Call>
+Result<Object> made(Call &&call)
+{
+    Raw *handle = nullptr;
+    mmnas_error *error = nullptr;
+    const mmnas_status status = call(&handle, &error);
+    if (status != MMNAS_STATUS_OK)
+        return take(status, error);
+    return Object(handle);
+}
+
+// As made(), for `count` handles.
+template <class Object, class Raw, class Call>
+Result<std::vector<Object>> made_all(std::size_t count, Call &&call)
+{
+    // One more than there are, so that there is a place also for none.
+    std::vector<Raw *> handles(count + 1, nullptr);
+    mmnas_error *error = nullptr;
+    const mmnas_status status = call(handles.data(), &error);
+    if (status != MMNAS_STATUS_OK)
+        return take(status, error);
+    std::vector<Object> objects;
+    objects.reserve(count);
+    for (std::size_t i = 0; i < count; ++i)
+        objects.emplace_back(handles[i]);
+    return objects;
+}
+
+// The handles of objects, or of pointers to objects.
+template <class Raw, class Object>
+std::vector<const Raw *> handles(Span<Object> objects)
+{
+    std::vector<const Raw *> raw;
+    raw.reserve(objects.size());
+    for (const Object &object : objects) {
+        if constexpr (std::is_pointer_v<Object>)
+            raw.push_back(object ? object->get() : nullptr);
+        else
+            raw.push_back(object.get());
+    }
+    return raw;
+}
+
+inline Error other_counts(std::size_t images, std::size_t texts)
+{
+    return Error{MMNAS_STATUS_INVALID_ARGUMENT,
+                 "texts: expected as many as images, " + std::to_string(images) + ", found " + std::to_string(texts), 0};
+}
+
+} // namespace detail
+
+// x1 y1 x2 y2 in pixels of the original image.
+using Box = std::array<float, 4>;
+
+// The library's version, such as "0.1.0".
+inline std::string_view version() { return mmnas_version(); }
+
+// The ONNX Runtime that the process runs; empty before a model was loaded.
+inline std::string_view onnxruntime_path()
+{
+    std::size_t length = 0;
+    const char *path = mmnas_onnxruntime_path(&length);
+    return path ? std::string_view(path, length) : std::string_view();
+}
+
+// Its version; empty before a model was loaded.
+inline std::string_view onnxruntime_version()
+{
+    std::size_t length = 0;
+    const char *version = mmnas_onnxruntime_version(&length);
+    return version ? std::string_view(version, length) : std::string_view();
+}
+
+// How a bundle is loaded.
+class Options {
+public:
+    Options() : handle_(mmnas_options_new()) {}
+
+    Result<void> set_onnxruntime_library(std::string_view path)
+    {
+        return detail::done([&](mmnas_error **error) {
+            return mmnas_options_set_onnxruntime_library(get(), path.data(), path.size(), error);
+        });
+    }
+    Result<void> set_threads(std::size_t threads)
+    {
+        return detail::done([&](mmnas_error **error) { return mmnas_options_set_threads(get(), threads, error); });
+    }
+    Result<void> set_operators_at_once(std::size_t operators)
+    {
+        return detail::done(
+            [&](mmnas_error **error) { return mmnas_options_set_operators_at_once(get(), operators, error); });
+    }
+    Result<void> set_spinning(bool spinning)
+    {
+        return detail::done([&](mmnas_error **error) { return mmnas_options_set_spinning(get(), spinning, error); });
+    }
+    Result<void> set_check_hashes(bool check)
+    {
+        return detail::done([&](mmnas_error **error) { return mmnas_options_set_check_hashes(get(), check, error); });
+    }
+    Result<void> set_variant(std::string_view variant)
+    {
+        return detail::done([&](mmnas_error **error) {
+            return mmnas_options_set_variant(get(), variant.data(), variant.size(), error);
+        });
+    }
+    Result<void> add_provider(std::int32_t provider)
+    {
+        return detail::done([&](mmnas_error **error) { return mmnas_options_add_provider(get(), provider, error); });
+    }
+    Result<void> set_device(std::int32_t device)
+    {
+        return detail::done([&](mmnas_error **error) { return mmnas_options_set_device(get(), device, error); });
+    }
+    Result<void> set_memory_limit(std::uint64_t bytes)
+    {
+        return detail::done([&](mmnas_error **error) { return mmnas_options_set_memory_limit(get(), bytes, error); });
+    }
+    Result<void> set_tensorrt(std::string_view engine_cache, bool in_16_bits)
+    {
+        return detail::done([&](mmnas_error **error) {
+            const char *cache = engine_cache.empty() ? nullptr : engine_cache.data();
+            return mmnas_options_set_tensorrt(get(), cache, engine_cache.size(), in_16_bits, error);
+        });
+    }
+
+    mmnas_options *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_options, mmnas_options_free> handle_;
+};
+
+// A bundle's files in memory.
+class Files {
+public:
+    Files() : handle_(mmnas_files_new()) {}
+
+    Result<void> add(std::string_view name, Span<std::uint8_t> bytes)
+    {
+        return detail::done([&](mmnas_error **error) {
+            return mmnas_files_add(get(), name.data(), name.size(), bytes.data(), bytes.size(), error);
+        });
+    }
+
+    mmnas_files *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_files, mmnas_files_free> handle_;
+};
+
+// Ends the calls that were made with it, from any thread.
+class CancelToken {
+public:
+    CancelToken() : handle_(mmnas_cancel_token_new()) {}
+
+    Result<void> cancel() const
+    {
+        return detail::done([&](mmnas_error **error) { return mmnas_cancel_token_cancel(get(), error); });
+    }
+    bool is_cancelled() const noexcept { return mmnas_cancel_token_is_cancelled(get()); }
+
+    mmnas_cancel_token *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_cancel_token, mmnas_cancel_token_free> handle_;
+};
+
+// An answer; the label lives as long as the Answers that it comes from.
+struct Answer {
+    std::string_view label;
+    float probability = 0;
+};
+
+// Answers, the most probable first.
+class Answers {
+public:
+    explicit Answers(mmnas_answers *handle) noexcept : handle_(handle) {}
+
+    std::size_t size() const noexcept { return mmnas_answers_count(get()); }
+    // Empty where there is no such answer.
+    Answer operator[](std::size_t index) const noexcept
+    {
+        const char *label = nullptr;
+        std::size_t length = 0;
+        Answer answer;
+        if (mmnas_answers_get(get(), index, &label, &length, &answer.probability, nullptr) == MMNAS_STATUS_OK)
+            answer.label = std::string_view(label, length);
+        return answer;
+    }
+
+    mmnas_answers *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_answers, mmnas_answers_free> handle_;
+};
+
+// A part of an image.
+struct Grounding {
+    Box box{};
+    float probability = 0;
+    std::size_t region = 0;
+};
+
+// Parts of an image that a phrase may mean, the most probable first.
+class Groundings {
+public:
+    explicit Groundings(mmnas_groundings *handle) noexcept : handle_(handle) {}
+
+    std::size_t size() const noexcept { return mmnas_groundings_count(get()); }
+    // Zeros where there is no such part.
+    Grounding operator[](std::size_t index) const noexcept
+    {
+        Grounding found;
+        (void)mmnas_groundings_get(get(), index, found.box.data(), &found.probability, &found.region, nullptr);
+        return found;
+    }
+    Result<void> draw(std::string_view image, std::string_view out) const
+    {
+        return detail::done([&](mmnas_error **error) {
+            return mmnas_groundings_draw(get(), image.data(), image.size(), out.data(), out.size(), error);
+        });
+    }
+
+    mmnas_groundings *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_groundings, mmnas_groundings_free> handle_;
+};
+
+// How well an image and a text belong together.
+struct Match {
+    float probability = 0;
+    float logit = 0;
+};
+
+// An image or a text that was found; the key lives as long as the Ranking that it comes from.
+struct Ranked {
+    std::size_t place = 0;
+    std::string_view key;
+    float probability = 0;
+    float logit = 0;
+};
+
+// Images or texts, the best first.
+class Ranking {
+public:
+    explicit Ranking(mmnas_ranking *handle) noexcept : handle_(handle) {}
+
+    std::size_t size() const noexcept { return mmnas_ranking_count(get()); }
+    // Empty where there is no such place.
+    Ranked operator[](std::size_t index) const noexcept
+    {
+        const char *key = nullptr;
+        std::size_t length = 0;
+        Ranked found;
+        if (mmnas_ranking_get(get(), index, &found.place, &key, &length, &found.probability, &found.logit, nullptr)
+            == MMNAS_STATUS_OK)
+            found.key = std::string_view(key, length);
+        return found;
+    }
+    Result<void> draw(std::string_view folder, std::string_view title, std::string_view out) const
+    {
+        return detail::done([&](mmnas_error **error) {
+            return mmnas_ranking_draw(get(), folder.data(), folder.size(), title.data(), title.size(), out.data(),
+                                      out.size(), error);
+        });
+    }
+
+    mmnas_ranking *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_ranking, mmnas_ranking_free> handle_;
+};
+
+// A word with its weight; it lives as long as the Explanation that it comes from.
+struct WordWeight {
+    std::string_view word;
+    float weight = 0;
+};
+
+// A region with its weight.
+struct RegionWeight {
+    Box box{};
+    float weight = 0;
+};
+
+// How much each word and each region counted.
+class Explanation {
+public:
+    explicit Explanation(mmnas_explanation *handle) noexcept : handle_(handle) {}
+
+    std::size_t words() const noexcept { return mmnas_explanation_word_count(get()); }
+    // Empty where there is no such word.
+    WordWeight word(std::size_t index) const noexcept
+    {
+        const char *text = nullptr;
+        std::size_t length = 0;
+        WordWeight word;
+        if (mmnas_explanation_word(get(), index, &text, &length, &word.weight, nullptr) == MMNAS_STATUS_OK)
+            word.word = std::string_view(text, length);
+        return word;
+    }
+    std::size_t regions() const noexcept { return mmnas_explanation_region_count(get()); }
+    // Zeros where there is no such region.
+    RegionWeight region(std::size_t index) const noexcept
+    {
+        RegionWeight region;
+        (void)mmnas_explanation_region(get(), index, region.box.data(), &region.weight, nullptr);
+        return region;
+    }
+    Result<void> draw(std::string_view image, std::string_view title, std::string_view out) const
+    {
+        return detail::done([&](mmnas_error **error) {
+            return mmnas_explanation_draw(get(), image.data(), image.size(), title.data(), title.size(), out.data(),
+                                          out.size(), error);
+        });
+    }
+
+    mmnas_explanation *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_explanation, mmnas_explanation_free> handle_;
+};
+
+class Image;
+class Text;
+
+// A loaded bundle. Any number of threads use it at once.
+class Model {
+public:
+    explicit Model(mmnas_model *handle) noexcept : handle_(handle) {}
+
+    static Result<Model> load(std::string_view path, const Options *options = nullptr)
+    {
+        return detail::made<Model, mmnas_model>([&](mmnas_model **model, mmnas_error **error) {
+            return mmnas_model_load(path.data(), path.size(), options ? options->get() : nullptr, model, error);
+        });
+    }
+    static Result<Model> load(const Files &files, const Options *options = nullptr)
+    {
+        return detail::made<Model, mmnas_model>([&](mmnas_model **model, mmnas_error **error) {
+            return mmnas_model_load_files(files.get(), options ? options->get() : nullptr, model, error);
+        });
+    }
+
+    // Calls with the result end when `token` is cancelled, or after `time`.
+    Result<Model> limited(const CancelToken *token, std::chrono::milliseconds time = {}) const
+    {
+        return detail::made<Model, mmnas_model>([&](mmnas_model **model, mmnas_error **error) {
+            const auto milliseconds = time.count() > 0 ? static_cast<std::uint64_t>(time.count()) : 0;
+            return mmnas_model_limited(get(), token ? token->get() : nullptr, milliseconds, model, error);
+        });
+    }
+    Result<void> warm_up() const
+    {
+        return detail::done([&](mmnas_error **error) { return mmnas_model_warm_up(get(), error); });
+    }
+
+    mmnas_task task() const noexcept { return mmnas_model_task(get()); }
+    mmnas_provider provider() const noexcept { return mmnas_model_provider(get()); }
+    std::string_view variant() const noexcept { return mmnas_model_variant(get(), nullptr); }
+    std::size_t feature_width() const noexcept { return mmnas_model_feature_width(get()); }
+    std::size_t max_tokens() const noexcept { return mmnas_model_max_tokens(get()); }
+    bool takes_pictures() const noexcept { return mmnas_model_takes_pictures(get()); }
+
+    Result<Answers> answer(const Image &image, std::string_view question, std::size_t top_k) const;
+    Result<Groundings> ground(const Image &image, std::string_view phrase, std::size_t top_k) const;
+    Result<Explanation> explain(const Image &image, std::string_view text) const;
+
+    // Pairs, as many images as texts. `I` and `T` are Image and Text, or pointers to them.
+    template <class I, class T>
+    Result<std::vector<Answers>> answer_batch(const std::vector<I> &images, const std::vector<T> &questions,
+                                              std::size_t top_k) const;
+    template <class I, class T>
+    Result<std::vector<Groundings>> ground_batch(const std::vector<I> &images, const std::vector<T> &phrases,
+                                                 std::size_t top_k) const;
+    template <class I, class T>
+    Result<std::vector<Match>> match(const std::vector<I> &images, const std::vector<T> &texts) const;
+
+    template <class I>
+    Result<Ranking> rank_images(const Text &text, const std::vector<I> &images, std::size_t top_k) const;
+    template <class T>
+    Result<Ranking> rank_texts(const Image &image, const std::vector<T> &texts, std::size_t top_k) const;
+
+    mmnas_model *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_model, mmnas_model_free> handle_;
+};
+
+// An image as a model sees it.
+class Image {
+public:
+    explicit Image(mmnas_image *handle) noexcept : handle_(handle) {}
+
+    static Result<Image> from_file(const Model &model, std::string_view path)
+    {
+        return detail::made<Image, mmnas_image>([&](mmnas_image **image, mmnas_error **error) {
+            return mmnas_image_from_file(model.get(), path.data(), path.size(), image, error);
+        });
+    }
+    // The content of an image file.
+    static Result<Image> from_bytes(const Model &model, Span<std::uint8_t> bytes)
+    {
+        return detail::made<Image, mmnas_image>([&](mmnas_image **image, mmnas_error **error) {
+            return mmnas_image_from_bytes(model.get(), bytes.data(), bytes.size(), image, error);
+        });
+    }
+    static Result<Image> from_pixels(const Model &model, Span<std::uint8_t> pixels, std::uint32_t width,
+                                     std::uint32_t height, std::size_t stride, std::int32_t format)
+    {
+        return detail::made<Image, mmnas_image>([&](mmnas_image **image, mmnas_error **error) {
+            return mmnas_image_from_pixels(model.get(), pixels.data(), pixels.size(), width, height, stride, format,
+                                           image, error);
+        });
+    }
+    // Features region by region, and four numbers of boxes for each.
+    static Result<Image> from_regions(const Model &model, Span<float> features, Span<float> boxes, std::uint32_t width,
+                                      std::uint32_t height)
+    {
+        return detail::made<Image, mmnas_image>([&](mmnas_image **image, mmnas_error **error) {
+            return mmnas_image_from_regions(model.get(), features.data(), features.size(), boxes.data(), boxes.size(),
+                                            width, height, image, error);
+        });
+    }
+
+    // Width and height of the original image; 0 where they are not known.
+    std::pair<std::uint32_t, std::uint32_t> size() const noexcept
+    {
+        std::pair<std::uint32_t, std::uint32_t> size{0, 0};
+        mmnas_image_size(get(), &size.first, &size.second);
+        return size;
+    }
+    std::size_t regions() const noexcept { return mmnas_image_region_count(get()); }
+    // Zeros where there is no such region.
+    Box region(std::size_t index) const noexcept
+    {
+        Box box{};
+        (void)mmnas_image_region_box(get(), index, box.data(), nullptr);
+        return box;
+    }
+
+    mmnas_image *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_image, mmnas_image_free> handle_;
+};
+
+// A text as a model reads it.
+class Text {
+public:
+    explicit Text(mmnas_text *handle) noexcept : handle_(handle) {}
+
+    static Result<Text> encode(const Model &model, std::string_view text)
+    {
+        return detail::made<Text, mmnas_text>([&](mmnas_text **out, mmnas_error **error) {
+            return mmnas_text_encode(model.get(), text.data(), text.size(), out, error);
+        });
+    }
+    static Result<std::vector<Text>> encode_batch(const Model &model, Span<std::string_view> texts)
+    {
+        std::vector<const char *> beginnings;
+        std::vector<std::size_t> lengths;
+        for (std::string_view text : texts) {
+            beginnings.push_back(text.data());
+            lengths.push_back(text.size());
+        }
+        return detail::made_all<Text, mmnas_text>(texts.size(), [&](mmnas_text **out, mmnas_error **error) {
+            return mmnas_text_encode_batch(model.get(), beginnings.data(), lengths.data(), texts.size(), out, error);
+        });
+    }
+
+    std::size_t tokens() const noexcept { return mmnas_text_tokens(get()); }
+
+    mmnas_text *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_text, mmnas_text_free> handle_;
+};
+
+inline Result<Answers> Model::answer(const Image &image, std::string_view question, std::size_t top_k) const
+{
+    return detail::made<Answers, mmnas_answers>([&](mmnas_answers **answers, mmnas_error **error) {
+        return mmnas_vqa_answer(get(), image.get(), question.data(), question.size(), top_k, answers, error);
+    });
+}
+
+inline Result<Groundings> Model::ground(const Image &image, std::string_view phrase, std::size_t top_k) const
+{
+    return detail::made<Groundings, mmnas_groundings>([&](mmnas_groundings **groundings, mmnas_error **error) {
+        return mmnas_vgd_ground(get(), image.get(), phrase.data(), phrase.size(), top_k, groundings, error);
+    });
+}
+
+inline Result<Explanation> Model::explain(const Image &image, std::string_view text) const
+{
+    return detail::made<Explanation, mmnas_explanation>([&](mmnas_explanation **explanation, mmnas_error **error) {
+        return mmnas_explain(get(), image.get(), text.data(), text.size(), explanation, error);
+    });
+}
+
+template <class I, class T>
+Result<std::vector<Answers>> Model::answer_batch(const std::vector<I> &images, const std::vector<T> &questions,
+                                                 std::size_t top_k) const
+{
+    if (images.size() != questions.size())
+        return detail::other_counts(images.size(), questions.size());
+    const auto pictures = detail::handles<mmnas_image>(Span<I>(images));
+    const auto texts = detail::handles<mmnas_text>(Span<T>(questions));
+    return detail::made_all<Answers, mmnas_answers>(
+        pictures.size(), [&](mmnas_answers **answers, mmnas_error **error) {
+            return mmnas_vqa_answer_batch(get(), pictures.data(), texts.data(), pictures.size(), top_k, answers, error);
+        });
+}
+
+template <class I, class T>
+Result<std::vector<Groundings>> Model::ground_batch(const std::vector<I> &images, const std::vector<T> &phrases,
+                                                    std::size_t top_k) const
+{
+    if (images.size() != phrases.size())
+        return detail::other_counts(images.size(), phrases.size());
+    const auto pictures = detail::handles<mmnas_image>(Span<I>(images));
+    const auto texts = detail::handles<mmnas_text>(Span<T>(phrases));
+    return detail::made_all<Groundings, mmnas_groundings>(
+        pictures.size(), [&](mmnas_groundings **groundings, mmnas_error **error) {
+            return mmnas_vgd_ground_batch(get(), pictures.data(), texts.data(), pictures.size(), top_k, groundings,
+                                          error);
+        });
+}
+
+template <class I, class T>
+Result<std::vector<Match>> Model::match(const std::vector<I> &images, const std::vector<T> &texts) const
+{
+    if (images.size() != texts.size())
+        return detail::other_counts(images.size(), texts.size());
+    const auto pictures = detail::handles<mmnas_image>(Span<I>(images));
+    const auto captions = detail::handles<mmnas_text>(Span<T>(texts));
+    std::vector<float> probabilities(pictures.size());
+    std::vector<float> logits(pictures.size());
+    auto call = [&](mmnas_error **error) {
+        return mmnas_itm_match(get(), pictures.data(), captions.data(), pictures.size(), probabilities.data(),
+                               logits.data(), error);
+    };
+    if (auto result = detail::done(call); !result)
+        return result.error();
+    std::vector<Match> matches(pictures.size());
+    for (std::size_t i = 0; i < matches.size(); ++i)
+        matches[i] = Match{probabilities[i], logits[i]};
+    return matches;
+}
+
+template <class I>
+Result<Ranking> Model::rank_images(const Text &text, const std::vector<I> &images, std::size_t top_k) const
+{
+    const auto pictures = detail::handles<mmnas_image>(Span<I>(images));
+    return detail::made<Ranking, mmnas_ranking>([&](mmnas_ranking **ranking, mmnas_error **error) {
+        return mmnas_itm_rank_images(get(), text.get(), pictures.data(), pictures.size(), top_k, ranking, error);
+    });
+}
+
+template <class T>
+Result<Ranking> Model::rank_texts(const Image &image, const std::vector<T> &texts, std::size_t top_k) const
+{
+    const auto captions = detail::handles<mmnas_text>(Span<T>(texts));
+    return detail::made<Ranking, mmnas_ranking>([&](mmnas_ranking **ranking, mmnas_error **error) {
+        return mmnas_itm_rank_texts(get(), image.get(), captions.data(), captions.size(), top_k, ranking, error);
+    });
+}
+
+// Images or texts on disk, to be searched.
+class Index {
+public:
+    explicit Index(mmnas_index *handle) noexcept : handle_(handle) {}
+
+    static Result<Index> create(const Model &model, std::string_view path, mmnas_index_kind kind)
+    {
+        return detail::made<Index, mmnas_index>([&](mmnas_index **index, mmnas_error **error) {
+            return mmnas_index_create(model.get(), path.data(), path.size(), kind, index, error);
+        });
+    }
+    static Result<Index> open(const Model &model, std::string_view path, mmnas_index_kind kind, bool writable)
+    {
+        return detail::made<Index, mmnas_index>([&](mmnas_index **index, mmnas_error **error) {
+            return mmnas_index_open(model.get(), path.data(), path.size(), kind, writable, index, error);
+        });
+    }
+
+    Result<void> put(std::string_view key, const Image &image)
+    {
+        return detail::done([&](mmnas_error **error) {
+            return mmnas_index_put_image(get(), key.data(), key.size(), image.get(), error);
+        });
+    }
+    Result<void> put(std::string_view key, const Text &text)
+    {
+        return detail::done([&](mmnas_error **error) {
+            return mmnas_index_put_text(get(), key.data(), key.size(), text.get(), error);
+        });
+    }
+    Result<void> erase(std::string_view key)
+    {
+        return detail::done(
+            [&](mmnas_error **error) { return mmnas_index_delete(get(), key.data(), key.size(), error); });
+    }
+    Result<void> commit()
+    {
+        return detail::done([&](mmnas_error **error) { return mmnas_index_commit(get(), error); });
+    }
+    Result<void> compact()
+    {
+        return detail::done([&](mmnas_error **error) { return mmnas_index_compact(get(), error); });
+    }
+
+    std::size_t size() const noexcept { return mmnas_index_count(get()); }
+    bool contains(std::string_view key) const noexcept { return mmnas_index_contains(get(), key.data(), key.size()); }
+    std::size_t embedding_width() const noexcept { return mmnas_index_embedding_width(get()); }
+    // Bytes of all states, and those of them that were deleted or replaced.
+    std::pair<std::uint64_t, std::uint64_t> bytes() const noexcept
+    {
+        std::pair<std::uint64_t, std::uint64_t> bytes{0, 0};
+        mmnas_index_bytes(get(), &bytes.first, &bytes.second);
+        return bytes;
+    }
+    Result<std::vector<std::string>> keys() const
+    {
+        mmnas_keys *raw = nullptr;
+        auto call = [&](mmnas_error **error) { return mmnas_index_keys(get(), &raw, error); };
+        if (auto result = detail::done(call); !result)
+            return result.error();
+        const detail::Handle<mmnas_keys, mmnas_keys_free> owned(raw);
+        std::vector<std::string> keys;
+        for (std::size_t i = 0; i < mmnas_keys_count(raw); ++i) {
+            std::size_t length = 0;
+            const char *key = mmnas_keys_get(raw, i, &length);
+            keys.emplace_back(key, length);
+        }
+        return keys;
+    }
+
+    // `shortlist` 0 scores everything.
+    Result<Ranking> find(const Text &text, std::size_t top_k, std::size_t shortlist = 0) const
+    {
+        return detail::made<Ranking, mmnas_ranking>([&](mmnas_ranking **ranking, mmnas_error **error) {
+            return mmnas_index_find_images(get(), text.get(), top_k, shortlist, ranking, error);
+        });
+    }
+    Result<Ranking> find(const Image &image, std::size_t top_k, std::size_t shortlist = 0) const
+    {
+        return detail::made<Ranking, mmnas_ranking>([&](mmnas_ranking **ranking, mmnas_error **error) {
+            return mmnas_index_find_texts(get(), image.get(), top_k, shortlist, ranking, error);
+        });
+    }
+    Result<void> export_embeddings(std::string_view out, mmnas_embedding_format format) const
+    {
+        return detail::done([&](mmnas_error **error) {
+            return mmnas_index_export(get(), out.data(), out.size(), format, error);
+        });
+    }
+
+    mmnas_index *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_index, mmnas_index_free> handle_;
+};
+
+// A check of a bundle; the texts live as long as the Verification that it comes from.
+struct Check {
+    std::string_view stage;
+    std::string_view variant;
+    double difference = 0;
+    double tolerance = 0;
+    double milliseconds = 0;
+};
+
+// A bundle's outputs beside those that were recorded.
+class Verification {
+public:
+    explicit Verification(mmnas_verification *handle) noexcept : handle_(handle) {}
+
+    static Result<Verification> of(std::string_view path, const Options *options = nullptr, bool timed = false)
+    {
+        return detail::made<Verification, mmnas_verification>([&](mmnas_verification **out, mmnas_error **error) {
+            return mmnas_verify(path.data(), path.size(), options ? options->get() : nullptr, timed, out, error);
+        });
+    }
+
+    bool passed() const noexcept { return mmnas_verification_passed(get()); }
+    std::size_t size() const noexcept { return mmnas_verification_count(get()); }
+    // Empty where there is no such check.
+    Check operator[](std::size_t index) const noexcept
+    {
+        const char *stage = nullptr;
+        const char *variant = nullptr;
+        Check check;
+        if (mmnas_verification_get(get(), index, &stage, &variant, &check.difference, &check.tolerance,
+                                   &check.milliseconds, nullptr)
+            == MMNAS_STATUS_OK) {
+            check.stage = stage;
+            check.variant = variant;
+        }
+        return check;
+    }
+
+    mmnas_verification *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_verification, mmnas_verification_free> handle_;
+};
+
+} // namespace mmnas
+
+#endif // MMNAS_RUNTIME_HPP

@@ -1,0 +1,395 @@
+/*
+ * Uses everything that the library does for the three tasks, and compares what can be compared: batches with single calls, what
+ * was freed with what is left, an index with the list that it holds.
+ *
+ *     every_call VQA ITM VGD IMAGE SCRATCH
+ *
+ * Three bundles (ITM with embeddings), an image file, and an existing empty folder to write to.
+ */
+
+#include <math.h>
+
+#include "check.h"
+
+static const char *file;
+static const char *scratch;
+
+#define COUNT 5
+
+static const char *const TEXTS[COUNT] = {"what is this?", "a b", "what what what is", "one", "is it a and b or c or d"};
+
+static int near(float a, float b)
+{
+    return fabsf(a - b) <= 1e-4f * (1 + fabsf(a));
+}
+
+static int rings;
+
+static void ring(void *user_data, int32_t level, const char *message, size_t message_len)
+{
+    EXPECT(user_data == &rings);
+    EXPECT(level >= MMNAS_LOG_LEVEL_ERROR && level <= MMNAS_LOG_LEVEL_INFO);
+    EXPECT(strlen(message) == message_len);
+    rings++;
+}
+
+static mmnas_model *load(const char *bundle, const char *variant)
+{
+    mmnas_model *model = NULL;
+    mmnas_options *options = mmnas_options_new();
+    OK(mmnas_options_set_threads(options, 2, &error));
+    OK(mmnas_options_set_operators_at_once(options, 1, &error));
+    OK(mmnas_options_set_spinning(options, false, &error));
+    OK(mmnas_options_set_variant(options, TEXT(variant), &error));
+    OK(mmnas_options_add_provider(options, MMNAS_PROVIDER_CPU, &error));
+    OK(mmnas_options_set_device(options, 0, &error));
+    OK(mmnas_options_set_memory_limit(options, 0, &error));
+    OK(mmnas_options_set_tensorrt(options, NULL, 0, false, &error));
+    OK(mmnas_options_set_check_hashes(options, true, &error));
+    OK(mmnas_model_load(TEXT(bundle), options, &model, &error));
+    mmnas_options_free(options);
+    OK(mmnas_model_warm_up(model, &error));
+    EXPECT(mmnas_model_provider(model) == MMNAS_PROVIDER_CPU);
+    EXPECT(variant[0] == 0 || strcmp(mmnas_model_variant(model, NULL), variant) == 0);
+    EXPECT(mmnas_model_max_tokens(model) > 0);
+    EXPECT(mmnas_model_feature_width(model) > 0);
+    EXPECT(mmnas_model_takes_pictures(model));
+    return model;
+}
+
+/* Images of every kind. */
+static void look(const mmnas_model *model, mmnas_image *images[COUNT])
+{
+    size_t width = mmnas_model_feature_width(model);
+    float *features = calloc(3 * width, sizeof *features);
+    float boxes[12] = {0, 0, 10, 10, 5, 5, 30, 40, 1, 2, 3, 4};
+    uint8_t pixels[64 * 50 * 4];
+    FILE *stream = fopen(file, "rb");
+    static uint8_t bytes[1 << 20];
+    size_t len = stream ? fread(bytes, 1, sizeof bytes, stream) : 0;
+
+    if (stream)
+        fclose(stream);
+    for (size_t i = 0; i < 3 * width; i++)
+        features[i] = (float)(i % 13) / 13.0f - 0.5f;
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)(i * 7);
+    OK(mmnas_image_from_file(model, TEXT(file), &images[0], &error));
+    OK(mmnas_image_from_bytes(model, bytes, len, &images[1], &error));
+    OK(mmnas_image_from_pixels(model, pixels, sizeof pixels, 64, 50, 64 * 4, MMNAS_PIXEL_FORMAT_BGRA, &images[2], &error));
+    OK(mmnas_image_from_pixels(model, pixels, 50 * 70, 64, 50, 70, MMNAS_PIXEL_FORMAT_GREY, &images[3], &error));
+    OK(mmnas_image_from_regions(model, features, 3 * width, boxes, 12, 100, 80, &images[4], &error));
+    EXPECT(mmnas_image_region_count(images[4]) == 3);
+
+    uint32_t across = 0, down = 0;
+    float box[4];
+    mmnas_image_size(images[2], &across, &down);
+    EXPECT(across == 64 && down == 50);
+    OK(mmnas_image_region_box(images[4], 1, box, &error));
+    EXPECT(near(box[0], 5) && near(box[3], 40));
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_image_region_box(images[4], 3, box, &error));
+    EXPECT(near(box[3], 0));
+
+    mmnas_image *none = NULL;
+    FAILS(MMNAS_STATUS_IMAGE, mmnas_image_from_bytes(model, bytes, 5, &none, &error));
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_image_from_pixels(model, pixels, 10, 64, 50, 256, 0, &none, &error));
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT,
+          mmnas_image_from_pixels(model, pixels, sizeof pixels, 64, 50, 256, 99, &none, &error));
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT,
+          mmnas_image_from_regions(model, features, 3 * width, boxes, 11, 100, 80, &none, &error));
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT,
+          mmnas_image_from_regions(model, features, 2 * width, boxes, 12, 100, 80, &none, &error));
+    features[0] = NAN;
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT,
+          mmnas_image_from_regions(model, features, 3 * width, boxes, 12, 100, 80, &none, &error));
+    EXPECT(none == NULL);
+    free(features);
+}
+
+static void read_texts(const mmnas_model *model, mmnas_text *texts[COUNT])
+{
+    size_t lengths[COUNT];
+    mmnas_text *one = NULL;
+
+    for (int i = 0; i < COUNT; i++)
+        lengths[i] = strlen(TEXTS[i]);
+    OK(mmnas_text_encode_batch(model, TEXTS, lengths, COUNT, texts, &error));
+    OK(mmnas_text_encode(model, TEXT(TEXTS[0]), &one, &error));
+    EXPECT(mmnas_text_tokens(one) == mmnas_text_tokens(texts[0]));
+    mmnas_text_free(one);
+    FAILS(MMNAS_STATUS_EMPTY_TEXT, mmnas_text_encode(model, TEXT("?"), &one, &error));
+    lengths[3] = 0;
+    mmnas_text *some[COUNT];
+    FAILS(MMNAS_STATUS_EMPTY_TEXT, mmnas_text_encode_batch(model, TEXTS, lengths, COUNT, some, &error));
+    for (int i = 0; i < COUNT; i++)
+        EXPECT(some[i] == NULL);
+}
+
+static void explain(const mmnas_model *model, const mmnas_image *image, const char *name)
+{
+    mmnas_explanation *explanation = NULL;
+    float sum = 0, weight = 0, box[4];
+    const char *word = NULL;
+    char path[4096];
+
+    OK(mmnas_explain(model, image, TEXT(TEXTS[0]), &explanation, &error));
+    EXPECT(mmnas_explanation_word_count(explanation) == 3);
+    for (size_t i = 0; i < mmnas_explanation_word_count(explanation); i++) {
+        OK(mmnas_explanation_word(explanation, i, &word, NULL, &weight, &error));
+        sum += weight;
+    }
+    EXPECT(strcmp(word, "this") == 0);
+    EXPECT(near(sum, 1));
+    sum = 0;
+    EXPECT(mmnas_explanation_region_count(explanation) == mmnas_image_region_count(image));
+    for (size_t i = 0; i < mmnas_explanation_region_count(explanation); i++) {
+        OK(mmnas_explanation_region(explanation, i, box, &weight, &error));
+        sum += weight;
+    }
+    EXPECT(near(sum, 1));
+    snprintf(path, sizeof path, "%s/%s.png", scratch, name);
+    OK(mmnas_explanation_draw(explanation, TEXT(file), TEXT("title"), TEXT(path), &error));
+    FAILS(MMNAS_STATUS_EXISTS, mmnas_explanation_draw(explanation, TEXT(file), TEXT("title"), TEXT(path), &error));
+    mmnas_explanation_free(explanation);
+}
+
+static void vqa(const char *bundle)
+{
+    mmnas_model *model = load(bundle, "ort-int8");
+    mmnas_model_free(model);
+    model = load(bundle, "");
+    mmnas_image *images[COUNT] = {0};
+    mmnas_text *questions[COUNT] = {0};
+    mmnas_answers *all[COUNT] = {0}, *one = NULL;
+
+    EXPECT(mmnas_model_task(model) == MMNAS_TASK_VQA);
+    look(model, images);
+    read_texts(model, questions);
+    OK(mmnas_vqa_answer_batch(model, (const mmnas_image *const *)images, (const mmnas_text *const *)questions, COUNT, 4, all,
+                              &error));
+    for (int i = 0; i < COUNT; i++) {
+        OK(mmnas_vqa_answer(model, images[i], TEXT(TEXTS[i]), 4, &one, &error));
+        EXPECT(mmnas_answers_count(one) == 4 && mmnas_answers_count(all[i]) == 4);
+        for (size_t k = 0; k < 4; k++) {
+            const char *a = NULL, *b = NULL;
+            size_t a_len = 0;
+            float p = 0, q = 0;
+            OK(mmnas_answers_get(one, k, &a, &a_len, &p, &error));
+            OK(mmnas_answers_get(all[i], k, &b, NULL, &q, &error));
+            EXPECT(near(p, q) && strlen(a) == a_len && strlen(b) > 0);
+        }
+        FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_answers_get(one, 4, NULL, NULL, NULL, &error));
+        mmnas_answers_free(one);
+        mmnas_answers_free(all[i]);
+    }
+    explain(model, images[0], "why");
+
+    mmnas_cancel_token *token = mmnas_cancel_token_new();
+    mmnas_model *limited = NULL;
+    OK(mmnas_model_limited(model, token, 600000, &limited, &error));
+    mmnas_answers *answers = NULL;
+    OK(mmnas_vqa_answer(limited, images[0], TEXT("what"), 1, &answers, &error));
+    mmnas_answers_free(answers);
+    EXPECT(!mmnas_cancel_token_is_cancelled(token));
+    OK(mmnas_cancel_token_cancel(token, &error));
+    EXPECT(mmnas_cancel_token_is_cancelled(token));
+    FAILS(MMNAS_STATUS_CANCELLED, mmnas_vqa_answer(limited, images[0], TEXT("what"), 1, &answers, &error));
+    EXPECT(answers == NULL);
+    mmnas_model_free(limited);
+    mmnas_cancel_token_free(token);
+
+    mmnas_groundings *groundings = NULL;
+    FAILS(MMNAS_STATUS_WRONG_TASK, mmnas_vgd_ground(model, images[0], TEXT("what"), 1, &groundings, &error));
+    /* Handles are told apart: a text is no image, and what was freed is nothing. */
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT,
+          mmnas_vqa_answer(model, (const mmnas_image *)(const void *)questions[0], TEXT("what"), 1, &answers, &error));
+    for (int i = 0; i < COUNT; i++) {
+        mmnas_image_free(images[i]);
+        mmnas_image_free(images[i]);
+        mmnas_text_free(questions[i]);
+    }
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_vqa_answer(model, images[0], TEXT("what"), 1, &answers, &error));
+    mmnas_model_free(model);
+    mmnas_model_free(model);
+    EXPECT(mmnas_model_task(model) == MMNAS_TASK_NONE);
+}
+
+static void vgd(const char *bundle)
+{
+    mmnas_model *model = load(bundle, "");
+    mmnas_image *images[COUNT] = {0};
+    mmnas_text *phrases[COUNT] = {0};
+    mmnas_groundings *all[COUNT] = {0}, *one = NULL;
+    char path[4096];
+
+    EXPECT(mmnas_model_task(model) == MMNAS_TASK_VGD);
+    look(model, images);
+    read_texts(model, phrases);
+    OK(mmnas_vgd_ground_batch(model, (const mmnas_image *const *)images, (const mmnas_text *const *)phrases, COUNT, 2, all,
+                              &error));
+    for (int i = 0; i < COUNT; i++) {
+        OK(mmnas_vgd_ground(model, images[i], TEXT(TEXTS[i]), 2, &one, &error));
+        EXPECT(mmnas_groundings_count(one) == 2 && mmnas_groundings_count(all[i]) == 2);
+        float a[4], b[4], p = 0, q = 0;
+        size_t region = 99;
+        OK(mmnas_groundings_get(one, 0, a, &p, &region, &error));
+        OK(mmnas_groundings_get(all[i], 0, b, &q, NULL, &error));
+        EXPECT(near(p, q) && near(a[2], b[2]) && region < mmnas_image_region_count(images[i]));
+        if (i == 0) {
+            snprintf(path, sizeof path, "%s/where.png", scratch);
+            OK(mmnas_groundings_draw(one, TEXT(file), TEXT(path), &error));
+        }
+        mmnas_groundings_free(one);
+        mmnas_groundings_free(all[i]);
+    }
+    explain(model, images[0], "ground");
+    for (int i = 0; i < COUNT; i++) {
+        mmnas_image_free(images[i]);
+        mmnas_text_free(phrases[i]);
+    }
+    mmnas_model_free(model);
+}
+
+static void search(const mmnas_model *model, mmnas_image *images[COUNT], mmnas_text *texts[COUNT])
+{
+    char folder[4096], path[4096], key[2] = "a";
+    mmnas_index *index = NULL, *other = NULL;
+    mmnas_ranking *listed = NULL, *found = NULL;
+    mmnas_keys *keys = NULL;
+    uint64_t bytes = 0, garbage = 1;
+
+    snprintf(folder, sizeof folder, "%s/images", scratch);
+    OK(mmnas_index_create(model, TEXT(folder), MMNAS_INDEX_KIND_IMAGES, &index, &error));
+    FAILS(MMNAS_STATUS_EXISTS, mmnas_index_create(model, TEXT(folder), MMNAS_INDEX_KIND_IMAGES, &other, &error));
+    for (int i = 0; i < COUNT; i++) {
+        key[0] = (char)('a' + i);
+        OK(mmnas_index_put_image(index, key, 1, images[i], &error));
+    }
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_index_put_text(index, key, 1, texts[0], &error));
+    EXPECT(mmnas_index_count(index) == 0);
+    OK(mmnas_index_commit(index, &error));
+    EXPECT(mmnas_index_count(index) == COUNT && mmnas_index_contains(index, "c", 1) && !mmnas_index_contains(index, "z", 1));
+    EXPECT(mmnas_index_embedding_width(index) > 0);
+    mmnas_index_bytes(index, &bytes, &garbage);
+    EXPECT(bytes > 0 && garbage == 0);
+
+    OK(mmnas_itm_rank_images(model, texts[0], (const mmnas_image *const *)images, COUNT, COUNT, &listed, &error));
+    OK(mmnas_index_find_images(index, texts[0], COUNT, 0, &found, &error));
+    EXPECT(mmnas_ranking_count(listed) == COUNT && mmnas_ranking_count(found) == COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        size_t place = 99;
+        const char *name = NULL;
+        float p = 0, q = 0, logit = 0;
+        OK(mmnas_ranking_get(listed, i, &place, NULL, NULL, &p, &logit, &error));
+        OK(mmnas_ranking_get(found, i, NULL, &name, NULL, &q, NULL, &error));
+        /* The index keeps 16 bits of each number. */
+        EXPECT(fabsf(p - q) < 5e-3f && place < COUNT && strlen(name) == 1);
+    }
+    mmnas_ranking_free(found);
+    OK(mmnas_index_find_images(index, texts[0], 2, 3, &found, &error));
+    EXPECT(mmnas_ranking_count(found) == 2);
+    mmnas_ranking_free(found);
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_index_find_texts(index, images[0], 1, 0, &found, &error));
+    mmnas_ranking_free(listed);
+    EXPECT(found == NULL);
+
+    snprintf(path, sizeof path, "%s/embeddings.npy", scratch);
+    OK(mmnas_index_export(index, TEXT(path), MMNAS_EMBEDDING_FORMAT_NPY, &error));
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_index_export(index, TEXT(path), 1, &error));
+    OK(mmnas_index_delete(index, "b", 1, &error));
+    OK(mmnas_index_put_image(index, "a", 1, images[1], &error));
+    OK(mmnas_index_compact(index, &error));
+    OK(mmnas_index_keys(index, &keys, &error));
+    EXPECT(mmnas_keys_count(keys) == COUNT - 1);
+    EXPECT(strcmp(mmnas_keys_get(keys, 1, NULL), "c") == 0);
+    EXPECT(mmnas_keys_get(keys, COUNT, NULL) == NULL);
+    mmnas_keys_free(keys);
+    mmnas_index_free(index);
+    OK(mmnas_index_open(model, TEXT(folder), MMNAS_INDEX_KIND_IMAGES, false, &index, &error));
+    EXPECT(mmnas_index_count(index) == COUNT - 1);
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_index_delete(index, "a", 1, &error));
+    mmnas_index_free(index);
+    FAILS(MMNAS_STATUS_INVALID_BUNDLE, mmnas_index_open(model, TEXT(folder), MMNAS_INDEX_KIND_TEXTS, false, &index, &error));
+
+    snprintf(folder, sizeof folder, "%s/texts", scratch);
+    OK(mmnas_index_create(model, TEXT(folder), MMNAS_INDEX_KIND_TEXTS, &index, &error));
+    for (int i = 0; i < COUNT; i++)
+        OK(mmnas_index_put_text(index, TEXT(TEXTS[i]), texts[i], &error));
+    OK(mmnas_index_commit(index, &error));
+    OK(mmnas_index_find_texts(index, images[0], 3, 0, &found, &error));
+    EXPECT(mmnas_ranking_count(found) == 3);
+    mmnas_ranking_free(found);
+    OK(mmnas_itm_rank_texts(model, images[0], (const mmnas_text *const *)texts, COUNT, 3, &found, &error));
+    EXPECT(mmnas_ranking_count(found) == 3);
+    mmnas_ranking_free(found);
+    mmnas_index_free(index);
+}
+
+static void itm(const char *bundle)
+{
+    mmnas_model *model = load(bundle, "");
+    mmnas_image *images[COUNT] = {0};
+    mmnas_text *texts[COUNT] = {0};
+    float probabilities[COUNT], logits[COUNT], one = 0;
+
+    EXPECT(mmnas_model_task(model) == MMNAS_TASK_ITM);
+    look(model, images);
+    read_texts(model, texts);
+    OK(mmnas_itm_match(model, (const mmnas_image *const *)images, (const mmnas_text *const *)texts, COUNT, probabilities,
+                       logits, &error));
+    for (int i = 0; i < COUNT; i++) {
+        OK(mmnas_itm_match(model, (const mmnas_image *const *)&images[i], (const mmnas_text *const *)&texts[i], 1, NULL, &one,
+                           &error));
+        EXPECT(near(one, logits[i]));
+        EXPECT(near(probabilities[i], 1 / (1 + expf(-logits[i]))));
+    }
+    search(model, images, texts);
+    explain(model, images[0], "match");
+    for (int i = 0; i < COUNT; i++) {
+        mmnas_image_free(images[i]);
+        mmnas_text_free(texts[i]);
+    }
+    mmnas_model_free(model);
+}
+
+static void verify(const char *bundle)
+{
+    mmnas_verification *verification = NULL;
+    mmnas_options *options = mmnas_options_new();
+
+    OK(mmnas_options_set_variant(options, TEXT("ort-fp32"), &error));
+    OK(mmnas_verify(TEXT(bundle), options, true, &verification, &error));
+    EXPECT(mmnas_verification_passed(verification));
+    EXPECT(mmnas_verification_count(verification) >= 4);
+    for (size_t i = 0; i < mmnas_verification_count(verification); i++) {
+        const char *stage = NULL, *variant = NULL;
+        double difference = 9, tolerance = 0, milliseconds = 0;
+        OK(mmnas_verification_get(verification, i, &stage, &variant, &difference, &tolerance, &milliseconds, &error));
+        EXPECT(difference <= tolerance && strlen(stage) > 0 && strlen(variant) > 0);
+    }
+    mmnas_verification_free(verification);
+    mmnas_options_free(options);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 6) {
+        fprintf(stderr, "usage: every_call VQA ITM VGD IMAGE SCRATCH\n");
+        return EXIT_FAILURE;
+    }
+    file = argv[4];
+    scratch = argv[5];
+    EXPECT(mmnas_onnxruntime_path(NULL) == NULL);
+    OK(mmnas_log_set(MMNAS_LOG_LEVEL_INFO, ring, &rings, &error));
+    vqa(argv[1]);
+    EXPECT(rings > 0);
+    OK(mmnas_log_set(MMNAS_LOG_LEVEL_OFF, NULL, NULL, &error));
+    size_t len = 0;
+    EXPECT(strlen(mmnas_onnxruntime_path(&len)) == len && len > 0);
+    EXPECT(strncmp(mmnas_onnxruntime_version(NULL), "1.", 2) == 0);
+    itm(argv[2]);
+    vgd(argv[3]);
+    verify(argv[1]);
+    EXPECT(mmnas_handles_live() == 0);
+    return finished();
+}
