@@ -32,7 +32,7 @@ help:
 	@echo "make bench       speed of the steps of a search (BENCH='--only padding --repetitions 5') of exported graphs, of the runtime and its service"
 	@echo "make check-large weights past 2 GiB, exported, run and verified; takes 16 GB of memory"
 	@echo "make check-photos classes and proposals on real photographs (DATA=DIR DETECTOR=yolox_nano.onnx)"
-	@echo "make fuzz        hostile manifests, tokenizers and checkpoints, a minute each (FUZZ_SECONDS=600); wants cargo-fuzz"
+	@echo "make fuzz        hostile manifests, tokenizers, checkpoints and calls of the C ABI, a minute each (FUZZ_SECONDS=600); wants cargo-fuzz"
 	@echo "make gpu-check   comparisons and benchmarks on a GPU, with a report (LIBTORCH_CUDA=DIR); needs no cargo where"
 	@echo "                 $(GPU).tar from 'make gpu-bundle' on another machine is unpacked in $(TARGET)"
 	@echo "make setup       native libraries into .native/ (WHEELS=DIR: from a folder, offline)"
@@ -100,7 +100,10 @@ bench: setup
 # libFuzzer wants a nightly compiler, or one that is told to behave like it; `cargo install cargo-fuzz` brings the command.
 fuzz: setup
 	@command -v cargo-fuzz > /dev/null || { echo "fuzz: cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
-	@set -e; for target in manifest tokenizer checkpoint; do \
+	@# The C ABI is called on real bundles.
+	@[ -d "$(TARGET)/fuzz-bundles" ] || $(CARGO) run --release --locked -q -p mmnas-tests --bin gpu-bundles -- --hidden 64 "$(TARGET)/fuzz-bundles"
+	@set -e; export MMNAS_FUZZ_BUNDLES="$(abspath $(TARGET))/fuzz-bundles" MMNAS_ORT_DYLIB="$(CURDIR)/.native/onnxruntime"; \
+	for target in manifest tokenizer checkpoint c_abi; do \
 	mkdir -p "$(TARGET)/fuzz-corpus/$$target"; cp -n tests/fuzz/corpus/$$target/* "$(TARGET)/fuzz-corpus/$$target/"; \
 	corpus="$$(realpath "$(TARGET)/fuzz-corpus/$$target")"; \
 	(cd tests/fuzz && unset CARGO_TARGET_DIR && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target "$$corpus" -- \

@@ -27,7 +27,7 @@ extended-description = """\\
 Runs exported multimodal networks on ONNX Runtime (1.28 or newer), which it loads when it is first used and which is not part \\
 of this package. Holds the shared and the static library, the headers for C and C++, pkg-config and CMake files, examples."""
 section = "libs"
-depends = "\$auto, libstdc++6, libgcc-s1"
+depends = "\$auto, libgcc-s1"
 preserve-symlinks = true
 assets = [
 TOML
