@@ -23,12 +23,12 @@ SEARCH := $(BIN)/mmnas-search
 RUN := --recipe $(DEMO)/recipe.toml --samples $(DEMO)/data/train.jsonl --features $(DEMO)/features --resume
 
 .DELETE_ON_ERROR:
-.PHONY: help demo dist install deb abi same-recipe test lint setup build header wheels clean-demo bench fuzz check-large check-photos gpu-bundle gpu-check
+.PHONY: help demo package dist install deb abi same-recipe test lint setup build header wheels clean-demo bench fuzz check-large check-photos gpu-bundle gpu-check
 
 help:
 	@echo "make demo        search, retrain, export and evaluate on easy-VQA (results in $(DEMO), kept and resumed)"
 	@echo "make test        all tests"
-	@echo "make lint        rustfmt and clippy"
+	@echo "make lint        rustfmt, clippy, and the crates' pages"
 	@echo "make bench       speed of the steps of a search (BENCH='--only padding --repetitions 5') of exported graphs, of the runtime and its service"
 	@echo "make check-large weights past 2 GiB, exported, run and verified; takes 16 GB of memory"
 	@echo "make check-photos classes and proposals on real photographs (DATA=DIR DETECTOR=yolox_nano.onnx)"
@@ -36,6 +36,7 @@ help:
 	@echo "make gpu-check   comparisons and benchmarks on a GPU, with a report (LIBTORCH_CUDA=DIR); needs no cargo where"
 	@echo "                 $(GPU).tar from 'make gpu-bundle' on another machine is unpacked in $(TARGET)"
 	@echo "make setup       native libraries into .native/ (WHEELS=DIR: from a folder, offline)"
+	@echo "make package     the crates as a registry would take them, built from what is packed"
 	@echo "make abi         write ffi/packaging/abi.xml anew, when an ABI is released"
 	@echo "make wheels      download the wheels into WHEELS=DIR, for a machine without network"
 	@echo "make build       the programs and the C library in $(BIN)"
@@ -87,6 +88,11 @@ test: setup
 lint: setup
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --quiet --no-deps --workspace --exclude mmnas-tests
+
+# The crates as a registry would take them, built from what is packed.
+package: setup
+	$(CARGO) package --locked --workspace --exclude mmnas-tests
 
 bench: setup
 	@$(CARGO) build --release --locked --quiet -p mmnas-tests --bin bench-search --bin bench-export \

@@ -463,8 +463,8 @@ typedef struct mmnas_verification mmnas_verification;
 
 /**
  * Takes a message. `level` is one of mmnas_log_level; `message` is UTF-8 of `message_len` bytes with a closing NUL, and only
- * valid during the call. It may be called from any thread, also from several at once, and must not call mmnas_log_set() nor
- * throw or jump out.
+ * valid during the call. It may be called from any thread, also from several at once and in the middle of any call, so it must
+ * not call this library, and must not throw or jump out.
  */
 typedef void (*mmnas_log_callback)(void *user_data,
                                    int32_t level,
@@ -882,8 +882,9 @@ mmnas_status mmnas_model_load_files(const struct mmnas_files *files,
 /**
  * Makes another handle to a loaded model, whose calls end early: at a moment, when a token is cancelled, or at whichever
  * comes first. It costs next to nothing, so make one for each request. Images and texts of either handle serve both.
+ * Freeing one leaves the other.
  *
- * @param model         the model; it may itself be limited, and is then as before
+ * @param model         the model; where it is itself limited, its own limits stay with it and are not the new handle's
  * @param token         what ends the calls, or NULL for nothing; not needed after the call
  * @param milliseconds  how long from now calls may take until they fail with MMNAS_STATUS_DEADLINE_EXCEEDED, or 0 for as long
  *                      as it takes; the time runs from this call, over all calls that are made with the new handle

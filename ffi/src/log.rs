@@ -32,8 +32,8 @@ pub enum mmnas_log_level {
 }
 
 /// Takes a message. `level` is one of mmnas_log_level; `message` is UTF-8 of `message_len` bytes with a closing NUL, and only
-/// valid during the call. It may be called from any thread, also from several at once, and must not call mmnas_log_set() nor
-/// throw or jump out.
+/// valid during the call. It may be called from any thread, also from several at once and in the middle of any call, so it must
+/// not call this library, and must not throw or jump out.
 pub type mmnas_log_callback =
     Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, message: *const c_char, message_len: usize)>;
 

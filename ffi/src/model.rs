@@ -101,8 +101,9 @@ pub unsafe extern "C" fn mmnas_model_load_files(
 
 /// Makes another handle to a loaded model, whose calls end early: at a moment, when a token is cancelled, or at whichever
 /// comes first. It costs next to nothing, so make one for each request. Images and texts of either handle serve both.
+/// Freeing one leaves the other.
 ///
-/// @param model         the model; it may itself be limited, and is then as before
+/// @param model         the model; where it is itself limited, its own limits stay with it and are not the new handle's
 /// @param token         what ends the calls, or NULL for nothing; not needed after the call
 /// @param milliseconds  how long from now calls may take until they fail with MMNAS_STATUS_DEADLINE_EXCEEDED, or 0 for as long
 ///                      as it takes; the time runs from this call, over all calls that are made with the new handle
