@@ -64,19 +64,22 @@ build: setup
 	@ln -sfn "$(CURDIR)/.native/onnxruntime/libonnxruntime.so" "$(BIN)/libonnxruntime.so"
 
 # The C library as it is shipped. ONNXRUNTIME=DIR installs that ONNX Runtime beside it.
-dist: setup
+dist:
 	@# LLD can keep one copy of functions that are the same; other linkers may not know how.
 	$(CARGO) rustc --profile dist --locked -p mmnas-ffi --lib -- -C linker-flavor=gcc -C linker="$(CURDIR)/ffi/packaging/link.sh" $(if $(filter x86_64-unknown-linux-gnu,$(shell rustc -vV | sed -n 's/^host: //p')),-C link-arg=-Wl$(COMMA)--icf=all)
 	@$(PYTHON) ffi/packaging/notice.py "$(TARGET)/dist/NOTICE"
 
+ifneq ($(filter install,$(MAKECMDGOALS)),)
+$(if $(PREFIX),,$(error PREFIX=DIR names the folder to install to, such as /usr/local))
+endif
 install: dist
-	@ONNXRUNTIME="$(ONNXRUNTIME)" ffi/packaging/install.sh "$(TARGET)/dist" "$(or $(PREFIX),$(error PREFIX=DIR names the folder to install to, such as /usr/local))" "$(or $(LIBDIR),lib)"
+	@ONNXRUNTIME="$(ONNXRUNTIME)" ffi/packaging/install.sh "$(TARGET)/dist" "$(PREFIX)" "$(or $(LIBDIR),lib)"
 
 # A Debian package, by cargo-deb (`cargo install cargo-deb`), in $(TARGET)/debian.
 deb: dist
 	@command -v cargo-deb > /dev/null || { echo "deb: cargo-deb is missing: cargo install cargo-deb" >&2; exit 1; }
 	@rm -rf "$(TARGET)/deb-root"
-	@DESTDIR="$(abspath $(TARGET))/deb-root" ffi/packaging/install.sh "$(TARGET)/dist" /usr "lib/$$(dpkg-architecture -qDEB_HOST_MULTIARCH)"
+	@DESTDIR="$(abspath $(TARGET))/deb-root" ffi/packaging/install.sh "$(TARGET)/dist" /usr "lib/$$(dpkg-architecture -qDEB_HOST_MULTIARCH || echo ..)"
 	@ffi/packaging/deb.sh "$(abspath $(TARGET))/deb-root" "$(abspath $(TARGET))/debian"
 
 test: setup
@@ -107,7 +110,8 @@ bench: setup
 fuzz: setup
 	@command -v cargo-fuzz > /dev/null || { echo "fuzz: cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
 	@# The C ABI is called on real bundles.
-	@[ -d "$(TARGET)/fuzz-bundles" ] || $(CARGO) run --release --locked -q -p mmnas-tests --bin gpu-bundles -- --hidden 64 "$(TARGET)/fuzz-bundles"
+	@[ -d "$(TARGET)/fuzz-bundles" ] || { rm -rf "$(TARGET)/fuzz-bundles.part" && $(CARGO) run --release --locked -q \
+	-p mmnas-tests --bin gpu-bundles -- --hidden 64 "$(TARGET)/fuzz-bundles.part" && mv "$(TARGET)/fuzz-bundles.part" "$(TARGET)/fuzz-bundles"; }
 	@set -e; export MMNAS_FUZZ_BUNDLES="$(abspath $(TARGET))/fuzz-bundles" MMNAS_ORT_DYLIB="$(CURDIR)/.native/onnxruntime"; \
 	for target in manifest tokenizer checkpoint c_abi; do \
 	mkdir -p "$(TARGET)/fuzz-corpus/$$target"; cp -n tests/fuzz/corpus/$$target/* "$(TARGET)/fuzz-corpus/$$target/"; \

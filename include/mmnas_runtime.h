@@ -83,8 +83,8 @@
  * handles are independent.
  *
  * Misuse. NULL where there must be none, text that is not UTF-8 and numbers out of range are errors. Handles are looked up
- * and never followed: one that was freed, one of another type and a pointer from elsewhere are errors too, and freeing
- * them does nothing. What cannot be found out is a pointer to memory that is not there, or a length that is too large.
+ * and never followed: one that was freed, one of another type and a pointer from elsewhere are errors too, freeing them does
+ * nothing, and functions that return a value give what they give for NULL. What cannot be found out is a pointer to memory that is not there, or a length that is too large.
  *
  * The host. The library prints nothing, installs no signal handlers, and does not end the process; a failure inside it is
  * MMNAS_STATUS_PANIC. What it has to say besides errors goes to mmnas_log_set()'s callback, or nowhere. The exception is
@@ -165,7 +165,7 @@ enum mmnas_status
      */
     MMNAS_STATUS_WRONG_TASK = 9,
     /**
-     * The bundle does not give its recorded outputs.
+     * The bundle does not give its recorded outputs. No function returns it: mmnas_verification_passed() tells.
      */
     MMNAS_STATUS_VERIFICATION_FAILED = 10,
     /**
@@ -185,11 +185,11 @@ enum mmnas_status
      */
     MMNAS_STATUS_PROVIDER = 14,
     /**
-     * The queue of requests is full.
+     * The queue of requests is full. For services; no function returns it.
      */
     MMNAS_STATUS_OVERLOADED = 15,
     /**
-     * The handle takes no more requests.
+     * The handle takes no more requests. For services; no function returns it.
      */
     MMNAS_STATUS_CLOSED = 16,
     /**
@@ -464,7 +464,8 @@ typedef struct mmnas_verification mmnas_verification;
 /**
  * Takes a message. `level` is one of mmnas_log_level; `message` is UTF-8 of `message_len` bytes with a closing NUL, and only
  * valid during the call. It may be called from any thread, also from several at once and in the middle of any call, so it must
- * not call this library, and must not throw or jump out.
+ * not throw or jump out, and not call this library: such calls do nothing, and fail with MMNAS_STATUS_INVALID_ARGUMENT where
+ * they can fail.
  */
 typedef void (*mmnas_log_callback)(void *user_data,
                                    int32_t level,
@@ -552,7 +553,8 @@ mmnas_status mmnas_error_status(const struct mmnas_error *error);
  * The code that ONNX Runtime gave, where it was ONNX Runtime that failed: its OrtErrorCode.
  *
  * @param error  an error, or NULL
- * @return the code, from 1; 0 where the failure was not ONNX Runtime's, and for NULL
+ * @return the code, from 1, which is also that of failures that ONNX Runtime has no other for; 0 where loading or running a graph
+ *         was not what failed, and for NULL
  *
  * Threads: the error may be read from many threads at once.
  */
@@ -997,7 +999,8 @@ void mmnas_model_free(struct mmnas_model *model);
  * @param image_out  receives the image, which the caller owns and frees with mmnas_image_free(), or NULL on failure
  * @param error_out  receives the error, or NULL on success; may itself be NULL
  * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, MMNAS_STATUS_IMAGE, MMNAS_STATUS_WRONG_TASK
- *         (the bundle takes no pictures), or MMNAS_STATUS_INFERENCE
+ *         (the bundle takes no pictures), MMNAS_STATUS_INVALID_BUNDLE (an .npz that is none), MMNAS_STATUS_INFERENCE, or what
+ *         ends a limited model's calls
  *
  * Threads: may be called from many threads at once with the same model.
  */
@@ -1016,7 +1019,7 @@ mmnas_status mmnas_image_from_file(const struct mmnas_model *model,
  * @param image_out  receives the image, which the caller owns and frees with mmnas_image_free(), or NULL on failure
  * @param error_out  receives the error, or NULL on success; may itself be NULL
  * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IMAGE (no bytes at all are no image either),
- *         MMNAS_STATUS_WRONG_TASK (the bundle takes no pictures), or MMNAS_STATUS_INFERENCE
+ *         MMNAS_STATUS_WRONG_TASK (the bundle takes no pictures), MMNAS_STATUS_INFERENCE, or what ends a limited model's calls
  *
  * Threads: may be called from many threads at once with the same model.
  */
@@ -1038,8 +1041,8 @@ mmnas_status mmnas_image_from_bytes(const struct mmnas_model *model,
  * @param format      one of mmnas_pixel_format
  * @param image_out   receives the image, which the caller owns and frees with mmnas_image_free(), or NULL on failure
  * @param error_out   receives the error, or NULL on success; may itself be NULL
- * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_WRONG_TASK (the bundle takes no pictures), or
- *         MMNAS_STATUS_INFERENCE
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_WRONG_TASK (the bundle takes no pictures),
+ *         MMNAS_STATUS_INFERENCE, or what ends a limited model's calls
  *
  * Threads: may be called from many threads at once with the same model.
  */
@@ -1067,7 +1070,8 @@ mmnas_status mmnas_image_from_pixels(const struct mmnas_model *model,
  * @param height        the image's height in pixels, or 0 where it is not known
  * @param image_out     receives the image, which the caller owns and frees with mmnas_image_free(), or NULL on failure
  * @param error_out     receives the error, or NULL on success; may itself be NULL
- * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, or MMNAS_STATUS_INFERENCE
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_INFERENCE, or what ends a limited
+ *         model's calls
  *
  * Threads: may be called from many threads at once with the same model.
  */
@@ -1135,7 +1139,8 @@ void mmnas_image_free(struct mmnas_image *image);
  * @param text_len   the number of bytes of the text
  * @param text_out   receives the text, which the caller owns and frees with mmnas_text_free(), or NULL on failure
  * @param error_out  receives the error, or NULL on success; may itself be NULL
- * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_EMPTY_TEXT, or MMNAS_STATUS_INFERENCE
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_EMPTY_TEXT, MMNAS_STATUS_INFERENCE, or what
+ *         ends a limited model's calls
  *
  * Threads: may be called from many threads at once with the same model.
  */
@@ -1266,6 +1271,25 @@ mmnas_status mmnas_answers_get(const struct mmnas_answers *answers,
                                struct mmnas_error **error_out);
 
 /**
+ * Reads what the network gave for an answer. The out-parameters may each be NULL when the value is not wanted; on failure they
+ * receive zeros.
+ *
+ * @param answers    the answers
+ * @param index      which one: 0 is the most probable; less than mmnas_answers_count()
+ * @param logit_out  receives the network's output, of which the probability is the sigmoid
+ * @param place_out  receives the answer's place in the bundle's labels, from 0
+ * @param error_out  receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT
+ *
+ * Threads: the answers may be read from many threads at once.
+ */
+mmnas_status mmnas_answers_get_logit(const struct mmnas_answers *answers,
+                                     size_t index,
+                                     float *logit_out,
+                                     size_t *place_out,
+                                     struct mmnas_error **error_out);
+
+/**
  * Frees answers and their labels.
  *
  * @param answers  answers, or NULL, which does nothing
@@ -1339,6 +1363,7 @@ size_t mmnas_groundings_count(const struct mmnas_groundings *groundings);
  * @param box_out          receives four numbers, x1 y1 x2 y2 in pixels of the original image, cut to it
  * @param probability_out  receives how much of the phrase's probability the part has, 0 to 1; over all regions of the image it
  *                         sums to 1
+ * @param score_out        receives the network's score of the region, before the softmax over regions
  * @param region_out       receives the region that the box was made from, for mmnas_image_region_box()
  * @param error_out        receives the error, or NULL on success; may itself be NULL
  * @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT
@@ -1349,6 +1374,7 @@ mmnas_status mmnas_groundings_get(const struct mmnas_groundings *groundings,
                                   size_t index,
                                   float *box_out,
                                   float *probability_out,
+                                  float *score_out,
                                   size_t *region_out,
                                   struct mmnas_error **error_out);
 
@@ -1529,8 +1555,8 @@ void mmnas_ranking_free(struct mmnas_ranking *ranking);
  * @param kind       one of mmnas_index_kind
  * @param index_out  receives the index, which the caller owns and frees with mmnas_index_free(), or NULL on failure
  * @param error_out  receives the error, or NULL on success; may itself be NULL
- * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, MMNAS_STATUS_EXISTS, or MMNAS_STATUS_INVALID_BUNDLE
- *         (written before bundles had what an index needs)
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_WRONG_TASK, MMNAS_STATUS_IO, MMNAS_STATUS_EXISTS, or
+ *         MMNAS_STATUS_INVALID_BUNDLE (written before bundles had what an index needs)
  *
  * Threads: may be called from many threads at once with the same model.
  */
@@ -1552,8 +1578,8 @@ mmnas_status mmnas_index_create(const struct mmnas_model *model,
  *                   what was committed when they opened
  * @param index_out  receives the index, which the caller owns and frees with mmnas_index_free(), or NULL on failure
  * @param error_out  receives the error, or NULL on success; may itself be NULL
- * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of another model), MMNAS_STATUS_IO,
- *         MMNAS_STATUS_INVALID_BUNDLE (damaged), MMNAS_STATUS_FUTURE_VERSION, or MMNAS_STATUS_EXISTS (somebody else writes)
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of another model), MMNAS_STATUS_WRONG_TASK,
+ *         MMNAS_STATUS_IO, MMNAS_STATUS_INVALID_BUNDLE (damaged, or of the other kind), MMNAS_STATUS_FUTURE_VERSION, or MMNAS_STATUS_EXISTS (somebody else writes)
  *
  * Threads: may be called from many threads at once with the same model.
  */
@@ -1610,7 +1636,7 @@ mmnas_status mmnas_index_put_text(struct mmnas_index *index,
  * @param key        the key, UTF-8, need not be NUL-terminated
  * @param key_len    the number of bytes of the key
  * @param error_out  receives the error, or NULL on success; may itself be NULL
- * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, or MMNAS_STATUS_IO
+ * @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT (also for an index opened for reading)
  *
  * Threads: changes the index; calls of other threads with the same index wait.
  */
@@ -1637,7 +1663,7 @@ mmnas_status mmnas_index_commit(struct mmnas_index *index,
  *
  * @param index      the index
  * @param error_out  receives the error, or NULL on success; may itself be NULL
- * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, or MMNAS_STATUS_IO
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, or MMNAS_STATUS_INVALID_BUNDLE (damaged)
  *
  * Threads: changes the index; calls of other threads with the same index wait.
  */
@@ -1704,6 +1730,34 @@ mmnas_status mmnas_index_keys(const struct mmnas_index *index,
                               struct mmnas_error **error_out);
 
 /**
+ * Writes the keys and embeddings of an index to a new file, for a vector database.
+ *
+ * @param index      an index of a network with embeddings
+ * @param out        the file to write, which must not be there; UTF-8, need not be NUL-terminated
+ * @param out_len    the number of bytes of the file's path; at least 1
+ * @param format     one of mmnas_embedding_format
+ * @param error_out  receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, MMNAS_STATUS_EXISTS, or
+ *         MMNAS_STATUS_INVALID_BUNDLE (damaged)
+ *
+ * Threads: the index may be read from many threads at once.
+ */
+mmnas_status mmnas_index_export(const struct mmnas_index *index,
+                                const char *out,
+                                size_t out_len,
+                                int32_t format,
+                                struct mmnas_error **error_out);
+
+/**
+ * Closes an index. What was not committed is forgotten.
+ *
+ * @param index  an index, or NULL, which does nothing
+ *
+ * Threads: no call may begin with the index any more.
+ */
+void mmnas_index_free(struct mmnas_index *index);
+
+/**
  * Finds the images of an index that a text belongs to best.
  *
  * @param index        an index of images
@@ -1747,31 +1801,43 @@ mmnas_status mmnas_index_find_texts(const struct mmnas_index *index,
                                     struct mmnas_error **error_out);
 
 /**
- * Writes the keys and embeddings of an index to a new file, for a vector database.
+ * Reads an image of an index, as mmnas_image_from_file() would have given it, to 16 bits.
  *
- * @param index      an index of a network with embeddings
- * @param out        the file to write, which must not be there; UTF-8, need not be NUL-terminated
- * @param out_len    the number of bytes of the file's path; at least 1
- * @param format     one of mmnas_embedding_format
+ * @param index      an index of images
+ * @param key        its key, UTF-8, need not be NUL-terminated
+ * @param key_len    the number of bytes of the key
+ * @param image_out  receives the image, which the caller owns and frees with mmnas_image_free(); NULL on failure, and where there
+ *                   is no such key, which is none
  * @param error_out  receives the error, or NULL on success; may itself be NULL
- * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, or MMNAS_STATUS_EXISTS
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of texts), MMNAS_STATUS_INVALID_BUNDLE (damaged), or
+ *         MMNAS_STATUS_INFERENCE
  *
  * Threads: the index may be read from many threads at once.
  */
-mmnas_status mmnas_index_export(const struct mmnas_index *index,
-                                const char *out,
-                                size_t out_len,
-                                int32_t format,
-                                struct mmnas_error **error_out);
+mmnas_status mmnas_index_get_image(const struct mmnas_index *index,
+                                   const char *key,
+                                   size_t key_len,
+                                   struct mmnas_image **image_out,
+                                   struct mmnas_error **error_out);
 
 /**
- * Closes an index. What was not committed is forgotten.
+ * Reads a text of an index, as mmnas_text_encode() would have given it, to 16 bits.
  *
- * @param index  an index, or NULL, which does nothing
+ * @param index      an index of texts
+ * @param key        its key, UTF-8, need not be NUL-terminated
+ * @param key_len    the number of bytes of the key
+ * @param text_out   receives the text, which the caller owns and frees with mmnas_text_free(); NULL on failure, and where there is
+ *                   no such key, which is none
+ * @param error_out  receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of images), or MMNAS_STATUS_INVALID_BUNDLE (damaged)
  *
- * Threads: no call may begin with the index any more.
+ * Threads: the index may be read from many threads at once.
  */
-void mmnas_index_free(struct mmnas_index *index);
+mmnas_status mmnas_index_get_text(const struct mmnas_index *index,
+                                  const char *key,
+                                  size_t key_len,
+                                  struct mmnas_text **text_out,
+                                  struct mmnas_error **error_out);
 
 /**
  * How many keys there are.
@@ -1924,7 +1990,7 @@ mmnas_status mmnas_explanation_draw(const struct mmnas_explanation *explanation,
 void mmnas_explanation_free(struct mmnas_explanation *explanation);
 
 /**
- * Checks the hash of every file of a bundle, runs its graphs on their recorded inputs, and compares with the recorded outputs.
+ * Checks the hash of every file of a bundle (unless the options say not to), runs its graphs on their recorded inputs, and compares with the recorded outputs.
  * Outputs that differ are no failure of the call: see mmnas_verification_passed().
  *
  * @param path              the bundle's folder, UTF-8, need not be NUL-terminated
@@ -1970,7 +2036,7 @@ size_t mmnas_verification_count(const struct mmnas_verification *verification);
  *
  * @param verification      the outcome
  * @param index             which check; less than mmnas_verification_count()
- * @param stage_out         receives what was checked, such as "fusion" or "network": UTF-8, NUL-terminated, borrowed from the
+ * @param stage_out         receives what was checked, such as "fusion" or "network": ASCII, NUL-terminated, borrowed from the
  *                          outcome, valid until mmnas_verification_free()
  * @param variant_out       receives its variant, such as "ort-int8", as the stage
  * @param difference_out    receives the largest difference; infinite where outputs cannot be compared
@@ -1991,6 +2057,21 @@ mmnas_status mmnas_verification_get(const struct mmnas_verification *verificatio
                                     struct mmnas_error **error_out);
 
 /**
+ * Why the outputs of a check cannot be compared.
+ *
+ * @param verification  the outcome
+ * @param index         which check
+ * @param len_out       receives the number of bytes without the closing NUL; 0 on failure; may be NULL
+ * @return UTF-8, NUL-terminated, borrowed from the outcome: valid until mmnas_verification_free(); the empty text where they
+ *         can be compared; NULL where there is no such check
+ *
+ * Threads: the outcome may be read from many threads at once.
+ */
+const char *mmnas_verification_problem(const struct mmnas_verification *verification,
+                                       size_t index,
+                                       size_t *len_out);
+
+/**
  * Frees the outcome of a verification.
  *
  * @param verification  the outcome, or NULL, which does nothing
@@ -2003,7 +2084,8 @@ void mmnas_verification_free(struct mmnas_verification *verification);
  * Tells the library whom to tell what happens; until then it tells nobody. There is one listener a process: a call replaces the
  * one before.
  *
- * When the call returns, the listener before it is not called any more, so what its `user_data` led to may go.
+ * When the call returns, the listener before it is not called any more, so what its `user_data` led to may go. The call waits
+ * for listeners that are just being told something, so the caller must hold no lock that they take.
  *
  * @param level      one of mmnas_log_level: messages that matter less are left out
  * @param callback   who is told, or NULL for nobody

@@ -2,7 +2,8 @@
 //
 // Nothing here is compiled into a library of its own: include it and link the C library. Classes own what they hold, can be
 // moved and not copied, and free it when they end. A failure is a Result without a value; programs that prefer exceptions say
-// or_throw() where they take one. Text goes in as std::string_view, lists as mmnas::Span, which vectors and arrays turn into.
+// or_throw() where they take one. Text goes in as std::string_view, numbers as mmnas::Span, which vectors and arrays
+// turn into, objects in std::vector.
 //
 //     #include <iostream>
 //     #include "mmnas_runtime.hpp"
@@ -16,8 +17,8 @@
 //             std::cout << answers[i].label << ' ' << answers[i].probability << '\n';
 //     }
 //
-// An object that was moved from, and a Result that has no value and is asked for it all the same, hold nothing: calls with
-// them fail with Status INVALID_ARGUMENT, as calls with NULL do in C.
+// An object that was moved from holds nothing: calls with it fail with MMNAS_STATUS_INVALID_ARGUMENT, as calls with NULL do in C.
+// Views (std::string_view) are of the object that they were asked of, so they cannot be asked of one that is about to end.
 
 #ifndef MMNAS_RUNTIME_HPP
 #define MMNAS_RUNTIME_HPP
@@ -96,11 +97,12 @@ public:
     // Only where there is one: look first.
     T &operator*() & noexcept { return *value_; }
     const T &operator*() const & noexcept { return *value_; }
-    T &&operator*() && noexcept { return std::move(*value_); }
+    T operator*() && { return std::move(*value_); }
     T *operator->() noexcept { return &*value_; }
     const T *operator->() const noexcept { return &*value_; }
     // Status OK and no message where there is a value.
-    const Error &error() const noexcept { return error_; }
+    const Error &error() const & noexcept { return error_; }
+    Error error() && { return std::move(error_); }
 #if defined(__cpp_exceptions)
     T or_throw() &&
     {
@@ -124,7 +126,8 @@ public:
 
     bool has_value() const noexcept { return error_.status == MMNAS_STATUS_OK; }
     explicit operator bool() const noexcept { return has_value(); }
-    const Error &error() const noexcept { return error_; }
+    const Error &error() const & noexcept { return error_; }
+    Error error() && { return std::move(error_); }
 #if defined(__cpp_exceptions)
     void or_throw() &&
     {
@@ -156,11 +159,10 @@ private:
 
 inline Error take(mmnas_status status, mmnas_error *error)
 {
+    const Handle<mmnas_error, mmnas_error_free> owned(error);
     std::size_t length = 0;
     const char *message = mmnas_error_message(error, &length);
-    Error taken{status, std::string(message, length), mmnas_error_onnxruntime_code(error)};
-    mmnas_error_free(error);
-    return taken;
+    return Error{status, std::string(message, length), mmnas_error_onnxruntime_code(error)};
 }
 
 // Calls `call(error_out)`.
@@ -192,12 +194,12 @@ Result<std::vector<Object>> made_all(std::size_t count, Call &&call)
 {
     // One more than there are, so that there is a place also for none.
     std::vector<Raw *> handles(count + 1, nullptr);
+    std::vector<Object> objects;
+    objects.reserve(count);
     mmnas_error *error = nullptr;
     const mmnas_status status = call(handles.data(), &error);
     if (status != MMNAS_STATUS_OK)
         return take(status, error);
-    std::vector<Object> objects;
-    objects.reserve(count);
     for (std::size_t i = 0; i < count; ++i)
         objects.emplace_back(handles[i]);
     return objects;
@@ -216,6 +218,11 @@ std::vector<const Raw *> handles(Span<Object> objects)
             raw.push_back(object.get());
     }
     return raw;
+}
+
+inline Error moved_from(const char *name)
+{
+    return Error{MMNAS_STATUS_INVALID_ARGUMENT, std::string(name) + ": expected a live object, found one moved from", 0};
 }
 
 inline Error other_counts(std::size_t images, std::size_t texts)
@@ -347,6 +354,9 @@ private:
 struct Answer {
     std::string_view label;
     float probability = 0;
+    float logit = 0;
+    // In the bundle's labels.
+    std::size_t place = 0;
 };
 
 // Answers, the most probable first.
@@ -356,13 +366,15 @@ public:
 
     std::size_t size() const noexcept { return mmnas_answers_count(get()); }
     // Empty where there is no such answer.
-    Answer operator[](std::size_t index) const noexcept
+    Answer operator[](std::size_t index) && = delete;
+    Answer operator[](std::size_t index) const & noexcept
     {
         const char *label = nullptr;
         std::size_t length = 0;
         Answer answer;
         if (mmnas_answers_get(get(), index, &label, &length, &answer.probability, nullptr) == MMNAS_STATUS_OK)
             answer.label = std::string_view(label, length);
+        (void)mmnas_answers_get_logit(get(), index, &answer.logit, &answer.place, nullptr);
         return answer;
     }
 
@@ -376,6 +388,7 @@ private:
 struct Grounding {
     Box box{};
     float probability = 0;
+    float score = 0;
     std::size_t region = 0;
 };
 
@@ -389,7 +402,8 @@ public:
     Grounding operator[](std::size_t index) const noexcept
     {
         Grounding found;
-        (void)mmnas_groundings_get(get(), index, found.box.data(), &found.probability, &found.region, nullptr);
+        (void)mmnas_groundings_get(get(), index, found.box.data(), &found.probability, &found.score, &found.region,
+                                   nullptr);
         return found;
     }
     Result<void> draw(std::string_view image, std::string_view out) const
@@ -426,7 +440,8 @@ public:
 
     std::size_t size() const noexcept { return mmnas_ranking_count(get()); }
     // Empty where there is no such place.
-    Ranked operator[](std::size_t index) const noexcept
+    Ranked operator[](std::size_t index) && = delete;
+    Ranked operator[](std::size_t index) const & noexcept
     {
         const char *key = nullptr;
         std::size_t length = 0;
@@ -469,7 +484,8 @@ public:
 
     std::size_t words() const noexcept { return mmnas_explanation_word_count(get()); }
     // Empty where there is no such word.
-    WordWeight word(std::size_t index) const noexcept
+    WordWeight word(std::size_t index) && = delete;
+    WordWeight word(std::size_t index) const & noexcept
     {
         const char *text = nullptr;
         std::size_t length = 0;
@@ -510,22 +526,29 @@ public:
 
     static Result<Model> load(std::string_view path, const Options *options = nullptr)
     {
+        if (options && !options->get())
+            return detail::moved_from("options");
         return detail::made<Model, mmnas_model>([&](mmnas_model **model, mmnas_error **error) {
             return mmnas_model_load(path.data(), path.size(), options ? options->get() : nullptr, model, error);
         });
     }
     static Result<Model> load(const Files &files, const Options *options = nullptr)
     {
+        if (options && !options->get())
+            return detail::moved_from("options");
         return detail::made<Model, mmnas_model>([&](mmnas_model **model, mmnas_error **error) {
             return mmnas_model_load_files(files.get(), options ? options->get() : nullptr, model, error);
         });
     }
 
-    // Calls with the result end when `token` is cancelled, or after `time`.
-    Result<Model> limited(const CancelToken *token, std::chrono::milliseconds time = {}) const
+    // Calls with the result end when `token` is cancelled, or after `time`, which has passed already where it is not above 0.
+    Result<Model> limited(const CancelToken *token, std::optional<std::chrono::milliseconds> time = std::nullopt) const
     {
+        if (token && !token->get())
+            return detail::moved_from("token");
         return detail::made<Model, mmnas_model>([&](mmnas_model **model, mmnas_error **error) {
-            const auto milliseconds = time.count() > 0 ? static_cast<std::uint64_t>(time.count()) : 0;
+            // 0 is no limit in C; the shortest is a millisecond.
+            const auto milliseconds = !time ? 0 : time->count() > 0 ? static_cast<std::uint64_t>(time->count()) : 1;
             return mmnas_model_limited(get(), token ? token->get() : nullptr, milliseconds, model, error);
         });
     }
@@ -536,7 +559,8 @@ public:
 
     mmnas_task task() const noexcept { return mmnas_model_task(get()); }
     mmnas_provider provider() const noexcept { return mmnas_model_provider(get()); }
-    std::string_view variant() const noexcept { return mmnas_model_variant(get(), nullptr); }
+    std::string_view variant() && = delete;
+    std::string_view variant() const & noexcept { return mmnas_model_variant(get(), nullptr); }
     std::size_t feature_width() const noexcept { return mmnas_model_feature_width(get()); }
     std::size_t max_tokens() const noexcept { return mmnas_model_max_tokens(get()); }
     bool takes_pictures() const noexcept { return mmnas_model_takes_pictures(get()); }
@@ -635,16 +659,19 @@ public:
             return mmnas_text_encode(model.get(), text.data(), text.size(), out, error);
         });
     }
-    static Result<std::vector<Text>> encode_batch(const Model &model, Span<std::string_view> texts)
+    // Any list of what std::string_view can be made of.
+    template <class Texts>
+    static Result<std::vector<Text>> encode_batch(const Model &model, const Texts &texts)
     {
         std::vector<const char *> beginnings;
         std::vector<std::size_t> lengths;
-        for (std::string_view text : texts) {
-            beginnings.push_back(text.data());
-            lengths.push_back(text.size());
+        for (const auto &text : texts) {
+            const std::string_view view(text);
+            beginnings.push_back(view.data());
+            lengths.push_back(view.size());
         }
-        return detail::made_all<Text, mmnas_text>(texts.size(), [&](mmnas_text **out, mmnas_error **error) {
-            return mmnas_text_encode_batch(model.get(), beginnings.data(), lengths.data(), texts.size(), out, error);
+        return detail::made_all<Text, mmnas_text>(lengths.size(), [&](mmnas_text **out, mmnas_error **error) {
+            return mmnas_text_encode_batch(model.get(), beginnings.data(), lengths.data(), lengths.size(), out, error);
         });
     }
 
@@ -828,6 +855,19 @@ public:
             return mmnas_index_find_texts(get(), image.get(), top_k, shortlist, ranking, error);
         });
     }
+    // What has a key, to 16 bits; an error of status INVALID_ARGUMENT where nothing has.
+    Result<Image> image(std::string_view key) const
+    {
+        return got(detail::made<Image, mmnas_image>([&](mmnas_image **image, mmnas_error **error) {
+            return mmnas_index_get_image(get(), key.data(), key.size(), image, error);
+        }));
+    }
+    Result<Text> text(std::string_view key) const
+    {
+        return got(detail::made<Text, mmnas_text>([&](mmnas_text **text, mmnas_error **error) {
+            return mmnas_index_get_text(get(), key.data(), key.size(), text, error);
+        }));
+    }
     Result<void> export_embeddings(std::string_view out, mmnas_embedding_format format) const
     {
         return detail::done([&](mmnas_error **error) {
@@ -838,6 +878,14 @@ public:
     mmnas_index *get() const noexcept { return handle_.get(); }
 
 private:
+    template <class Object>
+    static Result<Object> got(Result<Object> found)
+    {
+        if (found && !found->get())
+            return Error{MMNAS_STATUS_INVALID_ARGUMENT, "key: expected one that the index has, found another", 0};
+        return found;
+    }
+
     detail::Handle<mmnas_index, mmnas_index_free> handle_;
 };
 
@@ -848,6 +896,8 @@ struct Check {
     double difference = 0;
     double tolerance = 0;
     double milliseconds = 0;
+    // Why the outputs cannot be compared; empty where they can.
+    std::string_view problem;
 };
 
 // A bundle's outputs beside those that were recorded.
@@ -857,6 +907,8 @@ public:
 
     static Result<Verification> of(std::string_view path, const Options *options = nullptr, bool timed = false)
     {
+        if (options && !options->get())
+            return detail::moved_from("options");
         return detail::made<Verification, mmnas_verification>([&](mmnas_verification **out, mmnas_error **error) {
             return mmnas_verify(path.data(), path.size(), options ? options->get() : nullptr, timed, out, error);
         });
@@ -865,7 +917,8 @@ public:
     bool passed() const noexcept { return mmnas_verification_passed(get()); }
     std::size_t size() const noexcept { return mmnas_verification_count(get()); }
     // Empty where there is no such check.
-    Check operator[](std::size_t index) const noexcept
+    Check operator[](std::size_t index) && = delete;
+    Check operator[](std::size_t index) const & noexcept
     {
         const char *stage = nullptr;
         const char *variant = nullptr;
@@ -875,6 +928,7 @@ public:
             == MMNAS_STATUS_OK) {
             check.stage = stage;
             check.variant = variant;
+            check.problem = mmnas_verification_problem(get(), index, nullptr);
         }
         return check;
     }

@@ -1,7 +1,6 @@
 /*
  * Prints the three most probable answers to a question about an image.
  *
- *     cc -std=c11 -Iinclude ffi/examples/answer.c -Ltarget/release -lmmnas_runtime -o answer
  *     ./answer BUNDLE IMAGE QUESTION
  *
  * How to install and link the library is written at the top of mmnas_runtime.h.

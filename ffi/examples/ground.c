@@ -27,7 +27,7 @@ static int print_groundings(const mmnas_groundings *groundings)
     for (size_t i = 0; i < mmnas_groundings_count(groundings); i++) {
         float box[4], probability = 0;
         mmnas_error *error = NULL;
-        mmnas_status status = mmnas_groundings_get(groundings, i, box, &probability, NULL, &error);
+        mmnas_status status = mmnas_groundings_get(groundings, i, box, &probability, NULL, NULL, &error);
         if (failed(status, error))
             return 1;
         printf("%5.1f %%  %.0f %.0f %.0f %.0f\n", 100.0 * (double)probability, (double)box[0], (double)box[1],

@@ -38,6 +38,11 @@ TOML
     done
     echo "]"
 } > "$work/Cargo.toml"
+# The compiler that the repository asks for, also where cargo runs elsewhere.
+if [ -z "${RUSTUP_TOOLCHAIN:-}" ] && command -v rustup > /dev/null; then
+    RUSTUP_TOOLCHAIN=$(cd "$top" && rustup show active-toolchain | cut -d ' ' -f 1)
+    export RUSTUP_TOOLCHAIN
+fi
 cd "$work"
 cargo generate-lockfile --offline --quiet
 env -u CARGO_TARGET_DIR cargo deb --no-build --no-strip --output "$out/"

@@ -42,7 +42,8 @@ def main():
             numbers.append(str(number))
         lines.append(f"{key[0]} {key[1]}: {package['license'] or 'see its text'}; texts {', '.join(numbers) or 'none'}\n")
     parts = ["libmmnas_runtime holds code of these crates, beside its own (MIT OR Apache-2.0).\n",
-             "The numbers lead to the licences' texts below. ONNX Runtime is loaded and not a part of it.\n\n", *lines]
+             "It holds Rust's standard library too (MIT OR Apache-2.0). ONNX Runtime is loaded and not a part of it.\n",
+             "The numbers lead to the licences' texts below.\n\n", *lines]
     parts += [f"\n{'=' * 20} {number} {'=' * 20}\n\n{text}" for number, text in texts.values()]
     notice = "".join(parts)
     out = pathlib.Path(sys.argv[1])

@@ -22,11 +22,18 @@ pub struct mmnas_answers {
 struct Entry {
     label: Text,
     probability: f32,
+    logit: f32,
+    place: usize,
 }
 
 impl From<Vec<Answer>> for mmnas_answers {
     fn from(answers: Vec<Answer>) -> Self {
-        let entry = |answer: Answer| Entry { label: Text::new(&answer.label), probability: answer.probability };
+        let entry = |answer: Answer| Entry {
+            label: Text::new(&answer.label),
+            probability: answer.probability,
+            logit: answer.logit,
+            place: answer.index,
+        };
         Self { answers: answers.into_iter().map(entry).collect() }
     }
 }
@@ -146,6 +153,43 @@ pub unsafe extern "C" fn mmnas_answers_get(
         let answers = boundary::handle("answers", answers)?;
         let entry = boundary::element("index", &answers.answers, index)?;
         write(entry.label.pointer(), entry.label.len(), entry.probability);
+        Ok(())
+    };
+    // SAFETY: the caller passes NULL or a place to write an error to.
+    unsafe { boundary::call(error_out, body) }
+}
+
+/// Reads what the network gave for an answer. The out-parameters may each be NULL when the value is not wanted; on failure they
+/// receive zeros.
+///
+/// @param answers    the answers
+/// @param index      which one: 0 is the most probable; less than mmnas_answers_count()
+/// @param logit_out  receives the network's output, of which the probability is the sigmoid
+/// @param place_out  receives the answer's place in the bundle's labels, from 0
+/// @param error_out  receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT
+///
+/// Threads: the answers may be read from many threads at once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_answers_get_logit(
+    answers: *const mmnas_answers,
+    index: usize,
+    logit_out: *mut f32,
+    place_out: *mut usize,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let write = |logit: f32, place: usize| {
+        // SAFETY: the caller passes for each NULL or a place to write to.
+        unsafe {
+            boundary::store(logit_out, logit);
+            boundary::store(place_out, place);
+        }
+    };
+    write(0.0, 0);
+    let body = || {
+        let answers = boundary::handle("answers", answers)?;
+        let entry = boundary::element("index", &answers.answers, index)?;
+        write(entry.logit, entry.place);
         Ok(())
     };
     // SAFETY: the caller passes NULL or a place to write an error to.

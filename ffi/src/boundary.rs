@@ -3,12 +3,13 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
 use std::thread;
 
 use crate::error::mmnas_error;
-use crate::handles;
 use crate::status::mmnas_status;
+use crate::{handles, log};
 
 /// Runs a function that has nothing to return but its status.
 ///
@@ -21,6 +22,12 @@ pub(crate) unsafe fn call(
 ) -> mmnas_status {
     // SAFETY: promised by the caller of this function.
     unsafe { store(error_out, std::ptr::null_mut()) };
+    let body = || {
+        if log::in_callback() {
+            return Err(mmnas_error::invalid("the caller", "code outside of the log callback", "the log callback"));
+        }
+        body()
+    };
     let error = match catch(body) {
         Ok(Ok(())) => return mmnas_status::Ok,
         Ok(Err(error)) => error,
@@ -46,13 +53,28 @@ pub(crate) unsafe fn make<T: Any + Send + Sync>(
     body: impl FnOnce() -> Result<T, mmnas_error>,
 ) -> mmnas_status {
     // SAFETY: promised by the caller of this function.
+    unsafe { make_any(name, out, error_out, || body().map(Some)) }
+}
+
+/// As [`make`], where there may be nothing to make a handle of: then `out` has NULL, and that is a success.
+///
+/// # Safety
+///
+/// As [`make`].
+pub(crate) unsafe fn make_any<T: Any + Send + Sync>(
+    name: &str,
+    out: *mut *mut T,
+    error_out: *mut *mut mmnas_error,
+    body: impl FnOnce() -> Result<Option<T>, mmnas_error>,
+) -> mmnas_status {
+    // SAFETY: promised by the caller of this function.
     unsafe { store(out, std::ptr::null_mut()) };
     let body = || {
         // Without a place for the handle the work would be for nothing, and its result lost.
         if out.is_null() {
             return Err(null(name));
         }
-        let handle = handles::keep(body()?);
+        let handle = body()?.map_or(std::ptr::null_mut(), handles::keep);
         // SAFETY: as above.
         unsafe { store(out, handle) };
         Ok(())
@@ -77,15 +99,20 @@ pub(crate) unsafe fn make_all<T: Any + Send + Sync>(
     let count = if out.is_null() || count > isize::MAX.unsigned_abs() / size_of::<*mut T>() { 0 } else { count };
     for place in 0..count {
         // SAFETY: promised by the caller of this function.
-        unsafe { out.add(place).write(std::ptr::null_mut()) };
+        unsafe { out.add(place).write_unaligned(std::ptr::null_mut()) };
     }
     let body = || {
         if out.is_null() {
             return Err(null(name));
         }
-        for (place, object) in body()?.into_iter().enumerate().take(count) {
+        let objects = body()?;
+        if objects.len() != count {
+            let message = format!("{name}: {} were made for a list of {count}", objects.len());
+            return Err(mmnas_error::new(mmnas_status::Panic, &message));
+        }
+        for (place, object) in objects.into_iter().enumerate() {
             // SAFETY: as above.
-            unsafe { out.add(place).write(handles::keep(object)) };
+            unsafe { out.add(place).write_unaligned(handles::keep(object)) };
         }
         Ok(())
     };
@@ -100,6 +127,9 @@ pub(crate) fn element<'a, T>(name: &str, all: &'a [T], place: usize) -> Result<&
 
 /// Runs a function that cannot fail; `fallback` is its value should it panic all the same.
 pub(crate) fn value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+    if log::in_callback() {
+        return fallback;
+    }
     catch(body).unwrap_or(fallback)
 }
 
@@ -132,7 +162,7 @@ pub(crate) fn read<T: Any + Send + Sync, R: Copy>(pointer: *const T, fallback: R
 pub(crate) unsafe fn store<T: Copy>(out: *mut T, value: T) {
     if !out.is_null() {
         // SAFETY: promised by the caller of this function.
-        unsafe { out.write(value) };
+        unsafe { out.write_unaligned(value) };
     }
 }
 
@@ -157,17 +187,24 @@ thread_local! {
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
+/// How many calls are under way on all threads.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
 /// Runs `body`; a panic becomes its message.
 ///
 /// `AssertUnwindSafe` holds because the runtime keeps its locks' contents valid at every step, and because what `body`
-/// was making is dropped when it unwinds.
+/// was making is dropped when it unwinds. Where a thread is ending and has no storage any more, only the place is lost.
 fn catch<T>(body: impl FnOnce() -> T) -> Result<T, String> {
     keep_quiet();
-    DEPTH.with(|depth| depth.set(depth.get() + 1));
+    let _ = PLACE.try_with(|place| place.take());
+    let _ = DEPTH.try_with(|depth| depth.set(depth.get() + 1));
+    CALLS.fetch_add(1, Ordering::Relaxed);
     let result = panic::catch_unwind(AssertUnwindSafe(body));
-    DEPTH.with(|depth| depth.set(depth.get() - 1));
+    CALLS.fetch_sub(1, Ordering::Relaxed);
+    let _ = DEPTH.try_with(|depth| depth.set(depth.get() - 1));
     result.map_err(|payload| {
-        let place = PLACE.take().map_or_else(String::new, |place| format!(" at {place}"));
+        let place = PLACE.try_with(|place| place.take()).ok().flatten();
+        let place = place.map_or_else(String::new, |place| format!(" at {place}"));
         format!("the library panicked{place}: {}", text_of(payload))
     })
 }
@@ -186,9 +223,9 @@ fn text_of(payload: Box<dyn Any + Send>) -> String {
     }
 }
 
-/// A panic normally prints to the host's standard error. This replaces the printing, for threads that are inside a call
-/// of this library, by a note of the place for the message. It reaches no further than the copy of Rust's standard
-/// library that this library was linked with.
+/// A panic normally prints to the host's standard error. This replaces the printing, while calls of this library are under way
+/// on this thread or on those that it lets work for it, by a note of the place for the message. It reaches no further than the
+/// copy of Rust's standard library that this library was linked with.
 fn keep_quiet() {
     static ONCE: Once = Once::new();
     // The hook must not be changed by a thread that is unwinding; the next call will do it.
@@ -198,9 +235,11 @@ fn keep_quiet() {
     ONCE.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
-            let ours = DEPTH.try_with(|depth| depth.get() > 0).unwrap_or(false);
-            if !ours {
-                return previous(panic);
+            let here = DEPTH.try_with(|depth| depth.get() > 0).unwrap_or(false);
+            if !here {
+                return if CALLS.load(Ordering::Relaxed) == 0 {
+                    previous(panic)
+                };
             }
             let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
             // A panic while a thread ends finds no storage any more, and then needs no place.

@@ -71,7 +71,8 @@ pub extern "C" fn mmnas_error_status(error: *const mmnas_error) -> mmnas_status 
 /// The code that ONNX Runtime gave, where it was ONNX Runtime that failed: its OrtErrorCode.
 ///
 /// @param error  an error, or NULL
-/// @return the code, from 1; 0 where the failure was not ONNX Runtime's, and for NULL
+/// @return the code, from 1, which is also that of failures that ONNX Runtime has no other for; 0 where loading or running a graph
+///         was not what failed, and for NULL
 ///
 /// Threads: the error may be read from many threads at once.
 #[unsafe(no_mangle)]

@@ -104,6 +104,7 @@ pub extern "C" fn mmnas_groundings_count(groundings: *const mmnas_groundings) ->
 /// @param box_out          receives four numbers, x1 y1 x2 y2 in pixels of the original image, cut to it
 /// @param probability_out  receives how much of the phrase's probability the part has, 0 to 1; over all regions of the image it
 ///                         sums to 1
+/// @param score_out        receives the network's score of the region, before the softmax over regions
 /// @param region_out       receives the region that the box was made from, for mmnas_image_region_box()
 /// @param error_out        receives the error, or NULL on success; may itself be NULL
 /// @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT
@@ -115,22 +116,24 @@ pub unsafe extern "C" fn mmnas_groundings_get(
     index: usize,
     box_out: *mut f32,
     probability_out: *mut f32,
+    score_out: *mut f32,
     region_out: *mut usize,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let write = |corners: [f32; 4], probability: f32, region: usize| {
+    let write = |corners: [f32; 4], probability: f32, score: f32, region: usize| {
         // SAFETY: the caller passes for each NULL or a place to write to, for the box one of four numbers.
         unsafe {
             boundary::store_box(box_out, corners);
             boundary::store(probability_out, probability);
+            boundary::store(score_out, score);
             boundary::store(region_out, region);
         }
     };
-    write([0.0; 4], 0.0, 0);
+    write([0.0; 4], 0.0, 0.0, 0);
     let body = || {
         let groundings = boundary::handle("groundings", groundings)?;
         let found = boundary::element("index", &groundings.groundings, index)?;
-        write(found.box_xyxy, found.probability, found.region);
+        write(found.box_xyxy, found.probability, found.score, found.region);
         Ok(())
     };
     // SAFETY: the caller passes NULL or a place to write an error to.

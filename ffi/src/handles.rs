@@ -16,8 +16,9 @@ type Object = Arc<dyn Any + Send + Sync>;
 /// The objects that C has a handle to.
 static LIVE: RwLock<BTreeMap<usize, Object>> = RwLock::new(BTreeMap::new());
 
-/// Past the first page, where no pointer that is meant to be one leads, and aligned as C expects of a pointer.
-const FIRST: usize = 1 << 12;
+/// Where no pointer leads that is meant to be one: with 64 bits no processor has such addresses, with fewer the first page.
+/// Aligned as C expects of a pointer.
+const FIRST: usize = if usize::BITS == 64 { 1 << (usize::BITS - 1) } else { 1 << 12 };
 const STEP: usize = 16;
 
 /// Keeps `object`, and gives its handle.
@@ -26,7 +27,7 @@ pub(crate) fn keep<T: Any + Send + Sync>(object: T) -> *mut T {
     let mut live = LIVE.write().unwrap_or_else(PoisonError::into_inner);
     loop {
         let number = NEXT.fetch_add(STEP, Ordering::Relaxed);
-        // Where a pointer has 32 bits the numbers begin again some day.
+        // With 32 bits the numbers begin again some day.
         if number < FIRST {
             continue;
         }

@@ -43,7 +43,8 @@ pub enum mmnas_pixel_format {
 /// @param image_out  receives the image, which the caller owns and frees with mmnas_image_free(), or NULL on failure
 /// @param error_out  receives the error, or NULL on success; may itself be NULL
 /// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, MMNAS_STATUS_IMAGE, MMNAS_STATUS_WRONG_TASK
-///         (the bundle takes no pictures), or MMNAS_STATUS_INFERENCE
+///         (the bundle takes no pictures), MMNAS_STATUS_INVALID_BUNDLE (an .npz that is none), MMNAS_STATUS_INFERENCE, or what
+///         ends a limited model's calls
 ///
 /// Threads: may be called from many threads at once with the same model.
 #[unsafe(no_mangle)]
@@ -72,7 +73,7 @@ pub unsafe extern "C" fn mmnas_image_from_file(
 /// @param image_out  receives the image, which the caller owns and frees with mmnas_image_free(), or NULL on failure
 /// @param error_out  receives the error, or NULL on success; may itself be NULL
 /// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IMAGE (no bytes at all are no image either),
-///         MMNAS_STATUS_WRONG_TASK (the bundle takes no pictures), or MMNAS_STATUS_INFERENCE
+///         MMNAS_STATUS_WRONG_TASK (the bundle takes no pictures), MMNAS_STATUS_INFERENCE, or what ends a limited model's calls
 ///
 /// Threads: may be called from many threads at once with the same model.
 #[unsafe(no_mangle)]
@@ -104,8 +105,8 @@ pub unsafe extern "C" fn mmnas_image_from_bytes(
 /// @param format      one of mmnas_pixel_format
 /// @param image_out   receives the image, which the caller owns and frees with mmnas_image_free(), or NULL on failure
 /// @param error_out   receives the error, or NULL on success; may itself be NULL
-/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_WRONG_TASK (the bundle takes no pictures), or
-///         MMNAS_STATUS_INFERENCE
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_WRONG_TASK (the bundle takes no pictures),
+///         MMNAS_STATUS_INFERENCE, or what ends a limited model's calls
 ///
 /// Threads: may be called from many threads at once with the same model.
 #[unsafe(no_mangle)]
@@ -154,7 +155,8 @@ pub unsafe extern "C" fn mmnas_image_from_pixels(
 /// @param height        the image's height in pixels, or 0 where it is not known
 /// @param image_out     receives the image, which the caller owns and frees with mmnas_image_free(), or NULL on failure
 /// @param error_out     receives the error, or NULL on success; may itself be NULL
-/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, or MMNAS_STATUS_INFERENCE
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_INFERENCE, or what ends a limited
+///         model's calls
 ///
 /// Threads: may be called from many threads at once with the same model.
 #[unsafe(no_mangle)]

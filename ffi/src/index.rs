@@ -3,13 +3,12 @@
 use std::ffi::c_char;
 use std::sync::{PoisonError, RwLock};
 
-use runtime::{Access, Candidates, EmbeddingFormat, Error, Hit, ImageIndex, TextIndex};
+use runtime::{Access, EmbeddingFormat, ImageIndex, TextIndex};
 
 use crate::error::mmnas_error;
 use crate::image::mmnas_image;
 use crate::keys::mmnas_keys;
 use crate::model::mmnas_model;
-use crate::ranking::mmnas_ranking;
 use crate::status::mmnas_status;
 use crate::strings::Text;
 use crate::text::mmnas_text;
@@ -20,7 +19,7 @@ pub struct mmnas_index {
     index: RwLock<Index>,
 }
 
-enum Index {
+pub(crate) enum Index {
     Images(ImageIndex),
     Texts(TextIndex),
 }
@@ -61,7 +60,7 @@ fn is_images(kind: i32) -> Result<bool, mmnas_error> {
     }
 }
 
-fn other_kind(argument: &str, expected: &str, found: &str) -> mmnas_error {
+pub(crate) fn other_kind(argument: &str, expected: &str, found: &str) -> mmnas_error {
     mmnas_error::invalid(argument, &format!("an index of {expected}"), &format!("one of {found}"))
 }
 
@@ -72,7 +71,10 @@ impl mmnas_index {
 }
 
 /// Reads an index.
-fn look<R>(index: *const mmnas_index, get: impl FnOnce(&Index) -> Result<R, mmnas_error>) -> Result<R, mmnas_error> {
+pub(crate) fn look<R>(
+    index: *const mmnas_index,
+    get: impl FnOnce(&Index) -> Result<R, mmnas_error>,
+) -> Result<R, mmnas_error> {
     let index = boundary::handle("index", index)?;
     get(&index.index.read().unwrap_or_else(PoisonError::into_inner))
 }
@@ -103,8 +105,8 @@ unsafe fn change(
 /// @param kind       one of mmnas_index_kind
 /// @param index_out  receives the index, which the caller owns and frees with mmnas_index_free(), or NULL on failure
 /// @param error_out  receives the error, or NULL on success; may itself be NULL
-/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, MMNAS_STATUS_EXISTS, or MMNAS_STATUS_INVALID_BUNDLE
-///         (written before bundles had what an index needs)
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_WRONG_TASK, MMNAS_STATUS_IO, MMNAS_STATUS_EXISTS, or
+///         MMNAS_STATUS_INVALID_BUNDLE (written before bundles had what an index needs)
 ///
 /// Threads: may be called from many threads at once with the same model.
 #[unsafe(no_mangle)]
@@ -139,8 +141,8 @@ pub unsafe extern "C" fn mmnas_index_create(
 ///                   what was committed when they opened
 /// @param index_out  receives the index, which the caller owns and frees with mmnas_index_free(), or NULL on failure
 /// @param error_out  receives the error, or NULL on success; may itself be NULL
-/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of another model), MMNAS_STATUS_IO,
-///         MMNAS_STATUS_INVALID_BUNDLE (damaged), MMNAS_STATUS_FUTURE_VERSION, or MMNAS_STATUS_EXISTS (somebody else writes)
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of another model), MMNAS_STATUS_WRONG_TASK,
+///         MMNAS_STATUS_IO, MMNAS_STATUS_INVALID_BUNDLE (damaged, or of the other kind), MMNAS_STATUS_FUTURE_VERSION, or MMNAS_STATUS_EXISTS (somebody else writes)
 ///
 /// Threads: may be called from many threads at once with the same model.
 #[unsafe(no_mangle)]
@@ -237,7 +239,7 @@ pub unsafe extern "C" fn mmnas_index_put_text(
 /// @param key        the key, UTF-8, need not be NUL-terminated
 /// @param key_len    the number of bytes of the key
 /// @param error_out  receives the error, or NULL on success; may itself be NULL
-/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, or MMNAS_STATUS_IO
+/// @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT (also for an index opened for reading)
 ///
 /// Threads: changes the index; calls of other threads with the same index wait.
 #[unsafe(no_mangle)]
@@ -274,7 +276,7 @@ pub unsafe extern "C" fn mmnas_index_commit(index: *mut mmnas_index, error_out: 
 ///
 /// @param index      the index
 /// @param error_out  receives the error, or NULL on success; may itself be NULL
-/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, or MMNAS_STATUS_IO
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, or MMNAS_STATUS_INVALID_BUNDLE (damaged)
 ///
 /// Threads: changes the index; calls of other threads with the same index wait.
 #[unsafe(no_mangle)]
@@ -365,81 +367,6 @@ pub unsafe extern "C" fn mmnas_index_keys(
     unsafe { boundary::make("keys_out", keys_out, error_out, body) }
 }
 
-fn ranked(found: Result<Vec<Vec<Hit>>, Error>) -> Result<mmnas_ranking, mmnas_error> {
-    Ok(mmnas_ranking::of_index(found?.pop().unwrap_or_default()))
-}
-
-fn candidates(shortlist: usize) -> Candidates {
-    if shortlist == 0 { Candidates::All } else { Candidates::Shortlist(shortlist) }
-}
-
-/// Finds the images of an index that a text belongs to best.
-///
-/// @param index        an index of images
-/// @param text         a text of the index's model
-/// @param top_k        how many are wanted, at least 1; where there are fewer, all are given
-/// @param shortlist    how many the network scores: those whose embeddings are nearest; 0 scores all, which takes longer and
-///                     misses none
-/// @param ranking_out  receives the ranking, which the caller owns and frees with mmnas_ranking_free(), or NULL on failure
-/// @param error_out    receives the error, or NULL on success; may itself be NULL
-/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of texts, for a text of another model, and for a
-///         shortlist where the network has no embeddings), MMNAS_STATUS_IO, MMNAS_STATUS_INVALID_BUNDLE (a damaged index),
-///         MMNAS_STATUS_INFERENCE, or what ends the calls of the model that the index was opened with
-///
-/// Threads: the index may be read from many threads at once.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mmnas_index_find_images(
-    index: *const mmnas_index,
-    text: *const mmnas_text,
-    top_k: usize,
-    shortlist: usize,
-    ranking_out: *mut *mut mmnas_ranking,
-    error_out: *mut *mut mmnas_error,
-) -> mmnas_status {
-    let find = |index: &Index| {
-        let text = boundary::handle("text", text)?;
-        match index {
-            Index::Images(images) => {
-                ranked(images.rank(std::slice::from_ref(&text.text), top_k, candidates(shortlist)))
-            }
-            Index::Texts(_) => Err(other_kind("index", "images", "texts")),
-        }
-    };
-    // SAFETY: the caller passes for each of both NULL or a place to write to.
-    unsafe { boundary::make("ranking_out", ranking_out, error_out, || look(index, find)) }
-}
-
-/// Finds the texts of an index that belong to an image best.
-///
-/// @param index        an index of texts
-/// @param image        an image of the index's model
-/// @param top_k        how many are wanted, at least 1; where there are fewer, all are given
-/// @param shortlist    as in mmnas_index_find_images()
-/// @param ranking_out  receives the ranking, which the caller owns and frees with mmnas_ranking_free(), or NULL on failure
-/// @param error_out    receives the error, or NULL on success; may itself be NULL
-/// @return as mmnas_index_find_images()
-///
-/// Threads: the index may be read from many threads at once.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mmnas_index_find_texts(
-    index: *const mmnas_index,
-    image: *const mmnas_image,
-    top_k: usize,
-    shortlist: usize,
-    ranking_out: *mut *mut mmnas_ranking,
-    error_out: *mut *mut mmnas_error,
-) -> mmnas_status {
-    let find = |index: &Index| {
-        let image = boundary::handle("image", image)?;
-        match index {
-            Index::Texts(texts) => ranked(texts.rank(std::slice::from_ref(&image.image), top_k, candidates(shortlist))),
-            Index::Images(_) => Err(other_kind("index", "texts", "images")),
-        }
-    };
-    // SAFETY: the caller passes for each of both NULL or a place to write to.
-    unsafe { boundary::make("ranking_out", ranking_out, error_out, || look(index, find)) }
-}
-
 /// Writes the keys and embeddings of an index to a new file, for a vector database.
 ///
 /// @param index      an index of a network with embeddings
@@ -447,7 +374,8 @@ pub unsafe extern "C" fn mmnas_index_find_texts(
 /// @param out_len    the number of bytes of the file's path; at least 1
 /// @param format     one of mmnas_embedding_format
 /// @param error_out  receives the error, or NULL on success; may itself be NULL
-/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, or MMNAS_STATUS_EXISTS
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, MMNAS_STATUS_EXISTS, or
+///         MMNAS_STATUS_INVALID_BUNDLE (damaged)
 ///
 /// Threads: the index may be read from many threads at once.
 #[unsafe(no_mangle)]

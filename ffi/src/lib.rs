@@ -44,6 +44,8 @@ pub mod ranking;
 
 pub mod index;
 
+pub mod find;
+
 pub mod keys;
 
 pub mod explanation;

@@ -1,5 +1,6 @@
 //! What the library has to say besides errors.
 
+use std::cell::Cell;
 use std::ffi::{CString, c_char, c_void};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -33,7 +34,8 @@ pub enum mmnas_log_level {
 
 /// Takes a message. `level` is one of mmnas_log_level; `message` is UTF-8 of `message_len` bytes with a closing NUL, and only
 /// valid during the call. It may be called from any thread, also from several at once and in the middle of any call, so it must
-/// not call this library, and must not throw or jump out.
+/// not throw or jump out, and not call this library: such calls do nothing, and fail with MMNAS_STATUS_INVALID_ARGUMENT where
+/// they can fail.
 pub type mmnas_log_callback =
     Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, message: *const c_char, message_len: usize)>;
 
@@ -50,10 +52,20 @@ unsafe impl Sync for Target {}
 static TARGET: RwLock<Option<Target>> = RwLock::new(None);
 static LEVEL: AtomicI32 = AtomicI32::new(0);
 
+thread_local! {
+    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside the callback, where locks of the library may be held.
+pub(crate) fn in_callback() -> bool {
+    IN_CALLBACK.try_with(Cell::get).unwrap_or(false)
+}
+
 /// Tells the library whom to tell what happens; until then it tells nobody. There is one listener a process: a call replaces the
 /// one before.
 ///
-/// When the call returns, the listener before it is not called any more, so what its `user_data` led to may go.
+/// When the call returns, the listener before it is not called any more, so what its `user_data` led to may go. The call waits
+/// for listeners that are just being told something, so the caller must hold no lock that they take.
 ///
 /// @param level      one of mmnas_log_level: messages that matter less are left out
 /// @param callback   who is told, or NULL for nobody
@@ -126,8 +138,10 @@ impl Subscriber for Forward {
         let target = TARGET.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(target) = target.as_ref() {
             let level = number(event.metadata().level());
+            let _ = IN_CALLBACK.try_with(|inside| inside.set(true));
             // SAFETY: the host has given the callback for this, and the text lives until it returns.
             unsafe { (target.callback)(target.user_data, level, text.as_ptr(), text.count_bytes()) };
+            let _ = IN_CALLBACK.try_with(|inside| inside.set(false));
         }
     }
 

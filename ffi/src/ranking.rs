@@ -128,6 +128,13 @@ pub unsafe extern "C" fn mmnas_ranking_draw(
                 strings::path("out", out, out_len)?,
             )
         };
+        if ranking.entries.iter().any(|entry| entry.key.as_str().is_empty()) {
+            return Err(mmnas_error::invalid(
+                "ranking",
+                "one of an index, whose keys are names of files",
+                "one without",
+            ));
+        }
         let files: Vec<_> =
             ranking.entries.iter().map(|entry| (folder.join(entry.key.as_str()), entry.score)).collect();
         let images: Vec<(&Path, String)> =

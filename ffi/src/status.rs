@@ -32,7 +32,7 @@ pub enum mmnas_status {
     Inference = 8,
     /// The call does not fit the bundle's task or its inputs.
     WrongTask = 9,
-    /// The bundle does not give its recorded outputs.
+    /// The bundle does not give its recorded outputs. No function returns it: mmnas_verification_passed() tells.
     VerificationFailed = 10,
     /// What was to be written is there already.
     Exists = 11,
@@ -42,9 +42,9 @@ pub enum mmnas_status {
     DeadlineExceeded = 13,
     /// None of the allowed providers can be had on this machine.
     Provider = 14,
-    /// The queue of requests is full.
+    /// The queue of requests is full. For services; no function returns it.
     Overloaded = 15,
-    /// The handle takes no more requests.
+    /// The handle takes no more requests. For services; no function returns it.
     Closed = 16,
     /// The library failed in a way that its authors did not foresee. Please report the message.
     Panic = 100,

@@ -21,7 +21,8 @@ pub struct mmnas_text {
 /// @param text_len   the number of bytes of the text
 /// @param text_out   receives the text, which the caller owns and frees with mmnas_text_free(), or NULL on failure
 /// @param error_out  receives the error, or NULL on success; may itself be NULL
-/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_EMPTY_TEXT, or MMNAS_STATUS_INFERENCE
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_EMPTY_TEXT, MMNAS_STATUS_INFERENCE, or what
+///         ends a limited model's calls
 ///
 /// Threads: may be called from many threads at once with the same model.
 #[unsafe(no_mangle)]

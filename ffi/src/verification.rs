@@ -19,9 +19,10 @@ pub struct mmnas_verification {
 struct Texts {
     stage: Text,
     variant: Text,
+    problem: Text,
 }
 
-/// Checks the hash of every file of a bundle, runs its graphs on their recorded inputs, and compares with the recorded outputs.
+/// Checks the hash of every file of a bundle (unless the options say not to), runs its graphs on their recorded inputs, and compares with the recorded outputs.
 /// Outputs that differ are no failure of the call: see mmnas_verification_passed().
 ///
 /// @param path              the bundle's folder, UTF-8, need not be NUL-terminated
@@ -48,10 +49,11 @@ pub unsafe extern "C" fn mmnas_verify(
         let path = unsafe { strings::path("path", path, path_len) }?;
         let options = mmnas_options::load_options(options)?;
         let report = runtime::verify(&path, &options, if timed { Timed::Yes } else { Timed::No })?;
-        let texts = report
-            .checks
-            .iter()
-            .map(|check| Texts { stage: Text::new(&check.stage), variant: Text::new(&check.form.to_string()) });
+        let texts = report.checks.iter().map(|check| Texts {
+            stage: Text::new(&check.stage),
+            variant: Text::new(&check.form.to_string()),
+            problem: Text::new(check.problem.as_deref().unwrap_or_default()),
+        });
         Ok(mmnas_verification { texts: texts.collect(), report })
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
@@ -84,7 +86,7 @@ pub extern "C" fn mmnas_verification_count(verification: *const mmnas_verificati
 ///
 /// @param verification      the outcome
 /// @param index             which check; less than mmnas_verification_count()
-/// @param stage_out         receives what was checked, such as "fusion" or "network": UTF-8, NUL-terminated, borrowed from the
+/// @param stage_out         receives what was checked, such as "fusion" or "network": ASCII, NUL-terminated, borrowed from the
 ///                          outcome, valid until mmnas_verification_free()
 /// @param variant_out       receives its variant, such as "ort-int8", as the stage
 /// @param difference_out    receives the largest difference; infinite where outputs cannot be compared
@@ -126,6 +128,30 @@ pub unsafe extern "C" fn mmnas_verification_get(
     };
     // SAFETY: the caller passes NULL or a place to write an error to.
     unsafe { boundary::call(error_out, body) }
+}
+
+/// Why the outputs of a check cannot be compared.
+///
+/// @param verification  the outcome
+/// @param index         which check
+/// @param len_out       receives the number of bytes without the closing NUL; 0 on failure; may be NULL
+/// @return UTF-8, NUL-terminated, borrowed from the outcome: valid until mmnas_verification_free(); the empty text where they
+///         can be compared; NULL where there is no such check
+///
+/// Threads: the outcome may be read from many threads at once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_verification_problem(
+    verification: *const mmnas_verification,
+    index: usize,
+    len_out: *mut usize,
+) -> *const c_char {
+    let none = (std::ptr::null(), 0);
+    let (text, len) = boundary::read(verification, none, |verification| {
+        verification.texts.get(index).map_or(none, |texts| (texts.problem.pointer(), texts.problem.len()))
+    });
+    // SAFETY: the caller passes NULL or a place to write to.
+    unsafe { boundary::store(len_out, len) };
+    text
 }
 
 /// Frees the outcome of a verification.

@@ -10,7 +10,8 @@
 
 #include "mmnas_runtime.h"
 
-static int failures;
+/* Threads may fail at once. */
+static _Atomic int failures;
 
 static inline void expect(int holds, const char *file, int line, const char *what)
 {
@@ -52,6 +53,8 @@ static inline void expect_ok(mmnas_status status, mmnas_error *error, const char
         EXPECT(strlen(mmnas_error_message(error, NULL)) > 0);                     \
         mmnas_error_free(error);                                                  \
     } while (0)
+
+#define FAILS_SILENTLY(call) EXPECT((call) != MMNAS_STATUS_OK)
 
 #define TEXT(text) (text), strlen(text)
 

@@ -8,6 +8,7 @@
  */
 
 #include <math.h>
+#include <time.h>
 
 #include "check.h"
 
@@ -30,6 +31,9 @@ static void ring(void *user_data, int32_t level, const char *message, size_t mes
     EXPECT(user_data == &rings);
     EXPECT(level >= MMNAS_LOG_LEVEL_ERROR && level <= MMNAS_LOG_LEVEL_INFO);
     EXPECT(strlen(message) == message_len);
+    /* The listener must not call the library, and nothing bad happens when it does. */
+    FAILS_SILENTLY(mmnas_log_set(0, NULL, NULL, NULL));
+    EXPECT(mmnas_onnxruntime_path(NULL) == NULL);
     rings++;
 }
 
@@ -177,6 +181,10 @@ static void vqa(const char *bundle)
             OK(mmnas_answers_get(one, k, &a, &a_len, &p, &error));
             OK(mmnas_answers_get(all[i], k, &b, NULL, &q, &error));
             EXPECT(near(p, q) && strlen(a) == a_len && strlen(b) > 0);
+            float logit = 0;
+            size_t place = 99;
+            OK(mmnas_answers_get_logit(one, k, &logit, &place, &error));
+            EXPECT(near(p, 1 / (1 + expf(-logit))) && place == (size_t)atoi(a));
         }
         FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_answers_get(one, 4, NULL, NULL, NULL, &error));
         mmnas_answers_free(one);
@@ -186,6 +194,7 @@ static void vqa(const char *bundle)
 
     mmnas_cancel_token *token = mmnas_cancel_token_new();
     mmnas_model *limited = NULL;
+    mmnas_image *late = NULL;
     OK(mmnas_model_limited(model, token, 600000, &limited, &error));
     mmnas_answers *answers = NULL;
     OK(mmnas_vqa_answer(limited, images[0], TEXT("what"), 1, &answers, &error));
@@ -193,12 +202,20 @@ static void vqa(const char *bundle)
     EXPECT(!mmnas_cancel_token_is_cancelled(token));
     OK(mmnas_cancel_token_cancel(token, &error));
     EXPECT(mmnas_cancel_token_is_cancelled(token));
+    FAILS(MMNAS_STATUS_CANCELLED, mmnas_image_from_file(limited, TEXT(file), &late, &error));
     FAILS(MMNAS_STATUS_CANCELLED, mmnas_vqa_answer(limited, images[0], TEXT("what"), 1, &answers, &error));
     EXPECT(answers == NULL);
     mmnas_model_free(limited);
     mmnas_cancel_token_free(token);
+    OK(mmnas_model_limited(model, NULL, 1, &limited, &error));
+    nanosleep(&(struct timespec){0, 5000000}, NULL);
+    FAILS(MMNAS_STATUS_DEADLINE_EXCEEDED, mmnas_vqa_answer(limited, images[0], TEXT("what"), 1, &answers, &error));
+    mmnas_model_free(limited);
+    OK(mmnas_vqa_answer_batch(model, NULL, NULL, 0, 1, all, &error));
 
     mmnas_groundings *groundings = NULL;
+    mmnas_index *index = NULL;
+    FAILS(MMNAS_STATUS_WRONG_TASK, mmnas_index_create(model, "no", 2, MMNAS_INDEX_KIND_IMAGES, &index, &error));
     FAILS(MMNAS_STATUS_WRONG_TASK, mmnas_vgd_ground(model, images[0], TEXT("what"), 1, &groundings, &error));
     /* Handles are told apart: a text is no image, and what was freed is nothing. */
     FAILS(MMNAS_STATUS_INVALID_ARGUMENT,
@@ -230,11 +247,11 @@ static void vgd(const char *bundle)
     for (int i = 0; i < COUNT; i++) {
         OK(mmnas_vgd_ground(model, images[i], TEXT(TEXTS[i]), 2, &one, &error));
         EXPECT(mmnas_groundings_count(one) == 2 && mmnas_groundings_count(all[i]) == 2);
-        float a[4], b[4], p = 0, q = 0;
+        float a[4], b[4], p = 0, q = 0, score = 1e30f;
         size_t region = 99;
-        OK(mmnas_groundings_get(one, 0, a, &p, &region, &error));
-        OK(mmnas_groundings_get(all[i], 0, b, &q, NULL, &error));
-        EXPECT(near(p, q) && near(a[2], b[2]) && region < mmnas_image_region_count(images[i]));
+        OK(mmnas_groundings_get(one, 0, a, &p, &score, &region, &error));
+        OK(mmnas_groundings_get(all[i], 0, b, &q, NULL, NULL, &error));
+        EXPECT(near(p, q) && near(a[2], b[2]) && score < 1e30f && region < mmnas_image_region_count(images[i]));
         if (i == 0) {
             snprintf(path, sizeof path, "%s/where.png", scratch);
             OK(mmnas_groundings_draw(one, TEXT(file), TEXT(path), &error));
@@ -290,8 +307,16 @@ static void search(const mmnas_model *model, mmnas_image *images[COUNT], mmnas_t
     EXPECT(mmnas_ranking_count(found) == 2);
     mmnas_ranking_free(found);
     FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_index_find_texts(index, images[0], 1, 0, &found, &error));
+    snprintf(path, sizeof path, "%s/ranking.png", scratch);
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_ranking_draw(listed, TEXT(scratch), TEXT("title"), TEXT(path), &error));
     mmnas_ranking_free(listed);
     EXPECT(found == NULL);
+    mmnas_image *stored = NULL;
+    OK(mmnas_index_get_image(index, "c", 1, &stored, &error));
+    EXPECT(mmnas_image_region_count(stored) == mmnas_image_region_count(images[2]));
+    mmnas_image_free(stored);
+    OK(mmnas_index_get_image(index, "z", 1, &stored, &error));
+    EXPECT(stored == NULL);
 
     snprintf(path, sizeof path, "%s/embeddings.npy", scratch);
     OK(mmnas_index_export(index, TEXT(path), MMNAS_EMBEDDING_FORMAT_NPY, &error));
@@ -316,6 +341,11 @@ static void search(const mmnas_model *model, mmnas_image *images[COUNT], mmnas_t
     for (int i = 0; i < COUNT; i++)
         OK(mmnas_index_put_text(index, TEXT(TEXTS[i]), texts[i], &error));
     OK(mmnas_index_commit(index, &error));
+    mmnas_text *kept = NULL;
+    OK(mmnas_index_get_text(index, TEXT(TEXTS[1]), &kept, &error));
+    EXPECT(mmnas_text_tokens(kept) == mmnas_text_tokens(texts[1]));
+    mmnas_text_free(kept);
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_index_get_image(index, "c", 1, &stored, &error));
     OK(mmnas_index_find_texts(index, images[0], 3, 0, &found, &error));
     EXPECT(mmnas_ranking_count(found) == 3);
     mmnas_ranking_free(found);
@@ -365,6 +395,7 @@ static void verify(const char *bundle)
         const char *stage = NULL, *variant = NULL;
         double difference = 9, tolerance = 0, milliseconds = 0;
         OK(mmnas_verification_get(verification, i, &stage, &variant, &difference, &tolerance, &milliseconds, &error));
+        EXPECT(strcmp(mmnas_verification_problem(verification, i, NULL), "") == 0);
         EXPECT(difference <= tolerance && strlen(stage) > 0 && strlen(variant) > 0);
     }
     mmnas_verification_free(verification);

@@ -68,6 +68,7 @@ void vqa(const std::string &bundle, const std::string &file)
     EXPECT(answers.size() == 2 && answers[0].label == others[0].label);
     EXPECT(near(answers[0].probability, others[0].probability));
     EXPECT(answers[2].label.empty());
+    EXPECT(near(answers[0].probability, 1 / (1 + std::exp(-answers[0].logit))));
 
     const auto foreign = model.answer(same, "what is this?", 2);
     EXPECT(!foreign && foreign.error().status == MMNAS_STATUS_INVALID_ARGUMENT);
@@ -79,7 +80,7 @@ void vqa(const std::string &bundle, const std::string &file)
     }
     EXPECT(thrown);
 
-    const auto texts = mmnas::Text::encode_batch(model, std::vector<std::string_view>{"a b", "what"}).or_throw();
+    const auto texts = mmnas::Text::encode_batch(model, std::vector<std::string>{"a b", "what"}).or_throw();
     const auto batch =
         model.answer_batch(std::vector<const mmnas::Image *>{&image, &image}, texts, 1).or_throw();
     EXPECT(texts.size() == 2 && batch.size() == 2 && texts[1].tokens() == 1);
@@ -97,6 +98,9 @@ void vqa(const std::string &bundle, const std::string &file)
     const auto limited = model.limited(&token, std::chrono::minutes(10)).or_throw();
     token.cancel().or_throw();
     EXPECT(token.is_cancelled());
+    mmnas::CancelToken gone;
+    const mmnas::CancelToken taken = std::move(gone);
+    EXPECT(model.limited(&gone).error().status == MMNAS_STATUS_INVALID_ARGUMENT);
     EXPECT(limited.answer(image, "what", 1).error().status == MMNAS_STATUS_CANCELLED);
 
     const mmnas::Model moved = std::move(model);
@@ -148,6 +152,7 @@ void itm(const std::string &bundle, const std::string &file, const std::string &
     EXPECT(index.keys().or_throw() == std::vector<std::string>{name});
     const auto ranking = index.find(texts[0], 5).or_throw();
     EXPECT(ranking.size() == 1 && ranking[0].key == name);
+    EXPECT(index.image(name).or_throw().regions() == images[0].regions() && !index.image("gone"));
     ranking.draw(std::filesystem::path(file).parent_path().string(), "a", scratch + "/ranking.png").or_throw();
     index.export_embeddings(scratch + "/e.npy", MMNAS_EMBEDDING_FORMAT_NPY).or_throw();
     EXPECT(!index.find(images[0], 1) && !index.put("t", texts[0]));

@@ -191,6 +191,11 @@ static void answers(void)
 /* Every function of the header that takes a pointer; a test compares the list with the header. */
 static void nothing_at_all(void)
 {
+    EXPECT(strcmp(mmnas_model_variant(NULL, NULL), "") == 0);
+    EXPECT(mmnas_verification_problem(NULL, 0, NULL) == NULL);
+    REFUSED_WITH_NULL(mmnas_answers_get_logit(NULL, 0, NULL, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_index_get_image(NULL, NULL, 0, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_index_get_text(NULL, NULL, 0, NULL, &error));
     EXPECT(mmnas_error_status(NULL) == MMNAS_STATUS_OK);
     EXPECT(mmnas_error_onnxruntime_code(NULL) == 0);
     mmnas_error_free(NULL);
@@ -240,7 +245,7 @@ static void nothing_at_all(void)
     REFUSED_WITH_NULL(mmnas_vgd_ground(NULL, NULL, NULL, 0, 0, NULL, &error));
     REFUSED_WITH_NULL(mmnas_vgd_ground_batch(NULL, NULL, NULL, 0, 0, NULL, &error));
     EXPECT(mmnas_groundings_count(NULL) == 0);
-    REFUSED_WITH_NULL(mmnas_groundings_get(NULL, 0, NULL, NULL, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_groundings_get(NULL, 0, NULL, NULL, NULL, NULL, &error));
     REFUSED_WITH_NULL(mmnas_groundings_draw(NULL, NULL, 0, NULL, 0, &error));
     mmnas_groundings_free(NULL);
     REFUSED_WITH_NULL(mmnas_itm_match(NULL, NULL, NULL, 0, NULL, NULL, &error));

@@ -18,6 +18,8 @@ mod store;
 
 use std::path::Path;
 
+use mmnas_bundle::manifest::TaskName;
+
 use codec::Stored;
 pub use export::EmbeddingFormat;
 pub use header::IndexKind;
@@ -53,9 +55,10 @@ macro_rules! common {
             /// A new, empty index in the new folder `folder`, to be written to.
             ///
             /// # Errors
-            /// A folder that is there already or cannot be written; a bundle of before format 1.2 whose states cannot be made
+            /// A bundle of another task than ITM; a folder that is there already or cannot be written; a bundle of before format 1.2 whose states cannot be made
             /// again from what an index stores.
             pub fn create(model: &Model, folder: &Path) -> Result<$index> {
+                model.check_task(TaskName::Itm)?;
                 let bundle = model.bundle().folder();
                 let states = StateIndex::create(folder, model.manifest(), bundle, $kind)?;
                 Ok($index { model: model.clone(), states })
@@ -64,9 +67,10 @@ macro_rules! common {
             /// Opens an index that `model`, or another load of its bundle, has made.
             ///
             /// # Errors
-            /// Files that are missing or damaged; a later format version; an index of another model or kind; one that
+            /// A bundle of another task than ITM; files that are missing or damaged; a later format version; an index of another model or kind; one that
             /// another process is writing to, where `access` asks for writing.
             pub fn open(model: &Model, folder: &Path, access: Access) -> Result<$index> {
+                model.check_task(TaskName::Itm)?;
                 let states = StateIndex::open(folder, model.manifest(), $kind, access)?;
                 Ok($index { model: model.clone(), states })
             }

@@ -60,11 +60,14 @@ pub(crate) fn shared(options: &LoadOptions) -> Result<Shared> {
             return Err(Error::OnnxRuntimeTaken { asked: asked.clone(), loaded: loaded.library.clone() });
         }
     } else {
-        let loaded = load(options)?;
-        tracing::info!("ONNX Runtime {} from {}", loaded.version, loaded.library.display());
-        *slot = Some(loaded);
+        let loaded = slot.insert(load(options)?);
+        let (shared, told) = (loaded.shared.clone(), format!("{} from {}", loaded.version, loaded.library.display()));
+        // Whoever is told may ask which library it is.
+        drop(slot);
+        tracing::info!("ONNX Runtime {told}");
+        return Ok(shared);
     }
-    // It was just filled where it was not.
+    // It was just looked at.
     let Some(loaded) = slot.as_ref() else { return Err(Error::OnnxRuntimeMissing { tried: Vec::new() }) };
     Ok(loaded.shared.clone())
 }

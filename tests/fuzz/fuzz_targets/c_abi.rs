@@ -15,6 +15,7 @@ use mmnas_ffi::cancel::*;
 use mmnas_ffi::error::*;
 use mmnas_ffi::explanation::*;
 use mmnas_ffi::files::*;
+use mmnas_ffi::find::*;
 use mmnas_ffi::groundings::*;
 use mmnas_ffi::image::*;
 use mmnas_ffi::index::*;
@@ -173,7 +174,7 @@ fn one(script: &mut Script<'_>, handles: &mut Handles, folder: &str) {
     // A list has two handles: a length that is larger has to be one that no list can have.
     let count = if number > isize::MAX as usize { number } else { number % 3 };
     let (path, path_len): (*const c_char, usize) = (folder.as_ptr().cast(), folder.len());
-    match choice % 34 {
+    match choice % 38 {
         0 => handles.0.push(mmnas_options_new().addr()),
         1 => handles.0.push(mmnas_files_new().addr()),
         2 => handles.0.push(mmnas_cancel_token_new().addr()),
@@ -322,6 +323,42 @@ fn one(script: &mut Script<'_>, handles: &mut Handles, folder: &str) {
             let (label, length) = (&raw mut label, &raw mut length);
             call!(|error| mmnas_answers_get(first.cast(), number, label, length, &raw mut share, error));
             call!(|error| mmnas_image_region_box(first.cast(), number, [0.0f32; 4].as_mut_ptr(), error));
+        }
+        32 => make!(handles, mmnas_ranking, |out, error| mmnas_index_find_texts(
+            first.cast(),
+            second.cast(),
+            top_k,
+            number,
+            out,
+            error
+        )),
+        33 => {
+            let mut out = [ptr::null_mut(); 2];
+            let (words, lens) = ([words, ptr::null()], [len, 0]);
+            let place = out.as_mut_ptr();
+            let (words, lens) = (words.as_ptr(), lens.as_ptr());
+            call!(|error| mmnas_text_encode_batch(first.cast(), words, lens, count, place, error));
+            handles.0.extend(out.iter().filter(|handle| !handle.is_null()).map(|handle| handle.addr()));
+        }
+        34 => {
+            // What has no such key gives no handle, and is a success.
+            let (mut out, mut error) = (ptr::null_mut(), ptr::null_mut());
+            // SAFETY: texts and places are there; handles may be anything.
+            let status = unsafe { mmnas_index_get_image(first.cast(), words, len, &raw mut out, &raw mut error) };
+            checked(status, error);
+            handles.0.extend((!out.is_null()).then(|| out.addr()));
+        }
+        35 => {
+            let (mut word, mut length, mut weight, mut place) = (ptr::null(), 0, 0.0, 0);
+            let (word, length, weight, place) = (&raw mut word, &raw mut length, &raw mut weight, &raw mut place);
+            call!(|error| mmnas_explanation_word(first.cast(), number, word, length, weight, error));
+            call!(|error| mmnas_explanation_region(first.cast(), number, ptr::null_mut(), weight, error));
+            call!(|error| mmnas_ranking_get(second.cast(), number, place, word, length, weight, weight, error));
+            call!(|error| mmnas_groundings_get(third.cast(), number, ptr::null_mut(), weight, weight, place, error));
+            // SAFETY: the place may be written to; the handle may be anything.
+            let key = unsafe { mmnas_keys_get(third.cast(), number, length) };
+            // SAFETY: both are asked for only where there is one, and the place was written to.
+            assert!(key.is_null() || unsafe { std::ffi::CStr::from_ptr(key).count_bytes() <= *length });
         }
         // The models of all runs stay.
         _ => {
