@@ -268,6 +268,31 @@ typedef int32_t mmnas_provider;
 #endif // __cplusplus
 
 /**
+ * What an index holds.
+ */
+enum mmnas_index_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Images, to be found by texts.
+     */
+    MMNAS_INDEX_KIND_IMAGES = 0,
+    /**
+     * Texts, to be found by images.
+     */
+    MMNAS_INDEX_KIND_TEXTS = 1,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum mmnas_index_kind mmnas_index_kind;
+#else
+typedef int32_t mmnas_index_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * How the bytes of a pixel lie, one byte a channel.
  */
 enum mmnas_pixel_format
@@ -301,31 +326,6 @@ enum mmnas_pixel_format
 typedef enum mmnas_pixel_format mmnas_pixel_format;
 #else
 typedef int32_t mmnas_pixel_format;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
- * What an index holds.
- */
-enum mmnas_index_kind
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * Images, to be found by texts.
-     */
-    MMNAS_INDEX_KIND_IMAGES = 0,
-    /**
-     * Texts, to be found by images.
-     */
-    MMNAS_INDEX_KIND_TEXTS = 1,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum mmnas_index_kind mmnas_index_kind;
-#else
-typedef int32_t mmnas_index_kind;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -1838,6 +1838,90 @@ mmnas_status mmnas_index_get_text(const struct mmnas_index *index,
                                   size_t key_len,
                                   struct mmnas_text **text_out,
                                   struct mmnas_error **error_out);
+
+/**
+ * As mmnas_index_find_images() for many texts: where the network scores all images, each is read once for all of them.
+ *
+ * @param index         an index of images
+ * @param texts         texts of the index's model
+ * @param count         how many texts these are
+ * @param top_k         how many images are wanted for each, at least 1; where there are fewer, all are given
+ * @param shortlist     as in mmnas_index_find_images()
+ * @param rankings_out  receives as many handles, in the order of the texts, each of which the caller owns and frees with
+ *                      mmnas_ranking_free(), or NULLs on failure
+ * @param error_out     receives the error, or NULL on success; may itself be NULL
+ * @return as mmnas_index_find_images()
+ *
+ * Threads: the index may be read from many threads at once.
+ */
+mmnas_status mmnas_index_find_images_batch(const struct mmnas_index *index,
+                                           const struct mmnas_text *const *texts,
+                                           size_t count,
+                                           size_t top_k,
+                                           size_t shortlist,
+                                           struct mmnas_ranking **rankings_out,
+                                           struct mmnas_error **error_out);
+
+/**
+ * As mmnas_index_find_texts() for many images: where the network scores all texts, each is read once for all of them.
+ *
+ * @param index         an index of texts
+ * @param images        images of the index's model
+ * @param count         how many images these are
+ * @param top_k         how many texts are wanted for each, at least 1; where there are fewer, all are given
+ * @param shortlist     as in mmnas_index_find_images()
+ * @param rankings_out  receives as many handles, in the order of the images, each of which the caller owns and frees with
+ *                      mmnas_ranking_free(), or NULLs on failure
+ * @param error_out     receives the error, or NULL on success; may itself be NULL
+ * @return as mmnas_index_find_images()
+ *
+ * Threads: the index may be read from many threads at once.
+ */
+mmnas_status mmnas_index_find_texts_batch(const struct mmnas_index *index,
+                                          const struct mmnas_image *const *images,
+                                          size_t count,
+                                          size_t top_k,
+                                          size_t shortlist,
+                                          struct mmnas_ranking **rankings_out,
+                                          struct mmnas_error **error_out);
+
+/**
+ * Reads the embedding of what has a key.
+ *
+ * @param index          the index
+ * @param key            the key, UTF-8, need not be NUL-terminated
+ * @param key_len        the number of bytes of the key
+ * @param embedding_out  receives mmnas_index_embedding_width() numbers, a vector of length 1; left as it is on failure
+ * @param width          how many numbers there is room for: mmnas_index_embedding_width()
+ * @param error_out      receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also where there is no such key, or the network has no embeddings), or
+ *         MMNAS_STATUS_INVALID_BUNDLE (damaged)
+ *
+ * Threads: the index may be read from many threads at once.
+ */
+mmnas_status mmnas_index_embedding(const struct mmnas_index *index,
+                                   const char *key,
+                                   size_t key_len,
+                                   float *embedding_out,
+                                   size_t width,
+                                   struct mmnas_error **error_out);
+
+/**
+ * What an index holds, without opening it.
+ *
+ * @param path       the index's folder, UTF-8, need not be NUL-terminated
+ * @param path_len   the number of bytes of the path; at least 1
+ * @param kind_out   receives one of mmnas_index_kind; MMNAS_INDEX_KIND_IMAGES on failure; may be NULL
+ * @param error_out  receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, MMNAS_STATUS_INVALID_BUNDLE (damaged), or
+ *         MMNAS_STATUS_FUTURE_VERSION
+ *
+ * Threads: may be called at any time from any thread.
+ */
+mmnas_status mmnas_index_kind_of(const char *path,
+                                 size_t path_len,
+                                 mmnas_index_kind *kind_out,
+                                 struct mmnas_error **error_out);
 
 /**
  * How many keys there are.

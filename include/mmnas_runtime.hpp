@@ -855,6 +855,45 @@ public:
             return mmnas_index_find_texts(get(), image.get(), top_k, shortlist, ranking, error);
         });
     }
+    // As find() for many; texts or images, or pointers to them.
+    template <class T>
+    Result<std::vector<Ranking>> find_images(const std::vector<T> &texts, std::size_t top_k,
+                                             std::size_t shortlist = 0) const
+    {
+        const auto raw = detail::handles<mmnas_text>(Span<T>(texts));
+        return detail::made_all<Ranking, mmnas_ranking>(raw.size(), [&](mmnas_ranking **out, mmnas_error **error) {
+            return mmnas_index_find_images_batch(get(), raw.data(), raw.size(), top_k, shortlist, out, error);
+        });
+    }
+    template <class I>
+    Result<std::vector<Ranking>> find_texts(const std::vector<I> &images, std::size_t top_k,
+                                            std::size_t shortlist = 0) const
+    {
+        const auto raw = detail::handles<mmnas_image>(Span<I>(images));
+        return detail::made_all<Ranking, mmnas_ranking>(raw.size(), [&](mmnas_ranking **out, mmnas_error **error) {
+            return mmnas_index_find_texts_batch(get(), raw.data(), raw.size(), top_k, shortlist, out, error);
+        });
+    }
+    // What the index in a folder holds.
+    static Result<mmnas_index_kind> kind_of(std::string_view path)
+    {
+        mmnas_index_kind kind = MMNAS_INDEX_KIND_IMAGES;
+        auto call = [&](mmnas_error **error) { return mmnas_index_kind_of(path.data(), path.size(), &kind, error); };
+        if (auto result = detail::done(call); !result)
+            return result.error();
+        return kind;
+    }
+    // embedding_width() numbers.
+    Result<std::vector<float>> embedding(std::string_view key) const
+    {
+        std::vector<float> numbers(embedding_width());
+        auto call = [&](mmnas_error **error) {
+            return mmnas_index_embedding(get(), key.data(), key.size(), numbers.data(), numbers.size(), error);
+        };
+        if (auto result = detail::done(call); !result)
+            return result.error();
+        return numbers;
+    }
     // What has a key, to 16 bits; an error of status INVALID_ARGUMENT where nothing has.
     Result<Image> image(std::string_view key) const
     {

@@ -212,10 +212,15 @@ impl Error {
         }
     }
 
-    /// An [`Error::Inference`]; the reason is brought onto one line.
+    /// An [`Error::Inference`].
     pub(crate) fn inference(file: &Path, action: &'static str, error: &ort::Error) -> Error {
         let code = ort::sys::OrtErrorCode::from(error.code()) as i32;
-        Error::Inference { file: file.to_path_buf(), action, reason: one_line(&error.to_string()), code }
+        Error::inference_of(file, action, &error.to_string(), code)
+    }
+
+    /// As [`Error::inference`]; the reason is brought onto one line.
+    fn inference_of(file: &Path, action: &'static str, reason: &str, code: i32) -> Error {
+        Error::Inference { file: file.to_path_buf(), action, reason: one_line(reason), code }
     }
 
     /// An [`Error::Bundle`] for a field that holds something else than it must.
@@ -257,7 +262,7 @@ mod tests {
 
     #[test]
     fn reasons_of_several_lines_become_one() {
-        let error = Error::inference(Path::new("a.onnx"), "loading", &ort::Error::new("first\n  second"));
+        let error = Error::inference_of(Path::new("a.onnx"), "loading", "first\n  second", 1);
         assert_eq!(error.onnxruntime_code(), Some(1));
         assert_eq!(error.to_string(), "a.onnx: loading failed: first second");
     }

@@ -307,6 +307,29 @@ static void search(const mmnas_model *model, mmnas_image *images[COUNT], mmnas_t
     EXPECT(mmnas_ranking_count(found) == 2);
     mmnas_ranking_free(found);
     FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_index_find_texts(index, images[0], 1, 0, &found, &error));
+    mmnas_ranking *both[2] = {0};
+    OK(mmnas_index_find_images_batch(index, (const mmnas_text *const *)texts, 2, COUNT, 0, both, &error));
+    for (size_t i = 0; i < 2; i++) {
+        const char *a = NULL, *b = NULL;
+        OK(mmnas_index_find_images(index, texts[i], 1, 0, &found, &error));
+        OK(mmnas_ranking_get(found, 0, NULL, &a, NULL, NULL, NULL, &error));
+        OK(mmnas_ranking_get(both[i], 0, NULL, &b, NULL, NULL, NULL, &error));
+        EXPECT(strcmp(a, b) == 0 && mmnas_ranking_count(both[i]) == COUNT);
+        mmnas_ranking_free(found);
+        mmnas_ranking_free(both[i]);
+    }
+    found = NULL;
+    float embedding[16], length = 0;
+    mmnas_index_kind kind = MMNAS_INDEX_KIND_TEXTS;
+    OK(mmnas_index_embedding(index, "a", 1, embedding, mmnas_index_embedding_width(index), &error));
+    for (size_t i = 0; i < 16; i++)
+        length += embedding[i] * embedding[i];
+    EXPECT(fabsf(length - 1) < 5e-3f);
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_index_embedding(index, "a", 1, embedding, 15, &error));
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_index_embedding(index, "z", 1, embedding, 16, &error));
+    OK(mmnas_index_kind_of(TEXT(folder), &kind, &error));
+    EXPECT(kind == MMNAS_INDEX_KIND_IMAGES);
+    FAILS(MMNAS_STATUS_IO, mmnas_index_kind_of(TEXT("/nonexistent"), &kind, &error));
     snprintf(path, sizeof path, "%s/ranking.png", scratch);
     FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_ranking_draw(listed, TEXT(scratch), TEXT("title"), TEXT(path), &error));
     mmnas_ranking_free(listed);
@@ -346,6 +369,9 @@ static void search(const mmnas_model *model, mmnas_image *images[COUNT], mmnas_t
     EXPECT(mmnas_text_tokens(kept) == mmnas_text_tokens(texts[1]));
     mmnas_text_free(kept);
     FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_index_get_image(index, "c", 1, &stored, &error));
+    OK(mmnas_index_find_texts_batch(index, (const mmnas_image *const *)images, 1, 3, 0, &found, &error));
+    EXPECT(mmnas_ranking_count(found) == 3);
+    mmnas_ranking_free(found);
     OK(mmnas_index_find_texts(index, images[0], 3, 0, &found, &error));
     EXPECT(mmnas_ranking_count(found) == 3);
     mmnas_ranking_free(found);

@@ -152,6 +152,9 @@ void itm(const std::string &bundle, const std::string &file, const std::string &
     EXPECT(index.keys().or_throw() == std::vector<std::string>{name});
     const auto ranking = index.find(texts[0], 5).or_throw();
     EXPECT(ranking.size() == 1 && ranking[0].key == name);
+    EXPECT(index.find_images(texts, 1).or_throw()[1].size() == 1 && !index.find_texts(images, 1));
+    EXPECT(mmnas::Index::kind_of(scratch + "/index").or_throw() == MMNAS_INDEX_KIND_IMAGES);
+    EXPECT(index.embedding(name).or_throw().size() == index.embedding_width() && !index.embedding("gone"));
     EXPECT(index.image(name).or_throw().regions() == images[0].regions() && !index.image("gone"));
     ranking.draw(std::filesystem::path(file).parent_path().string(), "a", scratch + "/ranking.png").or_throw();
     index.export_embeddings(scratch + "/e.npy", MMNAS_EMBEDDING_FORMAT_NPY).or_throw();

@@ -195,6 +195,10 @@ static void nothing_at_all(void)
     EXPECT(mmnas_verification_problem(NULL, 0, NULL) == NULL);
     REFUSED_WITH_NULL(mmnas_answers_get_logit(NULL, 0, NULL, NULL, &error));
     REFUSED_WITH_NULL(mmnas_index_get_image(NULL, NULL, 0, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_index_find_images_batch(NULL, NULL, 0, 0, 0, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_index_find_texts_batch(NULL, NULL, 0, 0, 0, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_index_embedding(NULL, NULL, 0, NULL, 0, &error));
+    REFUSED_WITH_NULL(mmnas_index_kind_of(NULL, 0, NULL, &error));
     REFUSED_WITH_NULL(mmnas_index_get_text(NULL, NULL, 0, NULL, &error));
     EXPECT(mmnas_error_status(NULL) == MMNAS_STATUS_OK);
     EXPECT(mmnas_error_onnxruntime_code(NULL) == 0);
