@@ -1730,25 +1730,6 @@ mmnas_status mmnas_index_keys(const struct mmnas_index *index,
                               struct mmnas_error **error_out);
 
 /**
- * Writes the keys and embeddings of an index to a new file, for a vector database.
- *
- * @param index      an index of a network with embeddings
- * @param out        the file to write, which must not be there; UTF-8, need not be NUL-terminated
- * @param out_len    the number of bytes of the file's path; at least 1
- * @param format     one of mmnas_embedding_format
- * @param error_out  receives the error, or NULL on success; may itself be NULL
- * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, MMNAS_STATUS_EXISTS, or
- *         MMNAS_STATUS_INVALID_BUNDLE (damaged)
- *
- * Threads: the index may be read from many threads at once.
- */
-mmnas_status mmnas_index_export(const struct mmnas_index *index,
-                                const char *out,
-                                size_t out_len,
-                                int32_t format,
-                                struct mmnas_error **error_out);
-
-/**
  * Closes an index. What was not committed is forgotten.
  *
  * @param index  an index, or NULL, which does nothing
@@ -1801,45 +1782,6 @@ mmnas_status mmnas_index_find_texts(const struct mmnas_index *index,
                                     struct mmnas_error **error_out);
 
 /**
- * Reads an image of an index, as mmnas_image_from_file() would have given it, to 16 bits.
- *
- * @param index      an index of images
- * @param key        its key, UTF-8, need not be NUL-terminated
- * @param key_len    the number of bytes of the key
- * @param image_out  receives the image, which the caller owns and frees with mmnas_image_free(); NULL on failure, and where there
- *                   is no such key, which is none
- * @param error_out  receives the error, or NULL on success; may itself be NULL
- * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of texts), MMNAS_STATUS_INVALID_BUNDLE (damaged), or
- *         MMNAS_STATUS_INFERENCE
- *
- * Threads: the index may be read from many threads at once.
- */
-mmnas_status mmnas_index_get_image(const struct mmnas_index *index,
-                                   const char *key,
-                                   size_t key_len,
-                                   struct mmnas_image **image_out,
-                                   struct mmnas_error **error_out);
-
-/**
- * Reads a text of an index, as mmnas_text_encode() would have given it, to 16 bits.
- *
- * @param index      an index of texts
- * @param key        its key, UTF-8, need not be NUL-terminated
- * @param key_len    the number of bytes of the key
- * @param text_out   receives the text, which the caller owns and frees with mmnas_text_free(); NULL on failure, and where there is
- *                   no such key, which is none
- * @param error_out  receives the error, or NULL on success; may itself be NULL
- * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of images), or MMNAS_STATUS_INVALID_BUNDLE (damaged)
- *
- * Threads: the index may be read from many threads at once.
- */
-mmnas_status mmnas_index_get_text(const struct mmnas_index *index,
-                                  const char *key,
-                                  size_t key_len,
-                                  struct mmnas_text **text_out,
-                                  struct mmnas_error **error_out);
-
-/**
  * As mmnas_index_find_images() for many texts: where the network scores all images, each is read once for all of them.
  *
  * @param index         an index of images
@@ -1886,6 +1828,45 @@ mmnas_status mmnas_index_find_texts_batch(const struct mmnas_index *index,
                                           struct mmnas_error **error_out);
 
 /**
+ * Reads an image of an index, as mmnas_image_from_file() would have given it, to 16 bits.
+ *
+ * @param index      an index of images
+ * @param key        its key, UTF-8, need not be NUL-terminated
+ * @param key_len    the number of bytes of the key
+ * @param image_out  receives the image, which the caller owns and frees with mmnas_image_free(); NULL on failure, and where there
+ *                   is no such key, which is none
+ * @param error_out  receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of texts), MMNAS_STATUS_INVALID_BUNDLE (damaged), or
+ *         MMNAS_STATUS_INFERENCE
+ *
+ * Threads: the index may be read from many threads at once.
+ */
+mmnas_status mmnas_index_get_image(const struct mmnas_index *index,
+                                   const char *key,
+                                   size_t key_len,
+                                   struct mmnas_image **image_out,
+                                   struct mmnas_error **error_out);
+
+/**
+ * Reads a text of an index, as mmnas_text_encode() would have given it, to 16 bits.
+ *
+ * @param index      an index of texts
+ * @param key        its key, UTF-8, need not be NUL-terminated
+ * @param key_len    the number of bytes of the key
+ * @param text_out   receives the text, which the caller owns and frees with mmnas_text_free(); NULL on failure, and where there is
+ *                   no such key, which is none
+ * @param error_out  receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of images), or MMNAS_STATUS_INVALID_BUNDLE (damaged)
+ *
+ * Threads: the index may be read from many threads at once.
+ */
+mmnas_status mmnas_index_get_text(const struct mmnas_index *index,
+                                  const char *key,
+                                  size_t key_len,
+                                  struct mmnas_text **text_out,
+                                  struct mmnas_error **error_out);
+
+/**
  * Reads the embedding of what has a key.
  *
  * @param index          the index
@@ -1922,6 +1903,25 @@ mmnas_status mmnas_index_kind_of(const char *path,
                                  size_t path_len,
                                  mmnas_index_kind *kind_out,
                                  struct mmnas_error **error_out);
+
+/**
+ * Writes the keys and embeddings of an index to a new file, for a vector database.
+ *
+ * @param index      an index of a network with embeddings
+ * @param out        the file to write, which must not be there; UTF-8, need not be NUL-terminated
+ * @param out_len    the number of bytes of the file's path; at least 1
+ * @param format     one of mmnas_embedding_format
+ * @param error_out  receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, MMNAS_STATUS_EXISTS, or
+ *         MMNAS_STATUS_INVALID_BUNDLE (damaged)
+ *
+ * Threads: the index may be read from many threads at once.
+ */
+mmnas_status mmnas_index_export(const struct mmnas_index *index,
+                                const char *out,
+                                size_t out_len,
+                                int32_t format,
+                                struct mmnas_error **error_out);
 
 /**
  * How many keys there are.

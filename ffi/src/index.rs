@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::sync::{PoisonError, RwLock};
 
-use runtime::{Access, EmbeddingFormat, ImageIndex, TextIndex};
+use runtime::{Access, ImageIndex, TextIndex};
 
 use crate::error::mmnas_error;
 use crate::image::mmnas_image;
@@ -34,6 +34,8 @@ macro_rules! either {
     };
 }
 
+pub(crate) use either;
+
 /// What an index holds.
 #[repr(i32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +44,6 @@ pub enum mmnas_index_kind {
     Images = 0,
     /// Texts, to be found by images.
     Texts = 1,
-}
-
-/// How embeddings are written. The program `mmnas index export` writes Parquet too.
-#[repr(i32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum mmnas_embedding_format {
-    /// NumPy's: float32 [count, width]; the keys in the same order beside it, in NAME.keys.json.
-    Npy = 0,
 }
 
 fn is_images(kind: i32) -> Result<bool, mmnas_error> {
@@ -365,42 +359,6 @@ pub unsafe extern "C" fn mmnas_index_keys(
     let body = || Ok(mmnas_keys { keys: look(index, list)? });
     // SAFETY: the caller passes for each of both NULL or a place to write to.
     unsafe { boundary::make("keys_out", keys_out, error_out, body) }
-}
-
-/// Writes the keys and embeddings of an index to a new file, for a vector database.
-///
-/// @param index      an index of a network with embeddings
-/// @param out        the file to write, which must not be there; UTF-8, need not be NUL-terminated
-/// @param out_len    the number of bytes of the file's path; at least 1
-/// @param format     one of mmnas_embedding_format
-/// @param error_out  receives the error, or NULL on success; may itself be NULL
-/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT, MMNAS_STATUS_IO, MMNAS_STATUS_EXISTS, or
-///         MMNAS_STATUS_INVALID_BUNDLE (damaged)
-///
-/// Threads: the index may be read from many threads at once.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mmnas_index_export(
-    index: *const mmnas_index,
-    out: *const c_char,
-    out_len: usize,
-    format: i32,
-    error_out: *mut *mut mmnas_error,
-) -> mmnas_status {
-    let export = |index: &Index| {
-        // SAFETY: the caller lends `out_len` bytes for the time of the call.
-        let out = unsafe { strings::path("out", out, out_len) }?;
-        let format = match format {
-            0 => EmbeddingFormat::Npy,
-            other => {
-                let found = other.to_string();
-                return Err(mmnas_error::invalid("format", "MMNAS_EMBEDDING_FORMAT_NPY, 0", &found));
-            }
-        };
-        either!(index, index => index.export_embeddings(&out, format))?;
-        Ok(())
-    };
-    // SAFETY: the caller passes NULL or a place to write an error to.
-    unsafe { boundary::call(error_out, || look(index, export)) }
 }
 
 /// Closes an index. What was not committed is forgotten.

@@ -25,6 +25,7 @@ use mmnas_ffi::model::*;
 use mmnas_ffi::options::*;
 use mmnas_ffi::ranking::*;
 use mmnas_ffi::status::mmnas_status;
+use mmnas_ffi::stored::*;
 use mmnas_ffi::text::*;
 use mmnas_ffi::version::mmnas_handles_live;
 
