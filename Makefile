@@ -78,8 +78,9 @@ install: dist
 # A Debian package, by cargo-deb (`cargo install cargo-deb`), in $(TARGET)/debian.
 deb: dist
 	@command -v cargo-deb > /dev/null || { echo "deb: cargo-deb is missing: cargo install cargo-deb" >&2; exit 1; }
+	@command -v dpkg-architecture > /dev/null || { echo "deb: dpkg-architecture is missing (Debian: apt install dpkg-dev)" >&2; exit 1; }
 	@rm -rf "$(TARGET)/deb-root"
-	@DESTDIR="$(abspath $(TARGET))/deb-root" ffi/packaging/install.sh "$(TARGET)/dist" /usr "lib/$$(dpkg-architecture -qDEB_HOST_MULTIARCH || echo ..)"
+	@DESTDIR="$(abspath $(TARGET))/deb-root" ffi/packaging/install.sh "$(TARGET)/dist" /usr "lib/$$(dpkg-architecture -qDEB_HOST_MULTIARCH)"
 	@ffi/packaging/deb.sh "$(abspath $(TARGET))/deb-root" "$(abspath $(TARGET))/debian"
 
 test: setup
