@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use published::Published;
 pub use search::{SearchSettings, StopRule};
 pub use space::SpaceSettings;
-pub use train::{ContrastiveSettings, NegativeSettings, TrainSettings};
+pub use train::{ContrastiveSettings, HardBy, NegativeSettings, TrainSettings};
 
 use crate::data::{SplitShares, TextRules};
 use crate::{Error, Pool, Precision, Result};
@@ -80,9 +80,31 @@ pub struct ModelSettings {
     pub dropout: f64,
     /// Whether features are standardised by the training images' mean and deviation.
     pub standardise: bool,
+    /// What the network is shown: a control of a comparison is kept from one side of its input.
+    #[serde(default, skip_serializing_if = "Sight::is_whole")]
+    pub sees: Sight,
     /// What the matrix products of training are computed in; what is trained and exported is 32-bit either way.
     #[serde(default)]
     pub precision: Precision,
+}
+
+/// What a network is shown of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sight {
+    /// Text and regions.
+    #[default]
+    Both,
+    /// The text; features are zeros, the regions' boxes stay.
+    Text,
+    /// The regions; every text is one unknown word.
+    Image,
+}
+
+impl Sight {
+    fn is_whole(&self) -> bool {
+        *self == Sight::Both
+    }
 }
 
 /// What is wrong with a recipe: field, what it must be, what it is.

@@ -1,6 +1,8 @@
 //! Training of a derived architecture from scratch.
 
-use mmnas_bundle::manifest::Provenance;
+use std::collections::BTreeMap;
+
+use mmnas_bundle::manifest::{Dimensions, Provenance};
 use mmnas_bundle::{Architecture, write_atomically};
 
 use crate::checkpoint::copy_into;
@@ -22,6 +24,8 @@ pub struct RetrainResult {
     pub records: Vec<EpochRecord>,
     /// Best score on the validation part, 0 to 1, whose weights were kept.
     pub validation: f64,
+    /// The figures behind that score, by name.
+    pub metrics: BTreeMap<String, f64>,
     /// Number of trained numbers.
     pub parameters: u64,
 }
@@ -152,8 +156,7 @@ pub fn retrain<T: Task>(
     train.sort_unstable();
     let settings = &recipe.retrain;
     seed_torch(recipe.seed, "initial weights", 1);
-    let mut dimensions = dimensions(recipe, task, settings.hidden);
-    dimensions.joint = task.joint();
+    let dimensions = trained_dimensions(recipe, task);
     let space = recipe.space_of(architecture)?;
     let mut network = Network::new::<T>(&space, &dimensions, Naming::Derived, data.device());
     network.set_precision(recipe.model.precision);
@@ -163,7 +166,7 @@ pub fn retrain<T: Task>(
     if recipe.model.standardise {
         network.set_feature_norm(Some(data.feature_norm(&train)?));
     }
-    let parameters: u64 = network.parameters().values().map(|p| p.numel() as u64).sum();
+    let parameters = count(&network);
     let record = NetworkRecord {
         task: T::NAME.to_owned(),
         architecture: architecture.clone(),
@@ -197,5 +200,22 @@ pub fn retrain<T: Task>(
         stop_after,
     };
     let records = trainer.run(&mut learner)?;
-    Ok(RetrainResult { records, validation: learner.best.map_or(0.0, |(score, _)| score), parameters })
+    let validation = learner.best.map_or(0.0, |(score, _)| score);
+    let best = records.iter().rev().find(|record| record.validation == validation);
+    let metrics = best.and_then(|record| serde_json::from_value(record.notes.get("metrics")?.clone()).ok());
+    Ok(RetrainResult { records, validation, metrics: metrics.unwrap_or_default(), parameters })
+}
+
+fn trained_dimensions<T: Task>(recipe: &Recipe, task: &T) -> Dimensions {
+    Dimensions { joint: task.joint(), ..dimensions(recipe, task, recipe.retrain.hidden) }
+}
+
+fn count(network: &Network) -> u64 {
+    network.parameters().values().map(|p| p.numel() as u64).sum()
+}
+
+/// Number of trained numbers of `architecture` as [`retrain`] would train it.
+pub fn parameters<T: Task>(recipe: &Recipe, task: &T, architecture: &Architecture) -> Result<u64> {
+    let space = recipe.space_of(architecture)?;
+    Ok(count(&Network::new::<T>(&space, &trained_dimensions(recipe, task), Naming::Derived, tch::Device::Cpu)))
 }

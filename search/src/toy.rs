@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::data::{ImageTextData, VqaData};
-use crate::recipe::{NegativeSettings, TrainSettings};
+use crate::recipe::{HardBy, NegativeSettings, TrainSettings};
 use crate::task::vqa::{VqaBatch, loss};
 use crate::task::{Evaluation, Forward, Head, Reduction, Task};
 use crate::weight_step::StepSettings;
@@ -72,7 +72,7 @@ pub(crate) const SETTINGS: TrainSettings = TrainSettings {
     accumulate: 1,
     patience: None,
     prefetch: 0,
-    negatives: NegativeSettings { pool: 1, keep: 1, mine_from_epoch: 0 },
+    negatives: NegativeSettings { pool: 1, keep: 1, mine_from_epoch: 0, by: HardBy::Score },
 };
 pub(crate) const STEP: StepSettings<'_> =
     StepSettings { train: &SETTINGS, learning_rate: 1e-2, dropout: 0.0, momentum_drift: false };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mmnas_bundle::golden;
-use mmnas_export::efficientnet::{self, Convolution};
+use mmnas_export::efficientnet::{self, Convolution, Level};
 use mmnas_export::{VisionSettings, Weights, write_vision};
 use tch::{Device, Kind, Tensor};
 
@@ -23,7 +23,7 @@ pub fn export_vision(checkpoint: &Path, settings: &VisionSettings, seed: u64, ou
     let pixels = coarse.upsample_bilinear2d([side, side], false, None, None)
         + Tensor::randn([2, 3, side, side], (Kind::Float, Device::Cpu)) * 12.0;
     let pixels = pixels.clamp(0.0, 255.0).round().permute([0, 2, 3, 1]).to_kind(Kind::Uint8).contiguous();
-    let backbone = backbone(&weights, &pixels)?;
+    let backbone = backbone(&weights, &pixels, &settings.levels, settings.classifier)?;
     let mut recorded = vec![golden_tensor(golden::input("vision", "pixels"), &pixels)?];
     let features = match settings.grid.filter(|_| settings.proposals.is_none()) {
         Some(grid) => grid_features(&backbone.maps, grid as i64),
@@ -36,20 +36,22 @@ pub fn export_vision(checkpoint: &Path, settings: &VisionSettings, seed: u64, ou
         }
     };
     recorded.push(golden_tensor(golden::output("vision", "features"), &features)?);
-    if settings.classifier {
-        recorded.push(golden_tensor(golden::output("vision", "class_logits"), &class_logits(&weights, &backbone)?)?);
+    if let Some(head) = &backbone.head {
+        recorded.push(golden_tensor(golden::output("vision", "class_logits"), &class_logits(&weights, head)?)?);
     }
     Ok(write_vision(&weights, settings, &recorded, out)?)
 }
 
 /// What the backbone makes of images.
 struct Backbone {
-    /// The last maps of the five resolutions, `[batch, channels, height, width]`.
+    /// The maps of the levels, `[batch, channels, height, width]`.
     maps: Vec<Tensor>,
+    /// What the classifier reads, where it is wanted.
+    head: Option<Tensor>,
 }
 
 /// `pixels` u8 `[batch, side, side, 3]`.
-fn backbone(weights: &Weights, pixels: &Tensor) -> Result<Backbone> {
+fn backbone(weights: &Weights, pixels: &Tensor, levels: &[Level], classifier: bool) -> Result<Backbone> {
     let _guard = tch::no_grad_guard();
     let mut x = (pixels.permute([0, 3, 1, 2]).to_kind(Kind::Float) - f64::from(efficientnet::PIXEL_MEAN))
         / f64::from(efficientnet::PIXEL_SCALE);
@@ -64,21 +66,30 @@ fn backbone(weights: &Weights, pixels: &Tensor) -> Result<Backbone> {
         if block.residual {
             x += input;
         }
-        if efficientnet::LAST_OF_RESOLUTION.iter().any(|(last, _)| *last == number) {
+        if levels.iter().any(|&level| level != Level::Head && level.block() == number) {
             maps.push(x.shallow_clone());
         }
     }
-    Ok(Backbone { maps })
+    let mut head = None;
+    if classifier || levels.contains(&Level::Head) {
+        let (name, norm, layer) = efficientnet::classifier_convolution();
+        x = convolution(weights, &x, &name, &norm, layer)?;
+        if levels.contains(&Level::Head) {
+            maps.push(x.shallow_clone());
+        }
+        head = classifier.then_some(x);
+    }
+    Ok(Backbone { maps, head })
 }
 
-/// Averages over the cells of a grid: f32 `[batch, grid², 512]`.
+/// Averages over the cells of a grid: f32 `[batch, grid², D]`.
 fn grid_features(maps: &[Tensor], grid: i64) -> Tensor {
     let pooled: Vec<Tensor> = maps.iter().map(|map| map.adaptive_avg_pool2d([grid, grid])).collect();
     Tensor::cat(&pooled, 1).flatten(2, 3).transpose(1, 2).contiguous()
 }
 
 /// RoIAlign by its definition, box by box: the mean of the map at as many evenly spaced points as the box has cells, each
-/// from its four neighbours; `rois` `[batch, regions, 4]` → f32 `[batch, regions, 512]`.
+/// from its four neighbours; `rois` `[batch, regions, 4]` → f32 `[batch, regions, D]`.
 fn roi_features(maps: &[Tensor], rois: &Tensor, side: u32) -> Tensor {
     let (batch, regions) = (rois.size()[0], rois.size()[1]);
     let mut rows = Vec::new();
@@ -115,11 +126,9 @@ fn roi_features(maps: &[Tensor], rois: &Tensor, side: u32) -> Tensor {
 }
 
 /// ImageNet's classes, f32 `[batch, 1000]`.
-fn class_logits(weights: &Weights, backbone: &Backbone) -> Result<Tensor> {
+fn class_logits(weights: &Weights, head: &Tensor) -> Result<Tensor> {
     let _guard = tch::no_grad_guard();
-    let (name, norm, layer) = efficientnet::classifier_convolution();
-    let x = convolution(weights, &backbone.maps[4], &name, &norm, layer)?;
-    let x = x.mean_dim([2i64, 3].as_slice(), false, Kind::Float);
+    let x = head.mean_dim([2i64, 3].as_slice(), false, Kind::Float);
     let (classes, head) = (efficientnet::CLASSES, efficientnet::HEAD);
     let matrix = Tensor::from_slice(&weights.get("_fc.weight", &[classes, head])?.data);
     let bias = Tensor::from_slice(&weights.get("_fc.bias", &[classes])?.data);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mmnas_bundle::manifest::{Dimensions, Form, Provenance, TaskName};
 use mmnas_bundle::{Architecture, VisionBundle, Vocabulary};
+use mmnas_export::efficientnet::Level;
 use mmnas_export::{BundleParts, ExportSettings, GoldenTensor, VisionSettings, Weight, Weights, write_bundle};
 use mmnas_search::export::derived_network;
 use mmnas_search::recorded::record_stages;
@@ -34,7 +35,7 @@ pub fn formula_network(task: TaskName, architecture: &Architecture, dimensions: 
 
 /// A vision stage of a grid.
 pub fn grid_vision(side: u32, grid: usize) -> VisionSettings {
-    VisionSettings { side, grid: Some(grid), proposals: None, classifier: false }
+    VisionSettings { side, levels: Level::RESOLUTIONS.to_vec(), grid: Some(grid), proposals: None, classifier: false }
 }
 
 /// Every form, and the network in one graph.

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use mmnas_bundle::samples::{CaptionSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{Architecture, FeatureStore, FeatureWriter, RegionFeatures};
 use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
-use mmnas_search::data::{DataFiles, ItmData, Negatives, Parts};
+use mmnas_search::data::{DataFiles, ItmData, Negatives, Parts, TextRules};
 use mmnas_search::export::{self, ExportOptions};
-use mmnas_search::recipe::{NegativeSettings, Recipe};
+use mmnas_search::recipe::{HardBy, NegativeSettings, Recipe};
 use mmnas_search::report::Example;
 use mmnas_search::task::{EpochStart, Memory as _, Task};
 use mmnas_search::{Inputs, RunFolder, TensorMap, load_tensors, retrain, rng, search};
@@ -65,11 +65,15 @@ fn write_data(images: usize) -> Data {
     Data { folder, kinds: sets }
 }
 
+fn rules(ranked_images: usize) -> TextRules {
+    TextRules { max_tokens: 14, min_answer_count: 1, ranked_images, shortlist: None }
+}
+
 impl Data {
     fn load(&self) -> ItmData {
         let path = |name: &str| self.folder.path().join(name);
         let files = DataFiles::new(path("captions.jsonl"), path("features"));
-        ItmData::load(&files, 14, 1000, tch::Device::Cpu).unwrap()
+        ItmData::load(&files, &rules(1000), tch::Device::Cpu).unwrap()
     }
 
     /// With the joint embedding that the recipe asks for.
@@ -205,7 +209,7 @@ fn negatives_are_never_true_and_mined_ones_are_the_hardest() {
             epoch: 3,
             seed: 7,
             parts: &[first, second],
-            negatives: NegativeSettings { pool, keep, mine_from_epoch },
+            negatives: NegativeSettings { pool, keep, mine_from_epoch, by: HardBy::Score },
             false_negatives: false,
             batch: 64,
         };
@@ -265,7 +269,7 @@ fn false_negatives_come_back_with_the_published_switch() {
         epoch: 0,
         seed: 7,
         parts: &[&captions],
-        negatives: NegativeSettings { pool: 24, keep: 24, mine_from_epoch: 1 },
+        negatives: NegativeSettings { pool: 24, keep: 24, mine_from_epoch: 1, by: HardBy::Score },
         false_negatives: true,
         batch: 64,
     };

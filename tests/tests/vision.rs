@@ -9,6 +9,7 @@ use mmnas_bundle::manifest::{
     Channels, Corners, Detector, DetectorInput, DetectorOutput, Dtype, Fit, Layout, RegionSource,
 };
 use mmnas_bundle::{FeatureStore, VisionBundle, npz};
+use mmnas_export::efficientnet::Level;
 use mmnas_export::{Proposals, VisionSettings};
 use mmnas_runtime::{ErrorCode, ExtractSettings, FeatureLayout, LoadOptions, VisionStage, extract};
 use mmnas_search::vision::export_vision;
@@ -61,7 +62,7 @@ fn yolox() -> Detector {
 fn stage(folder: &Path, name: &str, detector: Detector, grid: Option<usize>, classifier: bool) -> VisionStage {
     let graph = std::fs::read(folder.join(format!("{name}.onnx"))).unwrap();
     let proposals = Some(Proposals { graph, detector, count: 6 });
-    let settings = VisionSettings { side: 64, grid, proposals, classifier };
+    let settings = VisionSettings { side: 64, levels: Level::RESOLUTIONS.to_vec(), grid, proposals, classifier };
     let out = folder.join(format!("vision-{name}-{}", grid.unwrap_or(0)));
     export_vision(&checkpoint(), &settings, 1, &out).unwrap();
     VisionStage::load(&out, &LoadOptions::default()).unwrap()
@@ -124,6 +125,7 @@ fn a_detector_that_is_not_what_its_contract_says_is_refused() {
         let graph = std::fs::read(folder.path().join(format!("{name}.onnx"))).unwrap();
         let settings = VisionSettings {
             side: 64,
+            levels: Level::RESOLUTIONS.to_vec(),
             grid: None,
             proposals: Some(Proposals { graph, detector, count: 6 }),
             classifier: false,

@@ -62,8 +62,75 @@ const GROUPS: [(usize, usize, usize, usize, usize); 7] = [
     (1, 3, 1, 6, 320),
 ];
 
-/// Blocks whose output is the last at its resolution (strides 2, 4, 8, 16, 32), with their channels.
-pub const LAST_OF_RESOLUTION: [(usize, usize); 5] = [(0, 16), (2, 24), (4, 40), (10, 112), (15, 320)];
+/// A map of the network that features can be taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// The last block at a stride of 2.
+    Stride2,
+    /// The last block at a stride of 4.
+    Stride4,
+    /// The last block at a stride of 8.
+    Stride8,
+    /// The last block at a stride of 16.
+    Stride16,
+    /// The last block at a stride of 32.
+    Stride32,
+    /// The convolution before the classifier, at a stride of 32.
+    Head,
+}
+
+impl Level {
+    /// All of them, from the finest to the deepest.
+    pub const ALL: [Level; 6] =
+        [Level::Stride2, Level::Stride4, Level::Stride8, Level::Stride16, Level::Stride32, Level::Head];
+    /// The last blocks of the five resolutions, 512 channels together: the default.
+    pub const RESOLUTIONS: [Level; 5] =
+        [Level::Stride2, Level::Stride4, Level::Stride8, Level::Stride16, Level::Stride32];
+
+    /// The block whose output it is, from 0; the last block comes before the head.
+    pub const fn block(self) -> usize {
+        match self {
+            Level::Stride2 => 0,
+            Level::Stride4 => 2,
+            Level::Stride8 => 4,
+            Level::Stride16 => 10,
+            Level::Stride32 | Level::Head => 15,
+        }
+    }
+
+    /// Channels of the map.
+    pub const fn channels(self) -> usize {
+        match self {
+            Level::Stride2 => 16,
+            Level::Stride4 => 24,
+            Level::Stride8 => 40,
+            Level::Stride16 => 112,
+            Level::Stride32 => 320,
+            Level::Head => HEAD,
+        }
+    }
+
+    /// Pixels of the input that a cell of the map stands for, in one direction.
+    pub const fn stride(self) -> usize {
+        match self {
+            Level::Stride2 => 2,
+            Level::Stride4 => 4,
+            Level::Stride8 => 8,
+            Level::Stride16 => 16,
+            Level::Stride32 | Level::Head => 32,
+        }
+    }
+
+    /// Its name: the stride, or `head`.
+    pub fn name(self) -> String {
+        if self == Level::Head { "head".to_owned() } else { self.stride().to_string() }
+    }
+
+    /// The level called `name`.
+    pub fn named(name: &str) -> Option<Level> {
+        Level::ALL.into_iter().find(|level| level.name() == name)
+    }
+}
 
 /// The stem's convolution.
 pub fn stem() -> (String, String, Convolution) {
@@ -76,10 +143,16 @@ pub const HEAD: usize = 1280;
 /// ImageNet's classes.
 pub const CLASSES: usize = 1000;
 
-/// The convolution before the classifier; its average over the image goes through `_fc`.
+/// The convolution before the classifier, which is [`Level::Head`]; its average over the image goes through `_fc`.
 pub fn classifier_convolution() -> (String, String, Convolution) {
-    let (_, inputs) = LAST_OF_RESOLUTION[4];
-    let layer = Convolution { inputs, outputs: HEAD, kernel: 1, stride: 1, depthwise: false, activation: true };
+    let layer = Convolution {
+        inputs: Level::Stride32.channels(),
+        outputs: HEAD,
+        kernel: 1,
+        stride: 1,
+        depthwise: false,
+        activation: true,
+    };
     ("_conv_head".into(), "_bn1".into(), layer)
 }
 
@@ -131,8 +204,11 @@ mod tests {
     fn the_resolutions_end_where_they_say() {
         let blocks = blocks();
         assert_eq!(blocks.len(), 16);
-        for (block, channels) in LAST_OF_RESOLUTION {
-            assert_eq!(blocks[block].outputs, channels);
+        for level in Level::RESOLUTIONS {
+            let block = level.block();
+            assert_eq!(blocks[block].outputs, level.channels());
+            let reductions = blocks[..=block].iter().flat_map(|b| &b.layers).filter(|(_, _, c)| c.stride == 2).count();
+            assert_eq!(level.stride(), 2 << reductions);
             let next_reduces = blocks.get(block + 1).is_none_or(|b| b.layers.iter().any(|(_, _, c)| c.stride == 2));
             assert!(next_reduces, "block {block}");
         }

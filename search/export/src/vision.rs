@@ -4,7 +4,7 @@ use mmnas_bundle::manifest::{
     self, Detector, Dtype, Form, Grid, Precision, RegionSource, Resize, Stage, Variant, Vision, VisionManifest,
 };
 
-use crate::efficientnet::{self, Convolution};
+use crate::efficientnet::{self, Convolution, Level};
 use crate::folder_writer::FolderWriter;
 use crate::golden::{GOLDEN, GoldenTensor, golden_file};
 use crate::graph::{Attribute, Graph};
@@ -24,8 +24,12 @@ pub(crate) const DETECTOR_GRAPH: &str = "detector.onnx";
 /// What a vision stage over EfficientNet-Lite0 is to be.
 #[derive(Debug, Clone)]
 pub struct VisionSettings {
-    /// Side of the square input in pixels: a multiple of 32 and, without a detector, of 32 · `grid`.
+    /// Side of the square input in pixels: a multiple of the deepest level's stride and, without a detector, of that stride
+    /// · `grid`.
     pub side: u32,
+    /// The maps that a region's features are averages of, each once, from the finest to the deepest. Layers beyond the
+    /// deepest are left out.
+    pub levels: Vec<Level>,
     /// Rows and columns of the grid whose cells are regions; none only where there is a detector.
     pub grid: Option<usize>,
     /// Whose boxes are regions.
@@ -56,10 +60,18 @@ impl VisionSettings {
         if regions == 0 || regions > manifest::MAX_REGIONS || self.grid == Some(0) {
             return wrong("grid", format!("1 to {} regions", manifest::MAX_REGIONS), regions.to_string());
         }
-        let step = 32 * if self.proposals.is_none() { self.grid.unwrap_or(1) } else { 1 };
+        let deepest = match self.levels.last() {
+            Some(level) if self.levels.is_sorted_by(|a, b| a < b) => level.stride(),
+            _ => {
+                let found: Vec<String> = self.levels.iter().map(|level| level.name()).collect();
+                let expected = "at least one, each once, from the finest to the deepest".to_owned();
+                return wrong("levels", expected, found.join(", "));
+            }
+        };
+        let step = deepest * if self.proposals.is_none() { self.grid.unwrap_or(1) } else { 1 };
         if self.side == 0 || self.side > Vision::MAX_SIDE || !(self.side as usize).is_multiple_of(step) {
-            let of_grid = if step == 32 { String::new() } else { format!(" × grid = {step}") };
-            let expected = format!("a multiple of 32{of_grid}, at most {}", Vision::MAX_SIDE);
+            let of_grid = if step == deepest { String::new() } else { format!(" × grid = {step}") };
+            let expected = format!("a multiple of {deepest}{of_grid}, at most {}", Vision::MAX_SIDE);
             return wrong("side", expected, self.side.to_string());
         }
         Ok(())
@@ -81,9 +93,17 @@ impl VisionSettings {
             height: self.side,
             resize: Resize::Triangle,
             regions,
-            feature: features(),
-            backbone: "EfficientNet-Lite0, last blocks of five resolutions".to_owned(),
+            feature: self.features(),
+            backbone: format!(
+                "EfficientNet-Lite0, levels {}",
+                self.levels.iter().map(|level| level.name()).collect::<Vec<_>>().join(", ")
+            ),
         }
+    }
+
+    /// Width of a region's features.
+    pub fn features(&self) -> usize {
+        self.levels.iter().map(|level| level.channels()).sum()
     }
 }
 
@@ -110,7 +130,7 @@ pub fn write_vision(weights: &Weights, settings: &VisionSettings, golden: &[Gold
     writer.finish()
 }
 
-/// `pixels` u8 `[batch, side, side, 3]` (and `rois` `[batch, regions, 4]`) → `features` f32 `[batch, regions, 512]` (and
+/// `pixels` u8 `[batch, side, side, 3]` (and `rois` `[batch, regions, 4]`) → `features` f32 `[batch, regions, D]` (and
 /// `class_logits` f32 `[batch, 1000]`).
 fn build(weights: &Weights, settings: &VisionSettings) -> Result<Graph> {
     let mut graph = Graph::new("vision", FORM);
@@ -126,7 +146,9 @@ fn build(weights: &Weights, settings: &VisionSettings) -> Result<Graph> {
     let (name, norm, layer) = efficientnet::stem();
     (x, size) = convolution(g, weights, (&x, size), &name, &norm, layer)?;
     let mut maps = Vec::new();
-    for (number, block) in efficientnet::blocks().into_iter().enumerate() {
+    let whole = settings.classifier || settings.levels.contains(&Level::Head);
+    let last = if whole { Level::Head.block() } else { settings.levels.iter().map(|l| l.block()).max().unwrap_or(0) };
+    for (number, block) in efficientnet::blocks().into_iter().take(last + 1).enumerate() {
         let input = x.clone();
         for (name, norm, layer) in &block.layers {
             (x, size) = convolution(g, weights, (&x, size), name, norm, *layer)?;
@@ -134,17 +156,22 @@ fn build(weights: &Weights, settings: &VisionSettings) -> Result<Graph> {
         if block.residual {
             x = g.node("Add", &[&input, &x], vec![]);
         }
-        if efficientnet::LAST_OF_RESOLUTION.iter().any(|(last, _)| *last == number) {
+        if settings.levels.iter().any(|&level| level != Level::Head && level.block() == number) {
             maps.push((x.clone(), size));
         }
     }
+    if whole {
+        let (name, norm, layer) = efficientnet::classifier_convolution();
+        (x, size) = convolution(g, weights, (&x, size), &name, &norm, layer)?;
+    }
+    if settings.levels.contains(&Level::Head) {
+        maps.push((x.clone(), size));
+    }
     match settings.grid.filter(|_| settings.proposals.is_none()) {
-        Some(grid) => grid_features(g, &maps, grid),
-        None => roi_features(g, &maps, side),
+        Some(grid) => grid_features(g, &maps, grid, settings.features()),
+        None => roi_features(g, &maps, side, settings.features()),
     }
     if settings.classifier {
-        let (name, norm, layer) = efficientnet::classifier_convolution();
-        (x, _) = convolution(g, weights, (&x, size), &name, &norm, layer)?;
         let x = g.node("GlobalAveragePool", &[&x], vec![]);
         let x = g.squeeze(&x, &[2, 3]);
         let matrix = weights.get("_fc.weight", &[efficientnet::CLASSES, efficientnet::HEAD])?.transposed();
@@ -157,7 +184,7 @@ fn build(weights: &Weights, settings: &VisionSettings) -> Result<Graph> {
 }
 
 /// Averages over the cells of a grid, row-major.
-fn grid_features(g: &mut Graph, maps: &[(String, usize)], grid: usize) {
+fn grid_features(g: &mut Graph, maps: &[(String, usize)], grid: usize, features: usize) {
     let mut pooled = Vec::new();
     for (map, size) in maps {
         let cell = (size / grid) as i64;
@@ -166,13 +193,13 @@ fn grid_features(g: &mut Graph, maps: &[(String, usize)], grid: usize) {
         pooled.push(if cell == 1 { map.clone() } else { g.node("AveragePool", &[map], attributes) });
     }
     let all = g.concat(&pooled.iter().map(String::as_str).collect::<Vec<_>>(), 1);
-    let all = g.reshape(&all, &[0, features() as i64, (grid * grid) as i64]);
+    let all = g.reshape(&all, &[0, features as i64, (grid * grid) as i64]);
     let all = g.transpose(&all, &[0, 2, 1]);
-    g.output(&all, "features", &["batch", &(grid * grid).to_string(), &features().to_string()]);
+    g.output(&all, "features", &["batch", &(grid * grid).to_string(), &features.to_string()]);
 }
 
 /// Averages over boxes (RoIAlign: He et al., 2017; half-pixel coordinates, as many samples as the box has cells).
-fn roi_features(g: &mut Graph, maps: &[(String, usize)], side: usize) {
+fn roi_features(g: &mut Graph, maps: &[(String, usize)], side: usize, features: usize) {
     let rois = g.input("rois", Dtype::F32, &["batch", "regions", "4"]);
     let flat = g.reshape(&rois, &[-1, 4]);
     // The image of each box: 0, 0, …, 1, 1, ….
@@ -197,11 +224,7 @@ fn roi_features(g: &mut Graph, maps: &[(String, usize)], side: usize) {
     let all = g.concat(&pooled.iter().map(String::as_str).collect::<Vec<_>>(), 1);
     let all = g.squeeze(&all, &[2, 3]);
     let all = g.unfold_like(&all, &rois);
-    g.output(&all, "features", &["batch", "regions", &features().to_string()]);
-}
-
-fn features() -> usize {
-    efficientnet::LAST_OF_RESOLUTION.iter().map(|(_, channels)| channels).sum()
+    g.output(&all, "features", &["batch", "regions", &features.to_string()]);
 }
 
 /// A convolution with its batch norm folded in, and ReLU6 where it follows; returns the output and its side.

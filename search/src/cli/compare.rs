@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mmnas_search::compare::{Contender, Outcome, Ranking, Summary, rank_supernet, run_contender, summaries};
+use mmnas_search::compare::{Contender, Outcome, Ranking, Rules, Summary, rank_supernet, run_contender, summaries};
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
 use mmnas_search::{Error, Result};
@@ -13,7 +13,9 @@ use super::{DataArguments, WithTask, output};
 #[derive(Args)]
 #[command(after_help = "\
 Contenders: gradient, gradient-two, darts, gumbel, random, evolution (a search, then a retraining of what it found);
-random-architecture (drawn afresh for each seed) and the presets mmnas-vqa, mmnas-itm, mmnas-vgd, mcan, mcan:LAYERS (retrained).
+random-architecture (drawn afresh for each seed) and the presets mmnas-vqa, mmnas-itm, mmnas-vgd, mcan, mcan:LAYERS (retrained);
+NAME=FILE, an architecture of a file, in whose name {seed} stands for the seed; and as controls text-only:PRESET, image-only:PRESET,
+which see zeros for features or one unknown word for a text.
 Every run lies in OUT/CONTENDER/seed-N and is gone on with when the command is given again; OUT/compare.json has the result.
 The score is the best validation score of the retraining.
 
@@ -33,6 +35,10 @@ pub(super) struct Arguments {
     /// contender's supernet gives them
     #[arg(long, value_parser = clap::value_parser!(u16).range(2..=1000))]
     ranking: Option<u16>,
+    /// Give every retrained network as nearly this number of parameters as its width allows: the number of heads stays, their
+    /// width and H change. Without it H is the recipe's
+    #[arg(long, value_name = "N")]
+    parameters: Option<u64>,
     /// Folder of the runs
     #[arg(long)]
     out: PathBuf,
@@ -56,7 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl WithTask for &Arguments {
-    fn run<T: Task>(self, recipe: &Recipe, task: &T) -> Result<()> {
+    fn run<T: Task>(self, recipe: &Recipe, task: &mut T) -> Result<()> {
         let contenders =
             self.contenders.iter().map(|name| Contender::parse(name, recipe)).collect::<Result<Vec<_>>>()?;
         let searching = contenders.iter().find(|c| matches!(c, Contender::Search { .. }));
@@ -65,10 +71,11 @@ impl WithTask for &Arguments {
         let ranking = ranking.transpose()?;
         std::fs::create_dir_all(&self.out).map_err(mmnas_bundle::Error::io(&self.out, "create"))?;
         let mut comparison = self.known(T::NAME)?;
+        let rules = Rules { out: &self.out, parameters: self.parameters, progress: true };
         for seed in recipe.seed..recipe.seed.saturating_add(self.seeds) {
             for contender in &contenders {
                 output::note(format_args!("{contender}, seed {seed}"));
-                let outcome = run_contender(recipe, task, contender, seed, &self.out, true)?;
+                let outcome = run_contender(recipe, task, contender, seed, rules)?;
                 comparison.outcomes.retain(|o| (&o.contender, o.seed) != (&outcome.contender, seed));
                 comparison.outcomes.push(outcome);
                 comparison.summaries = summaries(&comparison.outcomes);

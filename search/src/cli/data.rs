@@ -83,7 +83,7 @@ impl TaskArgument {
 
 /// What is done with a task's data, whichever task it is.
 pub(super) trait WithTask {
-    fn run<T: Task>(self, recipe: &Recipe, task: &T) -> Result<()>;
+    fn run<T: Task>(self, recipe: &Recipe, task: &mut T) -> Result<()>;
 }
 
 impl DataArguments {
@@ -109,7 +109,7 @@ impl DataArguments {
         match self.task {
             TaskArgument::Vqa => self.with(recipe, VqaData::load(&files, text, device)?, then),
             TaskArgument::Itm => {
-                let mut data = ItmData::load(&files, text.max_tokens, text.ranked_images, device)?;
+                let mut data = ItmData::load(&files, text, device)?;
                 data.set_contrastive(recipe.contrastive);
                 self.with(recipe, data, then)
             }
@@ -131,7 +131,7 @@ impl DataArguments {
             let words = task.data().vocabulary().len();
             output::note(format_args!("{} of {words} words have a vector", vectors.found()));
         }
-        then.run(recipe, &task)
+        then.run(recipe, &mut task)
     }
 }
 

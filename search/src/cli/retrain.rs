@@ -41,7 +41,7 @@ struct Retraining<'a> {
 }
 
 impl WithTask for Retraining<'_> {
-    fn run<T: Task>(self, recipe: &Recipe, task: &T) -> Result<()> {
+    fn run<T: Task>(self, recipe: &Recipe, task: &mut T) -> Result<()> {
         let (arguments, architecture) = (self.arguments, self.architecture);
         let run = arguments.run.open(recipe, task, Some(architecture))?;
         let result = retrain::retrain(recipe, architecture, task, &run, true, None)?;

@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl WithTask for &Arguments {
-    fn run<T: Task>(self, recipe: &Recipe, task: &T) -> Result<()> {
+    fn run<T: Task>(self, recipe: &Recipe, task: &mut T) -> Result<()> {
         let run = self.run.open(recipe, task, None)?;
         let result = search::search(recipe, task, &run, true, None)?;
         let last = result.records.last();

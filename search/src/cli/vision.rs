@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use mmnas_bundle::Error as BundleError;
 use mmnas_bundle::manifest::Detector;
+use mmnas_export::efficientnet::Level;
 use mmnas_export::{Proposals, VisionSettings};
 use mmnas_search::{Result, vision};
 
@@ -18,12 +19,18 @@ pub(super) struct Arguments {
     /// PyTorch checkpoint of EfficientNet-Lite0
     #[arg(long)]
     weights: PathBuf,
-    /// Side of the input in pixels, a multiple of 32 × grid (of 32 with a detector) [default: 128; 256 with a detector]
+    /// Side of the input in pixels, a multiple of the deepest level's stride × grid (of that stride with a detector)
+    /// [default: 128; 256 with a detector]
     #[arg(long)]
     side: Option<u32>,
     /// Rows and columns of the grid of regions [default: 4; none with a detector]
     #[arg(long)]
     grid: Option<usize>,
+    /// Maps of the backbone whose averages are a region's features, by their strides, from the finest on: 2, 4, 8, 16, 32
+    /// (16, 24, 40, 112, 320 channels), and head, what the classifier reads (1280). Layers beyond the last are left out, so
+    /// 2,4,8,16 is a quarter of the size
+    #[arg(long, value_delimiter = ',', value_parser = level, default_value = "2,4,8,16,32")]
+    levels: Vec<Level>,
     /// Take a detector's boxes as regions: an ONNX file of YOLOX without decoding, or of what --contract says
     #[arg(long, value_name = "ONNX")]
     detector: Option<PathBuf>,
@@ -47,6 +54,10 @@ pub(super) struct Arguments {
     out: PathBuf,
 }
 
+fn level(name: &str) -> std::result::Result<Level, String> {
+    Level::named(name).ok_or_else(|| "expected 2, 4, 8, 16, 32 or head".to_owned())
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let read = |file: &PathBuf| std::fs::read(file).map_err(BundleError::io(file, "read"));
     let proposals = match &arguments.detector {
@@ -62,6 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let (side, grid) = if proposals.is_some() { (256, None) } else { (128, Some(4)) };
     let settings = VisionSettings {
         side: arguments.side.unwrap_or(side),
+        levels: arguments.levels.clone(),
         grid: arguments.grid.or(grid),
         proposals,
         classifier: arguments.classifier,

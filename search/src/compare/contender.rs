@@ -2,7 +2,7 @@ use std::fmt;
 
 use mmnas_bundle::Architecture;
 
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Sight};
 use crate::strategy::StrategySettings;
 use crate::{Error, Result, SamplingMode, rng};
 
@@ -23,15 +23,48 @@ pub enum Contender {
     },
     /// A baseline: an architecture of the space drawn afresh for each seed, retrained.
     RandomArchitecture,
+    /// An architecture of a file, retrained: what was found for another task, for one.
+    File {
+        /// Its name on the command line.
+        name: String,
+        /// The file; `{seed}` in it stands for the seed.
+        path: String,
+    },
+    /// A control: an architecture by name that is shown one side of its input only.
+    Blind {
+        /// The side that it is shown.
+        sees: Sight,
+        /// Name of the preset.
+        preset: String,
+    },
 }
 
 impl Contender {
     /// Names of the contenders, besides those of presets.
-    pub const NAMES: [&str; 7] =
-        ["gradient", "gradient-two", "darts", "gumbel", "random", "evolution", "random-architecture"];
+    pub const NAMES: [&str; 10] = [
+        "gradient",
+        "gradient-two",
+        "darts",
+        "gumbel",
+        "random",
+        "evolution",
+        "random-architecture",
+        "text-only:PRESET",
+        "image-only:PRESET",
+        "NAME=ARCHITECTURE-FILE",
+    ];
 
     /// The contender called `name`. A strategy of the recipe's own kind has the recipe's constants.
     pub fn parse(name: &str, recipe: &Recipe) -> Result<Contender> {
+        for (prefix, sees) in [("text-only:", Sight::Text), ("image-only:", Sight::Image)] {
+            if let Some(preset) = name.strip_prefix(prefix) {
+                crate::architectures::preset(preset)?;
+                return Ok(Contender::Blind { sees, preset: preset.to_owned() });
+            }
+        }
+        if let Some((own, path)) = name.split_once('=').filter(|(own, _)| is_name(own)) {
+            return Ok(Contender::File { name: own.to_owned(), path: path.to_owned() });
+        }
         let strategy = match name {
             "gradient" => StrategySettings::Gradient { mode: SamplingMode::Full },
             "gradient-two" => StrategySettings::Gradient { mode: SamplingMode::Two },
@@ -59,8 +92,13 @@ impl Contender {
     /// The architecture of a baseline.
     pub(super) fn architecture(&self, recipe: &Recipe) -> Result<Architecture> {
         match self {
-            Contender::Architecture { preset } => Ok(crate::architectures::preset(preset)?),
-            _ => {
+            Contender::Architecture { preset } | Contender::Blind { preset, .. } => {
+                Ok(crate::architectures::preset(preset)?)
+            }
+            Contender::File { path, .. } => {
+                crate::architectures::open(path.replace("{seed}", &recipe.seed.to_string()).as_ref())
+            }
+            Contender::Search { .. } | Contender::RandomArchitecture => {
                 let space = recipe.open_space()?;
                 Ok(space.architecture(&space.draw(&mut rng(recipe.seed, "random architecture", 0))))
             }
@@ -73,11 +111,20 @@ impl Contender {
     }
 }
 
+/// Whether a contender of a file may be called so: its runs lie in a folder of that name.
+fn is_name(name: &str) -> bool {
+    let taken = Contender::NAMES.contains(&name) || crate::architectures::preset(name).is_ok();
+    !taken && !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
 impl fmt::Display for Contender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Contender::Search { name, .. } | Contender::Architecture { preset: name } => f.write_str(name),
             Contender::RandomArchitecture => f.write_str("random-architecture"),
+            Contender::File { name, .. } => f.write_str(name),
+            Contender::Blind { sees: Sight::Image, preset } => write!(f, "image-only:{preset}"),
+            Contender::Blind { preset, .. } => write!(f, "text-only:{preset}"),
         }
     }
 }

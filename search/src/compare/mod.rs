@@ -1,9 +1,11 @@
 //! Strategies and baselines side by side: the same data, the same seeds, the same budget (`mmnas-search compare`).
 
 mod contender;
+mod equal;
 mod ranking;
 mod statistics;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use mmnas_bundle::Architecture;
@@ -28,8 +30,14 @@ pub struct Outcome {
     pub architecture: String,
     /// Best score of the retrained architecture on the validation part, 0 to 1.
     pub validation: f64,
+    /// The figures behind the score, by name, of the same epoch.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
     /// Number of trained numbers of the retrained network.
     pub parameters: u64,
+    /// H of the retrained network; 0 in records before it was noted.
+    #[serde(default)]
+    pub hidden: usize,
     /// Seconds of search, 0 for a baseline without one.
     pub search_seconds: f64,
     /// Seconds of retraining.
@@ -62,8 +70,10 @@ fn seconds(records: &[crate::EpochRecord]) -> f64 {
 /// The recipe of a contender's runs.
 fn recipe_of(recipe: &Recipe, contender: &Contender, seed: u64) -> Recipe {
     let mut recipe = Recipe { seed, ..recipe.clone() };
-    if let Contender::Search { strategy, .. } = contender {
-        recipe.search.strategy = strategy.clone();
+    match contender {
+        Contender::Search { strategy, .. } => recipe.search.strategy = strategy.clone(),
+        Contender::Blind { sees, .. } => recipe.model.sees = *sees,
+        _ => {}
     }
     recipe
 }
@@ -73,16 +83,30 @@ fn folder(out: &Path, contender: &Contender, seed: u64) -> std::path::PathBuf {
     out.join(contender.folder_name()).join(format!("seed-{seed}"))
 }
 
-/// Searches, where the contender does, and retrains what it stands for. Runs that lie in `out` already are gone on with.
+/// What holds for all runs of a comparison.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// Folder of the runs.
+    pub out: &'a Path,
+    /// The number of parameters that every retrained network is given, as nearly as its width allows; none: the recipe's H.
+    pub parameters: Option<u64>,
+    /// Whether progress is shown.
+    pub progress: bool,
+}
+
+/// Searches, where the contender does, and retrains what it stands for. Runs that lie there already are gone on with. The
+/// task's data shows what the contender may see from then on.
 pub fn run_contender<T: Task>(
     recipe: &Recipe,
-    task: &T,
+    task: &mut T,
     contender: &Contender,
     seed: u64,
-    out: &Path,
-    progress: bool,
+    rules: Rules<'_>,
 ) -> Result<Outcome> {
+    let Rules { out, parameters, progress } = rules;
     let recipe = recipe_of(recipe, contender, seed);
+    task.data_mut().set_sight(recipe.model.sees);
+    let task = &*task;
     let folder = folder(out, contender, seed);
     let (architecture, search_seconds) = match contender {
         Contender::Search { .. } => {
@@ -90,7 +114,11 @@ pub fn run_contender<T: Task>(
             let found = search::search(&recipe, task, &run, progress, None)?;
             (found.architecture, seconds(&found.records))
         }
-        Contender::Architecture { .. } | Contender::RandomArchitecture => (contender.architecture(&recipe)?, 0.0),
+        _ => (contender.architecture(&recipe)?, 0.0),
+    };
+    let recipe = match parameters {
+        Some(parameters) => equal::of_equal_size(&recipe, task, &architecture, parameters)?,
+        None => recipe,
     };
     let trained = retrained(&recipe, task, &architecture, &folder.join("retrain"), progress)?;
     Ok(Outcome {
@@ -98,7 +126,9 @@ pub fn run_contender<T: Task>(
         seed,
         architecture: architecture.to_string(),
         validation: trained.validation,
+        metrics: trained.metrics,
         parameters: trained.parameters,
+        hidden: recipe.retrain.hidden,
         search_seconds,
         retrain_seconds: seconds(&trained.records),
     })
@@ -151,7 +181,9 @@ mod tests {
             seed,
             architecture: String::new(),
             validation,
+            metrics: BTreeMap::new(),
             parameters: 10,
+            hidden: 8,
             search_seconds: 2.0,
             retrain_seconds: 3.0,
         };

@@ -1,8 +1,9 @@
-use mmnas_bundle::{PAD, RegionFeatures};
+use mmnas_bundle::{PAD, RegionFeatures, UNK};
 use rayon::prelude::*;
 use tch::Tensor;
 
 use super::ImageTextData;
+use crate::recipe::Sight;
 use crate::{FeatureNorm, Inputs, Result};
 
 impl ImageTextData {
@@ -13,8 +14,10 @@ impl ImageTextData {
         self.inputs_of_images(&images, tokens)
     }
 
-    /// As [`ImageTextData::inputs`], of images instead of samples.
+    /// As [`ImageTextData::inputs`], of images instead of samples. What the recipe keeps from the network is not in them.
     pub fn inputs_of_images(&self, images: &[usize], tokens: &[&[i64]]) -> Result<(Inputs, Vec<RegionFeatures>)> {
+        let unread = vec![[UNK].as_slice(); if self.sight == Sight::Image { tokens.len() } else { 0 }];
+        let tokens = if self.sight == Sight::Image { unread.as_slice() } else { tokens };
         let regions = images.par_iter().map(|&image| self.regions_of_image(image)).collect::<Result<Vec<_>>>()?;
         let (b, d) = (images.len(), self.feature());
         let mut n = regions.iter().map(|r| r.boxes.len()).max().unwrap_or(1);
@@ -29,9 +32,11 @@ impl ImageTextData {
             ids[row * t..][..tokens.len()].copy_from_slice(tokens);
             boxes[row * n * 4..][..4 * regions.boxes.len()].copy_from_slice(regions.boxes.as_flattened());
         }
-        features.par_chunks_mut((n * d).max(1)).zip(&regions).for_each(|(row, regions)| {
-            row[..regions.features.len()].copy_from_slice(&regions.features);
-        });
+        if self.sight != Sight::Text {
+            features.par_chunks_mut((n * d).max(1)).zip(&regions).for_each(|(row, regions)| {
+                row[..regions.features.len()].copy_from_slice(&regions.features);
+            });
+        }
         let inputs = Inputs {
             tokens: self.shaped(Tensor::from_slice(&ids), &[b, t]),
             features: self.shaped(Tensor::from_slice(&features), &[b, n, d]),

@@ -10,7 +10,7 @@ use tch::Device;
 
 use super::data_files::{DataFiles, Flaw, HashedFile, Sample, Samples};
 use super::word_vectors::{self, WordVectors};
-use crate::recipe::{Recipe, RegionSettings};
+use crate::recipe::{Recipe, RegionSettings, Sight};
 use crate::{Result, RunInputs};
 
 /// What the data sets of all tasks have in common: samples that belong to images, features of the images on disk, words.
@@ -30,6 +30,8 @@ pub struct ImageTextData {
     pub(super) regions: RegionSettings,
     /// Published behaviour: batches are padded to this many tokens and to all regions that are used.
     pub(super) padded_tokens: Option<usize>,
+    /// What a network is shown.
+    pub(super) sight: Sight,
     pub(super) device: Device,
 }
 
@@ -133,6 +135,7 @@ impl ImageTextData {
             word_vectors: None,
             regions: RegionSettings { max: usize::MAX },
             padded_tokens: None,
+            sight: Sight::Both,
             device,
         };
         let mut known: HashMap<&str, usize> = HashMap::new();
@@ -160,6 +163,7 @@ impl ImageTextData {
     /// Follows a recipe: how many regions are used, whether batches are padded as published, how wide word vectors are.
     pub fn follow(&mut self, recipe: &Recipe) -> Result<()> {
         self.regions = recipe.regions;
+        self.sight = recipe.model.sees;
         // The published softmax over scores runs over all the padding that there is.
         let padded = recipe.published.padding || recipe.published.score_padding;
         self.padded_tokens = padded.then_some(recipe.text.max_tokens);
@@ -169,6 +173,11 @@ impl ImageTextData {
         };
         self.word_vectors = self.word_vectors_file.as_ref().map(load).transpose()?;
         Ok(())
+    }
+
+    /// Shows a network this much of every sample from now on.
+    pub fn set_sight(&mut self, sight: Sight) {
+        self.sight = sight;
     }
 
     /// Vectors of the words of the data that a file has, where one was read.

@@ -5,7 +5,7 @@ use rand::RngExt as _;
 use tch::{Device, Kind, Tensor};
 
 use super::image_text::Loaded;
-use super::{DataFiles, ImageTextData, Negatives};
+use super::{DataFiles, ImageTextData, Negatives, TextRules};
 use crate::recipe::ContrastiveSettings;
 use crate::report::{Candidate, Example};
 use crate::task::recall::Ranking;
@@ -20,6 +20,7 @@ pub struct ItmData {
     /// Images by the words of a caption: the same words are true of each of them.
     images_of_words: HashMap<Vec<i64>, BTreeSet<usize>>,
     ranked_images: usize,
+    shortlist: Option<usize>,
     contrastive: Option<ContrastiveSettings>,
 }
 
@@ -32,17 +33,25 @@ pub(crate) struct Ranked {
 }
 
 impl ItmData {
-    /// Reads JSON lines (see [`CaptionSample`]) and opens the features of their images; captions longer than `max_tokens` are
-    /// cut. A validation ranks at most `ranked_images` images against each other's captions: its time grows with their
-    /// square.
-    pub fn load(files: &DataFiles, max_tokens: usize, ranked_images: usize, device: Device) -> Result<ItmData> {
-        let Loaded { mut common, samples, tokens } = ImageTextData::load::<CaptionSample>(files, max_tokens, device)?;
+    /// Reads JSON lines (see [`CaptionSample`]) and opens the features of their images; captions longer than
+    /// `rules.max_tokens` are cut. A validation ranks at most `rules.ranked_images` images against each other's captions: its
+    /// time grows with their square, unless there is a shortlist.
+    pub fn load(files: &DataFiles, rules: &TextRules, device: Device) -> Result<ItmData> {
+        let Loaded { mut common, samples, tokens } =
+            ImageTextData::load::<CaptionSample>(files, rules.max_tokens, device)?;
         common.split_samples(&samples.iter().map(|sample| sample.captions.len()).collect::<Vec<_>>());
         let mut images_of_words: HashMap<Vec<i64>, BTreeSet<usize>> = HashMap::new();
         for (caption, words) in tokens.iter().enumerate() {
             images_of_words.entry(words.clone()).or_default().insert(common.image_of(caption));
         }
-        Ok(ItmData { common, captions: tokens, images_of_words, ranked_images, contrastive: None })
+        Ok(ItmData {
+            common,
+            captions: tokens,
+            images_of_words,
+            ranked_images: rules.ranked_images,
+            shortlist: rules.shortlist,
+            contrastive: None,
+        })
     }
 
     /// How the joint embedding of a network that has one is trained from now on.
@@ -84,7 +93,7 @@ impl ItmData {
     }
 
     /// The network's inputs for pairs of a caption and an image.
-    fn pairs(&self, pairs: &[(usize, usize)]) -> Result<Inputs> {
+    pub(super) fn pairs(&self, pairs: &[(usize, usize)]) -> Result<Inputs> {
         // Negatives come out of checkpoints too.
         let exists =
             |&&(caption, image): &&(usize, usize)| caption < self.captions.len() && image < self.common.images();
@@ -139,6 +148,51 @@ impl ItmData {
         Ok(scores)
     }
 
+    /// Scores images and captions with one another; of at most `ranked_images` images. With a shortlist of K, and a network
+    /// that has a joint embedding, only the K images nearest to each caption and the K captions nearest to each image are
+    /// scored. The others rank behind them.
+    pub(crate) fn score_pairs_to_rank(
+        &self,
+        captions: &[usize],
+        batch: usize,
+        forward: &mut Forward<'_>,
+    ) -> Result<Ranked> {
+        let Some(count) = self.shortlist else { return self.score_all_pairs(captions, batch, forward) };
+        let (images, captions) = self.ranked(captions);
+        let Some(space) = self.joint_space(&captions, batch, forward)? else {
+            return self.score_all_pairs(&captions, batch, forward);
+        };
+        let place: BTreeMap<usize, usize> = images.iter().enumerate().map(|(k, &image)| (image, k)).collect();
+        let mut scores = vec![vec![f32::NEG_INFINITY; captions.len()]; images.len()];
+        let mut of_captions = scores.clone();
+        let column: BTreeMap<usize, usize> = captions.iter().enumerate().map(|(k, &c)| (c, k)).collect();
+        for &image in &images {
+            let short = space.nearest_captions(image, &captions, count)?;
+            let pairs: Vec<(usize, usize)> = short.iter().map(|&caption| (caption, image)).collect();
+            for (&(caption, image), score) in pairs.iter().zip(self.score_pairs(&pairs, batch, forward)?) {
+                scores[place[&image]][column[&caption]] = score;
+            }
+        }
+        for &caption in &captions {
+            let short = space.nearest_images(caption, &images, count)?;
+            let pairs: Vec<(usize, usize)> = short.iter().map(|&image| (caption, image)).collect();
+            for (&(caption, image), score) in pairs.iter().zip(self.score_pairs(&pairs, batch, forward)?) {
+                of_captions[place[&image]][column[&caption]] = score;
+            }
+        }
+        let image_of_caption = captions.iter().map(|&caption| place[&self.common.image_of(caption)]).collect();
+        let ranking = Ranking { scores, of_captions: Some(of_captions), image_of_caption };
+        Ok(Ranked { images, captions, ranking })
+    }
+
+    /// The images that a validation ranks, and those of `captions` that are theirs.
+    fn ranked(&self, captions: &[usize]) -> (Vec<usize>, Vec<usize>) {
+        let images: Vec<usize> = self.images_of(captions).into_iter().take(self.ranked_images).collect();
+        let known: BTreeSet<usize> = images.iter().copied().collect();
+        let captions = captions.iter().copied().filter(|&caption| known.contains(&self.common.image_of(caption)));
+        (images, captions.collect())
+    }
+
     /// Scores every image of `captions` with every one of the captions; of at most `ranked_images` images.
     pub(crate) fn score_all_pairs(
         &self,
@@ -146,24 +200,23 @@ impl ItmData {
         batch: usize,
         forward: &mut Forward<'_>,
     ) -> Result<Ranked> {
-        let images: Vec<usize> = self.images_of(captions).into_iter().take(self.ranked_images).collect();
+        let (images, captions) = self.ranked(captions);
         let place: BTreeMap<usize, usize> = images.iter().enumerate().map(|(k, &image)| (image, k)).collect();
-        let captions: Vec<usize> =
-            captions.iter().copied().filter(|&caption| place.contains_key(&self.common.image_of(caption))).collect();
         let mut scores = Vec::with_capacity(images.len());
         for &image in &images {
             let pairs: Vec<(usize, usize)> = captions.iter().map(|&caption| (caption, image)).collect();
             scores.push(self.score_pairs(&pairs, batch, forward)?);
         }
         let image_of_caption = captions.iter().map(|&caption| place[&self.common.image_of(caption)]).collect();
-        Ok(Ranked { images, captions, ranking: Ranking { scores, image_of_caption } })
+        Ok(Ranked { images, captions, ranking: Ranking { scores, of_captions: None, image_of_caption } })
     }
 
     /// Some captions and the images that score highest with them.
     pub(crate) fn examples(&self, ranked: &Ranked) -> Vec<Example> {
         let Ranked { images, captions, ranking } = ranked;
         let name = |row: usize| self.common.image_name(images[row]).to_owned();
-        let probability = |row: usize, caption: usize| 1.0 / (1.0 + f64::from(-ranking.scores[row][caption]).exp());
+        let probability =
+            |row: usize, caption: usize| 1.0 / (1.0 + f64::from(-ranking.caption_scores()[row][caption]).exp());
         let wanted = (0..captions.len()).filter(|&k| Evaluation::is_example(k, captions.len()));
         let example = |caption: usize| {
             let (own, order) = (ranking.image_of_caption[caption], ranking.images_by_score(caption));

@@ -15,6 +15,7 @@ mod conversion;
 mod data_files;
 mod image_text;
 mod itm_data;
+mod joint_space;
 mod negatives;
 mod split;
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Negatives of image-text matching: captions that are not an image's, images that are not a caption's, drawn at random
 //! or mined for those that the network takes for true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use rand::RngExt as _;
 use tch::{Kind, Tensor};
 
 use super::ItmData;
-use crate::recipe::NegativeSettings;
+use crate::recipe::{HardBy, NegativeSettings};
 use crate::task::{EpochStart, Forward, Memory};
 use crate::{Result, TensorMap, rng};
 
@@ -57,14 +57,14 @@ impl Memory for Negatives {
 
 /// `count` different members of `from` that `allowed` accepts, fewer where there are not so many.
 fn draw(from: &[usize], count: usize, rng: &mut impl rand::Rng, allowed: impl Fn(usize) -> bool) -> Vec<usize> {
-    let mut drawn = Vec::with_capacity(count);
+    let (mut drawn, mut known) = (Vec::with_capacity(count), HashSet::new());
     // Large pools give what is asked for at once; small ones may not hold so much, so drawing ends.
     for _ in 0..20 * count {
         if drawn.len() == count || from.is_empty() {
             break;
         }
         let candidate = from[rng.random_range(0..from.len())];
-        if allowed(candidate) && !drawn.contains(&candidate) {
+        if allowed(candidate) && known.insert(candidate) {
             drawn.push(candidate);
         }
     }
@@ -77,27 +77,45 @@ fn draw(from: &[usize], count: usize, rng: &mut impl rand::Rng, allowed: impl Fn
 impl ItmData {
     /// The negatives of an epoch: of every image of a part `keep` captions of the part, and of every caption `keep` images.
     /// Until `mine_from_epoch` they are random; from then on the ones with the highest scores of `pool` random ones.
-    /// None of them is a true match, but for random ones where the published behaviour is asked for.
+    /// What is hard, the network's scores say or its joint embedding. None of them is a true match, but for random ones where the published behaviour is asked for.
     pub fn negatives(&self, start: &EpochStart<'_>, forward: &mut Forward<'_>) -> Result<Negatives> {
-        let NegativeSettings { pool, keep, mine_from_epoch } = start.negatives;
+        let NegativeSettings { mut pool, keep, mine_from_epoch, by } = start.negatives;
         let mine = start.epoch >= mine_from_epoch;
         let allowed = |caption: usize, image: usize| (start.false_negatives && !mine) || !self.is_true(caption, image);
+        let mut spaces = Vec::new();
+        if mine && by == HardBy::Embedding {
+            for captions in start.parts {
+                spaces.extend(self.joint_space(captions, start.batch, forward)?);
+            }
+            if spaces.is_empty() {
+                pool = pool.min(HardBy::POOL_OF_SCORES);
+            }
+        }
         let count = if mine { pool.max(keep) } else { keep };
         let mut negatives = Negatives::default();
-        for captions in start.parts {
+        for (part, captions) in start.parts.iter().enumerate() {
+            let space = spaces.get(part);
             let images = self.images_of(captions);
             for &image in &images {
                 let mut rng = rng(start.seed, "negative captions", (start.epoch as u64) << 32 | image as u64);
                 let drawn = draw(captions, count, &mut rng, |caption| allowed(caption, image));
-                negatives.captions.insert(image, drawn);
+                let kept = match space {
+                    Some(space) => space.nearest_captions(image, &drawn, keep)?,
+                    None => drawn,
+                };
+                negatives.captions.insert(image, kept);
             }
             for &caption in *captions {
                 let mut rng = rng(start.seed, "negative images", (start.epoch as u64) << 32 | caption as u64);
                 let drawn = draw(&images, count, &mut rng, |image| allowed(caption, image));
-                negatives.images.insert(caption, drawn);
+                let kept = match space {
+                    Some(space) => space.nearest_images(caption, &drawn, keep)?,
+                    None => drawn,
+                };
+                negatives.images.insert(caption, kept);
             }
         }
-        if mine {
+        if mine && spaces.is_empty() {
             for (&image, captions) in &mut negatives.captions {
                 let pairs: Vec<(usize, usize)> = captions.iter().map(|&caption| (caption, image)).collect();
                 *captions = self.hardest(captions, &pairs, keep, start.batch, forward)?;

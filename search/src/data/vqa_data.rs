@@ -22,6 +22,10 @@ pub struct TextRules {
     /// A validation of image-text matching ranks at most this many images against each other's captions.
     #[serde(default = "thousand")]
     pub ranked_images: usize,
+    /// A validation of image-text matching scores of every query only so many candidates, those that the joint embedding puts
+    /// first; none: all, and so does a network without a joint embedding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortlist: Option<usize>,
 }
 
 fn thousand() -> usize {
@@ -150,7 +154,7 @@ mod tests {
     use super::*;
     use crate::data::test_data::{features, lines, question};
 
-    const RULES: TextRules = TextRules { max_tokens: 14, min_answer_count: 2, ranked_images: 10 };
+    const RULES: TextRules = TextRules { max_tokens: 14, min_answer_count: 2, ranked_images: 10, shortlist: None };
 
     fn samples() -> Vec<VqaSample> {
         let annotated = |answer: &str, answers: &[&str]| VqaSample {

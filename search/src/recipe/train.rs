@@ -85,11 +85,31 @@ pub struct NegativeSettings {
     pub keep: usize,
     /// First epoch whose negatives are mined; until then they are random (published: 0; 10 while searching).
     pub mine_from_epoch: usize,
+    /// What says how hard a candidate is.
+    #[serde(default)]
+    pub by: HardBy,
+}
+
+/// What hard negatives are mined by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HardBy {
+    /// The network's score of the pair (published): a pass for every candidate.
+    #[default]
+    Score,
+    /// The cosine of the joint embeddings: a pass for every caption, so that the pool may be large. A network without a joint
+    /// embedding, as in a search, mines by its scores, from a pool of [`HardBy::POOL_OF_SCORES`] at most.
+    Embedding,
+}
+
+impl HardBy {
+    /// See [`HardBy::Embedding`].
+    pub const POOL_OF_SCORES: usize = 16;
 }
 
 impl Default for NegativeSettings {
     fn default() -> Self {
-        NegativeSettings { pool: 64, keep: 5, mine_from_epoch: 0 }
+        NegativeSettings { pool: 64, keep: 5, mine_from_epoch: 0, by: HardBy::Score }
     }
 }
 

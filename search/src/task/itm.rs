@@ -73,7 +73,7 @@ impl Task for ItmData {
     }
 
     fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation> {
-        let ranked = self.score_all_pairs(samples, batch, forward)?;
+        let ranked = self.score_pairs_to_rank(samples, batch, forward)?;
         Ok(Evaluation { examples: self.examples(&ranked), ..ranked.ranking.evaluation() })
     }
 }

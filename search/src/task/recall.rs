@@ -13,15 +13,23 @@ const CUTS: [usize; 3] = [1, 5, 10];
 pub struct Ranking {
     /// One row an image, one number a caption.
     pub scores: Vec<Vec<f32>>,
+    /// The same for ranking images for captions, where those were scored apart: candidates of a shortlist differ.
+    pub of_captions: Option<Vec<Vec<f32>>>,
     /// The image, as a row, that each caption belongs to.
     pub image_of_caption: Vec<usize>,
 }
 
 impl Ranking {
+    /// What images are ranked for captions by.
+    pub fn caption_scores(&self) -> &[Vec<f32>] {
+        self.of_captions.as_ref().unwrap_or(&self.scores)
+    }
+
     /// The images, as rows, by their scores with a caption, the best first.
     pub fn images_by_score(&self, caption: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.scores.len()).collect();
-        order.sort_by(|&a, &b| self.scores[b][caption].total_cmp(&self.scores[a][caption]));
+        let scores = self.caption_scores();
+        order.sort_by(|&a, &b| scores[b][caption].total_cmp(&scores[a][caption]));
         order
     }
 }
@@ -47,8 +55,9 @@ impl Ranking {
     /// For every caption the rank, from 0, of its image among all images.
     pub fn image_ranks(&self) -> Vec<usize> {
         let of = |(caption, &image): (usize, &usize)| {
-            let others = self.scores.iter().enumerate().filter(|(k, _)| *k != image).map(|(_, row)| row[caption]);
-            rank(self.scores[image][caption], others)
+            let scores = self.caption_scores();
+            let others = scores.iter().enumerate().filter(|(k, _)| *k != image).map(|(_, row)| row[caption]);
+            rank(scores[image][caption], others)
         };
         self.image_of_caption.iter().enumerate().map(of).collect()
     }
@@ -77,6 +86,7 @@ mod tests {
         // Two images with two captions each.
         let ranking = Ranking {
             scores: vec![vec![0.9, 0.1, 0.5, 0.2], vec![0.95, 0.3, 0.2, 0.3]],
+            of_captions: None,
             image_of_caption: vec![0, 0, 1, 1],
         };
         // Image 0: its best caption has 0.9, no rival. Image 1: its best has 0.3; 0.95 and the other 0.3 rival it.
@@ -90,12 +100,27 @@ mod tests {
         assert!((evaluation.score - (0.5 + 0.25 + 4.0) / 6.0).abs() < 1e-12);
     }
 
+    fn constant(score: f32) -> Ranking {
+        let image_of_caption = (0..24).map(|k| k / 2).collect();
+        Ranking { scores: vec![vec![score; 24]; 12], of_captions: None, image_of_caption }
+    }
+
+    #[test]
+    fn a_match_outside_the_shortlist_is_not_found() {
+        let none = f32::NEG_INFINITY;
+        let ranking = Ranking {
+            scores: vec![vec![0.5, none], vec![0.2, none]],
+            of_captions: Some(vec![vec![0.5, 0.3], vec![none, none]]),
+            image_of_caption: vec![0, 1],
+        };
+        assert_eq!((ranking.text_ranks(), ranking.image_ranks()), (vec![0, 1], vec![0, 1]));
+    }
+
     #[test]
     fn a_constant_score_finds_nothing() {
-        let ranking = Ranking { scores: vec![vec![0.5; 24]; 12], image_of_caption: (0..24).map(|k| k / 2).collect() };
+        let ranking = constant(0.5);
         assert_eq!(ranking.evaluation().score, 0.0);
-        let broken =
-            Ranking { scores: vec![vec![f32::NAN; 24]; 12], image_of_caption: (0..24).map(|k| k / 2).collect() };
+        let broken = constant(f32::NAN);
         assert_eq!(broken.evaluation().score, 0.0);
         let mut own = broken.clone();
         for (image, scores) in own.scores.iter_mut().enumerate() {

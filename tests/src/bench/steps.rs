@@ -2,7 +2,7 @@
 
 use mmnas_bundle::manifest::Dimensions;
 use mmnas_search::operations::Dropout;
-use mmnas_search::recipe::{NegativeSettings, TrainSettings};
+use mmnas_search::recipe::{HardBy, NegativeSettings, TrainSettings};
 use mmnas_search::search::gate_gradients;
 use mmnas_search::task::vqa::VqaBatch;
 use mmnas_search::{
@@ -27,7 +27,7 @@ const SETTINGS: TrainSettings = TrainSettings {
     accumulate: 1,
     patience: None,
     prefetch: 0,
-    negatives: NegativeSettings { pool: 1, keep: 1, mine_from_epoch: 0 },
+    negatives: NegativeSettings { pool: 1, keep: 1, mine_from_epoch: 0, by: HardBy::Score },
 };
 const LEARNING_RATE: f64 = 1e-5;
 const DROPOUT: f64 = 0.1;

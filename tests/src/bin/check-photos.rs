@@ -7,6 +7,7 @@ use clap::Parser;
 use mmnas_bundle::boxes;
 use mmnas_bundle::manifest::Detector;
 use mmnas_bundle::samples::{CaptionSample, PhraseSample, read_json_lines};
+use mmnas_export::efficientnet::Level;
 use mmnas_export::{Proposals, VisionSettings};
 use mmnas_runtime::{LoadOptions, VisionStage};
 use mmnas_search::vision::export_vision;
@@ -71,7 +72,13 @@ fn stage(settings: &VisionSettings) -> VisionStage {
 
 /// How many photographs there are whose captions all say "dog", and the share that the backbone calls one.
 fn dogs(folder: &Path) -> (usize, f64) {
-    let stage = stage(&VisionSettings { side: 224, grid: Some(7), proposals: None, classifier: true });
+    let stage = stage(&VisionSettings {
+        side: 224,
+        levels: Level::RESOLUTIONS.to_vec(),
+        grid: Some(7),
+        proposals: None,
+        classifier: true,
+    });
     let samples: Vec<CaptionSample> = read_json_lines(&folder.join("dev.jsonl")).unwrap_or_else(|e| panic!("{e}"));
     let says_dog = |caption: &String| caption.to_lowercase().split(|c: char| !c.is_alphabetic()).any(|w| w == "dog");
     let wanted: Vec<&CaptionSample> = samples.iter().filter(|s| s.captions.iter().all(says_dog)).collect();
@@ -88,7 +95,13 @@ fn dogs(folder: &Path) -> (usize, f64) {
 fn recalls(folder: &Path, detector: &Path) -> Vec<f64> {
     let graph = std::fs::read(detector).unwrap_or_else(|e| panic!("{}: {e}", detector.display()));
     let proposals = Some(Proposals { graph, detector: Detector::yolox("", 416), count: 100 });
-    let stage = stage(&VisionSettings { side: 128, grid: None, proposals, classifier: false });
+    let stage = stage(&VisionSettings {
+        side: 128,
+        levels: Level::RESOLUTIONS.to_vec(),
+        grid: None,
+        proposals,
+        classifier: false,
+    });
     let samples: Vec<PhraseSample> = read_json_lines(&folder.join("dev.jsonl")).unwrap_or_else(|e| panic!("{e}"));
     let mut regions = std::collections::BTreeMap::new();
     let mut found = [0usize; 3];
