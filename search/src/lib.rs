@@ -33,6 +33,7 @@ mod checkpoint;
 mod collapse;
 mod dropout;
 mod error;
+mod initial;
 mod layers;
 mod network;
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub use alpha::{Alpha, AlphaStart};
 pub use checkpoint::{Checkpoint, TensorMap, load_tensors, save_tensors};
 pub use collapse::Collapse;
 pub use error::{Error, Result};
+pub use initial::InitialWeights;
 pub use network::{FeatureNorm, Inputs, Naming, Network, Parameters, StageOutputs};
 pub use operations::Pool;
 pub use path::{Choice, Path, SamplingMode};

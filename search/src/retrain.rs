@@ -160,12 +160,10 @@ pub fn retrain<T: Task>(
     let space = recipe.space_of(architecture)?;
     let mut network = Network::new::<T>(&space, &dimensions, Naming::Derived, data.device());
     network.set_precision(recipe.model.precision);
-    if let Some(vectors) = data.word_vectors() {
-        network.set_word_vectors(vectors)?;
-    }
     if recipe.model.standardise {
         network.set_feature_norm(Some(data.feature_norm(&train)?));
     }
+    data.start(&mut network)?;
     let parameters = count(&network);
     let record = NetworkRecord {
         task: T::NAME.to_owned(),

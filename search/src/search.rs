@@ -246,12 +246,10 @@ fn prepare<'a, T: Task>(recipe: &'a Recipe, task: &T, parts: &'a Parts) -> Resul
     let device = task.data().device();
     let mut network = Network::new::<T>(&space, &dimensions, Naming::Supernet, device);
     network.set_precision(recipe.model.precision);
-    if let Some(vectors) = task.data().word_vectors() {
-        network.set_word_vectors(vectors)?;
-    }
     if recipe.model.standardise {
         network.set_feature_norm(Some(task.data().feature_norm(&parts.weights)?));
     }
+    task.data().start(&mut network)?;
     let steps = Trainer::<T>::total_steps(&settings.weights, parts.weights.len());
     let strategy = strategy::build(recipe, &space, device);
     let adam = Adam::default();

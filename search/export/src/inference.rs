@@ -106,6 +106,17 @@ pub(crate) fn infer(node: &Node<'_>) -> Option<Vec<ValueType>> {
         }
         "Conv" => node.convolution(),
         "AveragePool" => node.pool(),
+        // Ours keep the shape: a stride of 1, padding on all sides.
+        "MaxPool" => one(first()?.clone()),
+        "ScatterElements" => one(first()?.clone()),
+        "ReduceMin" => {
+            let rank = first()?.shape.len();
+            let mut shape = first()?.shape.clone();
+            for &axis in node.integers(1)? {
+                *shape.get_mut(place(axis, rank)?)? = Dim::Fixed(1);
+            }
+            one(ValueType::new(first()?.elem, shape))
+        }
         "RoiAlign" => {
             let (channels, items) = (first()?.shape.get(1)?.clone(), node.input(1)?.shape.first()?.clone());
             let side = |name: &str| Some(Dim::Fixed(usize::try_from(node.int(name)?).ok()?));

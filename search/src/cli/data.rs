@@ -39,6 +39,10 @@ pub(super) struct DataArguments {
     /// Start the word vectors from this file, GloVe's text or wink's JSON, as wide as the recipe's model.embedding
     #[arg(long)]
     word_vectors: Option<PathBuf>,
+    /// Start from the weights of this retraining, of whatever task: parameters of the same name and shape, the vectors of words
+    /// that both know
+    #[arg(long, value_name = "RUN")]
+    initial: Option<PathBuf>,
     /// Leave out samples that are broken, and say so, where the first would be an error
     #[arg(long)]
     skip_broken: bool,
@@ -101,6 +105,7 @@ impl DataArguments {
             tokenizer: self.tokenizer.clone(),
             labels: self.labels.clone(),
             word_vectors: self.word_vectors.clone(),
+            initial: self.initial.clone(),
             skip_broken: self.skip_broken,
         };
         // Before anything else of libtorch is used: what it does first settles whether the process has CUDA.

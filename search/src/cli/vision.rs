@@ -4,7 +4,7 @@ use clap::Args;
 use mmnas_bundle::Error as BundleError;
 use mmnas_bundle::manifest::Detector;
 use mmnas_export::efficientnet::Level;
-use mmnas_export::{Proposals, VisionSettings};
+use mmnas_export::{Proposals, VisionSettings, segments};
 use mmnas_search::{Result, vision};
 
 use super::output;
@@ -34,14 +34,18 @@ pub(super) struct Arguments {
     /// Take a detector's boxes as regions: an ONNX file of YOLOX without decoding, or of what --contract says
     #[arg(long, value_name = "ONNX")]
     detector: Option<PathBuf>,
+    /// Take the connected pieces of drawings on a light ground as regions, such as the generated scenes': a detector that needs
+    /// no training
+    #[arg(long, conflicts_with_all = ["detector", "contract"])]
+    segments: bool,
     /// How the detector is fed and read, JSON (`vision.regions.detector` in BUNDLE.md) [default: YOLOX's]
     #[arg(long, value_name = "JSON", requires = "detector")]
     contract: Option<PathBuf>,
     /// Side of a YOLOX's input in pixels: 416 for nano and tiny, 640 for the others
     #[arg(long, value_name = "PIXELS", default_value_t = 416, conflicts_with = "contract")]
     detector_side: u32,
-    /// Boxes of the detector at most
-    #[arg(long, default_value_t = 36, requires = "detector")]
+    /// Boxes of the detector, or segments, at most
+    #[arg(long, default_value_t = 36)]
     proposals: usize,
     /// Keep the backbone's classifier: logits of ImageNet's 1,000 classes beside the features
     #[arg(long)]
@@ -61,6 +65,7 @@ fn level(name: &str) -> std::result::Result<Level, String> {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let read = |file: &PathBuf| std::fs::read(file).map_err(BundleError::io(file, "read"));
     let proposals = match &arguments.detector {
+        None if arguments.segments => Some(segments(arguments.proposals)?),
         None => None,
         Some(file) => {
             let detector = match &arguments.contract {
@@ -89,6 +94,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
 impl Arguments {
     fn detector_name(&self) -> String {
+        if self.segments {
+            return "segments".to_owned();
+        }
         let name = self.detector.as_deref().and_then(|file| file.file_name());
         name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     }

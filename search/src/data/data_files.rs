@@ -5,7 +5,7 @@ use mmnas_bundle::samples::{Broken, CaptionSample, PhraseSample, VqaSample, for_
 use mmnas_bundle::{Error as BundleError, Vocabulary, sha256_hex, sha256_of_file};
 use serde::de::DeserializeOwned;
 
-use crate::Result;
+use crate::{InitialWeights, Result};
 
 /// The files that a task's data is read from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct DataFiles {
     pub labels: Option<PathBuf>,
     /// Vectors that the words start with: GloVe's text or wink's JSON.
     pub word_vectors: Option<PathBuf>,
+    /// The folder of a retraining whose weights a network starts from, as far as they fit.
+    pub initial: Option<PathBuf>,
     /// Leave out and count samples that are broken: lines that do not parse, images without features, texts without a
     /// word, boxes that are none. Else the first is an error.
     pub skip_broken: bool,
@@ -163,11 +165,13 @@ impl DataFiles {
 
     /// Names and hashes of all files but the features.
     pub(super) fn hashes(&self) -> Result<Vec<HashedFile>> {
+        let initial = self.initial.as_ref().map(|run| run.join(InitialWeights::FILE));
         let others = [
             ("validation", &self.validation),
             ("tokenizer", &self.tokenizer),
             ("labels", &self.labels),
             ("word vectors", &self.word_vectors),
+            ("initial weights", &initial),
         ];
         let others = others.into_iter().filter_map(|(role, file)| Some((role, file.as_ref()?)));
         self.samples

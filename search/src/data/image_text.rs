@@ -11,7 +11,7 @@ use tch::Device;
 use super::data_files::{DataFiles, Flaw, HashedFile, Sample, Samples};
 use super::word_vectors::{self, WordVectors};
 use crate::recipe::{Recipe, RegionSettings, Sight};
-use crate::{Result, RunInputs};
+use crate::{InitialWeights, Network, Result, RunInputs};
 
 /// What the data sets of all tasks have in common: samples that belong to images, features of the images on disk, words.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub struct ImageTextData {
     vocabulary: Vocabulary,
     word_vectors_file: Option<PathBuf>,
     word_vectors: Option<WordVectors>,
+    initial: Option<PathBuf>,
     pub(super) regions: RegionSettings,
     /// Published behaviour: batches are padded to this many tokens and to all regions that are used.
     pub(super) padded_tokens: Option<usize>,
@@ -133,6 +134,7 @@ impl ImageTextData {
             vocabulary,
             word_vectors_file: files.word_vectors.clone(),
             word_vectors: None,
+            initial: files.initial.clone(),
             regions: RegionSettings { max: usize::MAX },
             padded_tokens: None,
             sight: Sight::Both,
@@ -183,6 +185,17 @@ impl ImageTextData {
     /// Vectors of the words of the data that a file has, where one was read.
     pub fn word_vectors(&self) -> Option<&WordVectors> {
         self.word_vectors.as_ref()
+    }
+
+    /// Gives `network` what the data's files say that it starts from: word vectors, then another run's weights.
+    pub(crate) fn start(&self, network: &mut Network) -> Result<()> {
+        if let Some(vectors) = &self.word_vectors {
+            network.set_word_vectors(vectors)?;
+        }
+        if let Some(initial) = &self.initial {
+            InitialWeights::read(initial)?.start(network, &self.vocabulary.words())?;
+        }
+        Ok(())
     }
 
     /// Indices of the samples of the validation file, where one was given.
