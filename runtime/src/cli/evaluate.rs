@@ -15,13 +15,14 @@ const EXAMPLES: &str = "\
 A sample is a line of JSON. vqa: {\"image\": \"1.png\", \"question\": \"what is it?\", \"answer\": \"dog\"};
 an answer counts where the best label is the sample's letter for letter. vgd: image, phrase, box_xyxy;
 the best box counts from an intersection over union of 0.5 on. itm: image, captions; every caption is
-scored with every image.
+scored with every image, or with --shortlist with the nearest.
 Milliseconds are medians; \"image new\" is encoding the image file plus an answer.
 
 Examples:
   mmnas evaluate bundle --samples test.jsonl --images data/test
   mmnas evaluate bundle --samples test.jsonl --images data/test --variant ort-int8
-  mmnas evaluate bundle --samples test.jsonl --images data/test --limit 1000 --json";
+  mmnas evaluate bundle --samples test.jsonl --images data/test --limit 1000 --json
+  mmnas evaluate bundle --samples captions.jsonl --images photos --shortlist 100";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -34,6 +35,9 @@ pub(super) struct Arguments {
     /// Folder that the samples' image names are relative to
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
+    /// Score of each query only the N candidates whose embeddings are nearest (itm): the two steps of a large index
+    #[arg(long, value_name = "N")]
+    shortlist: Option<usize>,
     /// Ask only the first N samples
     #[arg(long, value_name = "N")]
     limit: Option<std::num::NonZeroUsize>,
@@ -64,7 +68,7 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
         }
         TaskName::Itm => {
             let e = measured(arguments, "captions", |samples, images, done| {
-                evaluate_retrieval(&model, samples, images, done)
+                evaluate_retrieval(&model, samples, images, arguments.shortlist, done)
             })?;
             print(serde_json::to_value(&e), &e.bundle, of_ranks(&e))
         }
@@ -118,6 +122,7 @@ fn of_ranks(e: &RetrievalEvaluation) -> Vec<(&'static str, String)> {
     let three = |r: &Recall| [r.at_1, r.at_5, r.at_10].map(percent).join(" / ");
     vec![
         ("images, captions", format!("{}, {}", e.images, e.captions)),
+        ("candidates scored", e.shortlist.map_or_else(|| "all".to_owned(), |n| format!("the {n} nearest"))),
         ("image to text, recall@1 / 5 / 10", three(&e.image_to_text)),
         ("text to image, recall@1 / 5 / 10", three(&e.text_to_image)),
         ("mean recall", percent(e.mean_recall)),

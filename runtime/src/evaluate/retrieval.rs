@@ -5,6 +5,7 @@ use mmnas_bundle::samples::CaptionSample;
 use serde::Serialize;
 
 use super::{Evaluated, milliseconds};
+use crate::wiring::{IMAGE_EMBEDDING, TEXT_EMBEDDING};
 use crate::{Error, ImageState, Model, Result, TextState, image_files};
 
 /// Shares of the queries whose match is among the best 1, 5 and 10, 0 to 1.
@@ -40,6 +41,8 @@ pub struct RetrievalEvaluation {
     pub images: usize,
     /// Number of captions that were ranked.
     pub captions: usize,
+    /// Candidates of each query that were scored; none: all.
+    pub shortlist: Option<usize>,
     /// For each image the captions are ranked; one of its own counts.
     pub image_to_text: Recall,
     /// For each caption the images are ranked.
@@ -50,16 +53,18 @@ pub struct RetrievalEvaluation {
     pub milliseconds_pair: f64,
 }
 
-/// Scores every caption of `samples` with every image, which lie in the folder `images`. `progress` is called with the
-/// number of captions done.
+/// Ranks the captions of `samples` for their images, which lie in the folder `images`, and the images for their captions. Every
+/// pair is scored; with `shortlist` only the so many candidates of each query whose joint embeddings are nearest, and a match
+/// that is not among them is not found. `progress` is called with the number of captions done.
 ///
 /// # Errors
-/// No sample or none with a caption; a sample whose image leaves the folder or cannot be read, or a caption without a word; a
+/// No sample or none with a caption; a shortlist of 0 or of a network without a joint embedding; a sample whose image leaves the folder or cannot be read, or a caption without a word; a
 /// bundle of another task than ITM; a failure of ONNX Runtime.
 pub fn evaluate_retrieval(
     model: &Model,
     samples: &[CaptionSample],
     images: &Path,
+    shortlist: Option<usize>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<RetrievalEvaluation> {
     let encode = |sample: &CaptionSample| model.encode_image_file(&image_files::inside(images, &sample.image)?);
@@ -69,30 +74,89 @@ pub fn evaluate_retrieval(
     if captions.is_empty() {
         return Err(Error::argument("samples", "at least one caption", 0));
     }
-    // scores[image][caption]
-    let mut scores: Vec<Vec<f32>> = vec![Vec::with_capacity(captions.len()); states.len()];
-    let mut spent = 0.0;
-    for (done, (_, caption)) in captions.iter().enumerate() {
-        let text = model.encode_text(caption)?;
-        let pairs: Vec<(&ImageState, &TextState)> = states.iter().map(|image| (image, &text)).collect();
+    let texts = captions.iter().map(|(_, caption)| model.encode_text(caption)).collect::<Result<Vec<TextState>>>()?;
+    let nearest = shortlist.map(|count| Nearest::new(model, &states, &texts, count)).transpose()?;
+    // [image][caption]: what captions are ranked by for an image, and images for a caption. They differ in what was scored.
+    let mut of_images = vec![vec![f32::NEG_INFINITY; texts.len()]; states.len()];
+    let mut of_captions = of_images.clone();
+    let (mut spent, mut scored) = (0.0, 0);
+    let mut score = |pairs: &[(usize, usize)], into: &mut [Vec<f32>]| -> Result<()> {
+        let both: Vec<_> = pairs.iter().map(|&(image, text)| (&states[image], &texts[text])).collect();
         let start = Instant::now();
-        let matches = model.match_pairs(&pairs)?;
+        let matches = model.match_pairs(&both)?;
         spent += milliseconds(start);
-        scores.iter_mut().zip(matches).for_each(|(row, found)| row.push(found.logit));
-        progress(done + 1);
+        scored += pairs.len();
+        pairs.iter().zip(matches).for_each(|(&(image, text), found)| into[image][text] = found.logit);
+        Ok(())
+    };
+    for text in 0..texts.len() {
+        let candidates = nearest.as_ref().map_or_else(|| (0..states.len()).collect(), |nearest| nearest.images(text));
+        score(&candidates.iter().map(|&image| (image, text)).collect::<Vec<_>>(), &mut of_captions)?;
+        progress(text + 1);
+    }
+    match &nearest {
+        None => of_images.clone_from(&of_captions),
+        Some(nearest) => {
+            for image in 0..states.len() {
+                let pairs: Vec<_> = nearest.texts(image).into_iter().map(|text| (image, text)).collect();
+                score(&pairs, &mut of_images)?;
+            }
+        }
     }
     let owners: Vec<usize> = captions.iter().map(|(owner, _)| *owner).collect();
-    let (image_to_text, text_to_image) = ranks(&scores, &owners);
+    let (image_to_text, _) = ranks(&of_images, &owners);
+    let (_, text_to_image) = ranks(&of_captions, &owners);
     let (of_images, of_texts) = (Recall::of(&image_to_text), Recall::of(&text_to_image));
     Ok(RetrievalEvaluation {
         bundle: Evaluated::of(model)?,
         images: states.len(),
         captions: captions.len(),
+        shortlist,
         image_to_text: of_images,
         text_to_image: of_texts,
         mean_recall: (of_images.mean() + of_texts.mean()) / 2.0,
-        milliseconds_pair: spent / (states.len() * captions.len()) as f64,
+        milliseconds_pair: spent / scored.max(1) as f64,
     })
+}
+
+/// Which texts and images lie near one another in the joint embedding.
+struct Nearest {
+    /// Cosines, `[image][text]`.
+    cosines: Vec<Vec<f32>>,
+    count: usize,
+}
+
+impl Nearest {
+    fn new(model: &Model, images: &[ImageState], texts: &[TextState], count: usize) -> Result<Nearest> {
+        if count == 0 {
+            return Err(Error::argument("shortlist", "at least 1", 0));
+        }
+        let without =
+            || Error::argument("shortlist", "a network with a joint embedding (recipe: [contrastive])", count);
+        let of_texts = texts.iter().map(|text| model.text_tensor(text, TEXT_EMBEDDING)?.ok_or_else(without));
+        let of_texts = of_texts.collect::<Result<Vec<&[f32]>>>()?;
+        let row = |image: &ImageState| {
+            let own = model.image_tensor(image, IMAGE_EMBEDDING)?.ok_or_else(without)?;
+            let cosine = |text: &&[f32]| text.iter().zip(own).map(|(a, b)| a * b).sum();
+            Ok(of_texts.iter().map(cosine).collect())
+        };
+        Ok(Nearest { cosines: images.iter().map(row).collect::<Result<_>>()?, count })
+    }
+
+    fn images(&self, text: usize) -> Vec<usize> {
+        best(self.cosines.iter().map(|row| row[text]), self.count)
+    }
+
+    fn texts(&self, image: usize) -> Vec<usize> {
+        best(self.cosines[image].iter().copied(), self.count)
+    }
+}
+
+/// The places of the `count` largest numbers, the largest first.
+fn best(values: impl Iterator<Item = f32>, count: usize) -> Vec<usize> {
+    let mut places: Vec<(f32, usize)> = values.zip(0..).collect();
+    places.sort_by(|a, b| b.0.total_cmp(&a.0));
+    places.into_iter().take(count).map(|(_, place)| place).collect()
 }
 
 /// How many rivals score as high as the match: of each image that has a caption the captions of other images beside its best
@@ -123,6 +187,9 @@ mod tests {
         assert_eq!((of_images, of_captions), (vec![0, 0], vec![1, 0, 1]));
         let same = [vec![0.5; 3], vec![0.5; 3]];
         assert_eq!(ranks(&same, &[0, 0, 1]), (vec![1, 2], vec![1, 1, 1]));
+        // Outside the shortlist: not found, also where no rival was scored.
+        let none = f32::NEG_INFINITY;
+        assert_eq!(ranks(&[vec![0.5, none], vec![none; 2]], &[0, 1]).0, [0, 1]);
         let recall = Recall::of(&[0, 4, 9, 10]);
         assert_eq!((recall.at_1, recall.at_5, recall.at_10), (0.25, 0.5, 0.75));
     }

@@ -1,27 +1,29 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mmnas_search::compare::{Contender, Outcome, Ranking, Rules, Summary, rank_supernet, run_contender, summaries};
+use mmnas_search::compare::{Comparison, Contender, Rules, rank_supernet, run_contender};
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
 use mmnas_search::{Error, Result};
-use serde::{Deserialize, Serialize};
 
-use super::{DataArguments, WithTask, output};
+use super::{DataArguments, WithTask, output, table};
 
 /// Compares strategies and baselines on the same data, seeds and budget
 #[derive(Args)]
 #[command(after_help = "\
 Contenders: gradient, gradient-two, darts, gumbel, random, evolution (a search, then a retraining of what it found);
 random-architecture (drawn afresh for each seed) and the presets mmnas-vqa, mmnas-itm, mmnas-vgd, mcan, mcan:LAYERS (retrained);
-NAME=FILE, an architecture of a file, in whose name {seed} stands for the seed; and as controls text-only:PRESET, image-only:PRESET,
-which see zeros for features or one unknown word for a text.
-Every run lies in OUT/CONTENDER/seed-N and is gone on with when the command is given again; OUT/compare.json has the result.
-The score is the best validation score of the retraining.
+NAME=FILE, an architecture of a file, in whose name {seed} stands for the seed, or what `gradient` found in another
+comparison's record; and as controls text-only:PRESET, image-only:PRESET, which see zeros for features or one unknown
+word for a text.
+Every run lies in OUT/CONTENDER/seed-N and is gone on with when the command is given again; OUT/compare.json is the record
+of those that are done, which are not made again. The score is the best validation score of the retraining.
 
-Example:
+Examples:
   mmnas-search compare --task vqa --recipe search/recipes/easy_vqa.toml --samples train.jsonl --features features \\
-      --contenders gradient,random,random-architecture,mcan:1 --seeds 3 --ranking 10 --out compare")]
+      --contenders gradient,random,random-architecture,mcan:1 --seeds 3 --ranking 10 --out compare
+  mmnas-search compare … --contenders gradient,random-architecture,mcan:2,text-only:mcan:2 --parameters 1500000 --out compare
+  mmnas-search table compare/compare.json")]
 pub(super) struct Arguments {
     #[command(flatten)]
     data: DataArguments,
@@ -44,18 +46,6 @@ pub(super) struct Arguments {
     out: PathBuf,
 }
 
-/// Name of the result in the folder of a comparison.
-const FILE: &str = "compare.json";
-
-/// Its content.
-#[derive(Serialize, Deserialize)]
-struct Comparison {
-    task: String,
-    summaries: Vec<Summary>,
-    outcomes: Vec<Outcome>,
-    ranking: Option<Ranking>,
-}
-
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let recipe = arguments.data.recipe()?;
     arguments.data.load(&recipe, arguments)
@@ -70,29 +60,31 @@ impl WithTask for &Arguments {
             self.ranking.map(|count| searching.map(|c| (usize::from(count), c)).ok_or_else(|| self.no_search()));
         let ranking = ranking.transpose()?;
         std::fs::create_dir_all(&self.out).map_err(mmnas_bundle::Error::io(&self.out, "create"))?;
-        let mut comparison = self.known(T::NAME)?;
+        let file = self.out.join(Comparison::FILE);
+        let mut comparison = Comparison::new(recipe, task, self.parameters)?;
+        if file.exists() {
+            comparison = comparison.go_on(Comparison::read(&file)?, &file)?;
+        }
         let rules = Rules { out: &self.out, parameters: self.parameters, progress: true };
         for seed in recipe.seed..recipe.seed.saturating_add(self.seeds) {
-            for contender in &contenders {
+            for contender in contenders.iter().filter(|contender| !comparison.has(contender, seed)).collect::<Vec<_>>()
+            {
                 output::note(format_args!("{contender}, seed {seed}"));
-                let outcome = run_contender(recipe, task, contender, seed, rules)?;
-                comparison.outcomes.retain(|o| (&o.contender, o.seed) != (&outcome.contender, seed));
-                comparison.outcomes.push(outcome);
-                comparison.summaries = summaries(&comparison.outcomes);
-                self.write(&comparison)?;
+                comparison.add(run_contender(recipe, task, contender, seed, rules)?);
+                comparison.write(&file)?;
             }
         }
-        if let Some((count, searching)) = ranking {
+        if let Some((count, searching)) = ranking.filter(|_| comparison.ranking.is_none()) {
             output::note(format_args!("ranking {count} architectures by the supernet of {searching}"));
             let place = (count, recipe.seed);
             comparison.ranking = Some(rank_supernet(recipe, task, searching, place, &self.out, true)?);
-            self.write(&comparison)?;
+            comparison.write(&file)?;
         }
         if self.data.json {
-            let json = serde_json::to_string(&comparison).map_err(|e| mmnas_bundle::Error::json("compare.json", &e))?;
+            let json = serde_json::to_string(&comparison).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
             output::line(json);
         } else {
-            print(&comparison);
+            table::print(&[comparison], false);
         }
         Ok(())
     }
@@ -102,49 +94,5 @@ impl Arguments {
     fn no_search(&self) -> Error {
         let names = "at least one that searches, whose supernet is to rank".to_owned();
         Error::Contender { found: self.contenders.join(", "), names }
-    }
-
-    /// What earlier calls have found in this folder.
-    fn known(&self, task: &str) -> Result<Comparison> {
-        let file = self.out.join(FILE);
-        if !file.exists() {
-            let task = task.to_owned();
-            return Ok(Comparison { task, summaries: Vec::new(), outcomes: Vec::new(), ranking: None });
-        }
-        let text = std::fs::read_to_string(&file).map_err(mmnas_bundle::Error::io(&file, "read"))?;
-        let known: Comparison = serde_json::from_str(&text).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
-        if known.task != task {
-            return Err(mmnas_bundle::Error::invalid(file, "task", task, &known.task).into());
-        }
-        Ok(known)
-    }
-
-    fn write(&self, comparison: &Comparison) -> Result<()> {
-        let file = self.out.join(FILE);
-        let text = serde_json::to_string_pretty(comparison).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
-        Ok(mmnas_bundle::write_atomically(&file, (text + "\n").as_bytes())?)
-    }
-}
-
-fn print(comparison: &Comparison) {
-    let Comparison { summaries, ranking, .. } = comparison;
-    output::line(format_args!(
-        "{:<22} {:>18} {:>6} {:>12} {:>10} {:>10}",
-        "contender", "validation %", "seeds", "parameters", "search s", "retrain s"
-    ));
-    for row in summaries {
-        let score = format!("{:.2} ± {:.2}", 100.0 * row.mean, 100.0 * row.deviation);
-        output::line(format_args!(
-            "{:<22} {score:>18} {:>6} {:>12.0} {:>10.0} {:>10.0}",
-            row.contender, row.seeds, row.parameters, row.search_seconds, row.retrain_seconds
-        ));
-    }
-    if let Some(ranking) = ranking {
-        output::line(format_args!(
-            "supernet's ranking of {} architectures: Kendall tau {:.2}, Spearman rho {:.2}",
-            ranking.shared.len(),
-            ranking.kendall_tau,
-            ranking.spearman_rho
-        ));
     }
 }

@@ -14,6 +14,7 @@ mod retrain;
 mod scenes;
 mod search;
 mod slow_bar;
+mod table;
 mod vision;
 mod write;
 
@@ -52,6 +53,7 @@ enum Command {
     Search(search::Arguments),
     Retrain(retrain::Arguments),
     Compare(compare::Arguments),
+    Table(table::Arguments),
     Costs(costs::Arguments),
     Export(export::Arguments),
     Import(import::Arguments),
@@ -67,6 +69,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Search(arguments) => search::run(&arguments),
         Command::Retrain(arguments) => retrain::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Table(arguments) => table::run(&arguments),
         Command::Costs(arguments) => costs::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),

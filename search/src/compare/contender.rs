@@ -2,6 +2,7 @@ use std::fmt;
 
 use mmnas_bundle::Architecture;
 
+use super::Comparison;
 use crate::recipe::{Recipe, Sight};
 use crate::strategy::StrategySettings;
 use crate::{Error, Result, SamplingMode, rng};
@@ -96,7 +97,15 @@ impl Contender {
                 Ok(crate::architectures::preset(preset)?)
             }
             Contender::File { path, .. } => {
-                crate::architectures::open(path.replace("{seed}", &recipe.seed.to_string()).as_ref())
+                let path = path.replace("{seed}", &recipe.seed.to_string());
+                // The record of another comparison has what was found with every seed.
+                match Comparison::read(path.as_ref()) {
+                    Ok(record) => record.architecture("gradient", recipe.seed).cloned().ok_or_else(|| {
+                        let expected = format!("an outcome of gradient with seed {}", recipe.seed);
+                        mmnas_bundle::Error::invalid(path, "outcomes", expected, "none").into()
+                    }),
+                    Err(_) => crate::architectures::open(path.as_ref()),
+                }
             }
             Contender::Search { .. } | Contender::RandomArchitecture => {
                 let space = recipe.open_space()?;

@@ -3,6 +3,7 @@
 mod contender;
 mod equal;
 mod ranking;
+mod record;
 mod statistics;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use contender::Contender;
 pub use ranking::{Ranking, rank_supernet};
+pub use record::Comparison;
 pub use statistics::{kendall_tau, mean_and_deviation, spearman_rho};
 
 use crate::recipe::Recipe;
@@ -27,7 +29,7 @@ pub struct Outcome {
     /// The seed.
     pub seed: u64,
     /// What it trained.
-    pub architecture: String,
+    pub architecture: Architecture,
     /// Best score of the retrained architecture on the validation part, 0 to 1.
     pub validation: f64,
     /// The figures behind the score, by name, of the same epoch.
@@ -124,7 +126,7 @@ pub fn run_contender<T: Task>(
     Ok(Outcome {
         contender: contender.to_string(),
         seed,
-        architecture: architecture.to_string(),
+        architecture,
         validation: trained.validation,
         metrics: trained.metrics,
         parameters: trained.parameters,
@@ -179,7 +181,7 @@ mod tests {
         let outcome = |contender: &str, seed, validation| Outcome {
             contender: contender.to_owned(),
             seed,
-            architecture: String::new(),
+            architecture: Architecture { encoder: Vec::new(), decoder: Vec::new() },
             validation,
             metrics: BTreeMap::new(),
             parameters: 10,

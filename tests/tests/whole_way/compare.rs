@@ -55,7 +55,11 @@ fn contenders_are_compared_over_seeds() {
         let searched = ["gradient", "random"].contains(&outcome["contender"].as_str().unwrap());
         assert_eq!(outcome["search_seconds"].as_f64().unwrap() > 0.0, searched);
         if outcome["contender"] == "mcan:1" {
-            assert_eq!(outcome["architecture"], "enc SA FFN, dec SA GA FFN");
+            let published = serde_json::json!({
+                "enc": [["self_att_64"], ["feed_forward"]],
+                "dec": [["self_att_64"], ["guided_att_64"], ["feed_forward"]],
+            });
+            assert_eq!(outcome["architecture"], published);
         }
     }
     let ranking = &first["ranking"];

@@ -1,0 +1,162 @@
+//! The record of a comparison: one file with everything that its table says, which outlives the runs' folders.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mmnas_bundle::{Architecture, write_atomically};
+use serde::{Deserialize, Serialize};
+
+use super::{Contender, Outcome, Ranking, Summary, summaries};
+use crate::recipe::Recipe;
+use crate::task::Task;
+use crate::{Error, Result};
+
+/// `compare.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The task.
+    pub task: String,
+    /// The number of parameters that every retrained network was given, as nearly as its width allows; none: the recipe's H.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<u64>,
+    /// Version of the program.
+    pub version: String,
+    /// Name and SHA-256 of every file of the data; `vision` and `features` are those of the vision stage and of its features'
+    /// index.
+    pub data: BTreeMap<String, String>,
+    /// The recipe, its seed the first of the comparison.
+    pub recipe: serde_json::Value,
+    /// One row a contender.
+    pub summaries: Vec<Summary>,
+    /// One a contender and seed.
+    pub outcomes: Vec<Outcome>,
+    /// How well a supernet ranks, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranking: Option<Ranking>,
+}
+
+impl Comparison {
+    /// Name of the file in the folder of a comparison.
+    pub const FILE: &'static str = "compare.json";
+
+    /// One without any outcome.
+    pub fn new<T: Task>(recipe: &Recipe, task: &T, parameters: Option<u64>) -> Result<Comparison> {
+        let inputs = task.data().run_inputs(T::NAME, None);
+        let mut data = task.data().provenance();
+        data.insert("vision".to_owned(), inputs.vision_sha256);
+        data.insert("features".to_owned(), inputs.features_sha256);
+        Ok(Comparison {
+            task: T::NAME.to_owned(),
+            parameters,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            data,
+            recipe: serde_json::to_value(recipe).map_err(|e| mmnas_bundle::Error::json("recipe", &e))?,
+            summaries: Vec::new(),
+            outcomes: Vec::new(),
+            ranking: None,
+        })
+    }
+
+    /// Reads one.
+    pub fn read(file: &Path) -> Result<Comparison> {
+        let text = std::fs::read_to_string(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
+        Ok(serde_json::from_str(&text).map_err(|e| mmnas_bundle::Error::json(file, &e))?)
+    }
+
+    /// Writes it, all of it or nothing.
+    pub fn write(&self, file: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(|e| mmnas_bundle::Error::json(file, &e))?;
+        Ok(write_atomically(file, (text + "\n").as_bytes())?)
+    }
+
+    /// Takes over what `known`, read from `file`, has found. It must have compared the same things.
+    pub fn go_on(self, known: Comparison, file: &Path) -> Result<Comparison> {
+        let differs = |started: String, now: String| {
+            let file = file.to_path_buf();
+            Err(Error::OtherRun { file, started, now })
+        };
+        if known.task != self.task {
+            return differs(format!("task {}", known.task), format!("task {}", self.task));
+        }
+        if known.parameters != self.parameters {
+            return differs(format!("{:?} parameters", known.parameters), format!("{:?}", self.parameters));
+        }
+        if let Some((name, hash)) = self.data.iter().find(|(name, hash)| known.data.get(*name) != Some(hash)) {
+            let started = known.data.get(name).map_or("none", String::as_str);
+            return differs(format!("{name} {started}"), format!("{name} {hash}"));
+        }
+        if let Some((place, started, now)) = first_difference("recipe", &known.recipe, &self.recipe) {
+            return differs(format!("{place} {started}"), now);
+        }
+        Ok(Comparison { summaries: known.summaries, outcomes: known.outcomes, ranking: known.ranking, ..self })
+    }
+
+    /// Whether the contender's outcome with this seed is known.
+    pub fn has(&self, contender: &Contender, seed: u64) -> bool {
+        let name = contender.to_string();
+        self.outcomes.iter().any(|outcome| outcome.contender == name && outcome.seed == seed)
+    }
+
+    /// Adds an outcome.
+    pub fn add(&mut self, outcome: Outcome) {
+        self.outcomes.push(outcome);
+        self.summaries = summaries(&self.outcomes);
+    }
+
+    /// What the search called `contender` has found with `seed`.
+    pub fn architecture(&self, contender: &str, seed: u64) -> Option<&Architecture> {
+        let own = self.outcomes.iter().find(|outcome| outcome.contender == contender && outcome.seed == seed);
+        own.map(|outcome| &outcome.architecture)
+    }
+}
+
+/// The first place where two recipes differ, with both values.
+fn first_difference(
+    place: &str,
+    a: &serde_json::Value,
+    b: &serde_json::Value,
+) -> Option<(String, serde_json::Value, String)> {
+    match (a.as_object(), b.as_object()) {
+        (Some(one), Some(other)) => {
+            let names: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+            names.into_iter().find_map(|name| {
+                let null = serde_json::Value::Null;
+                first_difference(
+                    &format!("{place}.{name}"),
+                    one.get(name).unwrap_or(&null),
+                    other.get(name).unwrap_or(&null),
+                )
+            })
+        }
+        _ if a == b => None,
+        _ => Some((place.to_owned(), a.clone(), b.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comparison_goes_on_with_its_own_record_only() {
+        let record = |epochs: u64| Comparison {
+            task: "vqa".to_owned(),
+            parameters: Some(1000),
+            version: String::new(),
+            data: [("train.jsonl".to_owned(), "a".to_owned())].into(),
+            recipe: serde_json::json!({"retrain": {"epochs": epochs}, "seed": 1}),
+            summaries: Vec::new(),
+            outcomes: Vec::new(),
+            ranking: None,
+        };
+        let file = Path::new("compare.json");
+        assert_eq!(record(3).go_on(record(3), file).unwrap(), record(3));
+        let error = record(3).go_on(record(4), file).unwrap_err().to_string();
+        assert!(error.contains("recipe.retrain.epochs 4") && error.contains("found 3"), "{error}");
+        let other = Comparison { parameters: None, ..record(3) };
+        assert!(record(3).go_on(other, file).is_err());
+        let other = Comparison { data: [("train.jsonl".to_owned(), "b".to_owned())].into(), ..record(3) };
+        let error = record(3).go_on(other, file).unwrap_err().to_string();
+        assert!(error.contains("train.jsonl b"), "{error}");
+    }
+}
