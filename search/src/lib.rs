@@ -29,6 +29,7 @@ pub mod vision;
 mod adam;
 mod alpha;
 mod att_flat;
+mod average;
 mod checkpoint;
 mod collapse;
 mod dropout;

@@ -56,6 +56,13 @@ pub struct FeatureNorm {
     pub std: Tensor,
 }
 
+impl FeatureNorm {
+    /// The same numbers for another network.
+    pub(crate) fn share(&self) -> FeatureNorm {
+        FeatureNorm { mean: self.mean.shallow_clone(), std: self.std.shallow_clone() }
+    }
+}
+
 /// How parameters of a block are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Naming {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use mmnas_bundle::manifest::{Dimensions, Provenance};
 use mmnas_bundle::{Architecture, write_atomically};
 
+use crate::average::Average;
 use crate::checkpoint::copy_into;
 use crate::data::Parts;
 use crate::progress::Progress;
@@ -15,7 +16,9 @@ use crate::seed::seed_torch;
 use crate::task::{Evaluation, Task};
 use crate::trainer::{EpochRecord, Learner, Trainer, misfit};
 use crate::weight_step::{Part, StepSettings, weight_step};
-use crate::{Adam, Moment, Naming, Network, NetworkRecord, Path, Result, RunFolder, TensorMap, save_tensors};
+use crate::{
+    Adam, FeatureNorm, Moment, Naming, Network, NetworkRecord, Path, Result, RunFolder, TensorMap, save_tensors,
+};
 
 /// What retraining gave.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct RetrainResult {
 struct RetrainLearner<'a> {
     recipe: &'a Recipe,
     network: Network,
+    /// What is validated instead of the network, where the recipe asks for it.
+    average: Option<Average>,
     adam: Adam,
     best: Option<(f64, TensorMap)>,
     /// What these weights give; none in a process that has not found better ones.
@@ -43,6 +48,11 @@ struct RetrainLearner<'a> {
 impl RetrainLearner<'_> {
     fn path(&self) -> Path {
         Path::single(&vec![0; self.network.space().len()])
+    }
+
+    /// The network that is validated and kept.
+    fn measured(&self) -> &Network {
+        self.average.as_ref().map_or(&self.network, Average::network)
     }
 }
 
@@ -62,11 +72,15 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
             dropout: self.recipe.model.dropout,
             momentum_drift: false,
         };
-        weight_step((&self.network, &mut self.adam), (task, parts), &path, settings, at)
+        let loss = weight_step((&self.network, &mut self.adam), (task, parts), &path, settings, at)?;
+        if let Some(average) = &self.average {
+            average.take(&self.network, at.total + 1);
+        }
+        Ok(loss)
     }
 
     fn best_path(&self) -> (&Network, Path) {
-        (&self.network, self.path())
+        (self.measured(), self.path())
     }
 
     fn mining_path(&self, _total: u64) -> Path {
@@ -76,7 +90,8 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
     fn epoch_ended(&mut self, evaluation: &Evaluation) -> serde_json::Map<String, serde_json::Value> {
         let validation = evaluation.score;
         if self.best.as_ref().is_none_or(|(score, _)| validation >= *score) {
-            let weights = self.network.parameters().iter().map(|(name, p)| (name.clone(), p.detach().copy())).collect();
+            let kept = self.measured().parameters();
+            let weights = kept.iter().map(|(name, p)| (name.clone(), p.detach().copy())).collect();
             self.best = Some((validation, weights));
             self.examples = Some(evaluation.examples.clone());
         }
@@ -106,6 +121,9 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
 
     fn save(&self, into: &mut TensorMap) {
         save_network(&self.network, &self.adam, into);
+        if let Some(average) = &self.average {
+            average.save(into);
+        }
         if let Some((score, weights)) = &self.best {
             into.insert("best_score".into(), tch::Tensor::from_slice(&[*score]));
             into.extend(weights.iter().map(|(name, p)| (format!("best.{name}"), p.shallow_clone())));
@@ -114,6 +132,9 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
 
     fn load(&mut self, from: &TensorMap, file: &std::path::Path) -> Result<()> {
         self.adam = load_network(&self.network, from, file)?;
+        if let Some(average) = &self.average {
+            average.load(from, file)?;
+        }
         if let Some(score) = from.get("best_score") {
             if score.size() != [1] {
                 return Err(misfit(file, "best_score".to_owned()));
@@ -158,12 +179,24 @@ pub fn retrain<T: Task>(
     seed_torch(recipe.seed, "initial weights", 1);
     let dimensions = trained_dimensions(recipe, task);
     let space = recipe.space_of(architecture)?;
-    let mut network = Network::new::<T>(&space, &dimensions, Naming::Derived, data.device());
-    network.set_precision(recipe.model.precision);
-    if recipe.model.standardise {
-        network.set_feature_norm(Some(data.feature_norm(&train)?));
-    }
-    data.start(&mut network)?;
+    let norm = if recipe.model.standardise { Some(data.feature_norm(&train)?) } else { None };
+    let build = || -> Result<Network> {
+        let mut network = Network::new::<T>(&space, &dimensions, Naming::Derived, data.device());
+        network.set_precision(recipe.model.precision);
+        network.set_feature_norm(norm.as_ref().map(FeatureNorm::share));
+        data.start(&mut network)?;
+        Ok(network)
+    };
+    let network = build()?;
+    let average = settings.average.map(|share| -> Result<Average> {
+        let mean = build()?;
+        tch::no_grad(|| {
+            let pairs = mean.parameters().values().zip(network.parameters().values());
+            pairs.for_each(|(mean, start)| mean.shallow_clone().copy_(start));
+        });
+        Ok(Average::new(mean, share))
+    });
+    let average = average.transpose()?;
     let parameters = count(&network);
     let record = NetworkRecord {
         task: T::NAME.to_owned(),
@@ -184,7 +217,8 @@ pub fn retrain<T: Task>(
     write_atomically(&run.file(TOKENIZER), data.vocabulary().to_tokenizer_json().as_bytes())?;
     run.write_json(LABELS, &task.labels())?;
     let total = Trainer::<T>::total_steps(settings, train.len());
-    let mut learner = RetrainLearner { recipe, network, adam: Adam::default(), best: None, examples: None, record };
+    let mut learner =
+        RetrainLearner { recipe, network, average, adam: Adam::default(), best: None, examples: None, record };
     let trainer = Trainer {
         task,
         run,

@@ -70,6 +70,8 @@ pub(crate) const SETTINGS: TrainSettings = TrainSettings {
     checkpoint_steps: 0,
     adam: AdamSettings { lr: 1e-2, betas: (0.9, 0.98), epsilon: 1e-9 },
     accumulate: 1,
+    epoch_samples: None,
+    average: None,
     patience: None,
     prefetch: 0,
     negatives: NegativeSettings { pool: 1, keep: 1, mine_from_epoch: 0, by: HardBy::Score },

@@ -134,7 +134,7 @@ pub(crate) fn evaluate<T: Task>(
 impl<T: Task> Trainer<'_, T> {
     /// Number of weight steps of a whole run.
     pub(crate) fn total_steps(settings: &TrainSettings, samples: usize) -> u64 {
-        (samples.div_ceil(settings.batch) * settings.epochs) as u64
+        (settings.samples_of(samples).div_ceil(settings.batch) * settings.epochs) as u64
     }
 
     /// Runs to the end, from the run's checkpoint where there is one. Returns the records of all epochs.
@@ -244,7 +244,9 @@ impl<T: Task> Trainer<'_, T> {
         let _guard = tch::no_grad_guard();
         let (network, _) = learner.best_path();
         let path = learner.mining_path(at.total);
-        let parts: Vec<&[usize]> = std::iter::once(self.train).chain(self.other).collect();
+        let mut own = self.order(at.epoch);
+        own.sort_unstable();
+        let parts: Vec<&[usize]> = std::iter::once(own.as_slice()).chain(self.other).collect();
         let start = EpochStart {
             epoch: at.epoch,
             seed: self.seed,
@@ -256,6 +258,14 @@ impl<T: Task> Trainer<'_, T> {
         self.task.begin_epoch(&start, memory, &mut |inputs| network.forward(inputs, &path, Dropout(0.0)))
     }
 
+    /// The samples of an epoch in their order.
+    fn order(&self, epoch: usize) -> Vec<usize> {
+        let mut order = self.train.to_vec();
+        order.shuffle(&mut rng(self.seed, "order", epoch as u64));
+        order.truncate(self.settings.samples_of(order.len()));
+        order
+    }
+
     /// The rest of one epoch; false where `stop_after` ended it. Batches are loaded ahead on a thread of their own.
     fn epoch(
         &self,
@@ -265,8 +275,7 @@ impl<T: Task> Trainer<'_, T> {
         (learning_rate, started): (f64, Instant),
     ) -> Result<bool> {
         let (epoch, first) = (state.next.epoch, state.next);
-        let mut order = self.train.to_vec();
-        order.shuffle(&mut rng(self.seed, "order", epoch as u64));
+        let order = self.order(epoch);
         let steps: Vec<&[usize]> = order.chunks(self.settings.batch).skip(first.step).collect();
         let load = |number: usize| -> Result<Vec<Part<T::Batch>>> {
             let part = |(part, indices): (usize, &[usize])| {

@@ -109,7 +109,7 @@ pub(crate) fn infer(node: &Node<'_>) -> Option<Vec<ValueType>> {
         // Ours keep the shape: a stride of 1, padding on all sides.
         "MaxPool" => one(first()?.clone()),
         "ScatterElements" => one(first()?.clone()),
-        "ReduceMin" => {
+        "ReduceMin" | "ReduceMax" => {
             let rank = first()?.shape.len();
             let mut shape = first()?.shape.clone();
             for &axis in node.integers(1)? {

@@ -1,5 +1,6 @@
 //! A detector without training, for drawings on a light ground such as the generated scenes: what is darker or more colourful
-//! than the ground falls into connected pieces, and every piece has a box. It is an ONNX graph like any other detector's.
+//! than the ground falls into connected pieces of one hue, and every piece has a box. It is an ONNX graph like any other
+//! detector's.
 
 use mmnas_bundle::manifest::{
     Channels, Corners, Detector, DetectorInput, DetectorOutput, Dtype, Fit, Form, Layout, Precision, Variant,
@@ -14,6 +15,8 @@ use crate::{Proposals, Result, Weight};
 const SIDE: usize = 112;
 /// A pixel whose least channel is below belongs to a piece.
 const DARK: f32 = 150.0;
+/// Channels of which the first is the largest and the second the least: red to pink, red to orange and yellow, and so on.
+const HUES: [(usize, usize); 6] = [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)];
 /// Steps in which a piece's largest label spreads to its other pixels, one pixel each: an outline half way round.
 const STEPS: usize = 96;
 /// Smaller pieces are noise.
@@ -34,7 +37,20 @@ pub fn segments(count: usize) -> Result<Proposals> {
     let dark = g.scalar(DARK);
     let mask = g.node("Less", &[&least, &dark], vec![]);
     let mask = g.cast(&mask, Elem::F32);
-    let mask = g.reshape(&mask, &[1, 1, SIDE as i64, SIDE as i64]);
+    // A hue is told by which channel is the largest and which the least, so things that touch fall apart.
+    let most = g.node("ReduceMax", &[&x, &last], vec![]);
+    let channels = g.split(&x, 3, &[1, 1, 1]);
+    let mut hues = Vec::new();
+    for (large, small) in HUES {
+        let below = g.node("Less", &[&channels[large], &most], vec![]);
+        let above = g.node("Less", &[&least, &channels[small]], vec![]);
+        let (below, above) = (g.cast(&below, Elem::F32), g.cast(&above, Elem::F32));
+        let other = g.node("Max", &[&below, &above], vec![]);
+        hues.push(g.node("Sub", &[&mask, &other], vec![]));
+    }
+    let mask = g.concat(&hues.iter().map(String::as_str).collect::<Vec<_>>(), 3);
+    let mask = g.node("Relu", &[&mask], vec![]);
+    let mask = g.transpose(&mask, &[0, 3, 1, 2]);
     // Every pixel starts with a label of its own; 0 is the ground. After the steps a piece has the largest of its labels.
     let labels = (1..=pixels).map(|label| label as f32).collect();
     let labels = g.weight("labels", &Weight::new(&[1, 1, SIDE, SIDE], labels));
@@ -48,6 +64,8 @@ pub fn segments(count: usize) -> Result<Proposals> {
         let spread = g.node("MaxPool", &[&label], attributes);
         label = g.node("Mul", &[&spread, &mask], vec![]);
     }
+    let of_hues = g.integers(&[1]);
+    let label = g.node("ReduceMax", &[&label, &of_hues], vec![]);
     let label = g.reshape(&label, &[pixels as i64]);
     let label = g.cast(&label, Elem::I64);
     let nothing = g.weight("nothing", &Weight::new(&[pixels + 1], vec![0.0; pixels + 1]));

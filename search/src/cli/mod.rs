@@ -14,6 +14,7 @@ mod retrain;
 mod scenes;
 mod search;
 mod slow_bar;
+mod split;
 mod table;
 mod vision;
 mod write;
@@ -49,6 +50,7 @@ enum Command {
     Convert(convert::Arguments),
     Scenes(scenes::Arguments),
     Pack(pack::Arguments),
+    Split(split::Arguments),
     Vision(vision::Arguments),
     Search(search::Arguments),
     Retrain(retrain::Arguments),
@@ -65,6 +67,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Scenes(arguments) => scenes::run(&arguments),
         Command::Pack(arguments) => pack::run(&arguments),
+        Command::Split(arguments) => split::run(&arguments),
         Command::Vision(arguments) => vision::run(&arguments),
         Command::Search(arguments) => search::run(&arguments),
         Command::Retrain(arguments) => retrain::run(&arguments),

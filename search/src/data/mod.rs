@@ -12,6 +12,7 @@ pub mod word_vectors;
 mod batches;
 mod contractions;
 mod conversion;
+mod cut_files;
 mod data_files;
 mod image_text;
 mod itm_data;
@@ -24,6 +25,7 @@ mod vgd_data;
 mod vqa_data;
 
 pub use conversion::{Converted, Progress};
+pub use cut_files::cut_files;
 pub use data_files::{DataFiles, Flaw, Sample};
 pub use image_text::{ImageTextData, Loaded};
 pub use itm_data::ItmData;

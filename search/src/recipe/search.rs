@@ -73,6 +73,9 @@ impl SearchSettings {
     pub(super) fn check(&self) -> std::result::Result<(), Wrong> {
         check_adam(&self.alpha)?;
         self.strategy.check()?;
+        if let Some(average) = self.weights.average {
+            return Err(("search.weights.average", "nothing: paths share their weights", average.to_string()));
+        }
         if let Some(patience) = self.weights.patience {
             return Err(("search.weights.patience", "nothing: a search ends by search.stop", patience.to_string()));
         }

@@ -13,6 +13,10 @@ pub struct TrainSettings {
     pub epochs: usize,
     /// Samples a step.
     pub batch: usize,
+    /// Samples of an epoch, drawn afresh for each; none: all of them. Epochs are what validates and saves, so they are to be
+    /// minutes long where passes over the data take longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch_samples: Option<usize>,
     /// Largest norm of all gradients together (published: 1.0; losses are sums).
     pub clip: f64,
     /// Factors on the learning rate in the first epochs (published: ¼, ½, ¾).
@@ -28,6 +32,11 @@ pub struct TrainSettings {
     /// A step's samples are run in this many parts one after the other, their gradients added up: memory for time.
     #[serde(default = "one")]
     pub accumulate: usize,
+    /// What is validated and kept is a running mean of the weights, this much of the one before and the rest of the step's; none:
+    /// the weights themselves, as published. Of use where data are few and the score jumps from epoch to epoch. A search
+    /// has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<f64>,
     /// Ends the training after this many epochs without a better validation (early stopping); none: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
@@ -143,6 +152,12 @@ impl TrainSettings {
         if self.accumulate == 0 || !self.batch.is_multiple_of(self.accumulate) {
             return Err(("accumulate", "a divisor of batch", self.accumulate.to_string()));
         }
+        if let Some(average) = self.average.filter(|average| !(0.0..1.0).contains(average)) {
+            return Err(("average", "a share from 0 to below 1", average.to_string()));
+        }
+        if self.epoch_samples == Some(0) {
+            return Err(("epoch_samples", "at least 1 sample", "0".to_owned()));
+        }
         if self.patience == Some(0) {
             return Err(("patience", "at least 1 epoch", "0".to_owned()));
         }
@@ -151,6 +166,11 @@ impl TrainSettings {
             return Err(("negatives, prefetch", "1 ≤ keep ≤ pool ≤ 65536, prefetch ≤ 1024", format!("{n:?}")));
         }
         check_adam(&self.adam)
+    }
+
+    /// Samples of an epoch, of so many.
+    pub(crate) fn samples_of(&self, all: usize) -> usize {
+        self.epoch_samples.map_or(all, |samples| samples.min(all))
     }
 
     /// Samples that are run at once where no gradient is asked for.
