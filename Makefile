@@ -15,18 +15,20 @@ $(if $(word 2,$(TARGET)),$(error the target folder "$(TARGET)" has a space in it
 export CARGO_TARGET_DIR := $(TARGET)
 BIN := $(TARGET)/release
 DEMO := $(TARGET)/demo
+DEMO_SEARCH := $(TARGET)/demo-search
 GPU := $(TARGET)/gpu-check
 EASY := .native/easy_vqa
 RECIPE := search/recipes/easy_vqa.toml
 MMNAS := $(BIN)/mmnas
 SEARCH := $(BIN)/mmnas-search
-RUN := --recipe $(DEMO)/recipe.toml --samples $(DEMO)/data/train.jsonl --features $(DEMO)/features --resume
+RUN := --recipe $(DEMO_SEARCH)/recipe.toml --samples $(DEMO_SEARCH)/data/train.jsonl --features $(DEMO_SEARCH)/features --resume
 
 .DELETE_ON_ERROR:
-.PHONY: help demo package dist install deb abi same-recipe test lint setup build header wheels clean-demo bench fuzz check-large check-photos gpu-bundle gpu-check
+.PHONY: help demo demo-search package dist install deb abi same-recipe test lint setup build header wheels clean-demo bench fuzz check-large check-photos gpu-bundle gpu-check
 
 help:
-	@echo "make demo        search, retrain, export and evaluate on easy-VQA (results in $(DEMO), kept and resumed)"
+	@echo "make demo        answer, retrieve and ground with the bundles of the repository (pictures in $(DEMO))"
+	@echo "make demo-search search, retrain, export and evaluate on easy-VQA (results in $(DEMO_SEARCH), kept and resumed)"
 	@echo "make test        all tests"
 	@echo "make lint        rustfmt, clippy, and the crates' pages"
 	@echo "make bench       speed of the steps of a search (BENCH='--only padding --repetitions 5') of exported graphs, of the runtime and its service"
@@ -43,7 +45,10 @@ help:
 	@echo "make install     the C library, headers, pkg-config and CMake files (PREFIX=DIR ONNXRUNTIME=.native/onnxruntime)"
 	@echo "make deb         the same as a Debian package in $(TARGET)/debian; wants cargo-deb"
 	@echo "make header      write include/mmnas_runtime.h anew"
-	@echo "make clean-demo  forget the demo's results"
+	@echo "make bundles     make runtime/bundles anew: search and train on generated scenes, half an hour a task"
+	@echo "make photos-vqa, photos-itm, photos-vgd    real photographs, from folders of images to a bundle (DATA=DIR DETECTOR=FILE)"
+	@echo "make compare-vqa, compare-itm, compare-vgd the search beside its rivals on them; transfer-… across tasks; make tables prints"
+	@echo "make clean-demo  forget the demos' results"
 
 setup:
 	@need() { command -v "$$1" > /dev/null || { echo "setup: $$1 is missing: $$2" >&2; exit 1; }; }; \
@@ -155,45 +160,64 @@ abi: setup
 	@cc -g -shared -fPIC -Iinclude "$(TARGET)/abi/stub.c" -o "$(TARGET)/abi/libmmnas_runtime.so"
 	@abidw --no-corpus-path --no-comp-dir-path --no-show-locs --out-file ffi/packaging/abi.xml "$(TARGET)/abi/libmmnas_runtime.so"
 
-# The stages of the demo. Each leaves its result behind, so a demo that was interrupted goes on where it was; the
+# What the bundles of the repository make of generated scenes; it needs ONNX Runtime alone, and no libtorch.
+BUNDLES := runtime/bundles
+PICTURE := $(BUNDLES)/scenes/1.png
+
+demo:
+	@$(PYTHON) .cargo/native/install.py $(if $(WHEELS),--wheels "$(WHEELS)") onnxruntime
+	$(CARGO) build --release --locked -p mmnas-runtime
+	@ln -sfn "$(CURDIR)/.native/onnxruntime/libonnxruntime.so" "$(BIN)/libonnxruntime.so"
+	@rm -rf $(DEMO) && mkdir -p $(DEMO)
+	@for task in vqa itm vgd; do $(MMNAS) verify $(BUNDLES)/$$task || exit 1; done
+	@set -e; run() { printf '\n$$ mmnas'; printf ' %q' "$$@"; printf '\n'; $(MMNAS) "$$@"; }; \
+	run answer $(BUNDLES)/vqa $(PICTURE) "what color is the large heart?" --explain $(DEMO)/answer.png; \
+	run ground $(BUNDLES)/vgd $(PICTURE) "the small purple heart" --draw $(DEMO)/grounding.png; \
+	run rank $(BUNDLES)/itm --text "a purple heart to the right of a red square" $(BUNDLES)/scenes/*.png --top 3 --draw $(DEMO)/ranking.png
+	@echo; echo "the pictures are in $(DEMO)"
+
+# The stages of the demo of a search. Each leaves its result behind, so a demo that was interrupted goes on where it was; the
 # prerequisites are order-only, because what is there is whole and not to be made again for a file's time.
-$(DEMO)/recipe.toml: | build
-	@mkdir -p "$(DEMO)" && cp $(RECIPE) $@
+$(DEMO_SEARCH)/recipe.toml: | build
+	@mkdir -p "$(DEMO_SEARCH)" && cp $(RECIPE) $@
 
-$(DEMO)/data/test.jsonl: | build
-	@$(SEARCH) convert easy-vqa $(EASY) --out $(DEMO)/data
+$(DEMO_SEARCH)/data/test.jsonl: | build
+	@$(SEARCH) convert easy-vqa $(EASY) --out $(DEMO_SEARCH)/data
 
-$(DEMO)/vision/vision.json: | build
-	@$(SEARCH) vision --weights .native/efficientnet/efficientnet_lite0.pth --out $(DEMO)/vision
+$(DEMO_SEARCH)/vision/vision.json: | build
+	@$(SEARCH) vision --weights .native/efficientnet/efficientnet_lite0.pth --out $(DEMO_SEARCH)/vision
 
-$(DEMO)/features/features.json: | $(DEMO)/vision/vision.json
-	@$(MMNAS) extract --vision $(DEMO)/vision --images $(EASY)/train/images --out $(DEMO)/features
+$(DEMO_SEARCH)/features/features.json: | $(DEMO_SEARCH)/vision/vision.json
+	@$(MMNAS) extract --vision $(DEMO_SEARCH)/vision --images $(EASY)/train/images --out $(DEMO_SEARCH)/features
 
-$(DEMO)/search/done: | $(DEMO)/recipe.toml $(DEMO)/data/test.jsonl $(DEMO)/features/features.json
-	@$(SEARCH) search $(RUN) --out $(DEMO)/search
+$(DEMO_SEARCH)/search/done: | $(DEMO_SEARCH)/recipe.toml $(DEMO_SEARCH)/data/test.jsonl $(DEMO_SEARCH)/features/features.json
+	@$(SEARCH) search $(RUN) --out $(DEMO_SEARCH)/search
 	@touch $@
 
-$(DEMO)/retrain/done: | $(DEMO)/search/done
-	@$(SEARCH) retrain $(RUN) --architecture $(DEMO)/search/architecture.json --out $(DEMO)/retrain
+$(DEMO_SEARCH)/retrain/done: | $(DEMO_SEARCH)/search/done
+	@$(SEARCH) retrain $(RUN) --architecture $(DEMO_SEARCH)/search/architecture.json --out $(DEMO_SEARCH)/retrain
 	@touch $@
 
-$(DEMO)/bundle/manifest.json: | $(DEMO)/retrain/done
-	@$(SEARCH) export $(DEMO)/retrain --vision $(DEMO)/vision --out $(DEMO)/bundle
+$(DEMO_SEARCH)/bundle/manifest.json: | $(DEMO_SEARCH)/retrain/done
+	@$(SEARCH) export $(DEMO_SEARCH)/retrain --vision $(DEMO_SEARCH)/vision --out $(DEMO_SEARCH)/bundle
 
-demo: same-recipe build $(DEMO)/bundle/manifest.json
-	@$(MMNAS) verify $(DEMO)/bundle
+demo-search: same-recipe build $(DEMO_SEARCH)/bundle/manifest.json
+	@$(MMNAS) verify $(DEMO_SEARCH)/bundle
 	@echo; echo "$(EASY)/test/images/0.png: what color is the shape?"
-	@$(MMNAS) answer $(DEMO)/bundle $(EASY)/test/images/0.png "what color is the shape?"
+	@$(MMNAS) answer $(DEMO_SEARCH)/bundle $(EASY)/test/images/0.png "what color is the shape?"
 	@echo
-	@$(MMNAS) evaluate $(DEMO)/bundle --samples $(DEMO)/data/test.jsonl --images $(EASY)/test/images
+	@$(MMNAS) evaluate $(DEMO_SEARCH)/bundle --samples $(DEMO_SEARCH)/data/test.jsonl --images $(EASY)/test/images
 	@echo
-	@$(MMNAS) evaluate $(DEMO)/bundle --samples $(DEMO)/data/test.jsonl --images $(EASY)/test/images --variant ort-int8
-	@echo; $(SEARCH) report $(DEMO)/search --images $(EASY)/train/images
-	@echo "try: $(MMNAS) answer $(DEMO)/bundle $(EASY)/test/images/1.png \"is there a circle?\" \"what shape is in the image?\""
+	@$(MMNAS) evaluate $(DEMO_SEARCH)/bundle --samples $(DEMO_SEARCH)/data/test.jsonl --images $(EASY)/test/images --variant ort-int8
+	@echo; $(SEARCH) report $(DEMO_SEARCH)/search --images $(EASY)/train/images
+	@echo "try: $(MMNAS) answer $(DEMO_SEARCH)/bundle $(EASY)/test/images/1.png \"is there a circle?\" \"what shape is in the image?\""
 
 same-recipe:
-	@[ ! -e $(DEMO)/recipe.toml ] || cmp -s $(RECIPE) $(DEMO)/recipe.toml \
-	|| { echo "demo: $(DEMO) was made with another $(RECIPE); 'make clean-demo' forgets it" >&2; exit 1; }
+	@[ ! -e $(DEMO_SEARCH)/recipe.toml ] || cmp -s $(RECIPE) $(DEMO_SEARCH)/recipe.toml \
+	|| { echo "demo-search: $(DEMO_SEARCH) was made with another $(RECIPE); 'make clean-demo' forgets it" >&2; exit 1; }
 
 clean-demo:
-	rm -rf $(DEMO)
+	rm -rf $(DEMO) $(DEMO_SEARCH)
+
+include search/bundles.mk
+include search/photos.mk

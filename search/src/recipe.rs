@@ -15,7 +15,7 @@ pub use search::{SearchSettings, StopRule};
 pub use space::SpaceSettings;
 pub use train::{ContrastiveSettings, HardBy, NegativeSettings, TrainSettings};
 
-use crate::data::{SplitShares, TextRules};
+use crate::data::{Hiding, SplitShares, TextRules};
 use crate::{Error, Pool, Precision, Result};
 
 /// A whole recipe.
@@ -39,7 +39,7 @@ pub struct Recipe {
     pub search: SearchSettings,
     /// The training of the derived architecture from scratch.
     pub retrain: TrainSettings,
-    /// The joint embedding that image-text matching is retrained with; none, where it is left out.
+    /// The joint embedding that image-text matching is trained with; none, where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contrastive: Option<ContrastiveSettings>,
     /// What is done as the published code does it, although there is better: nothing, where it is left out.
@@ -80,6 +80,9 @@ pub struct ModelSettings {
     pub dropout: f64,
     /// Whether features are standardised by the training images' mean and deviation.
     pub standardise: bool,
+    /// What training hides of texts and images; nothing, as published, where it is left out.
+    #[serde(default, skip_serializing_if = "Hiding::is_nothing")]
+    pub hide: Hiding,
     /// What the network is shown: a control of a comparison is kept from one side of its input.
     #[serde(default, skip_serializing_if = "Sight::is_whole")]
     pub sees: Sight,
@@ -157,6 +160,8 @@ impl Recipe {
             ("space.decoder", self.space.decoder),
             ("text.max_tokens", self.text.max_tokens),
             ("text.ranked_images", self.text.ranked_images),
+            ("text.shortlist.images", self.text.shortlist.map_or(1, |shortlist| shortlist.images)),
+            ("text.shortlist.candidates", self.text.shortlist.map_or(1, |shortlist| shortlist.candidates)),
             ("regions.max", self.regions.max),
             ("search.weights.batch", self.search.weights.batch),
             ("search.alpha_batch", self.search.alpha_batch),
@@ -183,6 +188,9 @@ impl Recipe {
         self.contrastive.map_or(Ok(()), |settings| settings.check())?;
         if !(0.0..1.0).contains(&m.dropout) {
             return Err(("model.dropout", "0 to below 1", m.dropout.to_string()));
+        }
+        if ![m.hide.words, m.hide.regions].iter().all(|share| (0.0..1.0).contains(share)) {
+            return Err(("model.hide", "shares from 0 to below 1", format!("{:?}", m.hide)));
         }
         let s = &self.split;
         let shares = [s.weights, s.alpha, s.validation];
@@ -292,6 +300,11 @@ mod tests {
             ("search.alpha.betas=[0.0, 1.0]", "betas"),
             ("retrain.warmup=[0.0]", "warmup"),
             ("model.dropout=1.0", "dropout"),
+            ("model.hide={ words = 1.0 }", "model.hide"),
+            ("retrain.average=1.0", "average"),
+            ("search.weights.average=0.9", "search.weights.average"),
+            ("retrain.epoch_samples=0", "epoch_samples"),
+            ("text.shortlist={ images = 0, candidates = 1 }", "text.shortlist.images"),
             ("contrastive={ width = 0, weight = 1.0, temperature = 0.1 }", "contrastive.width"),
             ("contrastive={ width = 8, weight = 1.0, temperature = 0.0 }", "contrastive.temperature"),
         ] {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mmnas_bundle::manifest::{Dimensions, Provenance};
+use mmnas_bundle::manifest::Provenance;
 use mmnas_bundle::{Architecture, write_atomically};
 
 use crate::average::Average;
@@ -177,7 +177,7 @@ pub fn retrain<T: Task>(
     train.sort_unstable();
     let settings = &recipe.retrain;
     seed_torch(recipe.seed, "initial weights", 1);
-    let dimensions = trained_dimensions(recipe, task);
+    let dimensions = dimensions(recipe, task, settings.hidden);
     let space = recipe.space_of(architecture)?;
     let norm = if recipe.model.standardise { Some(data.feature_norm(&train)?) } else { None };
     let build = || -> Result<Network> {
@@ -238,10 +238,6 @@ pub fn retrain<T: Task>(
     Ok(RetrainResult { records, validation, metrics: metrics.unwrap_or_default(), parameters })
 }
 
-fn trained_dimensions<T: Task>(recipe: &Recipe, task: &T) -> Dimensions {
-    Dimensions { joint: task.joint(), ..dimensions(recipe, task, recipe.retrain.hidden) }
-}
-
 fn count(network: &Network) -> u64 {
     network.parameters().values().map(|p| p.numel() as u64).sum()
 }
@@ -249,5 +245,5 @@ fn count(network: &Network) -> u64 {
 /// Number of trained numbers of `architecture` as [`retrain`] would train it.
 pub fn parameters<T: Task>(recipe: &Recipe, task: &T, architecture: &Architecture) -> Result<u64> {
     let space = recipe.space_of(architecture)?;
-    Ok(count(&Network::new::<T>(&space, &trained_dimensions(recipe, task), Naming::Derived, tch::Device::Cpu)))
+    Ok(count(&Network::new::<T>(&space, &dimensions(recipe, task, recipe.retrain.hidden), Naming::Derived, tch::Device::Cpu)))
 }

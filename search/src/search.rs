@@ -232,6 +232,7 @@ pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> D
         feature: task.data().feature(),
         vocabulary: task.data().vocabulary().len(),
         outputs: task.outputs(),
+        joint: task.joint(),
         ..recipe.widths(hidden)
     }
 }

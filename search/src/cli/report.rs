@@ -13,7 +13,7 @@ The page needs nothing beside it and follows the reader's light or dark setting.
 For TensorBoard a run's folder holds an events file: tensorboard --logdir FOLDER
 
 Examples:
-  mmnas-search report target/demo/search
+  mmnas-search report target/demo-search/search
   mmnas-search report retrain --images photos --examples 40
   mmnas-search report search --svg architecture.svg --alpha-svg alpha.svg")]
 pub(super) struct Arguments {

@@ -8,6 +8,7 @@ use mmnas_bundle::{
 use rayon::prelude::*;
 use tch::Device;
 
+use super::Hiding;
 use super::data_files::{DataFiles, Flaw, HashedFile, Sample, Samples};
 use super::word_vectors::{self, WordVectors};
 use crate::recipe::{Recipe, RegionSettings, Sight};
@@ -33,6 +34,8 @@ pub struct ImageTextData {
     pub(super) padded_tokens: Option<usize>,
     /// What a network is shown.
     pub(super) sight: Sight,
+    /// What training hides.
+    pub(super) hiding: Hiding,
     pub(super) device: Device,
 }
 
@@ -138,6 +141,7 @@ impl ImageTextData {
             regions: RegionSettings { max: usize::MAX },
             padded_tokens: None,
             sight: Sight::Both,
+            hiding: Hiding::default(),
             device,
         };
         let mut known: HashMap<&str, usize> = HashMap::new();
@@ -166,6 +170,7 @@ impl ImageTextData {
     pub fn follow(&mut self, recipe: &Recipe) -> Result<()> {
         self.regions = recipe.regions;
         self.sight = recipe.model.sees;
+        self.hiding = recipe.model.hide;
         // The published softmax over scores runs over all the padding that there is.
         let padded = recipe.published.padding || recipe.published.score_padding;
         self.padded_tokens = padded.then_some(recipe.text.max_tokens);

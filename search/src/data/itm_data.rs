@@ -5,7 +5,7 @@ use rand::RngExt as _;
 use tch::{Device, Kind, Tensor};
 
 use super::image_text::Loaded;
-use super::{DataFiles, ImageTextData, Negatives, TextRules};
+use super::{DataFiles, ImageTextData, Negatives, Shortlist, TextRules};
 use crate::recipe::ContrastiveSettings;
 use crate::report::{Candidate, Example};
 use crate::task::recall::Ranking;
@@ -20,7 +20,7 @@ pub struct ItmData {
     /// Images by the words of a caption: the same words are true of each of them.
     images_of_words: HashMap<Vec<i64>, BTreeSet<usize>>,
     ranked_images: usize,
-    shortlist: Option<usize>,
+    shortlist: Option<Shortlist>,
     contrastive: Option<ContrastiveSettings>,
 }
 
@@ -148,20 +148,20 @@ impl ItmData {
         Ok(scores)
     }
 
-    /// Scores images and captions with one another; of at most `ranked_images` images. With a shortlist of K, and a network
-    /// that has a joint embedding, only the K images nearest to each caption and the K captions nearest to each image are
-    /// scored. The others rank behind them.
+    /// Scores images and captions with one another. With a shortlist, and a network that has a joint embedding, only the
+    /// candidates nearest to each are scored, and the others rank behind them.
     pub(crate) fn score_pairs_to_rank(
         &self,
         captions: &[usize],
         batch: usize,
         forward: &mut Forward<'_>,
     ) -> Result<Ranked> {
-        let Some(count) = self.shortlist else { return self.score_all_pairs(captions, batch, forward) };
-        let (images, captions) = self.ranked(captions);
-        let Some(space) = self.joint_space(&captions, batch, forward)? else {
-            return self.score_all_pairs(&captions, batch, forward);
+        let Some(shortlist) = self.shortlist else { return self.score_all_pairs(captions, batch, forward) };
+        let (images, short) = self.ranked(captions, shortlist.images);
+        let Some(space) = self.joint_space(&short, batch, forward)? else {
+            return self.score_all_pairs(captions, batch, forward);
         };
+        let (captions, count) = (short, shortlist.candidates);
         let place: BTreeMap<usize, usize> = images.iter().enumerate().map(|(k, &image)| (image, k)).collect();
         let mut scores = vec![vec![f32::NEG_INFINITY; captions.len()]; images.len()];
         let mut of_captions = scores.clone();
@@ -185,9 +185,9 @@ impl ItmData {
         Ok(Ranked { images, captions, ranking })
     }
 
-    /// The images that a validation ranks, and those of `captions` that are theirs.
-    fn ranked(&self, captions: &[usize]) -> (Vec<usize>, Vec<usize>) {
-        let images: Vec<usize> = self.images_of(captions).into_iter().take(self.ranked_images).collect();
+    /// The first `count` images of `captions`, and their captions.
+    fn ranked(&self, captions: &[usize], count: usize) -> (Vec<usize>, Vec<usize>) {
+        let images: Vec<usize> = self.images_of(captions).into_iter().take(count).collect();
         let known: BTreeSet<usize> = images.iter().copied().collect();
         let captions = captions.iter().copied().filter(|&caption| known.contains(&self.common.image_of(caption)));
         (images, captions.collect())
@@ -200,7 +200,7 @@ impl ItmData {
         batch: usize,
         forward: &mut Forward<'_>,
     ) -> Result<Ranked> {
-        let (images, captions) = self.ranked(captions);
+        let (images, captions) = self.ranked(captions, self.ranked_images);
         let place: BTreeMap<usize, usize> = images.iter().enumerate().map(|(k, &image)| (image, k)).collect();
         let mut scores = Vec::with_capacity(images.len());
         for &image in &images {

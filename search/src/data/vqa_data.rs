@@ -22,10 +22,19 @@ pub struct TextRules {
     /// A validation of image-text matching ranks at most this many images against each other's captions.
     #[serde(default = "thousand")]
     pub ranked_images: usize,
-    /// A validation of image-text matching scores of every query only so many candidates, those that the joint embedding puts
-    /// first; none: all, and so does a network without a joint embedding.
+    /// How a validation of image-text matching ranks where the network has a joint embedding; none: as where it has not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shortlist: Option<usize>,
+    pub shortlist: Option<Shortlist>,
+}
+
+/// A ranking in two steps: the joint embedding draws candidates, the network scores them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shortlist {
+    /// Images that are ranked against each other's captions, at most.
+    pub images: usize,
+    /// Candidates of a query that are scored.
+    pub candidates: usize,
 }
 
 fn thousand() -> usize {

@@ -57,7 +57,7 @@ fn two() -> usize {
 }
 
 /// The joint embedding of image-text matching, which a shortlist is drawn from: an addition of ours, trained beside the
-/// published loss when an architecture is retrained.
+/// published loss.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContrastiveSettings {
@@ -107,7 +107,7 @@ pub enum HardBy {
     #[default]
     Score,
     /// The cosine of the joint embeddings: a pass for every caption, so that the pool may be large. A network without a joint
-    /// embedding, as in a search, mines by its scores, from a pool of [`HardBy::POOL_OF_SCORES`] at most.
+    /// embedding mines by its scores, from a pool of [`HardBy::POOL_OF_SCORES`] at most.
     Embedding,
 }
 

@@ -50,7 +50,8 @@ impl Task for ItmData {
     }
 
     fn batch(&self, indices: &[usize], memory: &Negatives, seed: u64) -> Result<ItmBatch> {
-        Ok(ItmBatch { inputs: self.triplets(indices, memory, seed)?, also_true: self.also_true(indices) })
+        let inputs = self.common().hide(self.triplets(indices, memory, seed)?, seed);
+        Ok(ItmBatch { inputs, also_true: self.also_true(indices) })
     }
 
     fn begin_epoch(&self, start: &EpochStart<'_>, memory: &mut Negatives, forward: &mut Forward<'_>) -> Result<()> {

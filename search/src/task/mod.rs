@@ -146,7 +146,7 @@ pub trait Task: Sync {
     /// Number of outputs of the head.
     fn outputs(&self) -> usize;
 
-    /// Width of the joint embedding that a retrained network gets, where it gets one.
+    /// Width of the joint embedding that a network gets, where it gets one.
     fn joint(&self) -> Option<usize> {
         None
     }

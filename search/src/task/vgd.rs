@@ -149,8 +149,9 @@ impl Task for VgdData {
         &[]
     }
 
-    fn batch(&self, indices: &[usize], _memory: &(), _seed: u64) -> Result<VgdBatch> {
-        VgdData::batch(self, indices)
+    fn batch(&self, indices: &[usize], _memory: &(), seed: u64) -> Result<VgdBatch> {
+        let batch = VgdData::batch(self, indices)?;
+        Ok(VgdBatch { inputs: self.common().hide(batch.inputs, seed), ..batch })
     }
 
     fn loss(&self, batch: &VgdBatch, forward: &mut Forward<'_>) -> Tensor {

