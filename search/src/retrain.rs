@@ -245,5 +245,10 @@ fn count(network: &Network) -> u64 {
 /// Number of trained numbers of `architecture` as [`retrain`] would train it.
 pub fn parameters<T: Task>(recipe: &Recipe, task: &T, architecture: &Architecture) -> Result<u64> {
     let space = recipe.space_of(architecture)?;
-    Ok(count(&Network::new::<T>(&space, &dimensions(recipe, task, recipe.retrain.hidden), Naming::Derived, tch::Device::Cpu)))
+    Ok(count(&Network::new::<T>(
+        &space,
+        &dimensions(recipe, task, recipe.retrain.hidden),
+        Naming::Derived,
+        tch::Device::Cpu,
+    )))
 }

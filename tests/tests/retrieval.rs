@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use mmnas_bundle::samples::{CaptionSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{Architecture, FeatureStore, FeatureWriter, RegionFeatures};
 use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
-use mmnas_search::data::{DataFiles, ItmData, Negatives, Parts, TextRules};
+use mmnas_search::data::{DataFiles, ItmData, Negatives, Parts, Shortlist, TextRules};
 use mmnas_search::export::{self, ExportOptions};
 use mmnas_search::recipe::{HardBy, NegativeSettings, Recipe};
 use mmnas_search::report::Example;
@@ -310,4 +310,66 @@ fn resumes_with_its_negatives(data: &Data, strategy: &str) {
             assert!(tensor.equal(&part[name]), "{name} differs");
         }
     }
+}
+
+/// A network with a joint embedding, two numbers made of the tokens and two of the boxes.
+fn embed(inputs: &Inputs) -> Tensor {
+    let direction = |angle: Tensor| Tensor::stack(&[angle.cos(), angle.sin()], -1);
+    let texts = direction(inputs.tokens.sum_dim_intlist(-1, false, tch::Kind::Float) * 0.1);
+    let images = direction(inputs.boxes.sum_dim_intlist([1i64, 2].as_slice(), false, tch::Kind::Float) * 0.01);
+    Tensor::cat(&[score(inputs), texts, images], -1)
+}
+
+#[test]
+fn embeddings_say_which_negatives_are_hard() {
+    let data = write_data(60);
+    let task = data.load();
+    let captions: Vec<usize> = (0..5 * 60).collect();
+    let of = |keep: usize| {
+        let negatives = NegativeSettings { pool: 40, keep, mine_from_epoch: 0, by: HardBy::Embedding };
+        let start = EpochStart { epoch: 3, seed: 7, parts: &[&captions], negatives, false_negatives: false, batch: 64 };
+        let mut memory = Negatives::default();
+        task.begin_epoch(&start, &mut memory, &mut embed).unwrap();
+        memory
+    };
+    let (few, all) = (of(5), of(40));
+    // The same pool, ordered by the cosine with the query, whose first five are kept.
+    let cosine = |caption: usize, image: usize| {
+        let pair = task.data().inputs_of_images(&[image], &[task.tokens(caption)]).unwrap().0;
+        let output = Vec::<f32>::try_from(embed(&pair).flatten(0, -1)).unwrap();
+        output[1] * output[3] + output[2] * output[4]
+    };
+    let small = |difference: f32| difference.abs() < 1e-5;
+    for (&image, list) in all.captions.iter().take(10) {
+        assert!(list.windows(2).all(|w| cosine(w[0], image) >= cosine(w[1], image) - 1e-5));
+        // Some are as near as others, so it is how near they are that counts.
+        let pairs = list.iter().zip(&few.captions[&image]);
+        assert!(pairs.clone().count() == 5 && pairs.map(|(&a, &b)| cosine(a, image) - cosine(b, image)).all(small));
+        assert!(list.iter().all(|&caption| !task.is_true(caption, image)));
+    }
+    for (&caption, list) in all.images.iter().take(10) {
+        assert!(list.windows(2).all(|w| cosine(caption, w[0]) >= cosine(caption, w[1]) - 1e-5));
+        let pairs = list.iter().zip(&few.images[&caption]);
+        assert!(pairs.clone().count() == 5 && pairs.map(|(&a, &b)| cosine(caption, a) - cosine(caption, b)).all(small));
+    }
+}
+
+#[test]
+fn two_steps_with_every_candidate_rank_as_all_pairs() {
+    let data = write_data(30);
+    let captions: Vec<usize> = (0..5 * 30).collect();
+    let evaluate = |shortlist: Option<Shortlist>| {
+        let path = |name: &str| data.folder.path().join(name);
+        let files = DataFiles::new(path("captions.jsonl"), path("features"));
+        let task = ItmData::load(&files, &TextRules { shortlist, ..rules(1000) }, tch::Device::Cpu).unwrap();
+        task.evaluate(&captions, 64, &mut embed).unwrap()
+    };
+    let all = evaluate(None);
+    let every = evaluate(Some(Shortlist { images: 1000, candidates: 150 }));
+    assert_eq!(every, all);
+    let few = evaluate(Some(Shortlist { images: 1000, candidates: 3 }));
+    // A match among three of thirty, at best.
+    assert_eq!(few.metrics["recall@5 text→image"], few.metrics["recall@10 text→image"]);
+    assert!(few.metrics["recall@10 text→image"] < all.metrics["recall@10 text→image"]);
+    assert_eq!(evaluate(Some(Shortlist { images: 7, candidates: 3 })).metrics["images ranked"], 7.0);
 }

@@ -332,3 +332,45 @@ fn a_vision_stage_with_a_detector_is_verified_in_a_bundle() {
     let from_buffer = model.encode_pixel_buffer(&buffer).unwrap();
     assert_eq!(model.ground(&from_buffer, "the blue one", 3).unwrap(), found);
 }
+
+/// Any levels of the backbone, on a grid and on boxes, are what libtorch gives for them.
+#[test]
+fn levels_of_the_backbone_are_verified_in_a_bundle() {
+    use Level::{Head, Stride2, Stride4, Stride16, Stride32};
+    let folder = tempfile::tempdir().unwrap();
+    detectors(folder.path());
+    let mut sizes = Vec::new();
+    for (name, levels, width) in [
+        ("shallow", vec![Stride2, Stride4, Stride16], 152),
+        ("deep", vec![Stride16, Stride32, Head], 1712),
+        ("head", vec![Head], 1280),
+    ] {
+        for boxes in [false, true] {
+            let graph = std::fs::read(folder.path().join("plain.onnx")).unwrap();
+            let proposals = boxes.then(|| Proposals { graph, detector: plain(), count: 6 });
+            let settings =
+                VisionSettings { side: 64, levels: levels.clone(), grid: Some(2), proposals, classifier: false };
+            let path = |what: &str| folder.path().join(format!("{what}-{name}-{boxes}"));
+            export_vision(&checkpoint(), &settings, 1, &path("vision")).unwrap();
+            let vision = VisionBundle::open(&path("vision")).unwrap();
+            assert_eq!(vision.vision().feature, width);
+            let d = mmnas_bundle::manifest::Dimensions { feature: width, ..mmnas_tests::fixtures::official(64, 1) };
+            let architecture = mmnas_search::architectures::preset("mcan:1").unwrap();
+            let task = mmnas_bundle::manifest::TaskName::Vgd;
+            let network = mmnas_tests::exported::formula_network(task, &architecture, &d);
+            let golden = mmnas_search::recorded::record_stages(&network, task, 5, 6, 3).unwrap();
+            let parts = (task, &network);
+            mmnas_tests::exported::write_with_vision(parts, &architecture, &golden, Some(&vision), &path("bundle"));
+            let report =
+                mmnas_runtime::verify(&path("bundle"), &LoadOptions::default(), mmnas_runtime::Timed::No).unwrap();
+            assert!(report.passed(), "{name} {boxes}: {report:#?}");
+            let of_vision = report.checks.iter().find(|check| check.stage == "vision").unwrap();
+            assert!(of_vision.worst < 1e-3, "{name} {boxes}: {of_vision:?}");
+            sizes.push(path("vision").join("vision.onnx").metadata().unwrap().len());
+        }
+    }
+    assert!(sizes[0] * 4 < sizes[2], "layers beyond the deepest level are left out: {sizes:?}");
+    let unsorted = VisionSettings { levels: vec![Stride4, Stride2], ..grid_vision(64, 2) };
+    let error = export_vision(&checkpoint(), &unsorted, 1, &folder.path().join("none")).unwrap_err().to_string();
+    assert!(error.contains("levels") && error.contains("4, 2"), "{error}");
+}

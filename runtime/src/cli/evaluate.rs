@@ -4,7 +4,7 @@ use clap::Args;
 use mmnas_runtime::bundle::manifest::TaskName;
 use mmnas_runtime::bundle::samples::read_json_lines;
 use mmnas_runtime::{
-    Evaluated, Evaluation, GroundingEvaluation, LoadOptions, Model, Recall, RetrievalEvaluation, evaluate,
+    Evaluated, Evaluation, GroundingEvaluation, LoadOptions, Model, Recall, RetrievalEvaluation, WordNet, evaluate,
     evaluate_grounding, evaluate_retrieval,
 };
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use super::{Failure, output, progress};
 
 const EXAMPLES: &str = "\
 A sample is a line of JSON. vqa: {\"image\": \"1.png\", \"question\": \"what is it?\", \"answer\": \"dog\"};
-an answer counts where the best label is the sample's letter for letter. vgd: image, phrase, box_xyxy;
+an answer counts where the best label is the sample's letter for letter, several words in any order. vgd: image, phrase, box_xyxy;
 the best box counts from an intersection over union of 0.5 on. itm: image, captions; every caption is
 scored with every image, or with --shortlist with the nearest.
 Milliseconds are medians; \"image new\" is encoding the image file plus an answer.
@@ -35,6 +35,9 @@ pub(super) struct Arguments {
     /// Folder that the samples' image names are relative to
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
+    /// Folder of a WordNet database, `dict` with index.noun and data.noun: WUPS beside the accuracy (vqa)
+    #[arg(long, value_name = "DIR")]
+    wordnet: Option<PathBuf>,
     /// Score of each query only the N candidates whose embeddings are nearest (itm): the two steps of a large index
     #[arg(long, value_name = "N")]
     shortlist: Option<usize>,
@@ -57,7 +60,10 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     };
     match model.manifest().task {
         TaskName::Vqa => {
-            let e = measured(arguments, "questions", |samples, images, done| evaluate(&model, samples, images, done))?;
+            let net = arguments.wordnet.as_deref().map(WordNet::read).transpose()?;
+            let e = measured(arguments, "questions", |samples, images, done| {
+                evaluate(&model, samples, images, net.as_ref(), done)
+            })?;
             print(serde_json::to_value(&e), &e.bundle, of_answers(&e))
         }
         TaskName::Vgd => {
@@ -98,13 +104,13 @@ fn percent(share: f64) -> String {
 }
 
 fn of_answers(e: &Evaluation) -> Vec<(&'static str, String)> {
-    vec![
-        ("test accuracy", format!("{} ({} of {})", percent(e.accuracy), e.correct, e.questions)),
-        (
-            "milliseconds an answer, image known / image new",
-            format!("{:.2} / {:.2}", e.milliseconds_known, e.milliseconds_new),
-        ),
-    ]
+    let mut rows = vec![("test accuracy", format!("{} ({} of {})", percent(e.accuracy), e.correct, e.questions))];
+    rows.extend(e.wups.map(|w| ("WUPS 0.9 / 0.0", format!("{} / {}", percent(w.at_0_9), percent(w.at_0_0)))));
+    rows.push((
+        "milliseconds an answer, image known / image new",
+        format!("{:.2} / {:.2}", e.milliseconds_known, e.milliseconds_new),
+    ));
+    rows
 }
 
 fn of_groundings(e: &GroundingEvaluation) -> Vec<(&'static str, String)> {

@@ -2,6 +2,8 @@
 
 mod grounding;
 mod retrieval;
+mod word_net;
+mod wups;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,6 +11,8 @@ use std::time::Instant;
 
 pub use grounding::{GroundingEvaluation, evaluate_grounding};
 pub use retrieval::{Recall, RetrievalEvaluation, evaluate_retrieval};
+pub use word_net::WordNet;
+pub use wups::Wups;
 
 use mmnas_bundle::manifest::{MANIFEST, TaskName};
 use mmnas_bundle::samples::VqaSample;
@@ -51,10 +55,14 @@ pub struct Evaluation {
     pub bundle: Evaluated,
     /// Number of questions that were asked.
     pub questions: usize,
-    /// Number of questions whose best answer is the sample's, letter for letter.
+    /// Number of questions whose best answer is the sample's, letter for letter; of several words, joined by commas, in any
+    /// order.
     pub correct: usize,
     /// `correct / questions`, 0 to 1.
     pub accuracy: f64,
+    /// Mean WUPS, where a WordNet was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wups: Option<Wups>,
     /// Median milliseconds of an answer about an image that is encoded already: text, fusion, ranking.
     pub milliseconds_known: f64,
     /// Median milliseconds of an answer about a new image: those of encoding its file and `milliseconds_known`.
@@ -62,7 +70,8 @@ pub struct Evaluation {
 }
 
 /// Asks the questions of `samples` about the images in the folder `images`, encoding each image once, and counts the
-/// answers that are right. A sample whose answer is no label of the bundle counts as wrong. `progress` is called with
+/// answers that are right, and their WUPS by the nouns of a WordNet where one is given. A sample whose answer is no label of the
+/// bundle counts as wrong. `progress` is called with
 /// the number of questions asked after every image.
 ///
 /// # Errors
@@ -72,9 +81,10 @@ pub fn evaluate(
     model: &Model,
     samples: &[VqaSample],
     images: &Path,
+    word_net: Option<&WordNet>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluation> {
-    let mut correct = 0;
+    let (mut correct, mut sums) = (0, Wups::default());
     let times = timed_by_image(
         model,
         samples,
@@ -83,7 +93,12 @@ pub fn evaluate(
         progress,
         |image, sample| {
             let answers = model.answer(image, &sample.question, 1)?;
-            correct += usize::from(answers.first().is_some_and(|best| best.label == sample.answer));
+            let found = answers.first().map_or("", |best| best.label.as_str());
+            correct += usize::from(wups::same_words(found, &sample.answer));
+            if let Some(net) = word_net {
+                sums.at_0_9 += wups::wups(net, found, &sample.answer, 0.9);
+                sums.at_0_0 += wups::wups(net, found, &sample.answer, 0.0);
+            }
             Ok(())
         },
     )?;
@@ -92,6 +107,8 @@ pub fn evaluate(
         questions: samples.len(),
         correct,
         accuracy: correct as f64 / samples.len() as f64,
+        wups: word_net
+            .map(|_| Wups { at_0_9: sums.at_0_9 / samples.len() as f64, at_0_0: sums.at_0_0 / samples.len() as f64 }),
         milliseconds_known: times.known,
         milliseconds_new: times.new,
     })

@@ -82,6 +82,11 @@ impl ItmData {
         &mut self.common
     }
 
+    /// The token ids of a caption.
+    pub fn tokens(&self, caption: usize) -> &[i64] {
+        &self.captions[caption]
+    }
+
     /// Whether `caption` is true of `image`: it is one of its captions, or has the words of one.
     pub fn is_true(&self, caption: usize, image: usize) -> bool {
         self.images_of_words.get(&self.captions[caption]).is_some_and(|images| images.contains(&image))

@@ -5,6 +5,7 @@ mod balance;
 mod folder;
 mod meaning;
 mod pictures;
+mod segments;
 mod texts;
 mod words;
 

@@ -74,10 +74,58 @@ fn contenders_are_compared_over_seeds() {
         let deviation = (scores[0] - scores[1]).abs() / f64::sqrt(2.0);
         assert!((row["deviation"].as_f64().unwrap() - deviation).abs() < 1e-12);
     }
-    // Given again it trains nothing and says the same, also as JSON.
+    // Given again it trains nothing and says the same, also as JSON, and needs no more than the record for it.
+    for contender in ["gradient", "random", "random-architecture", "mcan-1"] {
+        std::fs::remove_dir_all(out.join(contender)).unwrap();
+    }
     let again: serde_json::Value = serde_json::from_str(&run(&["--json"])).unwrap();
     assert_eq!(again, first);
     assert_eq!(read(), first);
+    assert!(!out.join("gradient").exists());
+    let table = table(&out.join("compare.json"), &["--markdown"]);
+    assert_eq!(table.lines().filter(|line| line.starts_with("| ")).count(), 1 + 4, "{table}");
+    assert!(table.contains("| gradient | ") && table.contains("Kendall tau"), "{table}");
+    // Another recipe is another comparison.
+    let other = compare(&out, &["--set", "retrain.epochs=3"]).output().unwrap();
+    let error = String::from_utf8(other.stderr).unwrap();
+    assert!(error.contains("recipe.retrain.epochs 2") && error.contains("found 3"), "{error}");
+    assert_eq!(read(), first);
+}
+
+fn table(record: &Path, more: &[&str]) -> String {
+    let output = Command::new(program("mmnas-search").unwrap()).arg("table").args(more).arg(record).output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Controls that see one side, what another comparison has found, networks of equal size.
+#[test]
+fn controls_and_transfers_are_compared_at_equal_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let run = |out: &Path, contenders: &str| -> serde_json::Value {
+        let more = ["--contenders", contenders, "--seeds", "1", "--parameters", "200000", "--set", "model.head=16"];
+        let output = compare(out, &more).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&std::fs::read(out.join("compare.json")).unwrap()).unwrap()
+    };
+    let found = run(&first, "gradient,mcan:1,text-only:mcan:1,image-only:mcan:1");
+    let of = |record: &serde_json::Value, name: &str| {
+        record["outcomes"].as_array().unwrap().iter().find(|o| o["contender"] == name).unwrap().clone()
+    };
+    for name in ["gradient", "mcan:1", "text-only:mcan:1", "image-only:mcan:1"] {
+        let parameters = of(&found, name)["parameters"].as_f64().unwrap();
+        assert!((parameters / 200_000.0 - 1.0).abs() < 0.03, "{name}: {parameters}");
+    }
+    let recipe = std::fs::read_to_string(first.join("text-only-mcan-1/seed-1/retrain/recipe.toml")).unwrap();
+    assert!(recipe.contains("sees = \"text\""), "{recipe}");
+    // The same question has the same answer in every image, for who does not see them.
+    let by_text = of(&found, "text-only:mcan:1")["validation"].as_f64().unwrap();
+    let by_image = of(&found, "image-only:mcan:1")["validation"].as_f64().unwrap();
+    assert_ne!(by_text, by_image);
+    let record = first.join("compare.json");
+    let moved = run(&second, &format!("of-first={}", record.display()));
+    assert_eq!(of(&moved, "of-first")["architecture"], of(&found, "gradient")["architecture"]);
 }
 
 #[test]

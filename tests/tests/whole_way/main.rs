@@ -58,7 +58,8 @@ fn learnt_sample(model: &Model) -> VqaSample {
 
 #[test]
 fn the_network_learnt_its_images_by_heart() {
-    let evaluation = mmnas_runtime::evaluate(&load(), &SMALL.0.samples, &SMALL.0.path("images"), &mut |_| {}).unwrap();
+    let evaluation =
+        mmnas_runtime::evaluate(&load(), &SMALL.0.samples, &SMALL.0.path("images"), None, &mut |_| {}).unwrap();
     assert!(evaluation.accuracy >= 0.9, "{evaluation:?}");
 }
 
@@ -88,7 +89,7 @@ fn in_8_bits_at_most_half_a_point_of_accuracy_is_lost() {
         let options = LoadOptions { form: Some(form.parse().unwrap()), ..LoadOptions::default() };
         let model = Model::load(&SMALL.1, &options).unwrap();
         assert_eq!(model.form().to_string(), form);
-        mmnas_runtime::evaluate(&model, &SMALL.0.samples, &SMALL.0.path("images"), &mut |_| {}).unwrap().accuracy
+        mmnas_runtime::evaluate(&model, &SMALL.0.samples, &SMALL.0.path("images"), None, &mut |_| {}).unwrap().accuracy
     };
     let (full, int8) = (accuracy("ort-fp32"), accuracy("ort-int8"));
     println!("accuracy in fp32 {full}, in int8 {int8}, {} questions", SMALL.0.samples.len());

@@ -57,8 +57,20 @@ fn a_search_that_is_stopped_resumes_to_the_same_alpha_and_weights() {
 
 #[test]
 fn a_retraining_that_is_stopped_resumes_to_the_same_weights() {
-    let recipe = recipe(&["retrain.epochs=2", "retrain.checkpoint_steps=4", "retrain.decay_epochs=[1]"]);
-    let data = SMALL.0.data(&recipe);
+    resumes_to_the_same_weights(&[], &[3, 6, 25]);
+}
+
+#[test]
+fn with_a_mean_of_the_weights_a_part_of_the_data_and_hidden_words_it_does_too() {
+    let more = ["retrain.average=0.9", "retrain.epoch_samples=120", "model.hide={ words = 0.2, regions = 0.2 }"];
+    resumes_to_the_same_weights(&more, &[3, 9]);
+}
+
+fn resumes_to_the_same_weights(more: &[&str], stops: &[u64]) {
+    let set = ["retrain.epochs=2", "retrain.checkpoint_steps=4", "retrain.decay_epochs=[1]"];
+    let recipe = recipe(&[&set, more].concat());
+    let mut data = SMALL.0.data(&recipe);
+    data.data_mut().follow(&recipe).unwrap();
     let _alone = alone();
     let architecture = architecture(ARCHITECTURE);
     let folder = tempfile::tempdir().unwrap();
@@ -69,7 +81,15 @@ fn a_retraining_that_is_stopped_resumes_to_the_same_weights() {
         path
     };
     let whole = run("whole", false, None);
-    for stop in [3, 6, 25] {
+    let (kept, checkpoint) = (whole.join("network.safetensors"), whole.join("checkpoint.safetensors"));
+    let tensors = |file: &Path| load_tensors(file).unwrap().0;
+    let of_training = tensors(&checkpoint);
+    let name = "lstm.weight_hh_l0";
+    assert_eq!(of_training.contains_key(&format!("average.{name}")), recipe.retrain.average.is_some());
+    if recipe.retrain.average.is_some() {
+        assert!(!tensors(&kept)[name].equal(&of_training[&format!("network.{name}")]), "the mean is kept");
+    }
+    for &stop in stops {
         let name = format!("part-{stop}");
         run(&name, false, Some(stop));
         let part = run(&name, true, None);
