@@ -2,8 +2,9 @@
 # be passed on. `make bundles` makes them anew, in half an hour a task on two cores; a run that was ended goes on where it was.
 
 SCENES := $(TARGET)/scenes
-# 8,000 scenes to train on and 500 to test with; connected pieces as regions, and the first four levels of the backbone.
-SCENES_VISION := --side 224 --grid 1 --segments --proposals 8 --levels 2,4,8,16
+# 8,000 scenes to train on and 500 to test with; connected pieces as regions, with the first four levels of the backbone and
+# their boxes as features.
+SCENES_VISION := --side 224 --grid 1 --boxes --segments --proposals 8 --levels 2,4,8,16
 SCENE_RUN = --task $* --recipe search/recipes/scenes_$*.toml --samples $(SCENES)/data/train.$*.jsonl --features $(SCENES)/features \
 --resume
 

@@ -17,9 +17,9 @@ DATASET_vqa := daquar
 DATASET_itm := flickr8k
 DATASET_vgd := phrases
 # Rooms are full of small things; captions tell of the whole; phrases want many boxes.
-VISION_vqa := --side 320 --grid 4 --proposals 20 --levels 8,16,32,head
-VISION_itm := --side 256 --grid 3 --proposals 15 --levels 16,32,head
-VISION_vgd := --side 320 --grid 2 --proposals 80 --levels 16,32,head
+VISION_vqa := --boxes --side 320 --grid 4 --proposals 20 --levels 8,16,32,head
+VISION_itm := --boxes --side 256 --grid 3 --proposals 15 --levels 16,32,head
+VISION_vgd := --boxes --side 320 --grid 2 --proposals 80 --levels 16,32,head
 # What is measured at the end; DAQUAR's own test part is not there, so a tenth of its images is kept back.
 TEST_vqa = $(PHOTOS)/vqa/data/validation.jsonl
 TEST_itm = $(DATA)/flickr8k/dev.jsonl

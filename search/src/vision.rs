@@ -26,13 +26,18 @@ pub fn export_vision(checkpoint: &Path, settings: &VisionSettings, seed: u64, ou
     let backbone = backbone(&weights, &pixels, &settings.levels, settings.classifier)?;
     let mut recorded = vec![golden_tensor(golden::input("vision", "pixels"), &pixels)?];
     let features = match settings.grid.filter(|_| settings.proposals.is_none()) {
-        Some(grid) => grid_features(&backbone.maps, grid as i64),
+        Some(grid) => {
+            let features = grid_features(&backbone.maps, grid as i64);
+            if settings.boxes { with_boxes(&features, &cells(grid as i64)) } else { features }
+        }
         None => {
             let corner = Tensor::rand([2, 5, 2], (Kind::Float, Device::Cpu)) * (0.7 * side as f64);
             let size = Tensor::rand([2, 5, 2], (Kind::Float, Device::Cpu)) * (0.3 * side as f64) + 1.0;
             let rois = Tensor::cat(&[&corner, &(&corner + size)], -1);
             recorded.push(golden_tensor(golden::input("vision", "rois"), &rois)?);
-            roi_features(&backbone.maps, &rois, settings.side)
+            let features = roi_features(&backbone.maps, &rois, settings.side);
+            let corners = &rois / f64::from(settings.side);
+            if settings.boxes { with_boxes(&features, &corners) } else { features }
         }
     };
     recorded.push(golden_tensor(golden::output("vision", "features"), &features)?);
@@ -86,6 +91,25 @@ fn backbone(weights: &Weights, pixels: &Tensor, levels: &[Level], classifier: bo
 fn grid_features(maps: &[Tensor], grid: i64) -> Tensor {
     let pooled: Vec<Tensor> = maps.iter().map(|map| map.adaptive_avg_pool2d([grid, grid])).collect();
     Tensor::cat(&pooled, 1).flatten(2, 3).transpose(1, 2).contiguous()
+}
+
+/// Corners of a grid's cells in parts of the image, `[1, grid², 4]`.
+fn cells(grid: i64) -> Tensor {
+    let float = (Kind::Float, Device::Cpu);
+    let rows = Tensor::arange(grid, float).repeat_interleave_self_int(grid, 0, None);
+    let columns = Tensor::arange(grid, float).repeat([grid]);
+    let corners = Tensor::stack(&[&columns, &rows, &(&columns + 1.0), &(&rows + 1.0)], -1);
+    (corners / grid as f64).unsqueeze(0)
+}
+
+/// `features` `[batch, regions, D]` with `corners` `[batch or 1, regions, 4]` in parts of the image and the boxes' areas behind
+/// them.
+fn with_boxes(features: &Tensor, corners: &Tensor) -> Tensor {
+    let size = corners.narrow(-1, 2, 2) - corners.narrow(-1, 0, 2);
+    let area = size.prod_dim_int(-1, true, Kind::Float);
+    let boxes = Tensor::cat(&[corners, &area], -1);
+    let boxes = boxes.expand([features.size()[0], features.size()[1], 5], false);
+    Tensor::cat(&[features, &boxes], -1)
 }
 
 /// RoIAlign by its definition, box by box: the mean of the map at as many evenly spaced points as the box has cells, each

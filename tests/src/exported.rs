@@ -35,7 +35,14 @@ pub fn formula_network(task: TaskName, architecture: &Architecture, dimensions: 
 
 /// A vision stage of a grid.
 pub fn grid_vision(side: u32, grid: usize) -> VisionSettings {
-    VisionSettings { side, levels: Level::RESOLUTIONS.to_vec(), grid: Some(grid), proposals: None, classifier: false }
+    VisionSettings {
+        side,
+        levels: Level::RESOLUTIONS.to_vec(),
+        boxes: false,
+        grid: Some(grid),
+        proposals: None,
+        classifier: false,
+    }
 }
 
 /// Every form, and the network in one graph.

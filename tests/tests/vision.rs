@@ -62,7 +62,8 @@ fn yolox() -> Detector {
 fn stage(folder: &Path, name: &str, detector: Detector, grid: Option<usize>, classifier: bool) -> VisionStage {
     let graph = std::fs::read(folder.join(format!("{name}.onnx"))).unwrap();
     let proposals = Some(Proposals { graph, detector, count: 6 });
-    let settings = VisionSettings { side: 64, levels: Level::RESOLUTIONS.to_vec(), grid, proposals, classifier };
+    let settings =
+        VisionSettings { side: 64, levels: Level::RESOLUTIONS.to_vec(), boxes: false, grid, proposals, classifier };
     let out = folder.join(format!("vision-{name}-{}", grid.unwrap_or(0)));
     export_vision(&checkpoint(), &settings, 1, &out).unwrap();
     VisionStage::load(&out, &LoadOptions::default()).unwrap()
@@ -126,6 +127,7 @@ fn a_detector_that_is_not_what_its_contract_says_is_refused() {
         let settings = VisionSettings {
             side: 64,
             levels: Level::RESOLUTIONS.to_vec(),
+            boxes: false,
             grid: None,
             proposals: Some(Proposals { graph, detector, count: 6 }),
             classifier: false,
@@ -345,14 +347,15 @@ fn levels_of_the_backbone_are_verified_in_a_bundle() {
         ("deep", vec![Stride16, Stride32, Head], 1712),
         ("head", vec![Head], 1280),
     ] {
-        for boxes in [false, true] {
+        for (boxes, by_detector) in [(false, false), (true, false), (true, true), (false, true)] {
             let graph = std::fs::read(folder.path().join("plain.onnx")).unwrap();
-            let proposals = boxes.then(|| Proposals { graph, detector: plain(), count: 6 });
+            let proposals = by_detector.then(|| Proposals { graph, detector: plain(), count: 6 });
             let settings =
-                VisionSettings { side: 64, levels: levels.clone(), grid: Some(2), proposals, classifier: false };
-            let path = |what: &str| folder.path().join(format!("{what}-{name}-{boxes}"));
+                VisionSettings { side: 64, levels: levels.clone(), boxes, grid: Some(2), proposals, classifier: false };
+            let path = |what: &str| folder.path().join(format!("{what}-{name}-{boxes}-{by_detector}"));
             export_vision(&checkpoint(), &settings, 1, &path("vision")).unwrap();
             let vision = VisionBundle::open(&path("vision")).unwrap();
+            let width = width + if boxes { mmnas_export::BOX_FEATURES } else { 0 };
             assert_eq!(vision.vision().feature, width);
             let d = mmnas_bundle::manifest::Dimensions { feature: width, ..mmnas_tests::fixtures::official(64, 1) };
             let architecture = mmnas_search::architectures::preset("mcan:1").unwrap();
@@ -363,13 +366,13 @@ fn levels_of_the_backbone_are_verified_in_a_bundle() {
             mmnas_tests::exported::write_with_vision(parts, &architecture, &golden, Some(&vision), &path("bundle"));
             let report =
                 mmnas_runtime::verify(&path("bundle"), &LoadOptions::default(), mmnas_runtime::Timed::No).unwrap();
-            assert!(report.passed(), "{name} {boxes}: {report:#?}");
+            assert!(report.passed(), "{name} {boxes} {by_detector}: {report:#?}");
             let of_vision = report.checks.iter().find(|check| check.stage == "vision").unwrap();
-            assert!(of_vision.worst < 1e-3, "{name} {boxes}: {of_vision:?}");
+            assert!(of_vision.worst < 1e-3, "{name} {boxes} {by_detector}: {of_vision:?}");
             sizes.push(path("vision").join("vision.onnx").metadata().unwrap().len());
         }
     }
-    assert!(sizes[0] * 4 < sizes[2], "layers beyond the deepest level are left out: {sizes:?}");
+    assert!(sizes[0] * 4 < sizes[4], "layers beyond the deepest level are left out: {sizes:?}");
     let unsorted = VisionSettings { levels: vec![Stride4, Stride2], ..grid_vision(64, 2) };
     let error = export_vision(&checkpoint(), &unsorted, 1, &folder.path().join("none")).unwrap_err().to_string();
     assert!(error.contains("levels") && error.contains("4, 2"), "{error}");

@@ -39,7 +39,7 @@ pub use golden::GoldenTensor;
 pub use int8::Int8Scheme;
 pub use segments::segments;
 pub use triton::{TritonSettings, write_triton};
-pub use vision::{Proposals, VisionSettings, write_vision};
+pub use vision::{BOX_FEATURES, Proposals, VisionSettings, write_vision};
 pub use weights::{Weight, Weights};
 
 /// Opset of the standard operators in every graph.

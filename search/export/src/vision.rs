@@ -30,6 +30,9 @@ pub struct VisionSettings {
     /// The maps that a region's features are averages of, each once, from the finest to the deepest. Layers beyond the
     /// deepest are left out.
     pub levels: Vec<Level>,
+    /// Whether a region's features end with those of its box ([`BOX_FEATURES`]): relations between regions know distances but no
+    /// directions.
+    pub boxes: bool,
     /// Rows and columns of the grid whose cells are regions; none only where there is a detector.
     pub grid: Option<usize>,
     /// Whose boxes are regions.
@@ -37,6 +40,9 @@ pub struct VisionSettings {
     /// Whether the backbone's classifier is kept: `class_logits` over ImageNet's 1,000 classes, beside the features.
     pub classifier: bool,
 }
+
+/// Features of a box: left, top, right, bottom and area in parts of the image's width, height and area.
+pub const BOX_FEATURES: usize = 5;
 
 /// A detector for a vision stage.
 #[derive(Debug, Clone)]
@@ -97,13 +103,14 @@ impl VisionSettings {
             backbone: format!(
                 "EfficientNet-Lite0, levels {}",
                 self.levels.iter().map(|level| level.name()).collect::<Vec<_>>().join(", ")
-            ),
+            ) + if self.boxes { ", and boxes" } else { "" },
         }
     }
 
     /// Width of a region's features.
     pub fn features(&self) -> usize {
-        self.levels.iter().map(|level| level.channels()).sum()
+        let of_boxes = if self.boxes { BOX_FEATURES } else { 0 };
+        self.levels.iter().map(|level| level.channels()).sum::<usize>() + of_boxes
     }
 }
 
@@ -168,8 +175,8 @@ fn build(weights: &Weights, settings: &VisionSettings) -> Result<Graph> {
         maps.push((x.clone(), size));
     }
     match settings.grid.filter(|_| settings.proposals.is_none()) {
-        Some(grid) => grid_features(g, &maps, grid, settings.features()),
-        None => roi_features(g, &maps, side, settings.features()),
+        Some(grid) => grid_features(g, &maps, grid, settings),
+        None => roi_features(g, &maps, side, settings),
     }
     if settings.classifier {
         let x = g.node("GlobalAveragePool", &[&x], vec![]);
@@ -184,7 +191,8 @@ fn build(weights: &Weights, settings: &VisionSettings) -> Result<Graph> {
 }
 
 /// Averages over the cells of a grid, row-major.
-fn grid_features(g: &mut Graph, maps: &[(String, usize)], grid: usize, features: usize) {
+fn grid_features(g: &mut Graph, maps: &[(String, usize)], grid: usize, settings: &VisionSettings) {
+    let features = settings.features();
     let mut pooled = Vec::new();
     for (map, size) in maps {
         let cell = (size / grid) as i64;
@@ -192,14 +200,31 @@ fn grid_features(g: &mut Graph, maps: &[(String, usize)], grid: usize, features:
             vec![("kernel_shape", Attribute::Ints(vec![cell, cell])), ("strides", Attribute::Ints(vec![cell, cell]))];
         pooled.push(if cell == 1 { map.clone() } else { g.node("AveragePool", &[map], attributes) });
     }
+    if settings.boxes {
+        // The cells are the same in every image: numbers that are stored, added to zeros of a batch's shape.
+        let cells: Vec<[f32; BOX_FEATURES]> = (0..grid * grid).map(|cell| cell_features(cell, grid)).collect();
+        let rows = (0..BOX_FEATURES).flat_map(|k| cells.iter().map(move |cell| cell[k])).collect();
+        let cells = g.weight("cells", &Weight::new(&[1, BOX_FEATURES, grid, grid], rows));
+        let narrow = g.split(&pooled[0].clone(), 1, &[1, settings.levels[0].channels() - 1]);
+        let nothing = g.scalar(0.0);
+        let zeros = g.node("Mul", &[&narrow[0], &nothing], vec![]);
+        pooled.push(g.node("Add", &[&zeros, &cells], vec![]));
+    }
     let all = g.concat(&pooled.iter().map(String::as_str).collect::<Vec<_>>(), 1);
     let all = g.reshape(&all, &[0, features as i64, (grid * grid) as i64]);
     let all = g.transpose(&all, &[0, 2, 1]);
     g.output(&all, "features", &["batch", &(grid * grid).to_string(), &features.to_string()]);
 }
 
+/// The features of a grid's cell as a box.
+fn cell_features(cell: usize, grid: usize) -> [f32; BOX_FEATURES] {
+    let part = |k: usize| k as f32 / grid as f32;
+    let (row, column) = (cell / grid, cell % grid);
+    [part(column), part(row), part(column + 1), part(row + 1), part(1) * part(1)]
+}
+
 /// Averages over boxes (RoIAlign: He et al., 2017; half-pixel coordinates, as many samples as the box has cells).
-fn roi_features(g: &mut Graph, maps: &[(String, usize)], side: usize, features: usize) {
+fn roi_features(g: &mut Graph, maps: &[(String, usize)], side: usize, settings: &VisionSettings) {
     let rois = g.input("rois", Dtype::F32, &["batch", "regions", "4"]);
     let flat = g.reshape(&rois, &[-1, 4]);
     // The image of each box: 0, 0, …, 1, 1, ….
@@ -223,8 +248,17 @@ fn roi_features(g: &mut Graph, maps: &[(String, usize)], side: usize, features: 
     }
     let all = g.concat(&pooled.iter().map(String::as_str).collect::<Vec<_>>(), 1);
     let all = g.squeeze(&all, &[2, 3]);
-    let all = g.unfold_like(&all, &rois);
-    g.output(&all, "features", &["batch", "regions", &features.to_string()]);
+    let mut all = g.unfold_like(&all, &rois);
+    if settings.boxes {
+        let whole = g.scalar(side as f32);
+        let corners = g.node("Div", &[&rois, &whole], vec![]);
+        let parts = g.split(&corners, 2, &[2, 2]);
+        let size = g.node("Sub", &[&parts[1], &parts[0]], vec![]);
+        let size = g.split(&size, 2, &[1, 1]);
+        let area = g.node("Mul", &[&size[0], &size[1]], vec![]);
+        all = g.concat(&[&all, &corners, &area], 2);
+    }
+    g.output(&all, "features", &["batch", "regions", &settings.features().to_string()]);
 }
 
 /// A convolution with its batch norm folded in, and ReLU6 where it follows; returns the output and its side.

@@ -31,6 +31,9 @@ pub(super) struct Arguments {
     /// 2,4,8,16 is a quarter of the size
     #[arg(long, value_delimiter = ',', value_parser = level, default_value = "2,4,8,16,32")]
     levels: Vec<Level>,
+    /// End a region's features with those of its box, so that networks know where it is: left, top, right, bottom, area
+    #[arg(long)]
+    boxes: bool,
     /// Take a detector's boxes as regions: an ONNX file of YOLOX without decoding, or of what --contract says
     #[arg(long, value_name = "ONNX")]
     detector: Option<PathBuf>,
@@ -79,6 +82,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let settings = VisionSettings {
         side: arguments.side.unwrap_or(side),
         levels: arguments.levels.clone(),
+        boxes: arguments.boxes,
         grid: arguments.grid.or(grid),
         proposals,
         classifier: arguments.classifier,

@@ -75,6 +75,7 @@ fn dogs(folder: &Path) -> (usize, f64) {
     let stage = stage(&VisionSettings {
         side: 224,
         levels: Level::RESOLUTIONS.to_vec(),
+        boxes: false,
         grid: Some(7),
         proposals: None,
         classifier: true,
@@ -98,6 +99,7 @@ fn recalls(folder: &Path, detector: &Path) -> Vec<f64> {
     let stage = stage(&VisionSettings {
         side: 128,
         levels: Level::RESOLUTIONS.to_vec(),
+        boxes: false,
         grid: None,
         proposals,
         classifier: false,

@@ -17,6 +17,7 @@ fn objects_of_scenes_are_pieces() {
     let settings = VisionSettings {
         side: 64,
         levels: vec![Level::Stride2, Level::Stride4],
+        boxes: true,
         grid: Some(1),
         proposals: Some(segments(8).unwrap()),
         classifier: false,
