@@ -28,9 +28,10 @@ $(SCENES)/%/search.done: $(SCENES)/features/features.json
 $(SCENES)/%/retrain.done: $(SCENES)/%/search.done
 	@$(SEARCH) retrain $(SCENE_RUN) --architecture $(SCENES)/$*/search/architecture.json --out $(SCENES)/$*/retrain && touch $@
 
+# In blocks, because features of boxes and of maps differ so much in size that one scale for all of them loses the boxes.
 bundle-vqa bundle-itm bundle-vgd: bundle-%: $(SCENES)/%/retrain.done
 	@rm -rf $(SCENES)/$*/bundle
-	@$(SEARCH) export $(SCENES)/$*/retrain --vision $(SCENES)/vision --variants ort-int8 --out $(SCENES)/$*/bundle \
+	@$(SEARCH) export $(SCENES)/$*/retrain --vision $(SCENES)/vision --variants ort-int8 --int8 per-block --out $(SCENES)/$*/bundle \
 	--licence "MIT OR Apache-2.0; the backbone is EfficientNet-Lite0, Apache-2.0"
 	@$(MMNAS) verify $(SCENES)/$*/bundle
 	@$(MMNAS) evaluate $(SCENES)/$*/bundle --samples $(SCENES)/data/test.$*.jsonl --images $(SCENES)/data/images

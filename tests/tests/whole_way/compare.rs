@@ -82,9 +82,9 @@ fn contenders_are_compared_over_seeds() {
     assert_eq!(again, first);
     assert_eq!(read(), first);
     assert!(!out.join("gradient").exists());
-    let table = table(&out.join("compare.json"), &["--markdown"]);
-    assert_eq!(table.lines().filter(|line| line.starts_with("| ")).count(), 1 + 4, "{table}");
-    assert!(table.contains("| gradient | ") && table.contains("Kendall tau"), "{table}");
+    let markdown = printed(&out.join("compare.json"), &["--markdown"]);
+    assert_eq!(markdown.lines().filter(|line| line.starts_with("| ")).count(), 1 + 4, "{markdown}");
+    assert!(markdown.contains("| gradient | ") && markdown.contains("Kendall tau"), "{markdown}");
     // Another recipe is another comparison.
     let other = compare(&out, &["--set", "retrain.epochs=3"]).output().unwrap();
     let error = String::from_utf8(other.stderr).unwrap();
@@ -92,7 +92,7 @@ fn contenders_are_compared_over_seeds() {
     assert_eq!(read(), first);
 }
 
-fn table(record: &Path, more: &[&str]) -> String {
+fn printed(record: &Path, more: &[&str]) -> String {
     let output = Command::new(program("mmnas-search").unwrap()).arg("table").args(more).arg(record).output().unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()

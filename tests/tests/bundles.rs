@@ -1,0 +1,71 @@
+//! The bundles of the repository: what a new user asks first.
+
+use std::path::{Path, PathBuf};
+
+use mmnas_bundle::samples::{CaptionSample, PhraseSample, VqaSample, read_json_lines};
+use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed, evaluate, evaluate_grounding, evaluate_retrieval, verify};
+use mmnas_tests::c_consumer::workspace_root;
+
+/// What a bundle may take on disk, in bytes.
+const LARGEST: u64 = 8_000_000;
+
+fn folder() -> PathBuf {
+    workspace_root().join("runtime/bundles")
+}
+
+fn model(task: &str) -> Model {
+    Model::load(&folder().join(task), &LoadOptions::default()).unwrap()
+}
+
+fn scenes(task: &str) -> (PathBuf, PathBuf) {
+    let scenes = folder().join("scenes");
+    (scenes.join(format!("{task}.jsonl")), scenes)
+}
+
+fn bytes(folder: &Path) -> u64 {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+}
+
+#[test]
+fn they_are_verified_small_and_free() {
+    for task in ["vqa", "itm", "vgd"] {
+        let bundle = folder().join(task);
+        let report = verify(&bundle, &LoadOptions::default(), Timed::No).unwrap();
+        assert!(report.passed(), "{task}: {report:#?}");
+        assert!(bytes(&bundle) <= LARGEST, "{task}: {} bytes", bytes(&bundle));
+        let model = model(task);
+        let manifest = model.manifest();
+        assert_eq!((manifest.task.to_string().as_str(), model.form().to_string().as_str()), (task, "ort-int8"));
+        assert!(manifest.licence.as_deref().unwrap_or("").starts_with("MIT OR Apache-2.0"), "{task}");
+        // Trained on generated scenes alone.
+        let data: Vec<&String> = manifest.provenance.data.keys().collect();
+        assert_eq!(data, [&format!("train.{task}.jsonl")]);
+    }
+}
+
+#[test]
+fn they_answer_ground_and_retrieve() {
+    let (file, images) = scenes("vqa");
+    let questions: Vec<VqaSample> = read_json_lines(&file).unwrap();
+    let answers = evaluate(&model("vqa"), &questions, &images, None, &mut |_| {}).unwrap();
+    assert!(answers.questions == 64 && answers.correct >= 45, "{answers:?}");
+    let (file, images) = scenes("vgd");
+    let phrases: Vec<PhraseSample> = read_json_lines(&file).unwrap();
+    let grounded = evaluate_grounding(&model("vgd"), &phrases, &images, &mut |_| {}).unwrap();
+    assert!(grounded.phrases == 32 && grounded.correct >= 28, "{grounded:?}");
+    let (file, images) = scenes("itm");
+    let captions: Vec<CaptionSample> = read_json_lines(&file).unwrap();
+    let itm = model("itm");
+    let ranked = |shortlist| evaluate_retrieval(&itm, &captions, &images, shortlist, &mut |_| {}).unwrap();
+    let all = ranked(None);
+    assert!(all.images == 8 && all.captions == 40, "{all:?}");
+    assert!(all.image_to_text.at_1 >= 0.85 && all.text_to_image.at_1 >= 0.85, "{all:?}");
+    // In two steps: with every candidate the same, with one the joint embedding decides alone.
+    let every = ranked(Some(40));
+    assert_eq!((every.image_to_text, every.text_to_image), (all.image_to_text, all.text_to_image));
+    let one = ranked(Some(1));
+    assert_eq!(one.text_to_image.at_1, one.text_to_image.at_10);
+    assert!(one.text_to_image.at_1 >= 0.5, "{one:?}");
+    let refused = evaluate_retrieval(&itm, &captions, &images, Some(0), &mut |_| {}).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::InvalidArgument);
+}
