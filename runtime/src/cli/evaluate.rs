@@ -52,13 +52,25 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
     let model = Model::load(&arguments.bundle, options)?;
     let variant = model.form().to_string();
+    let task = model.manifest().task;
+    for (option, given, of) in [
+        ("--wordnet", arguments.wordnet.is_some(), TaskName::Vqa),
+        ("--shortlist", arguments.shortlist.is_some(), TaskName::Itm),
+    ] {
+        if given && task != of {
+            let expected = format!("a bundle of {of}, for {option}");
+            let found = format!("one of {task}");
+            let error = mmnas_runtime::bundle::Error::invalid(&arguments.bundle, "task", expected, found);
+            return Err(mmnas_runtime::Error::from(error).into());
+        }
+    }
     let print = |json: serde_json::Result<serde_json::Value>, about: &Evaluated, rows: Vec<(&str, String)>| {
         if arguments.json {
             return output::print_json(&json?);
         }
         Ok(output::print(&text(about, &variant, rows))?)
     };
-    match model.manifest().task {
+    match task {
         TaskName::Vqa => {
             let net = arguments.wordnet.as_deref().map(WordNet::read).transpose()?;
             let e = measured(arguments, "questions", |samples, images, done| {

@@ -74,11 +74,11 @@ pub fn evaluate_retrieval(
     if captions.is_empty() {
         return Err(Error::argument("samples", "at least one caption", 0));
     }
-    let texts = captions.iter().map(|(_, caption)| model.encode_text(caption)).collect::<Result<Vec<TextState>>>()?;
+    let encode = |(_, caption): &(usize, &String)| model.encode_text(caption);
+    let texts = captions.iter().map(encode).collect::<Result<Vec<TextState>>>()?;
     let nearest = shortlist.map(|count| Nearest::new(model, &states, &texts, count)).transpose()?;
     // [image][caption]: what captions are ranked by for an image, and images for a caption. They differ in what was scored.
-    let mut of_images = vec![vec![f32::NEG_INFINITY; texts.len()]; states.len()];
-    let mut of_captions = of_images.clone();
+    let mut of_captions = vec![vec![f32::NEG_INFINITY; texts.len()]; states.len()];
     let (mut spent, mut scored) = (0.0, 0);
     let mut score = |pairs: &[(usize, usize)], into: &mut [Vec<f32>]| -> Result<()> {
         let both: Vec<_> = pairs.iter().map(|&(image, text)| (&states[image], &texts[text])).collect();
@@ -94,17 +94,17 @@ pub fn evaluate_retrieval(
         score(&candidates.iter().map(|&image| (image, text)).collect::<Vec<_>>(), &mut of_captions)?;
         progress(text + 1);
     }
-    match &nearest {
-        None => of_images.clone_from(&of_captions),
-        Some(nearest) => {
-            for image in 0..states.len() {
-                let pairs: Vec<_> = nearest.texts(image).into_iter().map(|text| (image, text)).collect();
-                score(&pairs, &mut of_images)?;
-            }
+    let mut of_images = Vec::new();
+    if let Some(nearest) = &nearest {
+        of_images = vec![vec![f32::NEG_INFINITY; texts.len()]; states.len()];
+        for image in 0..states.len() {
+            let pairs: Vec<_> = nearest.texts(image).into_iter().map(|text| (image, text)).collect();
+            score(&pairs, &mut of_images)?;
         }
     }
+    let of_images = if nearest.is_some() { &of_images } else { &of_captions };
     let owners: Vec<usize> = captions.iter().map(|(owner, _)| *owner).collect();
-    let (image_to_text, _) = ranks(&of_images, &owners);
+    let (image_to_text, _) = ranks(of_images, &owners);
     let (_, text_to_image) = ranks(&of_captions, &owners);
     let (of_images, of_texts) = (Recall::of(&image_to_text), Recall::of(&text_to_image));
     Ok(RetrievalEvaluation {

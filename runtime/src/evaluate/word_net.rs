@@ -12,6 +12,8 @@ struct Synset {
     name: String,
     /// Offsets of the wider meanings.
     hypernyms: Vec<u64>,
+    /// Steps from a root, the fewest and the most.
+    depths: (usize, usize),
 }
 
 /// The nouns of a WordNet database.
@@ -23,8 +25,17 @@ pub struct WordNet {
 }
 
 /// Endings of plurals and what stands for them in the singular.
-const PLURALS: [(&str, &str); 8] =
-    [("s", ""), ("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("ies", "y")];
+const PLURALS: [(&str, &str); 9] = [
+    ("s", ""),
+    ("ses", "s"),
+    ("ves", "f"),
+    ("xes", "x"),
+    ("zes", "z"),
+    ("ches", "ch"),
+    ("shes", "sh"),
+    ("men", "man"),
+    ("ies", "y"),
+];
 
 impl WordNet {
     /// Reads the database in the folder `dict`. `noun.exc`, irregular plurals, may be missing.
@@ -44,6 +55,10 @@ impl WordNet {
             let (offset, synset) = synset(line).ok_or_else(wrong)?;
             synsets.insert(offset, synset);
         }
+        find_depths(&mut synsets).map_err(|offset| {
+            let expected = "meanings that lead to a root";
+            mmnas_bundle::Error::invalid(&file, format!("synset {offset:08}"), expected, "a circle of them")
+        })?;
         let (file, index) = read("index.noun")?;
         let mut senses = HashMap::new();
         for (number, line) in index.lines().enumerate().filter(|(_, line)| !line.starts_with(' ')) {
@@ -96,34 +111,28 @@ impl WordNet {
         let (mut steps, mut last) = (0, vec![offset]);
         while !last.is_empty() {
             steps += 1;
-            let next = last.iter().filter_map(|offset| self.synsets.get(offset)).flat_map(|synset| &synset.hypernyms);
-            let next: Vec<u64> = next.copied().filter(|offset| !known.contains_key(offset)).collect();
-            known.extend(next.iter().map(|&offset| (offset, steps)));
+            let mut next = Vec::new();
+            for &wider in last.iter().filter_map(|offset| self.synsets.get(offset)).flat_map(|s| &s.hypernyms) {
+                if known.insert(wider, known.get(&wider).copied().unwrap_or(steps)).is_none() {
+                    next.push(wider);
+                }
+            }
             last = next;
         }
         known
-    }
-
-    /// Steps from the root, the fewest and the most. A database whose meanings lead in a circle ends somewhere in it.
-    fn depths(&self, offset: u64, trail: &mut Vec<u64>) -> (usize, usize) {
-        let synset = self.synsets.get(&offset).filter(|_| !trail.contains(&offset));
-        let Some(synset) = synset.filter(|synset| !synset.hypernyms.is_empty()) else { return (0, 0) };
-        trail.push(offset);
-        let depths: Vec<(usize, usize)> = synset.hypernyms.iter().map(|&wider| self.depths(wider, trail)).collect();
-        trail.pop();
-        let least = depths.iter().map(|depth| depth.0).min().unwrap_or(0);
-        (least + 1, depths.iter().map(|depth| depth.1).max().unwrap_or(0) + 1)
     }
 
     /// The similarity of two meanings (Wu and Palmer, 1994), as NLTK computes it: 0 to 1.
     fn similarity(&self, a: u64, b: u64) -> f64 {
         let (of_a, of_b) = (self.wider(a), self.wider(b));
         let common: Vec<u64> = of_a.keys().copied().filter(|offset| of_b.contains_key(offset)).collect();
-        let name = |offset: u64| self.synsets.get(&offset).map_or("", |synset| synset.name.as_str());
-        let rank = |&offset: &u64| (self.depths(offset, &mut Vec::new()).0, std::cmp::Reverse(name(offset)));
-        let deepest = if common.contains(&a) { Some(a) } else { common.into_iter().max_by_key(rank) };
-        let Some(shared) = deepest else { return 0.0 };
-        let depth = self.depths(shared, &mut Vec::new()).1 + 1;
+        // The deepest by its shortest way from the root; of equal ones `a` itself, else the first by name.
+        let rank = |offset: &u64| {
+            let (depth, name) = self.synsets.get(offset).map_or((0, ""), |s| (s.depths.0, s.name.as_str()));
+            (depth, *offset == a, std::cmp::Reverse(name))
+        };
+        let Some(shared) = common.into_iter().max_by_key(rank) else { return 0.0 };
+        let depth = self.synsets.get(&shared).map_or(0, |synset| synset.depths.1) + 1;
         2.0 * depth as f64 / (of_a[&shared] + of_b[&shared] + 2 * depth) as f64
     }
 
@@ -139,6 +148,36 @@ impl WordNet {
     }
 }
 
+/// Sets the depths of all meanings, from the roots on; an error, the offset of a meaning in a circle.
+fn find_depths(synsets: &mut HashMap<u64, Synset>) -> std::result::Result<(), u64> {
+    let known: HashSet<u64> = synsets.keys().copied().collect();
+    let mut narrower: HashMap<u64, Vec<u64>> = HashMap::new();
+    // How many wider meanings are still to come, the fewest and the most steps so far.
+    let mut waiting: BTreeMap<u64, (usize, usize, usize)> = BTreeMap::new();
+    for (&offset, synset) in synsets.iter_mut() {
+        synset.hypernyms.retain(|wider| known.contains(wider));
+        synset.hypernyms.iter().for_each(|&wider| narrower.entry(wider).or_default().push(offset));
+        waiting.insert(offset, (synset.hypernyms.len(), usize::MAX, 0));
+    }
+    let mut ready: Vec<u64> = waiting.iter().filter(|(_, state)| state.0 == 0).map(|(&offset, _)| offset).collect();
+    while let Some(offset) = ready.pop() {
+        let Some((_, least, most)) = waiting.remove(&offset) else { continue };
+        let depths = if least == usize::MAX { (0, 0) } else { (least, most) };
+        if let Some(synset) = synsets.get_mut(&offset) {
+            synset.depths = depths;
+        }
+        for child in narrower.get(&offset).into_iter().flatten() {
+            if let Some((count, least, most)) = waiting.get_mut(child) {
+                (*count, *least, *most) = (*count - 1, (*least).min(depths.0 + 1), (*most).max(depths.1 + 1));
+                if *count == 0 {
+                    ready.push(*child);
+                }
+            }
+        }
+    }
+    waiting.into_keys().next().map_or(Ok(()), Err)
+}
+
 fn invalid(file: &Path, number: usize, expected: &str, line: &str) -> Error {
     let found = line.chars().take(60).collect::<String>();
     mmnas_bundle::Error::invalid(file, format!("line {}", number + 1), expected, found).into()
@@ -148,7 +187,7 @@ fn invalid(file: &Path, number: usize, expected: &str, line: &str) -> Error {
 fn synset(line: &str) -> Option<(u64, Synset)> {
     let mut fields = line.split(' ');
     let offset = fields.next()?.parse().ok()?;
-    let words = usize::from_str_radix(fields.nth(2)?, 16).ok()?;
+    let words = usize::from(u8::from_str_radix(fields.nth(2)?, 16).ok()?);
     let name = fields.next()?.to_lowercase();
     let pointers: usize = fields.nth(2 * words.checked_sub(1)? + 1)?.parse().ok()?;
     let mut hypernyms = Vec::new();
@@ -159,7 +198,7 @@ fn synset(line: &str) -> Option<(u64, Synset)> {
             hypernyms.push(offset);
         }
     }
-    Some((offset, Synset { name, hypernyms }))
+    Some((offset, Synset { name, hypernyms, depths: (0, 0) }))
 }
 
 /// `lemma pos senses pointers symbol … senses tagged offset …`.
@@ -168,7 +207,8 @@ fn sense(line: &str) -> Option<(String, Vec<u64>)> {
     let lemma = fields.next()?.to_owned();
     let count: usize = fields.nth(1)?.parse().ok()?;
     let symbols: usize = fields.next()?.parse().ok()?;
-    let offsets: Vec<u64> = fields.skip(symbols + 2).map(|offset| offset.parse().ok()).collect::<Option<_>>()?;
+    let offsets: Vec<u64> =
+        fields.skip(symbols.checked_add(2)?).map(|offset| offset.parse().ok()).collect::<Option<_>>()?;
     (offsets.len() == count).then_some((lemma, offsets))
 }
 
@@ -176,7 +216,7 @@ fn sense(line: &str) -> Option<(String, Vec<u64>)> {
 fn singulars(words: &[String]) -> Vec<String> {
     let of = |word: &String| -> Vec<String> {
         let replace = |(ending, instead): &(&str, &str)| Some(format!("{}{instead}", word.strip_suffix(ending)?));
-        PLURALS.iter().chain([&("men", "man")]).filter_map(replace).filter(|form| !form.is_empty()).collect()
+        PLURALS.iter().filter_map(replace).filter(|form| !form.is_empty()).collect()
     };
     words.iter().flat_map(of).collect()
 }

@@ -102,5 +102,28 @@ mod tests {
         std::fs::write(folder.path().join("data.noun"), "00000001 03 n 01 entity 0 000 | all\nnonsense\n").unwrap();
         let error = WordNet::read(folder.path()).unwrap_err().to_string();
         assert!(error.contains("data.noun") && error.contains("line 2") && error.contains("nonsense"), "{error}");
+        let read = |data: &str, index: &str| {
+            std::fs::write(folder.path().join("data.noun"), data).unwrap();
+            std::fs::write(folder.path().join("index.noun"), index).unwrap();
+            WordNet::read(folder.path()).map_err(|e| e.to_string())
+        };
+        // Counts that are none, meanings in a circle.
+        assert!(read("00000001 03 n ffffffffffffffff entity 0 000 | all\n", "").is_err());
+        let root = "00000001 03 n 01 entity 0 000 | all\n";
+        assert!(read(root, "chair n 1 18446744073709551615 @ 1 0 00000001\n").is_err());
+        let circle = "00000002 03 n 01 a 0 001 @ 00000003 n 0000 | g\n00000003 03 n 01 b 0 001 @ 00000002 n 0000 | g\n";
+        let error = read(circle, "").unwrap_err();
+        assert!(error.contains("synset 00000002") && error.contains("circle"), "{error}");
+        // A ladder of diamonds has 2^60 ways to its foot.
+        let rung = |k: usize| {
+            let wider = if k < 3 { String::new() } else { format!("@ {:08} n 0000 @ {:08} n 0000 ", k - 2, k - 1) };
+            let (one, two, count) = (k, k + 1, if k < 3 { 0 } else { 2 });
+            format!(
+                "{one:08} 03 n 01 w{one} 0 {count:03} {wider}| g\n{two:08} 03 n 01 w{two} 0 {count:03} {wider}| g\n"
+            )
+        };
+        let ladder: String = (0..60).map(|step| rung(2 * step + 1)).collect();
+        let net = read(&ladder, "x n 1 0 1 0 00000119\ny n 1 0 1 0 00000120\n").unwrap();
+        assert!(net.similarity_of_words("x", "y") > 0.9);
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     /// Number of seeds, from the recipe's on
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: u64,
-    /// Also train this many random architectures from scratch and correlate their scores with those that the first searching
+    /// Also train this many random architectures from scratch, at the recipe's H, and correlate their scores with those that the first searching
     /// contender's supernet gives them
     #[arg(long, value_parser = clap::value_parser!(u16).range(2..=1000))]
     ranking: Option<u16>,
@@ -67,8 +67,10 @@ impl WithTask for &Arguments {
         }
         let rules = Rules { out: &self.out, parameters: self.parameters, progress: true };
         for seed in recipe.seed..recipe.seed.saturating_add(self.seeds) {
-            for contender in contenders.iter().filter(|contender| !comparison.has(contender, seed)).collect::<Vec<_>>()
-            {
+            for contender in &contenders {
+                if comparison.has(contender, recipe, seed)? {
+                    continue;
+                }
                 output::note(format_args!("{contender}, seed {seed}"));
                 comparison.add(run_contender(recipe, task, contender, seed, rules)?);
                 comparison.write(&file)?;

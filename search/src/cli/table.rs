@@ -40,7 +40,7 @@ fn row(comparison: &Comparison, summary: &Summary) -> Vec<String> {
     let own = comparison.outcomes.iter().filter(|outcome| outcome.contender == summary.contender);
     let metric = |name: &&str| {
         let values: Vec<f64> = own.clone().filter_map(|outcome| outcome.metrics.get(*name).copied()).collect();
-        percent(&values)
+        if values.is_empty() { "–".to_owned() } else { percent(&values) }
     };
     let score = percent(&own.clone().map(|outcome| outcome.validation).collect::<Vec<_>>());
     let mut cells = vec![summary.contender.clone(), score];

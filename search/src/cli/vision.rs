@@ -11,6 +11,8 @@ use super::output;
 
 /// Writes a vision stage (pixels → region features) from a pretrained backbone
 #[derive(Args)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("found").args(["detector", "segments"]))]
 #[command(
     after_help = "Examples:\n  mmnas-search vision --weights .native/efficientnet/efficientnet_lite0.pth --out vision\n  \
                   mmnas-search vision --weights efficientnet_lite0.pth --detector yolox_nano.onnx --proposals 36 --out vision"
@@ -45,10 +47,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "JSON", requires = "detector")]
     contract: Option<PathBuf>,
     /// Side of a YOLOX's input in pixels: 416 for nano and tiny, 640 for the others
-    #[arg(long, value_name = "PIXELS", default_value_t = 416, conflicts_with = "contract")]
+    #[arg(long, value_name = "PIXELS", default_value_t = 416, conflicts_with_all = ["contract", "segments"])]
     detector_side: u32,
     /// Boxes of the detector, or segments, at most
-    #[arg(long, default_value_t = 36)]
+    #[arg(long, default_value_t = 36, requires = "found")]
     proposals: usize,
     /// Keep the backbone's classifier: logits of ImageNet's 1,000 classes beside the features
     #[arg(long)]

@@ -98,14 +98,14 @@ impl Contender {
             }
             Contender::File { path, .. } => {
                 let path = path.replace("{seed}", &recipe.seed.to_string());
-                // The record of another comparison has what was found with every seed.
-                match Comparison::read(path.as_ref()) {
-                    Ok(record) => record.architecture("gradient", recipe.seed).cloned().ok_or_else(|| {
-                        let expected = format!("an outcome of gradient with seed {}", recipe.seed);
-                        mmnas_bundle::Error::invalid(path, "outcomes", expected, "none").into()
-                    }),
-                    Err(_) => crate::architectures::open(path.as_ref()),
+                if !is_record(path.as_ref()) {
+                    return crate::architectures::open(path.as_ref());
                 }
+                // The record of another comparison has what was found with every seed.
+                Comparison::read(path.as_ref())?.architecture("gradient", recipe.seed).cloned().ok_or_else(|| {
+                    let expected = format!("an outcome of gradient with seed {}", recipe.seed);
+                    mmnas_bundle::Error::invalid(path, "outcomes", expected, "none").into()
+                })
             }
             Contender::Search { .. } | Contender::RandomArchitecture => {
                 let space = recipe.open_space()?;
@@ -120,9 +120,17 @@ impl Contender {
     }
 }
 
-/// Whether a contender of a file may be called so: its runs lie in a folder of that name.
+/// Whether a file is a comparison's record rather than an architecture.
+fn is_record(file: &std::path::Path) -> bool {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|value| value.get("outcomes").is_some())
+}
+
+/// Whether a contender of a file may be called so: its runs lie in a folder of that name, which must be no other's.
 fn is_name(name: &str) -> bool {
-    let taken = Contender::NAMES.contains(&name) || crate::architectures::preset(name).is_ok();
+    let preset = |name: &str| crate::architectures::preset(&name.replacen('-', ":", 1)).is_ok();
+    let blind = ["text-only", "image-only"].iter().any(|control| name.starts_with(control));
+    let taken = Contender::NAMES.contains(&name) || crate::architectures::preset(name).is_ok() || preset(name) || blind;
     !taken && !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 

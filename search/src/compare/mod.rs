@@ -33,12 +33,10 @@ pub struct Outcome {
     /// Best score of the retrained architecture on the validation part, 0 to 1.
     pub validation: f64,
     /// The figures behind the score, by name, of the same epoch.
-    #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
     /// Number of trained numbers of the retrained network.
     pub parameters: u64,
-    /// H of the retrained network; 0 in records before it was noted.
-    #[serde(default)]
+    /// H of the retrained network.
     pub hidden: usize,
     /// Seconds of search, 0 for a baseline without one.
     pub search_seconds: f64,

@@ -25,16 +25,18 @@ pub struct Ranking {
 }
 
 /// Draws `count` different architectures, scores them with the supernet that the contender's search in `out` trained, and
-/// trains each from scratch.
+/// trains each from scratch, at the recipe's H.
 pub fn rank_supernet<T: Task>(
     recipe: &Recipe,
-    task: &T,
+    task: &mut T,
     contender: &Contender,
     (count, seed): (usize, u64),
     out: &Path,
     progress: bool,
 ) -> Result<Ranking> {
     let recipe = recipe_of(recipe, contender, seed);
+    task.data_mut().set_sight(recipe.model.sees);
+    let task = &*task;
     let folder = folder(out, contender, seed);
     let space = recipe.space()?;
     let mut rng = rng(seed, "ranked architectures", 0);

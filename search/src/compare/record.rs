@@ -1,6 +1,6 @@
 //! The record of a comparison: one file with everything that its table says, which outlives the runs' folders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use mmnas_bundle::{Architecture, write_atomically};
@@ -19,7 +19,7 @@ pub struct Comparison {
     /// The number of parameters that every retrained network was given, as nearly as its width allows; none: the recipe's H.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,
-    /// Version of the program.
+    /// Version of the program that began it.
     pub version: String,
     /// Name and SHA-256 of every file of the data; `vision` and `features` are those of the vision stage and of its features'
     /// index.
@@ -81,20 +81,28 @@ impl Comparison {
         if known.parameters != self.parameters {
             return differs(format!("{:?} parameters", known.parameters), format!("{:?}", self.parameters));
         }
-        if let Some((name, hash)) = self.data.iter().find(|(name, hash)| known.data.get(*name) != Some(hash)) {
-            let started = known.data.get(name).map_or("none", String::as_str);
-            return differs(format!("{name} {started}"), format!("{name} {hash}"));
+        let names: BTreeSet<&String> = known.data.keys().chain(self.data.keys()).collect();
+        if let Some(name) = names.into_iter().find(|name| known.data.get(*name) != self.data.get(*name)) {
+            let of = |data: &BTreeMap<String, String>| data.get(name).map_or("none", String::as_str).to_owned();
+            return differs(format!("{name} {}", of(&known.data)), format!("{name} {}", of(&self.data)));
         }
         if let Some((place, started, now)) = first_difference("recipe", &known.recipe, &self.recipe) {
             return differs(format!("{place} {started}"), now);
         }
-        Ok(Comparison { summaries: known.summaries, outcomes: known.outcomes, ranking: known.ranking, ..self })
+        Ok(known)
     }
 
-    /// Whether the contender's outcome with this seed is known.
-    pub fn has(&self, contender: &Contender, seed: u64) -> bool {
-        let name = contender.to_string();
-        self.outcomes.iter().any(|outcome| outcome.contender == name && outcome.seed == seed)
+    /// Whether the contender's outcome with this seed is known. That of a file must be of what the file holds now.
+    pub fn has(&self, contender: &Contender, recipe: &Recipe, seed: u64) -> Result<bool> {
+        let Some(known) = self.architecture(&contender.to_string(), seed) else { return Ok(false) };
+        if let Contender::File { path, .. } = contender {
+            let now = contender.architecture(&Recipe { seed, ..recipe.clone() })?;
+            if now != *known {
+                let (started, now) = (known.to_string(), now.to_string());
+                return Err(Error::OtherRun { file: path.into(), started, now });
+            }
+        }
+        Ok(true)
     }
 
     /// Adds an outcome.
@@ -103,7 +111,7 @@ impl Comparison {
         self.summaries = summaries(&self.outcomes);
     }
 
-    /// What the search called `contender` has found with `seed`.
+    /// What the contender of that name has trained with `seed`: of a search, what it has found.
     pub fn architecture(&self, contender: &str, seed: u64) -> Option<&Architecture> {
         let own = self.outcomes.iter().find(|outcome| outcome.contender == contender && outcome.seed == seed);
         own.map(|outcome| &outcome.architecture)
@@ -118,7 +126,7 @@ fn first_difference(
 ) -> Option<(String, serde_json::Value, String)> {
     match (a.as_object(), b.as_object()) {
         (Some(one), Some(other)) => {
-            let names: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+            let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
             names.into_iter().find_map(|name| {
                 let null = serde_json::Value::Null;
                 first_difference(
@@ -158,5 +166,9 @@ mod tests {
         let other = Comparison { data: [("train.jsonl".to_owned(), "b".to_owned())].into(), ..record(3) };
         let error = record(3).go_on(other, file).unwrap_err().to_string();
         assert!(error.contains("train.jsonl b"), "{error}");
+        let mut more = record(3);
+        more.data.insert("words".to_owned(), "c".to_owned());
+        let error = record(3).go_on(more, file).unwrap_err().to_string();
+        assert!(error.contains("words c") && error.contains("words none"), "{error}");
     }
 }

@@ -165,13 +165,14 @@ impl DataFiles {
 
     /// Names and hashes of all files but the features.
     pub(super) fn hashes(&self) -> Result<Vec<HashedFile>> {
-        let initial = self.initial.as_ref().map(|run| run.join(InitialWeights::FILE));
+        let initial = InitialWeights::FILES.map(|name| self.initial.as_ref().map(|run| run.join(name)));
         let others = [
             ("validation", &self.validation),
             ("tokenizer", &self.tokenizer),
             ("labels", &self.labels),
             ("word vectors", &self.word_vectors),
-            ("initial weights", &initial),
+            ("initial weights", &initial[0]),
+            ("initial words", &initial[1]),
         ];
         let others = others.into_iter().filter_map(|(role, file)| Some((role, file.as_ref()?)));
         self.samples

@@ -4,7 +4,7 @@
 use mmnas_bundle::UNK;
 use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::ImageTextData;
 use crate::{Inputs, rng};
@@ -16,7 +16,7 @@ pub struct Hiding {
     /// Words, which are read as unknown.
     #[serde(default)]
     pub words: f64,
-    /// Regions, whose features are zeros.
+    /// Regions, whose features are zeros before they are standardised.
     #[serde(default)]
     pub regions: f64,
 }
@@ -45,7 +45,7 @@ impl ImageTextData {
         }
         if regions > 0.0 {
             let hidden = drawn(&inputs.features.size()[..2], regions).unsqueeze(-1);
-            inputs.features = inputs.features.masked_fill(&hidden.to_kind(Kind::Bool), 0.0);
+            inputs.features = inputs.features.masked_fill(&hidden, 0.0);
         }
         inputs
     }
@@ -57,7 +57,7 @@ mod tests {
     use crate::data::test_data::{features, lines, question};
     use crate::data::{DataFiles, TextRules, VqaData};
     use crate::task::Task as _;
-    use tch::Device;
+    use tch::{Device, Kind};
 
     #[test]
     fn words_and_regions_are_hidden_by_the_seed_and_in_training_only() {

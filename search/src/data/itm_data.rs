@@ -171,18 +171,18 @@ impl ItmData {
         let mut scores = vec![vec![f32::NEG_INFINITY; captions.len()]; images.len()];
         let mut of_captions = scores.clone();
         let column: BTreeMap<usize, usize> = captions.iter().enumerate().map(|(k, &c)| (c, k)).collect();
+        let (mut pairs, mut pairs_of_captions) = (Vec::new(), Vec::new());
         for &image in &images {
             let short = space.nearest_captions(image, &captions, count)?;
-            let pairs: Vec<(usize, usize)> = short.iter().map(|&caption| (caption, image)).collect();
-            for (&(caption, image), score) in pairs.iter().zip(self.score_pairs(&pairs, batch, forward)?) {
-                scores[place[&image]][column[&caption]] = score;
-            }
+            pairs.extend(short.into_iter().map(|caption| (caption, image)));
         }
         for &caption in &captions {
             let short = space.nearest_images(caption, &images, count)?;
-            let pairs: Vec<(usize, usize)> = short.iter().map(|&image| (caption, image)).collect();
+            pairs_of_captions.extend(short.into_iter().map(|image| (caption, image)));
+        }
+        for (pairs, into) in [(pairs, &mut scores), (pairs_of_captions, &mut of_captions)] {
             for (&(caption, image), score) in pairs.iter().zip(self.score_pairs(&pairs, batch, forward)?) {
-                of_captions[place[&image]][column[&caption]] = score;
+                into[place[&image]][column[&caption]] = score;
             }
         }
         let image_of_caption = captions.iter().map(|&caption| place[&self.common.image_of(caption)]).collect();

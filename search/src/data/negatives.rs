@@ -7,6 +7,7 @@ use rand::RngExt as _;
 use tch::{Kind, Tensor};
 
 use super::ItmData;
+use super::joint_space::JointSpace;
 use crate::recipe::{HardBy, NegativeSettings};
 use crate::task::{EpochStart, Forward, Memory};
 use crate::{Result, TensorMap, rng};
@@ -77,24 +78,24 @@ fn draw(from: &[usize], count: usize, rng: &mut impl rand::Rng, allowed: impl Fn
 impl ItmData {
     /// The negatives of an epoch: of every image of a part `keep` captions of the part, and of every caption `keep` images.
     /// Until `mine_from_epoch` they are random; from then on the ones with the highest scores of `pool` random ones.
-    /// What is hard, the network's scores say or its joint embedding. None of them is a true match, but for random ones where the published behaviour is asked for.
+    /// Which are hard is told by the network's scores or by its joint embedding. None of them is a true match, but for random ones where the published behaviour is asked for.
     pub fn negatives(&self, start: &EpochStart<'_>, forward: &mut Forward<'_>) -> Result<Negatives> {
         let NegativeSettings { mut pool, keep, mine_from_epoch, by } = start.negatives;
         let mine = start.epoch >= mine_from_epoch;
         let allowed = |caption: usize, image: usize| (start.false_negatives && !mine) || !self.is_true(caption, image);
-        let mut spaces = Vec::new();
+        let mut spaces: Vec<Option<JointSpace>> = start.parts.iter().map(|_| None).collect();
         if mine && by == HardBy::Embedding {
-            for captions in start.parts {
-                spaces.extend(self.joint_space(captions, start.batch, forward)?);
+            for (captions, space) in start.parts.iter().zip(&mut spaces) {
+                *space = self.joint_space(captions, start.batch, forward)?;
             }
-            if spaces.is_empty() {
+            if spaces.iter().all(Option::is_none) {
                 pool = pool.min(HardBy::POOL_OF_SCORES);
             }
         }
+        let by_scores = mine && spaces.iter().all(Option::is_none);
         let count = if mine { pool.max(keep) } else { keep };
         let mut negatives = Negatives::default();
-        for (part, captions) in start.parts.iter().enumerate() {
-            let space = spaces.get(part);
+        for (captions, space) in start.parts.iter().zip(&spaces) {
             let images = self.images_of(captions);
             for &image in &images {
                 let mut rng = rng(start.seed, "negative captions", (start.epoch as u64) << 32 | image as u64);
@@ -115,7 +116,7 @@ impl ItmData {
                 negatives.images.insert(caption, kept);
             }
         }
-        if mine && spaces.is_empty() {
+        if by_scores {
             for (&image, captions) in &mut negatives.captions {
                 let pairs: Vec<(usize, usize)> = captions.iter().map(|&caption| (caption, image)).collect();
                 *captions = self.hardest(captions, &pairs, keep, start.batch, forward)?;

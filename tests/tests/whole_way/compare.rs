@@ -119,7 +119,7 @@ fn controls_and_transfers_are_compared_at_equal_size() {
     }
     let recipe = std::fs::read_to_string(first.join("text-only-mcan-1/seed-1/retrain/recipe.toml")).unwrap();
     assert!(recipe.contains("sees = \"text\""), "{recipe}");
-    // The same question has the same answer in every image, for who does not see them.
+    // What one side tells is not what the other tells.
     let by_text = of(&found, "text-only:mcan:1")["validation"].as_f64().unwrap();
     let by_image = of(&found, "image-only:mcan:1")["validation"].as_f64().unwrap();
     assert_ne!(by_text, by_image);
