@@ -173,7 +173,7 @@ demo:
 	@set -e; run() { printf '\n$$ mmnas'; printf ' %q' "$$@"; printf '\n'; $(MMNAS) "$$@"; }; \
 	run answer $(BUNDLES)/vqa $(PICTURE) "what color is the large object?" --explain $(DEMO)/answer.png; \
 	run ground $(BUNDLES)/vgd $(PICTURE) "the medium violet circle" --draw $(DEMO)/grounding.png; \
-	run rank $(BUNDLES)/itm --text "a big yellow square on the right of a purple circle" $(BUNDLES)/scenes/*.png --top 3 --draw $(DEMO)/ranking.png
+	run rank $(BUNDLES)/itm --text "a purple disc and a cyan square" $(BUNDLES)/scenes/*.png --top 3 --draw $(DEMO)/ranking.png
 	@echo; echo "the pictures are in $(DEMO)"
 
 # The stages of the demo of a search. Each leaves its result behind, so a demo that was interrupted goes on where it was; the

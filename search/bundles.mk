@@ -6,6 +6,7 @@ SCENES := $(TARGET)/scenes
 # features and, where phrases and captions ask for places, the pieces' boxes.
 SCENES_VISION := --side 224 --grid 1 --segments --proposals 8 --levels 2,4,8,16
 BOXES_itm := --boxes
+EVALUATE_itm := --shortlist 50
 BOXES_vgd := --boxes
 SCENE_RUN = --task $* --recipe search/recipes/scenes_$*.toml --samples $(SCENES)/data/train.$*.jsonl \
 --features $(SCENES)/$*/features --resume
@@ -36,7 +37,7 @@ bundle-vqa bundle-itm bundle-vgd: bundle-%: | $(SCENES)/%/retrain.done
 	@$(SEARCH) export $(SCENES)/$*/retrain --vision $(SCENES)/$*/vision --variants ort-int8 --int8 per-block --out $(SCENES)/$*/bundle \
 	--licence "MIT OR Apache-2.0; the backbone is EfficientNet-Lite0, Apache-2.0"
 	@$(MMNAS) verify $(SCENES)/$*/bundle
-	@$(MMNAS) evaluate $(SCENES)/$*/bundle --samples $(SCENES)/data/test.$*.jsonl --images $(SCENES)/data/images
+	@$(MMNAS) evaluate $(SCENES)/$*/bundle --samples $(SCENES)/data/test.$*.jsonl --images $(SCENES)/data/images $(EVALUATE_$*)
 	@mkdir -p runtime/bundles && rm -rf runtime/bundles/$* && cp -r $(SCENES)/$*/bundle runtime/bundles/$*
 
 bundles: bundle-vqa bundle-itm bundle-vgd
