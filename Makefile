@@ -170,10 +170,11 @@ demo:
 	@ln -sfn "$(CURDIR)/.native/onnxruntime/libonnxruntime.so" "$(BIN)/libonnxruntime.so"
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
 	@for task in vqa itm vgd; do $(MMNAS) verify $(BUNDLES)/$$task || exit 1; done
-	@set -e; run() { printf '\n$$ mmnas'; printf ' %q' "$$@"; printf '\n'; $(MMNAS) "$$@"; }; \
+	@set -e; run() { printf '\n$$ mmnas'; for word; do \
+	case "$$word" in *\ *) printf ' "%s"' "$$word";; *) printf ' %s' "$$word";; esac; done; printf '\n'; $(MMNAS) "$$@"; }; \
 	run answer $(BUNDLES)/vqa $(PICTURE) "what color is the large object?" --explain $(DEMO)/answer.png; \
 	run ground $(BUNDLES)/vgd $(PICTURE) "the medium violet circle" --draw $(DEMO)/grounding.png; \
-	run rank $(BUNDLES)/itm --text "a purple disc and a cyan square" $(BUNDLES)/scenes/*.png --top 3 --draw $(DEMO)/ranking.png
+	run rank $(BUNDLES)/itm --text "a yellow square above a purple triangle" $(BUNDLES)/scenes/*.png --top 3 --draw $(DEMO)/ranking.png
 	@echo; echo "the pictures are in $(DEMO)"
 
 # The stages of the demo of a search. Each leaves its result behind, so a demo that was interrupted goes on where it was; the
