@@ -64,7 +64,7 @@ fn they_answer_ground_and_retrieve() {
     let every = ranked(Some(40));
     assert_eq!((every.image_to_text, every.text_to_image), (all.image_to_text, all.text_to_image));
     let one = ranked(Some(1));
-    assert_eq!(one.text_to_image.at_1, one.text_to_image.at_10);
+    assert_eq!(one.text_to_image.at_1, one.text_to_image.at_5);
     assert!(one.text_to_image.at_1 >= 0.5, "{one:?}");
     let refused = evaluate_retrieval(&itm, &captions, &images, Some(0), &mut |_| {}).unwrap_err();
     assert_eq!(refused.code(), ErrorCode::InvalidArgument);
