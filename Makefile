@@ -14,7 +14,8 @@ $(if $(word 2,$(TARGET)),$(error the target folder "$(TARGET)" has a space in it
 # Also where a user's cargo configuration says otherwise.
 export CARGO_TARGET_DIR := $(TARGET)
 BIN := $(TARGET)/release
-DEMO := $(TARGET)/demo
+# Not target/demo: that is where the search's demo used to keep its results.
+DEMO := $(TARGET)/demo-pictures
 DEMO_SEARCH := $(TARGET)/demo-search
 GPU := $(TARGET)/gpu-check
 EASY := .native/easy_vqa

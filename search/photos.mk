@@ -35,10 +35,10 @@ DEVICE := $(if $(SUFFIX),--device cuda)
 RUN_OF = --task $* --recipe $(RECIPE_OF) $(SET) --features $(PHOTOS)/$*/features --word-vectors $(WORDS) $(DEVICE)
 TRAIN_OF = --samples "$(if $(filter vqa,$*),$(PHOTOS)/vqa/data/train.jsonl,$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl)"
 
-# Every network of a comparison has about this many numbers: those of MCAN with one layer at the recipe's width.
-PARAMETERS_vqa := 1000000
-PARAMETERS_itm := 1900000
-PARAMETERS_vgd := 850000
+# Every network of a comparison has about this many numbers: what MCAN with one layer has at the recipe's width, rounded.
+PARAMETERS_vqa := 1100000
+PARAMETERS_itm := 1800000
+PARAMETERS_vgd := 990000
 CONTENDERS := gradient,random-architecture,mcan:1,text-only:mcan:1,image-only:mcan:1
 
 .PHONY: photos-vqa photos-itm photos-vgd compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables

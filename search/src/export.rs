@@ -107,6 +107,11 @@ pub fn export(run: &Path, vision: Option<&VisionBundle>, out: &Path, options: &E
     let task = serde_json::from_value(record.task.clone().into()).map_err(|_| {
         BundleError::invalid(run.join(RECORD), "task", "a task that a bundle can be of: vqa, itm, vgd", &record.task)
     })?;
+    // A control was never shown the other side of its input, which the bundle would give it.
+    if let Some(sees) = record.provenance.recipe.pointer("/model/sees").filter(|sees| **sees != "both") {
+        let expected = "a network that sees both sides, \"both\"";
+        return Err(BundleError::invalid(run.join(RECORD), "provenance.recipe.model.sees", expected, sees).into());
+    }
     let labels: Vec<String> = read_json(&run.join(LABELS))?;
     let tokenizer_file = run.join(TOKENIZER);
     let tokenizer = std::fs::read_to_string(&tokenizer_file).map_err(BundleError::io(&tokenizer_file, "read"))?;

@@ -78,7 +78,8 @@ fn draw(from: &[usize], count: usize, rng: &mut impl rand::Rng, allowed: impl Fn
 impl ItmData {
     /// The negatives of an epoch: of every image of a part `keep` captions of the part, and of every caption `keep` images.
     /// Until `mine_from_epoch` they are random; from then on the ones with the highest scores of `pool` random ones.
-    /// Which are hard is told by the network's scores or by its joint embedding. None of them is a true match, but for random ones where the published behaviour is asked for.
+    /// Which are hard is told by the network's scores or by its joint embedding. None of them is a true match, but for random
+    /// ones where the published behaviour is asked for.
     pub fn negatives(&self, start: &EpochStart<'_>, forward: &mut Forward<'_>) -> Result<Negatives> {
         let NegativeSettings { mut pool, keep, mine_from_epoch, by } = start.negatives;
         let mine = start.epoch >= mine_from_epoch;

@@ -119,6 +119,12 @@ fn controls_and_transfers_are_compared_at_equal_size() {
     }
     let recipe = std::fs::read_to_string(first.join("text-only-mcan-1/seed-1/retrain/recipe.toml")).unwrap();
     assert!(recipe.contains("sees = \"text\""), "{recipe}");
+    // A control is no network to pass on.
+    let blind = first.join("text-only-mcan-1/seed-1/retrain");
+    let mut export = Command::new(program("mmnas-search").unwrap());
+    let refused = export.arg("export").arg(&blind).arg("--out").arg(folder.path().join("bundle")).output().unwrap();
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && error.contains("model.sees") && error.contains("text"), "{error}");
     // What one side tells is not what the other tells.
     let by_text = of(&found, "text-only:mcan:1")["validation"].as_f64().unwrap();
     let by_image = of(&found, "image-only:mcan:1")["validation"].as_f64().unwrap();
