@@ -20,10 +20,10 @@ EFFICIENTNET := .native/efficientnet/efficientnet_lite0.pth
 DATASET_vqa := daquar
 DATASET_itm := flickr8k
 DATASET_vgd := phrases
-# Rooms are full of small things; captions tell of the whole; phrases want many boxes.
-VISION_vqa := --boxes --side 320 --grid 4 --proposals 20 --levels 8,16,32,head
-VISION_itm := --boxes --side 256 --grid 3 --proposals 15 --levels 16,32,head
-VISION_vgd := --boxes --side 320 --grid 2 --proposals 80 --levels 16,32,head
+# What the detector calls a box is told too (COCO has 80 classes). Rooms are full of small things; captions tell of the whole; phrases want many boxes.
+VISION_vqa := --boxes --classes 80 --side 320 --grid 4 --proposals 20 --levels 8,16,32,head
+VISION_itm := --boxes --classes 80 --side 256 --grid 3 --proposals 15 --levels 16,32,head
+VISION_vgd := --boxes --classes 80 --side 320 --grid 2 --proposals 80 --levels 16,32,head
 # What is measured at the end; DAQUAR's own test part is not there, so a tenth of its images is kept back.
 TEST_vqa = $(PHOTOS)/vqa/data/validation.jsonl
 TEST_itm = $(PHOTO_DATA)/flickr8k/dev.jsonl

@@ -9,6 +9,7 @@ use crate::limits::Watched;
 use crate::session::{GraphFile, Sessions};
 use crate::stage::{StageRunner, Tensors};
 use crate::tensor::{Data, Tensor};
+use crate::wiring::CLASS_SCORES;
 use crate::{Error, Result};
 
 /// Boxes that compete at most: those of the largest scores. What is beyond them never becomes a region.
@@ -45,11 +46,40 @@ pub(crate) fn prepare(image: &RgbImage, input: &DetectorInput) -> DetectorPixels
     DetectorPixels { rgb: whole.into_raw(), scale }
 }
 
+/// What a detector found in an image.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// In pixels of the image, the one of the largest score first.
+    pub boxes: Vec<BoxXyxy>,
+    /// The scores of the classes of each box, row-major; empty where they were not asked for.
+    pub class_scores: Vec<f32>,
+}
+
 /// A box with its score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Scored {
     corners: BoxXyxy,
     score: f32,
+    /// Where it stands in the outputs.
+    row: usize,
+}
+
+/// The rows of an output in which the scores of the classes are.
+#[derive(Debug, Clone, Copy)]
+struct ClassRows<'a> {
+    values: &'a [f32],
+    width: usize,
+    /// Where the classes begin, after the probability of an object; 0 where they are all.
+    first: usize,
+}
+
+impl ClassRows<'_> {
+    /// The scores of a row's classes.
+    fn scores(&self, row: usize) -> impl Iterator<Item = f32> {
+        let values = &self.values[row * self.width..(row + 1) * self.width];
+        let object = if self.first == 0 { 1.0 } else { values[self.first - 1] };
+        values[self.first..].iter().map(move |class| object * class)
+    }
 }
 
 /// A detector in ONNX Runtime.
@@ -68,20 +98,26 @@ impl DetectorRunner {
         })
     }
 
-    /// At most `count` boxes in pixels of an image of this size, those of the largest scores, the largest first.
-    pub(crate) fn boxes(
+    /// At most `count` boxes in an image of this size, those of the largest scores, and the scores of `classes` classes, all
+    /// that the detector has; or, for 0, none.
+    pub(crate) fn found(
         &self,
         pixels: &DetectorPixels,
         size: (u32, u32),
-        count: usize,
+        (count, classes): (usize, usize),
         limits: &Watched,
-    ) -> Result<Vec<BoxXyxy>> {
+    ) -> Result<Found> {
         let input = &self.detector.input;
         let inputs = Tensors::from([(input.name.clone(), self.tensor(&pixels.rgb)?)]);
         let outputs = self.runner.run_within(&[&inputs], limits)?;
         let (width, height) = (size.0 as f32, size.1 as f32);
         let mut found = Vec::new();
-        for scored in self.decoded(&outputs)? {
+        let (decoded, rows) = self.decoded(&outputs)?;
+        if classes > 0 && rows.width - rows.first != classes {
+            let found = format!("{} classes", rows.width - rows.first);
+            return Err(self.wrong(CLASS_SCORES, format!("{classes} classes"), found));
+        }
+        for scored in decoded {
             let [x1, y1, x2, y2] = scored.corners;
             let (sx, sy) = pixels.scale;
             let corners = [x1 / sx, y1 / sy, x2 / sx, y2 / sy];
@@ -97,12 +133,16 @@ impl DetectorRunner {
                 corners[3].clamp(0.0, height),
             ];
             if is_box && clipped[2] - clipped[0] >= 1.0 && clipped[3] - clipped[1] >= 1.0 {
-                found.push(Scored { corners: clipped, score: scored.score });
+                found.push(Scored { corners: clipped, ..scored });
             }
         }
         let kept = suppressed(found, self.detector.max_iou, count);
-        // From edges to the pixels inside them, of which our boxes count both ends.
-        Ok(kept.into_iter().map(|[x1, y1, x2, y2]| [x1, y1, x2 - 1.0, y2 - 1.0]).collect())
+        let of_kept: &[Scored] = if classes > 0 { &kept } else { &[] };
+        Ok(Found {
+            class_scores: of_kept.iter().flat_map(|scored| rows.scores(scored.row)).collect(),
+            // From edges to the pixels inside them, of which our boxes count both ends.
+            boxes: kept.iter().map(|Scored { corners: [x1, y1, x2, y2], .. }| [*x1, *y1, x2 - 1.0, y2 - 1.0]).collect(),
+        })
     }
 
     fn tensor(&self, rgb: &[u8]) -> Result<Tensor> {
@@ -138,8 +178,8 @@ impl DetectorRunner {
         Tensor::new(shape, data).ok_or_else(|| Error::argument("pixels", "those of the detector's input", rgb.len()))
     }
 
-    /// Boxes in pixels of the detector's input.
-    fn decoded(&self, outputs: &Tensors) -> Result<Vec<Scored>> {
+    /// Boxes in pixels of the detector's input, and where the scores of their classes are.
+    fn decoded<'a>(&self, outputs: &'a Tensors) -> Result<(Vec<Scored>, ClassRows<'a>)> {
         let input = &self.detector.input;
         match &self.detector.output {
             DetectorOutput::Yolox { name, strides } => {
@@ -152,22 +192,24 @@ impl DetectorRunner {
                         format!("[1, {cells}, {width}]"),
                     ));
                 }
-                Ok(decode_yolox(values, width, strides, (input.width, input.height)))
+                let rows = ClassRows { values, width, first: 5 };
+                Ok((decode_yolox(rows, strides, (input.width, input.height)), rows))
             }
             DetectorOutput::Boxes { boxes, scores, corners, relative } => {
                 let count = outputs.get(boxes).and_then(|t| t.shape().get(1)).copied().unwrap_or(0);
                 let (values, _) = self.rows(outputs, boxes, count)?;
                 let (of_classes, classes) = self.rows(outputs, scores, count)?;
+                let rows = ClassRows { values: of_classes, width: classes, first: 0 };
                 let unit = if *relative { (input.width as f32, input.height as f32) } else { (1.0, 1.0) };
-                let scored = |(b, scores): (&[f32], &[f32])| {
+                let scored = |(row, b): (usize, &[f32])| {
                     let [a, b, c, d] = [b[0] * unit.0, b[1] * unit.1, b[2] * unit.0, b[3] * unit.1];
                     let corners = match corners {
                         Corners::Xyxy => [a, b, c, d],
                         Corners::Cxcywh => [a - c / 2.0, b - d / 2.0, a + c / 2.0, b + d / 2.0],
                     };
-                    Scored { corners, score: scores.iter().copied().fold(f32::NEG_INFINITY, f32::max) }
+                    Scored { corners, score: rows.scores(row).fold(f32::NEG_INFINITY, f32::max), row }
                 };
-                Ok(values.chunks_exact(4).zip(of_classes.chunks_exact(classes.max(1))).map(scored).collect())
+                Ok((values.chunks_exact(4).enumerate().map(scored).collect(), rows))
             }
         }
     }
@@ -187,33 +229,32 @@ impl DetectorRunner {
     }
 }
 
-/// YOLOX's cells, `width` numbers each (Ge et al., 2021, as its published code decodes them).
-fn decode_yolox(values: &[f32], width: usize, strides: &[u32], input: (u32, u32)) -> Vec<Scored> {
+/// YOLOX's cells, a row each (Ge et al., 2021, as its published code decodes them).
+fn decode_yolox(rows: ClassRows<'_>, strides: &[u32], input: (u32, u32)) -> Vec<Scored> {
     let cells = strides.iter().flat_map(|&stride| {
         let (columns, rows) = (input.0 / stride, input.1 / stride);
         (0..rows).flat_map(move |row| (0..columns).map(move |column| (column as f32, row as f32, stride as f32)))
     });
-    let scored = |(v, (column, row, stride)): (&[f32], (f32, f32, f32))| {
+    let scored = |(number, (v, (column, row, stride))): (usize, (&[f32], (f32, f32, f32)))| {
         let (cx, cy) = ((v[0] + column) * stride, (v[1] + row) * stride);
         let (w, h) = (v[2].exp() * stride, v[3].exp() * stride);
-        let class = v[5..].iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let corners = [cx - w / 2.0, cy - h / 2.0, cx + w / 2.0, cy + h / 2.0];
-        Scored { corners, score: v[4] * class }
+        Scored { corners, score: rows.scores(number).fold(f32::NEG_INFINITY, f32::max), row: number }
     };
-    values.chunks_exact(width).zip(cells).map(scored).collect()
+    rows.values.chunks_exact(rows.width).zip(cells).enumerate().map(scored).collect()
 }
 
 /// Greedy non-maximum suppression: the best boxes, none of which overlaps a better one by more than `max_iou`.
-fn suppressed(mut found: Vec<Scored>, max_iou: f32, count: usize) -> Vec<BoxXyxy> {
+fn suppressed(mut found: Vec<Scored>, max_iou: f32, count: usize) -> Vec<Scored> {
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     found.truncate(MAX_CANDIDATES);
-    let mut kept: Vec<BoxXyxy> = Vec::new();
+    let mut kept: Vec<Scored> = Vec::new();
     for scored in found {
         if kept.len() == count {
             break;
         }
-        if kept.iter().all(|better| overlap(better, &scored.corners) <= max_iou) {
-            kept.push(scored.corners);
+        if kept.iter().all(|better| overlap(&better.corners, &scored.corners) <= max_iou) {
+            kept.push(scored);
         }
     }
     kept
@@ -238,24 +279,26 @@ mod tests {
         let mut cell = |k: usize, numbers: [f32; 7]| values[7 * k..7 * (k + 1)].copy_from_slice(&numbers);
         cell(3, [0.5, 0.25, 2.0f32.ln(), 1.0f32.ln(), 0.5, 0.25, 0.75]);
         cell(4, [0.25, 0.5, 0.0, 0.5f32.ln(), 1.0, 0.5, 0.25]);
-        let found = decode_yolox(&values, 7, &[8, 16], (16, 16));
+        let rows = ClassRows { values: &values, width: 7, first: 5 };
+        let found = decode_yolox(rows, &[8, 16], (16, 16));
         assert_eq!(found.len(), 5);
         let near = |a: BoxXyxy, b: BoxXyxy| a.iter().zip(b).all(|(x, y)| (x - y).abs() < 1e-4);
         // Centre (1.5 · 8, 1.25 · 8), size 16 × 8.
         assert!(near(found[3].corners, [4.0, 6.0, 20.0, 14.0]) && (found[3].score - 0.375).abs() < 1e-6);
         assert!(near(found[4].corners, [-4.0, 4.0, 12.0, 12.0]) && found[4].score == 0.5);
+        assert_eq!(rows.scores(found[3].row).collect::<Vec<_>>(), [0.125, 0.375]);
     }
 
     #[test]
     fn a_box_that_overlaps_a_better_one_is_left_out() {
-        let scored = |corners, score| Scored { corners, score };
+        let scored = |corners, score| Scored { corners, score, row: 0 };
         let found = vec![
             scored([0.0, 0.0, 10.0, 10.0], 0.5),
             scored([1.0, 0.0, 11.0, 10.0], 0.9),
             scored([6.0, 0.0, 16.0, 10.0], 0.4),
             scored([50.0, 50.0, 60.0, 60.0], 0.1),
         ];
-        let kept = suppressed(found.clone(), 0.5, 9);
+        let kept: Vec<BoxXyxy> = suppressed(found.clone(), 0.5, 9).into_iter().map(|s| s.corners).collect();
         assert_eq!(kept, [[1.0, 0.0, 11.0, 10.0], [6.0, 0.0, 16.0, 10.0], [50.0, 50.0, 60.0, 60.0]]);
         assert_eq!(suppressed(found, 0.5, 2).len(), 2);
     }

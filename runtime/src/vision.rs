@@ -8,15 +8,15 @@ use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage};
 use mmnas_bundle::boxes::BoxXyxy;
-use mmnas_bundle::manifest::{Graph, Grid, RegionSource, Resize, Vision};
+use mmnas_bundle::manifest::{Dim, Graph, Grid, RegionSource, Resize, Vision};
 use mmnas_bundle::{RegionFeatures, boxes};
 
-use crate::detector::{self, DetectorPixels, DetectorRunner};
+use crate::detector::{self, DetectorPixels, DetectorRunner, Found};
 use crate::limits::Watched;
 use crate::session::{GraphFile, Sessions, only_graph};
 use crate::stage::{StageRunner, Tensors};
 use crate::tensor::{Data, Tensor};
-use crate::wiring::{CLASS_LOGITS, FEATURES, PIXELS, ROIS};
+use crate::wiring::{CLASS_LOGITS, CLASS_SCORES, FEATURES, PIXELS, ROIS};
 use crate::{Error, Result};
 
 /// Longest side of an image that is decoded, in pixels.
@@ -98,6 +98,8 @@ pub(crate) struct VisionRunner {
     vision: Vision,
     runner: StageRunner,
     detector: Option<DetectorRunner>,
+    /// Classes of the detector whose scores the graph reads.
+    classes: usize,
 }
 
 /// What a vision stage makes of an image.
@@ -121,7 +123,16 @@ impl VisionRunner {
             DetectorRunner::load(sessions, detector, &graph)
         });
         let runner = StageRunner::load(sessions, &vision.stage, &read(graph)?)?;
-        Ok(VisionRunner { vision: vision.clone(), runner, detector: detector.transpose()? })
+        let scores = vision.stage.inputs.iter().find(|spec| spec.name == CLASS_SCORES);
+        let classes = match scores.map(|spec| spec.shape.last()) {
+            None => 0,
+            Some(Some(Dim::Fixed(classes))) => *classes,
+            Some(other) => {
+                let expected = "a fixed number of classes as the last dimension of \"class_scores\"";
+                return Err(Error::invalid(manifest, "vision.stage.inputs", expected, format!("{other:?}")));
+            }
+        };
+        Ok(VisionRunner { vision: vision.clone(), runner, detector: detector.transpose()?, classes })
     }
 
     /// What the stage is.
@@ -136,7 +147,8 @@ impl VisionRunner {
 
     /// Everything that the stage makes of each image of a batch.
     pub(crate) fn seen(&self, batch: &[Pixels], limits: &Watched) -> Result<Vec<Seen>> {
-        let boxes = batch.iter().map(|pixels| self.boxes(pixels, limits)).collect::<Result<Vec<_>>>()?;
+        let found = batch.iter().map(|pixels| self.found(pixels, limits)).collect::<Result<Vec<_>>>()?;
+        let (boxes, class_scores): (Vec<_>, Vec<_>) = found.into_iter().map(|f| (f.boxes, f.class_scores)).unzip();
         let (width, height) = (self.vision.width as usize, self.vision.height as usize);
         let mut rgb = Vec::with_capacity(batch.iter().map(|p| p.rgb.len()).sum());
         batch.iter().for_each(|p| rgb.extend_from_slice(&p.rgb));
@@ -145,6 +157,9 @@ impl VisionRunner {
         let most = boxes.iter().map(Vec::len).max().unwrap_or(0);
         if self.detector.is_some() {
             inputs.insert(ROIS.to_owned(), self.rois(batch, &boxes, most)?);
+        }
+        if self.classes > 0 {
+            inputs.insert(CLASS_SCORES.to_owned(), self.class_scores(&class_scores, most)?);
         }
         let outputs = self.runner.run_within(&[&inputs], limits)?;
         // A batch's images may have fewer regions than the one that has most.
@@ -167,22 +182,27 @@ impl VisionRunner {
         Ok(boxes.into_iter().enumerate().map(seen).collect())
     }
 
-    /// Where the regions of an image lie: at least one.
-    fn boxes(&self, pixels: &Pixels, limits: &Watched) -> Result<Vec<BoxXyxy>> {
+    /// Where the regions of an image lie, at least one, and what the detector says of them.
+    fn found(&self, pixels: &Pixels, limits: &Watched) -> Result<Found> {
         let (width, height) = pixels.size;
         let cells = |grid: &Grid| boxes::grid(grid.rows, grid.columns, width, height);
-        match (&self.vision.regions, &self.detector, &pixels.detector) {
+        let boxes = match (&self.vision.regions, &self.detector, &pixels.detector) {
             (RegionSource::Proposals { count, grid, .. }, Some(detector), Some(input)) => {
-                let mut found = grid.as_ref().map_or_else(Vec::new, cells);
-                found.extend(detector.boxes(input, pixels.size, *count, limits)?);
-                if found.is_empty() {
-                    found = boxes::grid(1, 1, width, height);
+                let mut boxes = grid.as_ref().map_or_else(Vec::new, cells);
+                let found = detector.found(input, pixels.size, (*count, self.classes), limits)?;
+                boxes.extend(found.boxes);
+                if boxes.is_empty() {
+                    boxes = boxes::grid(1, 1, width, height);
                 }
-                Ok(found)
+                // Of a grid's cells the detector says nothing.
+                let mut class_scores = vec![0.0; boxes.len() * self.classes - found.class_scores.len()];
+                class_scores.extend(found.class_scores);
+                return Ok(Found { boxes, class_scores });
             }
-            (RegionSource::Grid(grid) | RegionSource::Proposals { grid: Some(grid), .. }, ..) => Ok(cells(grid)),
-            (RegionSource::Proposals { grid: None, .. }, ..) => Ok(boxes::grid(1, 1, width, height)),
-        }
+            (RegionSource::Grid(grid) | RegionSource::Proposals { grid: Some(grid), .. }, ..) => cells(grid),
+            (RegionSource::Proposals { grid: None, .. }, ..) => boxes::grid(1, 1, width, height),
+        };
+        Ok(Found { class_scores: vec![0.0; boxes.len() * self.classes], boxes })
     }
 
     /// The boxes in pixels of the backbone's input, f32 `[batch, most, 4]`; where an image has fewer the rest is 0.
@@ -199,6 +219,16 @@ impl VisionRunner {
             }
         }
         self.tensor(ROIS, vec![batch.len(), most, 4], Data::F32(corners))
+    }
+
+    /// The scores of the detector's classes, f32 `[batch, most, classes]`; where an image has fewer regions the rest is 0.
+    fn class_scores(&self, of_images: &[Vec<f32>], most: usize) -> Result<Tensor> {
+        let row = most * self.classes;
+        let mut scores = vec![0.0f32; of_images.len() * row];
+        for (image, row) in of_images.iter().zip(scores.chunks_exact_mut(row.max(1))) {
+            row[..image.len()].copy_from_slice(image);
+        }
+        self.tensor(CLASS_SCORES, vec![of_images.len(), most, self.classes], Data::F32(scores))
     }
 
     fn tensor(&self, name: &str, shape: Vec<usize>, data: Data) -> Result<Tensor> {

@@ -20,6 +20,8 @@ pub(crate) const REGION_COUNT: &str = "region_count";
 pub(crate) const PIXELS: &str = "pixels";
 /// Boxes in pixels of the vision stage's input, f32 `[batch, regions, 4]`.
 pub(crate) const ROIS: &str = "rois";
+/// The detector's scores of its classes for each region, 0 for a grid's cells, f32 `[batch, regions, classes]`.
+pub(crate) const CLASS_SCORES: &str = "class_scores";
 /// Logits of the backbone's classes, f32 `[batch, classes]`.
 pub(crate) const CLASS_LOGITS: &str = "class_logits";
 /// What the head gives for VQA and ITM, f32 `[batch, outputs]`.
@@ -74,10 +76,10 @@ pub(crate) fn check(manifest: &Manifest, folder: &Path) -> Result<()> {
     manifest.vision.as_ref().map_or(Ok(()), |vision| check_vision(vision, &file))
 }
 
-/// Checks that the vision stage reads pixels, boxes where there is a detector, and nothing else, and gives features; `file`
-/// describes it.
+/// Checks that the vision stage reads pixels, boxes and scores where there is a detector, and nothing else, and gives features;
+/// `file` describes it.
 pub(crate) fn check_vision(vision: &Vision, file: &Path) -> Result<()> {
-    let sources = if vision.regions.detector().is_some() { &[PIXELS, ROIS][..] } else { &[PIXELS] };
+    let sources = if vision.regions.detector().is_some() { &[PIXELS, ROIS, CLASS_SCORES][..] } else { &[PIXELS] };
     let sources: Vec<String> = sources.iter().map(|name| (*name).to_owned()).collect();
     check_sources(file, "vision.stage.inputs", &vision.stage.inputs, &sources)?;
     check_output(file, "vision.stage.outputs", &vision.stage.outputs, FEATURES)

@@ -37,7 +37,14 @@ pub fn export_vision(checkpoint: &Path, settings: &VisionSettings, seed: u64, ou
             recorded.push(golden_tensor(golden::input("vision", "rois"), &rois)?);
             let features = roi_features(&backbone.maps, &rois, settings.side);
             let corners = &rois / f64::from(settings.side);
-            if settings.boxes { with_boxes(&features, &corners) } else { features }
+            let features = if settings.boxes { with_boxes(&features, &corners) } else { features };
+            if settings.classes > 0 {
+                let scores = Tensor::rand([2, 5, settings.classes as i64], (Kind::Float, Device::Cpu));
+                recorded.push(golden_tensor(golden::input("vision", "class_scores"), &scores)?);
+                Tensor::cat(&[features, scores.sqrt()], -1)
+            } else {
+                features
+            }
         }
     };
     recorded.push(golden_tensor(golden::output("vision", "features"), &features)?);

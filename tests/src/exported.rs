@@ -39,6 +39,7 @@ pub fn grid_vision(side: u32, grid: usize) -> VisionSettings {
         side,
         levels: Level::RESOLUTIONS.to_vec(),
         boxes: false,
+        classes: 0,
         grid: Some(grid),
         proposals: None,
         classifier: false,

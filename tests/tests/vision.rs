@@ -60,11 +60,28 @@ fn yolox() -> Detector {
 }
 
 fn stage(folder: &Path, name: &str, detector: Detector, grid: Option<usize>, classifier: bool) -> VisionStage {
+    stage_with_classes(folder, name, detector, (grid, 0), classifier)
+}
+
+fn stage_with_classes(
+    folder: &Path,
+    name: &str,
+    detector: Detector,
+    (grid, classes): (Option<usize>, usize),
+    classifier: bool,
+) -> VisionStage {
     let graph = std::fs::read(folder.join(format!("{name}.onnx"))).unwrap();
     let proposals = Some(Proposals { graph, detector, count: 6 });
-    let settings =
-        VisionSettings { side: 64, levels: Level::RESOLUTIONS.to_vec(), boxes: false, grid, proposals, classifier };
-    let out = folder.join(format!("vision-{name}-{}", grid.unwrap_or(0)));
+    let settings = VisionSettings {
+        side: 64,
+        levels: Level::RESOLUTIONS.to_vec(),
+        boxes: false,
+        classes,
+        grid,
+        proposals,
+        classifier,
+    };
+    let out = folder.join(format!("vision-{name}-{}-{classes}", grid.unwrap_or(0)));
     export_vision(&checkpoint(), &settings, 1, &out).unwrap();
     VisionStage::load(&out, &LoadOptions::default()).unwrap()
 }
@@ -118,6 +135,39 @@ fn detectors_find_what_they_are_made_for() {
     assert_ne!(yolox.regions(&tall).unwrap().boxes[0], best, "red is not what it looks for");
 }
 
+/// Features that end with what the detector says of classes: square roots of its scores, zeros for the cells of a grid.
+#[test]
+fn the_scores_of_a_detectors_classes_are_features() {
+    let folder = tempfile::tempdir().unwrap();
+    detectors(folder.path());
+    let file = folder.path().join("a.png");
+    // A cell of the plain detector's grid: red 102 of 255, green 204.
+    picture(&file, (64, 64), [16, 16, 32, 32], [102, 204, 0]);
+    let classes_of = |name: &str, detector: Detector, grid: Option<usize>| {
+        let stage = stage_with_classes(folder.path(), name, detector, (grid, 2), false);
+        let regions = stage.regions(&file).unwrap();
+        let last = |row: &[f32]| [row[512], row[513]];
+        (regions.boxes.len(), regions.features.chunks_exact(514).map(last).collect::<Vec<_>>(), stage)
+    };
+    let near = |found: [f32; 2], scores: [f32; 2]| found.iter().zip(scores).all(|(f, s)| (f - s.sqrt()).abs() < 5e-3);
+    let (count, of_regions, _) = classes_of("plain", plain(), Some(2));
+    assert_eq!(count, 5);
+    assert!(of_regions[..4].iter().all(|cell| *cell == [0.0; 2]), "{of_regions:?}");
+    assert!(near(of_regions[4], [0.4, 0.8]), "{of_regions:?}");
+    // YOLOX's are the probability of an object times those of the classes, 0.25 and 1; the object here is what is blue.
+    picture(&file, (64, 64), [16, 16, 32, 32], [0, 0, 204]);
+    let (_, of_regions, stage) = classes_of("yolox", yolox(), None);
+    assert!(near(of_regions[0], [0.2, 0.8]), "{of_regions:?}");
+    // Nothing is found: the whole image, of which the detector says nothing.
+    picture(&file, (64, 64), [0; 4], [0; 3]);
+    let dark = stage.regions(&file).unwrap();
+    assert_eq!((dark.boxes.len(), &dark.features[512..]), (1, [0.0; 2].as_slice()));
+    // Another number of classes than the detector has.
+    let wrong = stage_with_classes(folder.path(), "plain", plain(), (None, 3), false);
+    let error = wrong.regions(&file).unwrap_err().to_string();
+    assert!(error.contains("class_scores: expected 3 classes, found 2 classes"), "{error}");
+}
+
 #[test]
 fn a_detector_that_is_not_what_its_contract_says_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -128,6 +178,7 @@ fn a_detector_that_is_not_what_its_contract_says_is_refused() {
             side: 64,
             levels: Level::RESOLUTIONS.to_vec(),
             boxes: false,
+            classes: 0,
             grid: None,
             proposals: Some(Proposals { graph, detector, count: 6 }),
             classifier: false,
@@ -303,7 +354,7 @@ fn a_vision_stage_with_a_detector_is_verified_in_a_bundle() {
     let folder = tempfile::tempdir().unwrap();
     detectors(folder.path());
     let stage = stage(folder.path(), "yolox", yolox(), Some(2), true);
-    let bundle = VisionBundle::open(&folder.path().join("vision-yolox-2")).unwrap();
+    let bundle = VisionBundle::open(&folder.path().join("vision-yolox-2-0")).unwrap();
     assert_eq!(bundle.vision(), stage.vision());
     let (task, d) = (mmnas_bundle::manifest::TaskName::Vgd, mmnas_tests::fixtures::official(64, 1));
     let d = mmnas_bundle::manifest::Dimensions { feature: 512, ..d };
@@ -350,12 +401,14 @@ fn levels_of_the_backbone_are_verified_in_a_bundle() {
         for (boxes, by_detector) in [(false, false), (true, false), (true, true), (false, true)] {
             let graph = std::fs::read(folder.path().join("plain.onnx")).unwrap();
             let proposals = by_detector.then(|| Proposals { graph, detector: plain(), count: 6 });
-            let settings =
-                VisionSettings { side: 64, levels: levels.clone(), boxes, grid: Some(2), proposals, classifier: false };
+            // What the detector says of classes comes last.
+            let classes = if boxes && by_detector { 3 } else { 0 };
+            let (grid, levels) = (Some(2), levels.clone());
+            let settings = VisionSettings { side: 64, levels, boxes, classes, grid, proposals, classifier: false };
             let path = |what: &str| folder.path().join(format!("{what}-{name}-{boxes}-{by_detector}"));
             export_vision(&checkpoint(), &settings, 1, &path("vision")).unwrap();
             let vision = VisionBundle::open(&path("vision")).unwrap();
-            let width = width + if boxes { mmnas_export::BOX_FEATURES } else { 0 };
+            let width = width + if boxes { mmnas_export::BOX_FEATURES } else { 0 } + classes;
             assert_eq!(vision.vision().feature, width);
             let d = mmnas_bundle::manifest::Dimensions { feature: width, ..mmnas_tests::fixtures::official(64, 1) };
             let architecture = mmnas_search::architectures::preset("mcan:1").unwrap();
@@ -376,4 +429,7 @@ fn levels_of_the_backbone_are_verified_in_a_bundle() {
     let unsorted = VisionSettings { levels: vec![Stride4, Stride2], ..grid_vision(64, 2) };
     let error = export_vision(&checkpoint(), &unsorted, 1, &folder.path().join("none")).unwrap_err().to_string();
     assert!(error.contains("levels") && error.contains("4, 2"), "{error}");
+    let none = VisionSettings { classes: 80, ..grid_vision(64, 2) };
+    let error = export_vision(&checkpoint(), &none, 1, &folder.path().join("none")).unwrap_err().to_string();
+    assert!(error.contains("classes") && error.contains("80"), "{error}");
 }

@@ -24,6 +24,7 @@ pub(crate) fn infer(node: &Node<'_>) -> Option<Vec<ValueType>> {
     match node.op {
         "Relu"
         | "Log"
+        | "Sqrt"
         | "Abs"
         | "Sigmoid"
         | "Softmax"

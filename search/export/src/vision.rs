@@ -33,6 +33,9 @@ pub struct VisionSettings {
     /// Whether a region's features end with those of its box ([`BOX_FEATURES`]): relations between regions know distances but no
     /// directions.
     pub boxes: bool,
+    /// How many classes the detector has, if their scores end a region's features; 0 if they do not. What a thing is called is
+    /// what words are about. Their square roots, which tell small scores apart; of a grid's cell all are 0.
+    pub classes: usize,
     /// Rows and columns of the grid whose cells are regions; none only where there is a detector.
     pub grid: Option<usize>,
     /// Whose boxes are regions.
@@ -43,6 +46,9 @@ pub struct VisionSettings {
 
 /// Features of a box: left, top, right, bottom and area in parts of the image's width, height and area.
 pub const BOX_FEATURES: usize = 5;
+
+/// Most classes of a detector whose scores can be features.
+const MAX_CLASSES: usize = 4096;
 
 /// A detector for a vision stage.
 #[derive(Debug, Clone)]
@@ -65,6 +71,9 @@ impl VisionSettings {
         let regions = cells.saturating_add(self.proposals.as_ref().map_or(0, |proposals| proposals.count));
         if regions == 0 || regions > manifest::MAX_REGIONS || self.grid == Some(0) {
             return wrong("grid", format!("1 to {} regions", manifest::MAX_REGIONS), regions.to_string());
+        }
+        if self.classes > 0 && (self.proposals.is_none() || self.classes > MAX_CLASSES) {
+            return wrong("classes", format!("0, or with a detector up to {MAX_CLASSES}"), self.classes.to_string());
         }
         let deepest = match self.levels.last() {
             Some(level) if self.levels.is_sorted_by(|a, b| a < b) => level.stride(),
@@ -103,14 +112,15 @@ impl VisionSettings {
             backbone: format!(
                 "EfficientNet-Lite0, levels {}",
                 self.levels.iter().map(|level| level.name()).collect::<Vec<_>>().join(", ")
-            ) + if self.boxes { ", and boxes" } else { "" },
+            ) + if self.boxes { ", and boxes" } else { "" }
+                + if self.classes > 0 { ", and the detector's classes" } else { "" },
         }
     }
 
     /// Width of a region's features.
     pub fn features(&self) -> usize {
         let of_boxes = if self.boxes { BOX_FEATURES } else { 0 };
-        self.levels.iter().map(|level| level.channels()).sum::<usize>() + of_boxes
+        self.levels.iter().map(|level| level.channels()).sum::<usize>() + of_boxes + self.classes
     }
 }
 
@@ -137,7 +147,7 @@ pub fn write_vision(weights: &Weights, settings: &VisionSettings, golden: &[Gold
     writer.finish()
 }
 
-/// `pixels` u8 `[batch, side, side, 3]` (and `rois` `[batch, regions, 4]`) → `features` f32 `[batch, regions, D]` (and
+/// `pixels` u8 `[batch, side, side, 3]` (and `rois` `[batch, regions, 4]`, `class_scores` `[batch, regions, C]`) → `features` f32 `[batch, regions, D]` (and
 /// `class_logits` f32 `[batch, 1000]`).
 fn build(weights: &Weights, settings: &VisionSettings) -> Result<Graph> {
     let mut graph = Graph::new("vision", FORM);
@@ -257,6 +267,12 @@ fn roi_features(g: &mut Graph, maps: &[(String, usize)], side: usize, settings: 
         let size = g.split(&size, 2, &[1, 1]);
         let area = g.node("Mul", &[&size[0], &size[1]], vec![]);
         all = g.concat(&[&all, &corners, &area], 2);
+    }
+    if settings.classes > 0 {
+        let scores = g.input("class_scores", Dtype::F32, &["batch", "regions", &settings.classes.to_string()]);
+        let scores = g.node("Relu", &[&scores], vec![]);
+        let scores = g.node("Sqrt", &[&scores], vec![]);
+        all = g.concat(&[&all, &scores], 2);
     }
     g.output(&all, "features", &["batch", "regions", &settings.features().to_string()]);
 }

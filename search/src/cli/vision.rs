@@ -36,6 +36,10 @@ pub(super) struct Arguments {
     /// End a region's features with those of its box, so that networks know where it is: left, top, right, bottom, area
     #[arg(long)]
     boxes: bool,
+    /// End a region's features with the detector's scores of its classes, which are so many (80 for COCO's): what a thing is
+    /// called is what words are about
+    #[arg(long, value_name = "COUNT", default_value_t = 0, requires = "found", hide_default_value = true)]
+    classes: usize,
     /// Take a detector's boxes as regions: an ONNX file of YOLOX without decoding, or of what --contract says
     #[arg(long, value_name = "ONNX")]
     detector: Option<PathBuf>,
@@ -85,6 +89,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         side: arguments.side.unwrap_or(side),
         levels: arguments.levels.clone(),
         boxes: arguments.boxes,
+        classes: arguments.classes,
         grid: arguments.grid.or(grid),
         proposals,
         classifier: arguments.classifier,

@@ -18,6 +18,7 @@ fn objects_of_scenes_are_pieces() {
         side: 64,
         levels: vec![Level::Stride2, Level::Stride4],
         boxes: true,
+        classes: 0,
         grid: Some(1),
         proposals: Some(segments(8).unwrap()),
         classifier: false,

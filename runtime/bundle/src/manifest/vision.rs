@@ -69,7 +69,8 @@ impl RegionSource {
 }
 
 /// The vision stage: pixels → features of regions. Its graph reads `pixels` (u8, batch × height × width × RGB) and, where
-/// the regions are a detector's, `rois` (f32, batch × regions × 4, corners in pixels of the graph's input); it gives
+/// the regions are a detector's, `rois` (f32, batch × regions × 4, corners in pixels of the graph's input), and, if it asks for them,
+/// `class_scores` (f32, batch × regions × classes: the detector's scores of its classes, 0 for a grid's cells); it gives
 /// `features` (f32, batch × regions × feature). A backbone whose classifier was kept gives `class_logits` (f32, batch ×
 /// classes) too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
