@@ -74,7 +74,7 @@ pub(crate) const SETTINGS: TrainSettings = TrainSettings {
     average: None,
     patience: None,
     prefetch: 0,
-    negatives: NegativeSettings { pool: 1, keep: 1, mine_from_epoch: 0, by: HardBy::Score },
+    negatives: NegativeSettings { pool: 1, keep: 1, from_epoch: 0, mine_from_epoch: 0, by: HardBy::Score },
 };
 pub(crate) const STEP: StepSettings<'_> =
     StepSettings { train: &SETTINGS, learning_rate: 1e-2, dropout: 0.0, momentum_drift: false };

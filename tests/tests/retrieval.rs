@@ -9,9 +9,9 @@ use mmnas_bundle::{Architecture, FeatureStore, FeatureWriter, RegionFeatures};
 use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
 use mmnas_search::data::{DataFiles, ItmData, Negatives, Parts, Shortlist, TextRules};
 use mmnas_search::export::{self, ExportOptions};
-use mmnas_search::recipe::{HardBy, NegativeSettings, Recipe};
+use mmnas_search::recipe::{ContrastiveSettings, HardBy, NegativeSettings, Recipe};
 use mmnas_search::report::Example;
-use mmnas_search::task::{EpochStart, Memory as _, Task};
+use mmnas_search::task::{EpochStart, Memory as _, Task, contrastive_loss, itm};
 use mmnas_search::{Inputs, RunFolder, TensorMap, load_tensors, retrain, rng, search};
 use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
@@ -209,7 +209,7 @@ fn negatives_are_never_true_and_mined_ones_are_the_hardest() {
             epoch: 3,
             seed: 7,
             parts: &[first, second],
-            negatives: NegativeSettings { pool, keep, mine_from_epoch, by: HardBy::Score },
+            negatives: NegativeSettings { pool, keep, from_epoch: 0, mine_from_epoch, by: HardBy::Score },
             false_negatives: false,
             batch: 64,
         };
@@ -269,7 +269,7 @@ fn false_negatives_come_back_with_the_published_switch() {
         epoch: 0,
         seed: 7,
         parts: &[&captions],
-        negatives: NegativeSettings { pool: 24, keep: 24, mine_from_epoch: 1, by: HardBy::Score },
+        negatives: NegativeSettings { pool: 24, keep: 24, from_epoch: 0, mine_from_epoch: 1, by: HardBy::Score },
         false_negatives: true,
         batch: 64,
     };
@@ -326,7 +326,7 @@ fn embeddings_say_which_negatives_are_hard() {
     let task = data.load();
     let captions: Vec<usize> = (0..5 * 60).collect();
     let of = |keep: usize| {
-        let negatives = NegativeSettings { pool: 40, keep, mine_from_epoch: 0, by: HardBy::Embedding };
+        let negatives = NegativeSettings { pool: 40, keep, from_epoch: 0, mine_from_epoch: 0, by: HardBy::Embedding };
         let start = EpochStart { epoch: 3, seed: 7, parts: &[&captions], negatives, false_negatives: false, batch: 64 };
         let mut memory = Negatives::default();
         task.begin_epoch(&start, &mut memory, &mut embed).unwrap();
@@ -352,6 +352,41 @@ fn embeddings_say_which_negatives_are_hard() {
         let pairs = list.iter().zip(&few.images[&caption]);
         assert!(pairs.clone().count() == 5 && pairs.map(|(&a, &b)| cosine(caption, a) - cosine(caption, b)).all(small));
     }
+}
+
+#[test]
+fn epochs_without_negatives_train_the_joint_embedding_alone() {
+    let data = write_data(60);
+    let mut task = data.load();
+    let captions: Vec<usize> = (0..5 * 60).collect();
+    let negatives = |task: &ItmData, epoch: usize| {
+        let negatives = NegativeSettings { pool: 9, keep: 5, from_epoch: 2, mine_from_epoch: 0, by: HardBy::Embedding };
+        let start = EpochStart { epoch, seed: 7, parts: &[&captions], negatives, false_negatives: false, batch: 64 };
+        let mut memory = Negatives::default();
+        task.begin_epoch(&start, &mut memory, &mut embed).unwrap();
+        memory
+    };
+    // Without a joint embedding there would be nothing to train.
+    assert_eq!(negatives(&task, 1).images.len(), 300);
+    let settings = ContrastiveSettings { width: 2, weight: 0.5, temperature: 0.2 };
+    task.set_contrastive(Some(settings));
+    assert_eq!(negatives(&task, 1), Negatives::default());
+    assert_eq!(negatives(&task, 2).images.len(), 300);
+
+    let some = [0, 7, 31, 40, 101];
+    let alone = task.batch(&some, &negatives(&task, 1), 3).unwrap();
+    let whole = task.batch(&some, &negatives(&task, 2), 3).unwrap();
+    assert_eq!((alone.inputs.tokens.size()[0], whole.inputs.tokens.size()[0]), (5, 15));
+    let output = embed(&alone.inputs);
+    let pairs = (&output.narrow(-1, 1, 2), &output.narrow(-1, 3, 2));
+    let contrastive = contrastive_loss(pairs, &alone.also_true, settings).double_value(&[]);
+    let loss = task.loss(&alone, &mut embed).double_value(&[]);
+    assert!(contrastive > 0.0 && (loss - contrastive).abs() < 1e-6 * contrastive, "{loss} {contrastive}");
+    // With negatives the published loss comes to it.
+    let published = embed(&whole.inputs).narrow(-1, 0, 1).chunk(3, 0);
+    let published = itm::loss(&published[0], &published[1], &published[2]).double_value(&[]);
+    let loss = task.loss(&whole, &mut embed).double_value(&[]);
+    assert!((loss - contrastive - published).abs() < 1e-5 * loss, "{loss} {contrastive} {published}");
 }
 
 #[test]

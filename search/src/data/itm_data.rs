@@ -113,7 +113,7 @@ impl ItmData {
     }
 
     /// The pairs of a batch, in the order that [`ItmBatch`](crate::task::itm::ItmBatch) says. Which negative a sample gets
-    /// is drawn from `seed`.
+    /// is drawn from `seed`. In an epoch without negatives the true pairs are all.
     pub(crate) fn triplets(&self, captions: &[usize], negatives: &Negatives, seed: u64) -> Result<Inputs> {
         let mut rng = rng(seed, "negatives", 0);
         let mut pick = |list: Option<&Vec<usize>>| {
@@ -121,6 +121,9 @@ impl ItmData {
         };
         let image_of = |caption: usize| self.common.image_of(caption);
         let mut pairs: Vec<(usize, usize)> = captions.iter().map(|&caption| (caption, image_of(caption))).collect();
+        if negatives.is_empty() {
+            return self.pairs(&pairs);
+        }
         for &caption in captions {
             let negative = pick(negatives.captions.get(&image_of(caption)));
             pairs.push((negative.ok_or_else(|| self.no_negative(caption))?, image_of(caption)));

@@ -45,6 +45,13 @@ fn load(name: &str, from: &TensorMap) -> std::result::Result<BTreeMap<usize, Vec
     if whole && values.next().is_none() { Ok(lists) } else { Err(format!("negatives.{name}.counts")) }
 }
 
+impl Negatives {
+    /// Whether the epoch has none: see [`NegativeSettings::from_epoch`].
+    pub(crate) fn is_empty(&self) -> bool {
+        self.captions.is_empty() && self.images.is_empty()
+    }
+}
+
 impl Memory for Negatives {
     fn save(&self, into: &mut TensorMap) {
         save("captions", &self.captions, into);
@@ -78,10 +85,14 @@ fn draw(from: &[usize], count: usize, rng: &mut impl rand::Rng, allowed: impl Fn
 impl ItmData {
     /// The negatives of an epoch: of every image of a part `keep` captions of the part, and of every caption `keep` images.
     /// Until `mine_from_epoch` they are random; from then on the ones with the highest scores of `pool` random ones.
-    /// Which are hard is told by the network's scores or by its joint embedding. None of them is a true match, but for random
+    /// Which are hard is told by the network's scores or by its joint embedding. There are none before `from_epoch`, if there is a
+    /// joint embedding to train. None of them is a true match, but for random
     /// ones where the published behaviour is asked for.
     pub fn negatives(&self, start: &EpochStart<'_>, forward: &mut Forward<'_>) -> Result<Negatives> {
-        let NegativeSettings { mut pool, keep, mine_from_epoch, by } = start.negatives;
+        let NegativeSettings { mut pool, keep, from_epoch, mine_from_epoch, by } = start.negatives;
+        if start.epoch < from_epoch && self.contrastive().is_some() {
+            return Ok(Negatives::default());
+        }
         let mine = start.epoch >= mine_from_epoch;
         let allowed = |caption: usize, image: usize| (start.false_negatives && !mine) || !self.is_true(caption, image);
         let mut spaces: Vec<Option<JointSpace>> = start.parts.iter().map(|_| None).collect();

@@ -92,6 +92,11 @@ pub struct NegativeSettings {
     pub pool: usize,
     /// The hardest of them that are kept; each sample draws one (published: 5).
     pub keep: usize,
+    /// First epoch with negatives. Before it only the joint embedding of a network that has one is trained, on true pairs alone:
+    /// several times as fast, so that it has seen enough when what is hard is mined by it. Other networks have negatives
+    /// from the start.
+    #[serde(default)]
+    pub from_epoch: usize,
     /// First epoch whose negatives are mined; until then they are random (published: 0; 10 while searching).
     pub mine_from_epoch: usize,
     /// What says how hard a candidate is.
@@ -118,7 +123,7 @@ impl HardBy {
 
 impl Default for NegativeSettings {
     fn default() -> Self {
-        NegativeSettings { pool: 64, keep: 5, mine_from_epoch: 0, by: HardBy::Score }
+        NegativeSettings { pool: 64, keep: 5, from_epoch: 0, mine_from_epoch: 0, by: HardBy::Score }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{Inputs, Result};
 #[derive(Debug)]
 pub struct ItmBatch {
     /// Three pairs a sample: first all true ones, then all with a negative caption, then all with a negative image,
-    /// `[3 batch, …]`.
+    /// `[3 batch, …]`; in an epoch without negatives the true ones alone, `[batch, …]`.
     pub inputs: Inputs,
     /// Whether a true pair's caption is true of another true pair's image, `[batch, batch]`.
     pub also_true: Tensor,
@@ -61,15 +61,20 @@ impl Task for ItmData {
 
     fn loss(&self, batch: &ItmBatch, forward: &mut Forward<'_>) -> Tensor {
         let output = forward(&batch.inputs);
-        let parts = output.narrow(-1, 0, 1).chunk(3, 0);
-        let published = loss(&parts[0], &parts[1], &parts[2]);
+        let (rows, pairs) = (output.size()[0], batch.also_true.size()[0]);
         let joint = (output.size()[1] - 1) / 2;
-        match self.contrastive() {
-            Some(settings) if joint > 0 => {
-                let pairs = output.narrow(0, 0, output.size()[0] / 3).narrow(-1, 1, 2 * joint).chunk(2, -1);
-                published + contrastive_loss((&pairs[0], &pairs[1]), &batch.also_true, settings)
-            }
-            _ => published,
+        let contrastive = self.contrastive().filter(|_| joint > 0).map(|settings| {
+            let embeddings = output.narrow(0, 0, pairs).narrow(-1, 1, 2 * joint).chunk(2, -1);
+            contrastive_loss((&embeddings[0], &embeddings[1]), &batch.also_true, settings)
+        });
+        let published = || {
+            let parts = output.narrow(-1, 0, 1).chunk(3, 0);
+            loss(&parts[0], &parts[1], &parts[2])
+        };
+        match contrastive {
+            None => published(),
+            Some(contrastive) if rows == pairs => contrastive,
+            Some(contrastive) => published() + contrastive,
         }
     }
 

@@ -29,7 +29,7 @@ const SETTINGS: TrainSettings = TrainSettings {
     average: None,
     patience: None,
     prefetch: 0,
-    negatives: NegativeSettings { pool: 1, keep: 1, mine_from_epoch: 0, by: HardBy::Score },
+    negatives: NegativeSettings { pool: 1, keep: 1, from_epoch: 0, mine_from_epoch: 0, by: HardBy::Score },
 };
 const LEARNING_RATE: f64 = 1e-5;
 const DROPOUT: f64 = 0.1;
