@@ -1256,7 +1256,7 @@ size_t mmnas_answers_count(const struct mmnas_answers *answers);
  * @param label_out        receives the label: UTF-8, NUL-terminated, borrowed from the answers, valid until
  *                         mmnas_answers_free()
  * @param label_len_out    receives the number of bytes of the label without the closing NUL
- * @param probability_out  receives the probability, from 0 to 1; each answer is scored by itself, so the probabilities
+ * @param probability_out  receives the probability, from 0 to 1; where each answer is scored by itself, the probabilities
  *                         of all answers need not sum to 1
  * @param error_out        receives the error, or NULL on success; may itself be NULL
  * @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT
@@ -1276,7 +1276,8 @@ mmnas_status mmnas_answers_get(const struct mmnas_answers *answers,
  *
  * @param answers    the answers
  * @param index      which one: 0 is the most probable; less than mmnas_answers_count()
- * @param logit_out  receives the network's output, of which the probability is the sigmoid
+ * @param logit_out  receives the network's output, of which the probability is the sigmoid or, where the
+ *                   bundle says answer_scores: softmax, all answers' softmax
  * @param place_out  receives the answer's place in the bundle's labels, from 0
  * @param error_out  receives the error, or NULL on success; may itself be NULL
  * @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT

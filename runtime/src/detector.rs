@@ -235,13 +235,14 @@ fn decode_yolox(rows: ClassRows<'_>, strides: &[u32], input: (u32, u32)) -> Vec<
         let (columns, rows) = (input.0 / stride, input.1 / stride);
         (0..rows).flat_map(move |row| (0..columns).map(move |column| (column as f32, row as f32, stride as f32)))
     });
-    let scored = |(number, (v, (column, row, stride))): (usize, (&[f32], (f32, f32, f32)))| {
+    let mut scored = Vec::new();
+    for (number, (v, (column, row, stride))) in rows.values.chunks_exact(rows.width).zip(cells).enumerate() {
         let (cx, cy) = ((v[0] + column) * stride, (v[1] + row) * stride);
         let (w, h) = (v[2].exp() * stride, v[3].exp() * stride);
         let corners = [cx - w / 2.0, cy - h / 2.0, cx + w / 2.0, cy + h / 2.0];
-        Scored { corners, score: rows.scores(number).fold(f32::NEG_INFINITY, f32::max), row: number }
-    };
-    rows.values.chunks_exact(rows.width).zip(cells).enumerate().map(scored).collect()
+        scored.push(Scored { corners, score: rows.scores(number).fold(f32::NEG_INFINITY, f32::max), row: number });
+    }
+    scored
 }
 
 /// Greedy non-maximum suppression: the best boxes, none of which overlaps a better one by more than `max_iou`.

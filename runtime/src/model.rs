@@ -177,7 +177,12 @@ impl Model {
     pub fn answer_text(&self, image: &ImageState, text: &TextState, top_k: usize) -> Result<Vec<Answer>> {
         let labels = self.check_answering(top_k)?;
         let outputs = self.fuse(image, text)?;
-        Ok(answer::best(self.head_output(&outputs, LOGITS, &[1, labels.len()])?, labels, top_k))
+        Ok(answer::best(
+            self.head_output(&outputs, LOGITS, &[1, labels.len()])?,
+            labels,
+            self.manifest().answer_scores,
+            top_k,
+        ))
     }
 
     /// As [`Model::answer_text`] for many pairs of an image and a question, in batches; in the order of the pairs.
@@ -190,7 +195,11 @@ impl Model {
         for batch in pairs.chunks(BATCH) {
             let outputs = self.fuse_batch(batch)?;
             let logits = self.head_output(&outputs, LOGITS, &[batch.len(), labels.len()])?;
-            answers.extend(logits.chunks_exact(labels.len().max(1)).map(|logits| answer::best(logits, labels, top_k)));
+            answers.extend(
+                logits
+                    .chunks_exact(labels.len().max(1))
+                    .map(|logits| answer::best(logits, labels, self.manifest().answer_scores, top_k)),
+            );
         }
         Ok(answers)
     }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mmnas_bundle::manifest::{Dimensions, Provenance, TaskName};
+use mmnas_bundle::manifest::{AnswerScores, Dimensions, Provenance, TaskName};
 use mmnas_bundle::{Architecture, Error as BundleError, VisionBundle};
 use mmnas_export::{BundleParts, ExportSettings, Measure, Weights, write_bundle};
+use serde::Deserialize as _;
 use tch::{Device, Tensor};
 
 use crate::checkpoint::{copy_into, load_tensors};
@@ -50,6 +51,7 @@ pub(crate) struct Trained {
     pub max_tokens: usize,
     pub tokenizer: String,
     pub labels: Vec<String>,
+    pub answer_scores: AnswerScores,
     pub metrics: BTreeMap<String, f64>,
     pub provenance: Provenance,
 }
@@ -68,6 +70,7 @@ impl Trained {
             max_tokens: self.max_tokens,
             tokenizer: &self.tokenizer,
             labels: &self.labels,
+            answer_scores: self.answer_scores,
             vision,
             golden: &recorded,
             metrics: self.metrics.clone(),
@@ -112,6 +115,14 @@ pub fn export(run: &Path, vision: Option<&VisionBundle>, out: &Path, options: &E
         let expected = "a network that sees both sides, \"both\"";
         return Err(BundleError::invalid(run.join(RECORD), "provenance.recipe.model.sees", expected, sees).into());
     }
+    let scores = record.provenance.recipe.pointer("/text/answer_scores").filter(|_| task == TaskName::Vqa);
+    let answer_scores = match scores {
+        None => AnswerScores::default(),
+        Some(scores) => AnswerScores::deserialize(scores).map_err(|_| {
+            let expected = "\"sigmoid\" or \"softmax\"";
+            BundleError::invalid(run.join(RECORD), "provenance.recipe.text.answer_scores", expected, scores)
+        })?,
+    };
     let labels: Vec<String> = read_json(&run.join(LABELS))?;
     let tokenizer_file = run.join(TOKENIZER);
     let tokenizer = std::fs::read_to_string(&tokenizer_file).map_err(BundleError::io(&tokenizer_file, "read"))?;
@@ -140,6 +151,7 @@ pub fn export(run: &Path, vision: Option<&VisionBundle>, out: &Path, options: &E
         max_tokens: record.max_tokens,
         tokenizer,
         labels,
+        answer_scores,
         metrics: [(metric(task).to_owned(), record.validation)].into(),
         provenance: record.provenance,
     };

@@ -7,7 +7,7 @@ mod vocabulary;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::manifest::{Provenance, TaskName};
+use mmnas_bundle::manifest::{AnswerScores, Provenance, TaskName};
 use mmnas_bundle::{Architecture, VisionBundle, sha256_of_file};
 use mmnas_export::Weights;
 use tch::Tensor;
@@ -93,6 +93,7 @@ pub fn import(
         max_tokens,
         tokenizer: tokenizer.to_tokenizer_json(),
         labels,
+        answer_scores: AnswerScores::Sigmoid,
         metrics: BTreeMap::new(),
         provenance: Provenance {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::manifest::{Dimensions, Form, Provenance, TaskName};
+use mmnas_bundle::manifest::{AnswerScores, Dimensions, Form, Provenance, TaskName};
 use mmnas_bundle::{Architecture, VisionBundle, Vocabulary};
 use mmnas_export::efficientnet::Level;
 use mmnas_export::{BundleParts, ExportSettings, GoldenTensor, VisionSettings, Weight, Weights, write_bundle};
@@ -93,6 +93,7 @@ fn write_parts(
         max_tokens: 14,
         tokenizer: &Vocabulary::new().to_tokenizer_json(),
         labels: &labels,
+        answer_scores: AnswerScores::Sigmoid,
         vision,
         golden,
         metrics: Default::default(),

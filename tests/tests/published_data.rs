@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use mmnas_bundle::manifest::AnswerScores;
 use mmnas_search::data::{DataFiles, TextRules, VqaData};
 use mmnas_tests::programs::run;
 use ndarray::{Array2, arr0};
@@ -9,7 +10,13 @@ use ndarray_npy::NpzWriter;
 use serde_json::{Value, json};
 
 const IMAGES: u64 = 20;
-const RULES: TextRules = TextRules { max_tokens: 14, min_answer_count: 9, ranked_images: 10, shortlist: None };
+const RULES: TextRules = TextRules {
+    max_tokens: 14,
+    min_answer_count: 9,
+    answer_scores: AnswerScores::Sigmoid,
+    ranked_images: 10,
+    shortlist: None,
+};
 
 /// Questions `1000 · part + k` about the images `first` and following, half of them answered "yes" by seven of ten.
 fn write_part(folder: &Path, (questions, annotations): (&str, &str), part: u64, first: u64) {

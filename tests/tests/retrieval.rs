@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use mmnas_bundle::manifest::AnswerScores;
 use mmnas_bundle::samples::{CaptionSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{Architecture, FeatureStore, FeatureWriter, RegionFeatures};
 use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
@@ -66,7 +67,8 @@ fn write_data(images: usize) -> Data {
 }
 
 fn rules(ranked_images: usize) -> TextRules {
-    TextRules { max_tokens: 14, min_answer_count: 1, ranked_images, shortlist: None }
+    let answer_scores = AnswerScores::Sigmoid;
+    TextRules { max_tokens: 14, min_answer_count: 1, answer_scores, ranked_images, shortlist: None }
 }
 
 impl Data {

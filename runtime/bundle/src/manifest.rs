@@ -30,7 +30,7 @@ pub const VISION_FORMAT: &str = "mmnas-vision";
 /// The newest major version that this crate reads and the one it writes.
 pub const MAJOR: u32 = 1;
 /// The minor version that this crate writes. Readers accept any minor version and ignore fields that they do not know.
-pub const MINOR: u32 = 2;
+pub const MINOR: u32 = 3;
 
 /// Name and version of a file format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -263,7 +263,25 @@ pub struct Provenance {
     pub recipe: serde_json::Value,
 }
 
-/// A bundle's manifest, format version 1.2.
+/// How probabilities of answers follow from the logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerScores {
+    /// Each by itself, the sigmoid of its logit: several answers may be right (published).
+    #[default]
+    Sigmoid,
+    /// All together, their softmax: one answer is right.
+    Softmax,
+}
+
+impl AnswerScores {
+    /// Whether it is the published one.
+    pub fn is_published(&self) -> bool {
+        *self == AnswerScores::Sigmoid
+    }
+}
+
+/// A bundle's manifest, format version 1.3.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Format name and version.
@@ -296,6 +314,9 @@ pub struct Manifest {
     /// File of the answers in the order of the logits (VQA): a JSON list of strings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<String>,
+    /// How the answers' probabilities follow from the logits (VQA).
+    #[serde(default, skip_serializing_if = "AnswerScores::is_published")]
+    pub answer_scores: AnswerScores,
     /// File of recorded inputs and outputs; see [`crate::golden`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub golden: Option<String>,

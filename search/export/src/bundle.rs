@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mmnas_bundle::manifest::{
-    BUNDLE_FORMAT, Dimensions, Form, Format, MANIFEST, Manifest, Measured, Precision, Provenance, RegionSource, Stage,
-    Stages, TaskName, TextSettings, Variant, Vision,
+    AnswerScores, BUNDLE_FORMAT, Dimensions, Form, Format, MANIFEST, Manifest, Measured, Precision, Provenance,
+    RegionSource, Stage, Stages, TaskName, TextSettings, Variant, Vision,
 };
 use mmnas_bundle::{Architecture, TextEncoder, VisionBundle};
 
@@ -61,6 +61,8 @@ pub struct BundleParts<'a> {
     pub tokenizer: &'a str,
     /// The answers, in the order of the logits (VQA); empty for other tasks.
     pub labels: &'a [String],
+    /// How the answers' probabilities follow from the logits.
+    pub answer_scores: AnswerScores,
     /// The vision stage, where the bundle shall take pixels.
     pub vision: Option<&'a VisionBundle>,
     /// Recorded inputs and outputs of the text, image and fusion stages.
@@ -217,6 +219,7 @@ pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measur
         vision,
         opset: u32::try_from(OPSET).ok(),
         labels,
+        answer_scores: parts.answer_scores,
         golden: Some(GOLDEN.to_owned()),
         metrics: parts.metrics.clone(),
         measured: Vec::new(),

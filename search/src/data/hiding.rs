@@ -57,6 +57,7 @@ mod tests {
     use crate::data::test_data::{features, lines, question};
     use crate::data::{DataFiles, TextRules, VqaData};
     use crate::task::Task as _;
+    use mmnas_bundle::manifest::AnswerScores;
     use tch::{Device, Kind};
 
     #[test]
@@ -66,7 +67,13 @@ mod tests {
         features(&path("f"), 3, "vision", &[("a", 40), ("b", 30)]);
         let file =
             lines(&path("s.jsonl"), &[question("a", "one two three four five six"), question("b", "seven eight")]);
-        let rules = TextRules { max_tokens: 9, min_answer_count: 1, ranked_images: 1, shortlist: None };
+        let rules = TextRules {
+            max_tokens: 9,
+            min_answer_count: 1,
+            answer_scores: AnswerScores::Sigmoid,
+            ranked_images: 1,
+            shortlist: None,
+        };
         let mut data = VqaData::load(&DataFiles::new(file, path("f")), &rules, Device::Cpu).unwrap();
         let whole = data.batch(&[0, 1]).unwrap().inputs;
         data.data_mut().hiding = Hiding { words: 0.5, regions: 0.3 };

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use mmnas_bundle::Error as BundleError;
+use mmnas_bundle::manifest::AnswerScores;
 use mmnas_bundle::samples::VqaSample;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
@@ -19,6 +20,10 @@ pub struct TextRules {
     pub max_tokens: usize,
     /// Answers that occur less often are no label (9 in the published code: "more than 8 times").
     pub min_answer_count: usize,
+    /// How answers are scored and trained: each by itself with a binary cross-entropy, as published, or all together with the
+    /// cross-entropy of their softmax, which learns faster from few data where one answer is right.
+    #[serde(default, skip_serializing_if = "AnswerScores::is_published")]
+    pub answer_scores: AnswerScores,
     /// A validation of image-text matching ranks at most this many images against each other's captions.
     #[serde(default = "thousand")]
     pub ranked_images: usize,
@@ -56,6 +61,7 @@ pub struct VqaData {
     common: ImageTextData,
     questions: Vec<Question>,
     labels: Vec<String>,
+    scores: AnswerScores,
 }
 
 /// The answer that counts for the labels: normalised where annotators gave it, else as it is.
@@ -104,7 +110,12 @@ impl VqaData {
             };
             return Err(BundleError::invalid(file, "answer", expected, "none").into());
         }
-        Ok(VqaData { common, questions, labels })
+        Ok(VqaData { common, questions, labels, scores: rules.answer_scores })
+    }
+
+    /// How answers are scored.
+    pub(crate) fn scores(&self) -> AnswerScores {
+        self.scores
     }
 
     pub(crate) fn common(&self) -> &ImageTextData {
@@ -163,7 +174,13 @@ mod tests {
     use super::*;
     use crate::data::test_data::{features, lines, question};
 
-    const RULES: TextRules = TextRules { max_tokens: 14, min_answer_count: 2, ranked_images: 10, shortlist: None };
+    const RULES: TextRules = TextRules {
+        max_tokens: 14,
+        min_answer_count: 2,
+        answer_scores: AnswerScores::Sigmoid,
+        ranked_images: 10,
+        shortlist: None,
+    };
 
     fn samples() -> Vec<VqaSample> {
         let annotated = |answer: &str, answers: &[&str]| VqaSample {

@@ -1,9 +1,9 @@
-//! Visual question answering: BCE with logits on soft targets over the answers; the official VQA accuracy of the best one
+//! Visual question answering: BCE with logits on soft targets over the answers (or one softmax over all of them); the official VQA accuracy of the best one
 //! where annotators' answers are known, else whether it is the answer.
 
 use std::collections::BTreeMap;
 
-use mmnas_bundle::manifest::Dimensions;
+use mmnas_bundle::manifest::{AnswerScores, Dimensions};
 use tch::{Kind, Reduction, Tensor, nn};
 
 use super::pooled_head::PooledHead;
@@ -54,7 +54,11 @@ impl Task for VqaData {
     }
 
     fn loss(&self, batch: &VqaBatch, forward: &mut Forward<'_>) -> Tensor {
-        loss(&forward(&batch.inputs), &batch.target)
+        let logits = forward(&batch.inputs);
+        match self.scores() {
+            AnswerScores::Sigmoid => loss(&logits, &batch.target),
+            AnswerScores::Softmax => softmax_loss(&logits, &batch.target),
+        }
     }
 
     fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation> {
@@ -66,7 +70,11 @@ impl Task for VqaData {
             let batch = VqaData::batch(self, indices)?;
             let logits = forward(&batch.inputs).to_kind(Kind::Float);
             let best = logits.argmax(-1, true);
-            let probabilities = Vec::<f32>::try_from(logits.gather(1, &best, false).sigmoid().flatten(0, -1))?;
+            let probabilities = match self.scores() {
+                AnswerScores::Sigmoid => logits.sigmoid(),
+                AnswerScores::Softmax => logits.softmax(-1, Kind::Float),
+            };
+            let probabilities = Vec::<f32>::try_from(probabilities.gather(1, &best, false).flatten(0, -1))?;
             let targets = batch.target.gather(1, &best, false).to_kind(Kind::Double).flatten(0, -1);
             let (best, targets) = (Vec::<i64>::try_from(best.flatten(0, -1))?, Vec::<f64>::try_from(targets)?);
             for (row, ((&sample, answer), target)) in indices.iter().zip(best).zip(targets).enumerate() {
@@ -101,4 +109,25 @@ impl Task for VqaData {
 /// Binary cross-entropy of `logits` `[batch, answers]` with soft targets, summed over answers and batch (published).
 pub fn loss(logits: &Tensor, target: &Tensor) -> Tensor {
     logits.binary_cross_entropy_with_logits::<Tensor>(target, None, None, Reduction::Sum)
+}
+
+/// Cross-entropy of the softmax of `logits` `[batch, answers]` with the targets in parts of their sum, summed over the batch;
+/// samples without a target count nothing. An addition of ours: see [`AnswerScores::Softmax`].
+pub fn softmax_loss(logits: &Tensor, target: &Tensor) -> Tensor {
+    let target = target / target.sum_dim_intlist(-1, true, Kind::Float).clamp_min(1e-6);
+    -(target * logits.log_softmax(-1, Kind::Float)).sum(Kind::Float)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_softmax_loss_is_the_formula() {
+        let logits = Tensor::from_slice2(&[[0.0f32, 3f32.ln(), 0.0], [5.0, -2.0, 1.0], [1.0, 2.0, 3.0]]);
+        let target = Tensor::from_slice2(&[[0.0f32, 1.0, 0.0], [0.0, 0.0, 0.0], [0.3, 0.0, 0.9]]);
+        let last = (1f64.exp() + 2f64.exp() + 3f64.exp()).ln();
+        let expected = (5f64 / 3.0).ln() + 0.25 * (last - 1.0) + 0.75 * (last - 3.0);
+        assert!((softmax_loss(&logits, &target).double_value(&[]) - expected).abs() < 1e-5);
+    }
 }

@@ -12,8 +12,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use mmnas_bundle::VisionBundle;
+use mmnas_bundle::manifest::AnswerScores;
 use mmnas_bundle::samples::VqaSample;
 use mmnas_runtime::{LoadOptions, Model, Timed};
+use mmnas_search::RunFolder;
+use mmnas_search::data::VqaData;
+use mmnas_search::export::{self, ExportOptions};
+use mmnas_search::task::Task as _;
 use mmnas_tests::small_run::{SmallRun, copy_folder};
 
 /// One small trained bundle for all tests of this file.
@@ -61,6 +67,33 @@ fn the_network_learnt_its_images_by_heart() {
     let evaluation =
         mmnas_runtime::evaluate(&load(), &SMALL.0.samples, &SMALL.0.path("images"), None, &mut |_| {}).unwrap();
     assert!(evaluation.accuracy >= 0.9, "{evaluation:?}");
+}
+
+/// Answers that are trained and scored together: the bundle says so, and the runtime's probabilities are their softmax.
+#[test]
+fn answers_may_be_scored_together() {
+    let recipe = mmnas_tests::small_run::recipe(&["text.answer_scores=\"softmax\""]);
+    let data = SMALL.0.data(&recipe);
+    let architecture = mmnas_search::architectures::preset("mcan:1").unwrap();
+    let out = SMALL.0.path("together");
+    let inputs = data.data().run_inputs(VqaData::NAME, Some(&architecture));
+    let run = RunFolder::open(&out, &recipe, &inputs, false).unwrap();
+    mmnas_search::retrain::retrain(&recipe, &architecture, &data, &run, false, None).unwrap();
+    let bundle = SMALL.0.path("together-bundle");
+    let vision = VisionBundle::open(&SMALL.0.path("vision")).unwrap();
+    export::export(&out, Some(&vision), &bundle, &ExportOptions::default()).unwrap();
+    let model = Model::load(&bundle, &LoadOptions::default()).unwrap();
+    assert_eq!(model.manifest().answer_scores, AnswerScores::Softmax);
+    let evaluation =
+        mmnas_runtime::evaluate(&model, &SMALL.0.samples, &SMALL.0.path("images"), None, &mut |_| {}).unwrap();
+    assert!(evaluation.accuracy >= 0.9, "{evaluation:?}");
+    let sample = &SMALL.0.samples[0];
+    let image = model.encode_image_file(&SMALL.0.image(&sample.image)).unwrap();
+    let answers = model.answer(&image, &sample.question, usize::MAX).unwrap();
+    let sum: f32 = answers.iter().map(|answer| answer.probability).sum();
+    assert!((sum - 1.0).abs() < 1e-4, "{answers:?}");
+    let ratio = f64::from(answers[0].probability / answers[1].probability).ln();
+    assert!((ratio - f64::from(answers[0].logit - answers[1].logit)).abs() < 1e-3, "{answers:?}");
 }
 
 #[test]

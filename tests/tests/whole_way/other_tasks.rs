@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use mmnas_bundle::manifest::{Dimensions, TaskName};
+use mmnas_bundle::manifest::{AnswerScores, Dimensions, TaskName};
 use mmnas_bundle::samples::{CaptionSample, PhraseSample, to_json_lines};
 use mmnas_bundle::{Architecture, VisionBundle, Vocabulary};
 use mmnas_export::{BundleParts, ExportSettings, write_bundle};
@@ -44,6 +44,7 @@ fn bundle(task: TaskName) -> (tempfile::TempDir, PathBuf) {
         max_tokens: 6,
         tokenizer: &vocabulary.to_tokenizer_json(),
         labels: &[],
+        answer_scores: AnswerScores::Sigmoid,
         vision: Some(&vision),
         golden: &recorded,
         metrics: Default::default(),
