@@ -38,7 +38,7 @@ TRAIN_OF = --samples "$(if $(filter vqa,$*),$(PHOTOS)/vqa/data/train.jsonl,$(PHO
 # Every network of a comparison has about this many numbers: what MCAN with one layer has at the recipe's width, rounded.
 PARAMETERS_vqa := 1100000
 PARAMETERS_itm := 1800000
-PARAMETERS_vgd := 990000
+PARAMETERS_vgd := 1000000
 CONTENDERS := gradient,random-architecture,mcan:1,text-only:mcan:1,image-only:mcan:1
 
 .PHONY: photos-vqa photos-itm photos-vgd compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables

@@ -11,10 +11,11 @@ use mmnas_search::operations::Dropout;
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
 use mmnas_search::task::vgd::ScorePadding;
-use mmnas_search::{Naming, Network, Path, RunFolder, Space, export, retrain, rng, search};
+use mmnas_search::{Inputs, Naming, Network, Path, RunFolder, Space, export, retrain, rng, search};
 use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
 use rand::RngExt as _;
+use tch::Tensor;
 
 const KINDS: [&str; 6] = ["dog", "cat", "red car", "blue car", "tall tree", "house"];
 const FEATURE: usize = 16;
@@ -67,7 +68,7 @@ fn a_phrase_finds_its_region() {
     let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
     let recipe = Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &set).unwrap();
     let files = DataFiles::new(folder.path().join("phrases.jsonl"), folder.path().join("features"));
-    let data = VgdData::load(&files, recipe.text.max_tokens, ScorePadding::Masked, tch::Device::Cpu).unwrap();
+    let data = VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap();
     let open = |name: &str, architecture| {
         let inputs = data.data().run_inputs(VgdData::NAME, architecture);
         RunFolder::open(&folder.path().join(name), &recipe, &inputs, false).unwrap()
@@ -127,9 +128,55 @@ fn a_box_that_is_none_is_an_error() {
     let file = folder.path().join("bad.jsonl");
     std::fs::write(&file, to_json_lines(&[sample]).unwrap()).unwrap();
     let files = DataFiles::new(file, folder.path().join("features"));
-    let loaded = VgdData::load(&files, 14, ScorePadding::Masked, tch::Device::Cpu);
+    let rules = Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &[]).unwrap().text;
+    let loaded = VgdData::load(&files, &rules, ScorePadding::Masked, tch::Device::Cpu);
     let error = loaded.unwrap_err().to_string();
     assert!(error.contains("bad.jsonl") && error.contains("line 1: box_xyxy") && error.contains("x1 ≤ x2"), "{error}");
+}
+
+/// A phrase of several things: one sample whose every box is right, or a sample for each box as published.
+#[test]
+fn a_phrase_may_mean_any_of_its_boxes() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    let store = FeatureStore::open(&folder.path().join("features")).unwrap();
+    let boxes = store.get("0.png").unwrap().boxes;
+    let sample = |image: &str, phrase: &str, box_xyxy| PhraseSample {
+        image: image.to_owned(),
+        phrase: phrase.to_owned(),
+        box_xyxy,
+    };
+    let other = store.get("1.png").unwrap().boxes[0];
+    let lines = [
+        sample("0.png", "two dogs", boxes[0]),
+        sample("1.png", "two dogs", other),
+        sample("0.png", "a cat", boxes[1]),
+        sample("0.png", "two dogs", boxes[1]),
+    ];
+    let file = folder.path().join("several.jsonl");
+    std::fs::write(&file, to_json_lines(&lines).unwrap()).unwrap();
+    let load = |any_box: bool| {
+        let set = [format!("text.any_box={any_box}")];
+        let recipe = Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &set).unwrap();
+        let files = DataFiles::new(file.clone(), folder.path().join("features"));
+        VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap()
+    };
+    let (each, any) = (load(false), load(true));
+    assert_eq!(each.data().samples_of_images(), [vec![0, 2, 3], vec![1]]);
+    assert_eq!(any.data().samples_of_images(), [vec![0, 2], vec![1]]);
+    let batch = any.batch(&[0, 1, 2]).unwrap();
+    assert_eq!(batch.targets, [vec![boxes[0], boxes[1]], vec![other], vec![boxes[1]]]);
+    let scores = |row: i64| Vec::<f32>::try_from(batch.scores.get(row)).unwrap();
+    assert!(scores(0)[0] > 0.0 && scores(0)[1] > 0.0 && scores(2)[1] > 0.0, "{:?}", scores(0));
+    // A network that always says the second region, unmoved: right for both phrases, though the first box of one is another.
+    let mut second = |inputs: &Inputs| {
+        let shape = inputs.features.size();
+        let output = Tensor::zeros([shape[0], shape[1], 5], (tch::Kind::Float, tch::Device::Cpu));
+        output.narrow(1, 1, 1).narrow(2, 0, 1).copy_(&Tensor::from(9f32));
+        output
+    };
+    assert_eq!(any.evaluate(&[0, 2], 8, &mut second).unwrap().score, 1.0);
+    assert_eq!(each.evaluate(&[0, 2, 3], 8, &mut second).unwrap().score, 2.0 / 3.0);
 }
 
 /// As published, everything is padded to the most tokens and regions; that changes shapes and no result.
@@ -143,7 +190,7 @@ fn published_padding_changes_shapes_and_no_loss() {
         let set = ["regions.max=8".to_owned()];
         let recipe = Recipe::read_published(&recipe, &set, &published).unwrap();
         let files = DataFiles::new(folder.path().join("phrases.jsonl"), folder.path().join("features"));
-        let mut data = VgdData::load(&files, recipe.text.max_tokens, ScorePadding::Masked, tch::Device::Cpu).unwrap();
+        let mut data = VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap();
         data.data_mut().follow(&recipe).unwrap();
         data
     };

@@ -58,7 +58,7 @@ fn box_geometry_agrees_to_1e_5() {
     assert_close("box_features", &each(&|b| boxes::box_features(b, width, height).to_vec()), &f["box_features"]);
     assert_close("relations", &boxes::relations(&regions), &f["relations"]);
     assert_close("deltas", &each(&|b| boxes::deltas(b, &target).to_vec()), &f["deltas"]);
-    let expected = boxes::grounding_target(&regions, &target);
+    let expected = boxes::grounding_target(&regions, &[target]);
     assert_close("iou", &expected.iou, &f["iou"]);
     assert_close("score_target", &expected.scores, &f["score_target"]);
     assert_close("box_mask", &expected.mask, &f["box_mask"]);

@@ -14,6 +14,7 @@ const RULES: TextRules = TextRules {
     max_tokens: 14,
     min_answer_count: 9,
     answer_scores: AnswerScores::Sigmoid,
+    any_box: false,
     ranked_images: 10,
     shortlist: None,
 };

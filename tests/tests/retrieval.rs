@@ -68,7 +68,7 @@ fn write_data(images: usize) -> Data {
 
 fn rules(ranked_images: usize) -> TextRules {
     let answer_scores = AnswerScores::Sigmoid;
-    TextRules { max_tokens: 14, min_answer_count: 1, answer_scores, ranked_images, shortlist: None }
+    TextRules { max_tokens: 14, min_answer_count: 1, answer_scores, any_box: false, ranked_images, shortlist: None }
 }
 
 impl Data {

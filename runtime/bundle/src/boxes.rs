@@ -89,27 +89,33 @@ pub fn clip(b: &BoxXyxy, width: u32, height: u32) -> BoxXyxy {
     [b[0].clamp(0.0, x), b[1].clamp(0.0, y), b[2].clamp(0.0, x), b[3].clamp(0.0, y)]
 }
 
-/// What the grounding losses compare with, for the regions of one image and one target box.
+/// What the grounding losses compare with, for the regions of one image and the boxes of one phrase.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroundingTarget {
-    /// Intersection over union of each region with the target.
+    /// Intersection over union of each region with the target, with the nearest where there are several.
     pub iou: Vec<f32>,
     /// IoU of the regions with IoU ≥ 0.5, scaled to sum 1; all 0 where there is none.
     pub scores: Vec<f32>,
     /// 1 for the regions whose deltas count (IoU ≥ 0.5), else 0.
     pub mask: Vec<f32>,
-    /// [`normalised_deltas`] from each region to the target.
+    /// [`normalised_deltas`] from each region to that target.
     pub deltas: Vec<[f32; 4]>,
 }
 
-/// The grounding target of `regions` for the box `target`.
-pub fn grounding_target(regions: &[BoxXyxy], target: &BoxXyxy) -> GroundingTarget {
-    let iou: Vec<f32> = regions.iter().map(|r| iou(r, target)).collect();
+/// The grounding target of `regions` for a phrase that means any of `targets`, of which there is one as published.
+pub fn grounding_target(regions: &[BoxXyxy], targets: &[BoxXyxy]) -> GroundingTarget {
+    let nearest = |region: &BoxXyxy| {
+        let all = targets.iter().map(|target| (iou(region, target), *target));
+        // The first of those that are as near.
+        all.reduce(|best, other| if other.0 > best.0 { other } else { best }).unwrap_or((0.0, *region))
+    };
+    let (iou, nearest): (Vec<f32>, Vec<BoxXyxy>) = regions.iter().map(nearest).unzip();
     let kept = |v: f32| if v >= TARGET_IOU { v } else { 0.0 };
     let sum: f32 = iou.iter().map(|&v| kept(v)).sum();
     let scores = iou.iter().map(|&v| if sum > 0.0 { kept(v) / sum } else { 0.0 }).collect();
     let mask = iou.iter().map(|&v| if v >= TARGET_IOU { 1.0 } else { 0.0 }).collect();
-    GroundingTarget { scores, mask, deltas: regions.iter().map(|r| normalised_deltas(r, target)).collect(), iou }
+    let deltas = regions.iter().zip(&nearest).map(|(region, target)| normalised_deltas(region, target)).collect();
+    GroundingTarget { iou, scores, mask, deltas }
 }
 
 /// Boxes of a `rows × columns` grid over an image, row-major, in pixels: cell `(r, c)` spans
@@ -150,8 +156,20 @@ mod tests {
 
     #[test]
     fn no_region_near_the_target_gives_zeros_not_nan() {
-        let target = grounding_target(&[[0.0, 0.0, 5.0, 5.0]], &[50.0, 50.0, 60.0, 60.0]);
+        let target = grounding_target(&[[0.0, 0.0, 5.0, 5.0]], &[[50.0, 50.0, 60.0, 60.0]]);
         assert_eq!(target.scores, [0.0]);
         assert_eq!(target.mask, [0.0]);
+    }
+
+    #[test]
+    fn of_several_boxes_each_region_is_compared_with_its_nearest() {
+        let (left, right) = ([0.0, 0.0, 9.0, 9.0], [40.0, 0.0, 49.0, 9.0]);
+        let regions = [[0.0, 0.0, 9.0, 7.0], [41.0, 0.0, 49.0, 9.0], [20.0, 0.0, 29.0, 9.0]];
+        let both = grounding_target(&regions, &[left, right]);
+        let (of_left, of_right) = (grounding_target(&regions, &[left]), grounding_target(&regions, &[right]));
+        assert_eq!(both.iou, [of_left.iou[0], of_right.iou[1], 0.0]);
+        assert_eq!(both.mask, [1.0, 1.0, 0.0]);
+        assert_eq!((both.deltas[0], both.deltas[1]), (of_left.deltas[0], of_right.deltas[1]));
+        assert!((both.scores.iter().sum::<f32>() - 1.0).abs() < 1e-6);
     }
 }

@@ -14,7 +14,7 @@ use super::{Failure, output, progress};
 const EXAMPLES: &str = "\
 A sample is a line of JSON. vqa: {\"image\": \"1.png\", \"question\": \"what is it?\", \"answer\": \"dog\"};
 an answer counts where the best label is the sample's letter for letter, several words in any order. vgd: image, phrase, box_xyxy;
-the best box counts from an intersection over union of 0.5 on. itm: image, captions; every caption is
+the best box counts from an intersection over union of 0.5 on, with the sample's or with any that the file has for the phrase. itm: image, captions; every caption is
 scored with every image, or with --shortlist with the nearest.
 Milliseconds are medians; \"image new\" is encoding the image file plus an answer.
 
@@ -126,8 +126,10 @@ fn of_answers(e: &Evaluation) -> Vec<(&'static str, String)> {
 }
 
 fn of_groundings(e: &GroundingEvaluation) -> Vec<(&'static str, String)> {
+    let of_phrases = format!("{} (of {} different phrases)", percent(e.accuracy_any_box), e.different_phrases);
     vec![
         ("accuracy at IoU 0.5", format!("{} ({} of {})", percent(e.accuracy), e.correct, e.phrases)),
+        ("the same, any box of a phrase", of_phrases),
         ("mean IoU", format!("{:.3}", e.mean_iou)),
         (
             "milliseconds a phrase, image known / image new",

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::path::Path;
 
 use mmnas_bundle::boxes;
@@ -22,6 +23,12 @@ pub struct GroundingEvaluation {
     pub correct: usize,
     /// `correct / phrases`, 0 to 1: the published metric.
     pub accuracy: f64,
+    /// The same where all boxes that the samples give for the same phrase about the same image are right: a phrase of several
+    /// things, such as "a group of people", has one sample for each, of which one answer can only meet some. Each phrase
+    /// counts once.
+    pub accuracy_any_box: f64,
+    /// Number of different phrases of an image.
+    pub different_phrases: usize,
     /// Mean intersection over union of the best boxes with the samples'.
     pub mean_iou: f64,
     /// Median milliseconds of a phrase on an image that is encoded already.
@@ -43,6 +50,7 @@ pub fn evaluate_grounding(
     progress: &mut dyn FnMut(usize),
 ) -> Result<GroundingEvaluation> {
     let (mut correct, mut overlap) = (0, 0.0);
+    let mut any_box: HashMap<(String, String), bool> = HashMap::new();
     let times = timed_by_image(
         model,
         samples,
@@ -54,6 +62,7 @@ pub fn evaluate_grounding(
             let iou = found.first().map_or(0.0, |best| boxes::iou(&best.box_xyxy, &sample.box_xyxy));
             correct += usize::from(iou >= RIGHT_IOU);
             overlap += f64::from(iou);
+            *any_box.entry((sample.image.clone(), sample.phrase.clone())).or_default() |= iou >= RIGHT_IOU;
             Ok(())
         },
     )?;
@@ -62,6 +71,8 @@ pub fn evaluate_grounding(
         phrases: samples.len(),
         correct,
         accuracy: correct as f64 / samples.len() as f64,
+        accuracy_any_box: any_box.values().filter(|right| **right).count() as f64 / any_box.len().max(1) as f64,
+        different_phrases: any_box.len(),
         mean_iou: overlap / samples.len() as f64,
         milliseconds_known: times.known,
         milliseconds_new: times.new,

@@ -121,7 +121,7 @@ impl DataArguments {
             TaskArgument::Vgd => {
                 let published = recipe.published.score_padding;
                 let padding = if published { ScorePadding::Published } else { ScorePadding::Masked };
-                self.with(recipe, VgdData::load(&files, text.max_tokens, padding, device)?, then)
+                self.with(recipe, VgdData::load(&files, text, padding, device)?, then)
             }
         }
     }

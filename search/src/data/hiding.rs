@@ -71,6 +71,7 @@ mod tests {
             max_tokens: 9,
             min_answer_count: 1,
             answer_scores: AnswerScores::Sigmoid,
+            any_box: false,
             ranked_images: 1,
             shortlist: None,
         };

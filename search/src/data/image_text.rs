@@ -291,7 +291,7 @@ impl ImageTextData {
         tokens.iter().map(word).collect::<Vec<_>>().join(" ")
     }
 
-    /// Makes `counts[k]` samples of the sample k.
+    /// Makes `counts[k]` samples of the sample k, none for 0.
     pub(super) fn split_samples(&mut self, counts: &[usize]) {
         let starts: Vec<usize> = counts.iter().scan(0, |sum, n| Some(std::mem::replace(sum, *sum + n))).collect();
         let parts = |samples: &[usize]| samples.iter().flat_map(|&k| starts[k]..starts[k] + counts[k]).collect();

@@ -1,7 +1,10 @@
+use std::collections::HashMap;
+
 use mmnas_bundle::boxes::{BoxXyxy, grounding_target};
 use mmnas_bundle::samples::PhraseSample;
 use tch::{Device, Tensor};
 
+use super::TextRules;
 use super::data_files::DataFiles;
 use super::image_text::{ImageTextData, Loaded};
 use crate::Result;
@@ -10,7 +13,8 @@ use crate::task::vgd::{ScorePadding, VgdBatch};
 #[derive(Debug)]
 struct Phrase {
     tokens: Vec<i64>,
-    target: BoxXyxy,
+    /// At least one.
+    targets: Vec<BoxXyxy>,
 }
 
 /// A visual grounding data set: phrases as token ids, the boxes that they mean.
@@ -23,12 +27,26 @@ pub struct VgdData {
 
 impl VgdData {
     /// Reads JSON lines (see [`PhraseSample`]) and opens the features of their images. The vocabulary has the phrases'
-    /// words by first appearance, where none is given; longer phrases are cut to `max_tokens`. `padding` says which
-    /// regions share the scores.
-    pub fn load(files: &DataFiles, max_tokens: usize, padding: ScorePadding, device: Device) -> Result<VgdData> {
-        let Loaded { common, samples, tokens } = ImageTextData::load::<PhraseSample>(files, max_tokens, device)?;
-        let phrase = |(tokens, sample): (Vec<i64>, PhraseSample)| Phrase { tokens, target: sample.box_xyxy };
-        Ok(VgdData { common, phrases: tokens.into_iter().zip(samples).map(phrase).collect(), padding })
+    /// words by first appearance, where none is given; longer phrases are cut to `rules.max_tokens`, and `rules.any_box` says
+    /// whether a phrase may mean several boxes. `padding` says which regions share the scores.
+    pub fn load(files: &DataFiles, rules: &TextRules, padding: ScorePadding, device: Device) -> Result<VgdData> {
+        let Loaded { mut common, samples, tokens } =
+            ImageTextData::load::<PhraseSample>(files, rules.max_tokens, device)?;
+        let mut phrases: Vec<Phrase> = Vec::new();
+        let mut known: HashMap<(&str, &str), usize> = HashMap::new();
+        let mut counts = Vec::with_capacity(samples.len());
+        for (tokens, sample) in tokens.into_iter().zip(&samples) {
+            let place = *known.entry((&sample.image, &sample.phrase)).or_insert(phrases.len());
+            let is_known = rules.any_box && place < phrases.len();
+            counts.push(usize::from(!is_known));
+            if is_known {
+                phrases[place].targets.push(sample.box_xyxy);
+            } else {
+                phrases.push(Phrase { tokens, targets: vec![sample.box_xyxy] });
+            }
+        }
+        common.split_samples(&counts);
+        Ok(VgdData { common, phrases, padding })
     }
 
     pub(crate) fn common(&self) -> &ImageTextData {
@@ -57,7 +75,7 @@ impl VgdData {
         let (b, n) = (indices.len(), inputs.features.size()[1] as usize);
         let (mut scores, mut mask, mut deltas) = (vec![0f32; b * n], vec![0f32; b * n], vec![0f32; b * n * 4]);
         for (row, (phrase, regions)) in phrases.iter().zip(&regions).enumerate() {
-            let target = grounding_target(&regions.boxes, &phrase.target);
+            let target = grounding_target(&regions.boxes, &phrase.targets);
             scores[row * n..][..target.scores.len()].copy_from_slice(&target.scores);
             mask[row * n..][..target.mask.len()].copy_from_slice(&target.mask);
             deltas[row * n * 4..][..4 * target.deltas.len()].copy_from_slice(target.deltas.as_flattened());
@@ -68,7 +86,7 @@ impl VgdData {
             scores: shaped(&scores, &[b, n]),
             mask: shaped(&mask, &[b, n]),
             deltas: shaped(&deltas, &[b, n, 4]),
-            targets: phrases.iter().map(|p| p.target).collect(),
+            targets: phrases.iter().map(|p| p.targets.clone()).collect(),
             boxes: regions.iter().map(|r| r.boxes.clone()).collect(),
             sizes: regions.iter().map(|r| r.size).collect(),
         })

@@ -24,6 +24,10 @@ pub struct TextRules {
     /// cross-entropy of their softmax, which learns faster from few data where one answer is right.
     #[serde(default, skip_serializing_if = "AnswerScores::is_published")]
     pub answer_scores: AnswerScores,
+    /// Whether samples with the same phrase about the same image are one whose every box is right (grounding; "any box" in the
+    /// literature on phrases of several things); else, as published, each is a sample of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any_box: bool,
     /// A validation of image-text matching ranks at most this many images against each other's captions.
     #[serde(default = "thousand")]
     pub ranked_images: usize,
@@ -178,6 +182,7 @@ mod tests {
         max_tokens: 14,
         min_answer_count: 2,
         answer_scores: AnswerScores::Sigmoid,
+        any_box: false,
         ranked_images: 10,
         shortlist: None,
     };

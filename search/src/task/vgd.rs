@@ -66,8 +66,8 @@ pub struct VgdBatch {
     pub mask: Tensor,
     /// Target deltas divided by [`DELTA_SCALE`], `[batch, regions, 4]`.
     pub deltas: Tensor,
-    /// The boxes that the phrases mean.
-    pub targets: Vec<BoxXyxy>,
+    /// The boxes that the phrases mean, any of which is right, at least one each.
+    pub targets: Vec<Vec<BoxXyxy>>,
     /// The regions' boxes of each sample.
     pub boxes: Vec<Vec<BoxXyxy>>,
     /// Width and height of each sample's image.
@@ -166,8 +166,8 @@ impl Task for VgdData {
             let first = number * batch;
             let batch = VgdData::batch(self, indices)?;
             let found = grounded_boxes(&forward(&batch.inputs), &batch, self.padding());
-            for (row, (found, target)) in found.iter().zip(&batch.targets).enumerate() {
-                let is_right = boxes::iou(found, target) >= RIGHT_IOU;
+            for (row, (found, targets)) in found.iter().zip(&batch.targets).enumerate() {
+                let is_right = targets.iter().any(|target| boxes::iou(found, target) >= RIGHT_IOU);
                 right += usize::from(is_right);
                 if Evaluation::is_example(first + row, samples.len()) {
                     let sample = indices[row];
@@ -175,7 +175,10 @@ impl Task for VgdData {
                         image: self.common().image_name(self.common().image_of(sample)).to_owned(),
                         text: self.common().words_of(self.tokens(sample)),
                         right: is_right,
-                        expected_box: Some(*target),
+                        expected_box: targets
+                            .iter()
+                            .copied()
+                            .max_by(|a, b| boxes::iou(found, a).total_cmp(&boxes::iou(found, b))),
                         found_box: Some(*found),
                         ..Example::default()
                     });
