@@ -9,6 +9,8 @@ use mmnas_bundle::manifest::Dtype;
 use crate::Result;
 use crate::blocks::Side;
 use crate::graph::Graph;
+use crate::int8::evened_rows;
+use crate::layers::Product;
 use crate::mask::Mask;
 use crate::regions::relation_biases;
 use crate::source::{Source, decoder_prefix};
@@ -60,6 +62,23 @@ pub(crate) fn late_heads(source: Source<'_>, architecture: &Architecture) -> Res
     Ok(readers.into_iter().filter(|r| r.block >= first).map(|r| (r.block, r.heads)).collect())
 }
 
+/// The features' linear layer. In 8 bits each feature is first multiplied by its largest weight and its weights divided by it:
+/// features differ by orders of magnitude (maps, boxes, scores of classes), and a scale for all of them would round to
+/// nothing what is small and counts.
+fn projected(source: Source<'_>, g: &mut Graph, features: &str) -> Result<String> {
+    let d = source.dimensions;
+    if !g.is_int8() {
+        return source.linear(g, features, "imgfeat_linear", d.feature, d.hidden);
+    }
+    let (matrix, bias) =
+        (source.matrix("imgfeat_linear", d.feature, d.hidden)?, source.bias("imgfeat_linear", d.hidden)?);
+    let (factors, even) = evened_rows(&matrix);
+    let factors = g.weight("imgfeat_linear.factors", &factors);
+    let features = g.node("Mul", &[features, &factors], vec![]);
+    let product = Product { name: "imgfeat_linear.weight", matrix: &even, bias: Some(("imgfeat_linear.bias", bias)) };
+    Ok(g.product(&features, &product))
+}
+
 /// The image's side of the network.
 pub(crate) fn image(source: Source<'_>, g: &mut Graph, architecture: &Architecture) -> Result<ImageState> {
     let d = source.dimensions;
@@ -75,7 +94,7 @@ pub(crate) fn image(source: Source<'_>, g: &mut Graph, architecture: &Architectu
         let heads: Vec<usize> = readers.iter().map(|reader| reader.heads).collect();
         biases.extend(readers.iter().map(|reader| reader.block).zip(g.split(&all, 1, &heads)));
     }
-    let mut y = source.linear(g, &features, "imgfeat_linear", d.feature, d.hidden)?;
+    let mut y = projected(source, g, &features)?;
     let first = architecture.image_blocks();
     for (block, operation) in architecture.decoder[..first].iter().enumerate() {
         let bias = biases.get(&block).map(String::as_str);

@@ -54,6 +54,17 @@ pub(crate) fn quantise_rows(matrix: &Weight) -> Quantised {
     quantised
 }
 
+/// The largest size of each row of a matrix (1 where all are zeros), and the rows divided by them.
+pub(crate) fn evened_rows(matrix: &Weight) -> (Weight, Weight) {
+    let columns = matrix.shape[1].max(1);
+    let largest = |row: &[f32]| row.iter().fold(0f32, |largest, v| largest.max(v.abs()));
+    let factor = |row: &[f32]| Some(largest(row)).filter(|largest| *largest > 0.0).unwrap_or(1.0);
+    let factors: Vec<f32> = matrix.data.chunks_exact(columns).map(factor).collect();
+    let rows = matrix.data.chunks_exact(columns).zip(&factors);
+    let even = rows.flat_map(|(row, factor)| row.iter().map(move |v| v / factor)).collect();
+    (Weight::new(&[factors.len()], factors), Weight::new(&matrix.shape, even))
+}
+
 /// A matrix in blocks along its inputs, as `MatMulNBits` wants it.
 #[derive(Debug)]
 pub(crate) struct Blocks {
@@ -117,6 +128,14 @@ mod tests {
             assert!((found - data[k * outputs + o]).abs() <= scales[block] * 0.5001);
         }
         assert!(numbers[32 + 8..64].iter().all(|&n| n == 128), "what fills the last block is zero");
+    }
+
+    #[test]
+    fn evened_rows_times_their_factors_are_the_matrix() {
+        let matrix = Weight::new(&[3, 2], vec![4.0, -8.0, 0.0, 0.0, 0.01, 0.0025]);
+        let (factors, even) = evened_rows(&matrix);
+        assert_eq!((factors.data, factors.shape), (vec![8.0, 1.0, 0.01], vec![3]));
+        assert_eq!((even.data, even.shape), (vec![0.5, -1.0, 0.0, 0.0, 1.0, 0.25], vec![3, 2]));
     }
 
     #[test]
