@@ -347,7 +347,18 @@ impl Network {
         let embedded = before_text.and_then(|y| self.head.embed(&text, &y, region_mask.as_ref(), dropout));
         let output = self.head.output(&text, &y, region_mask.as_ref(), dropout);
         match embedded {
-            Some((texts, images)) => Tensor::cat(&[output, texts, images], -1),
+            Some((texts, images)) => {
+                let output = self.with_joint_score(output, &texts, &images);
+                Tensor::cat(&[output, texts, images], -1)
+            }
+            None => output,
+        }
+    }
+
+    /// The head's output with what the joint embeddings say.
+    fn with_joint_score(&self, output: Tensor, texts: &Tensor, images: &Tensor) -> Tensor {
+        match self.head.joint_score(texts, images) {
+            Some(score) => output + score,
             None => output,
         }
     }
@@ -396,16 +407,20 @@ impl Network {
         if !kept.is_empty() {
             image.push(("relation_bias".to_owned(), Tensor::cat(&kept, 1)));
         }
-        if let Some((of_text, of_image)) = self.head.embed(&pooled, &y, region_mask.as_ref(), off) {
-            text.push(("text_embedding".to_owned(), of_text));
-            image.push(("image_embedding".to_owned(), of_image));
+        let embedded = self.head.embed(&pooled, &y, region_mask.as_ref(), off);
+        if let Some((of_text, of_image)) = &embedded {
+            text.push(("text_embedding".to_owned(), of_text.shallow_clone()));
+            image.push(("image_embedding".to_owned(), of_image.shallow_clone()));
         }
         let context = Context { text: Some(&x), text_mask: text_mask.as_ref(), ..context };
         for block in first_guided..self.blocks.len() {
             y = self.block(block, &only, &y, (&context, &biases));
         }
         let region_attention = self.head.region_attention(&y, region_mask.as_ref());
-        let output = self.head.output(&pooled, &y, region_mask.as_ref(), off);
+        let mut output = self.head.output(&pooled, &y, region_mask.as_ref(), off);
+        if let Some((of_text, of_image)) = &embedded {
+            output = self.with_joint_score(output, of_text, of_image);
+        }
         StageOutputs { text, image, output, region_attention }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mmnas_bundle::Architecture;
-use mmnas_bundle::manifest::TaskName;
+use mmnas_bundle::manifest::{Dtype, TaskName};
 
 use crate::Result;
 use crate::blocks::Side;
@@ -45,7 +45,12 @@ pub(crate) fn build(
     let first_key = keys_values.values().next().map_or_else(String::new, |(key, _)| key.clone());
     let mask = Mask::new("token_count", &first_key, 2);
     let pooled = g.float_input("text_pooled", &["batch", &(2 * h).to_string()]);
-    fuse(source, g, (architecture, task), (pooled.as_str(), keys_values, mask), image)?;
+    let joint = source.dimensions.joint.map(|joint| {
+        let shape = ["batch", &joint.to_string()];
+        let of_text = g.input("text_embedding", Dtype::F32, &shape);
+        (of_text, g.input("image_embedding", Dtype::F32, &shape))
+    });
+    fuse(source, g, (architecture, task), (pooled.as_str(), keys_values, mask), image, joint)?;
     Ok(graph)
 }
 
@@ -58,18 +63,27 @@ pub(crate) fn build_merged(
 ) -> Result<Graph> {
     let g = &mut graph;
     let text = text_stage::text(source, g, architecture)?;
-    let image = image_stage::image(source, g, architecture)?;
-    fuse(source, g, (architecture, task), (&text.pooled, text.keys_values, text.mask), image)?;
+    let mut image = image_stage::image(source, g, architecture)?;
+    let joint = match source.dimensions.joint {
+        Some(joint) => {
+            let of_text = source.embedding(g, &text.pooled, "embed_x", joint)?;
+            Some((of_text, image_stage::embedding(source, g, &mut image, joint)?))
+        }
+        None => None,
+    };
+    fuse(source, g, (architecture, task), (&text.pooled, text.keys_values, text.mask), image, joint)?;
     Ok(graph)
 }
 
-/// The decoder from its first block on that reads the text, and the head; declares the outputs.
+/// The decoder from its first block on that reads the text, and the head, to which `joint` embeddings of text and image add;
+/// declares the outputs.
 fn fuse(
     source: Source<'_>,
     g: &mut Graph,
     (architecture, task): (&Architecture, TaskName),
     (pooled, keys_values, mut text_mask): (&str, BTreeMap<usize, (String, String)>, Mask),
     mut image: ImageState,
+    joint: Option<(String, String)>,
 ) -> Result<()> {
     let mut y = image.regions;
     for (block, operation) in architecture.decoder.iter().enumerate().skip(architecture.image_blocks()) {
@@ -80,5 +94,5 @@ fn fuse(
         };
         y = source.block(g, &y, *operation, &decoder_prefix(block), side)?;
     }
-    head(source, g, task, pooled, &y, &mut image.mask)
+    head(source, g, task, pooled, &y, (&mut image.mask, joint))
 }

@@ -6,6 +6,7 @@ use crate::graph::Graph;
 use crate::layers::Product;
 use crate::mask::Mask;
 use crate::source::Source;
+use crate::value_type::Elem;
 use crate::{Result, Weight};
 
 /// Declares the outputs of the task's head over the pooled text `[batch, 2 H]` and the regions `y` `[batch, regions, H]`.
@@ -15,20 +16,40 @@ pub(crate) fn head(
     task: TaskName,
     pooled: &str,
     y: &str,
-    mask: &mut Mask,
+    (mask, joint): (&mut Mask, Option<(String, String)>),
 ) -> Result<()> {
     match task {
-        TaskName::Vqa | TaskName::Itm => pooled_head(source, g, pooled, y, mask),
+        TaskName::Vqa | TaskName::Itm => pooled_head(source, g, (pooled, y), mask, joint),
         TaskName::Vgd => grounding_head(source, g, pooled, y),
     }
 }
 
-/// `Linear(LN(AttFlat(x) + AttFlat(y)))`: one logit an answer, or the one of a pair.
-fn pooled_head(source: Source<'_>, g: &mut Graph, pooled: &str, y: &str, mask: &mut Mask) -> Result<()> {
+/// `Linear(LN(AttFlat(x) + AttFlat(y)))`: one logit an answer, or the one of a pair, with the cosine of joint embeddings times its
+/// scale where there are such.
+fn pooled_head(
+    source: Source<'_>,
+    g: &mut Graph,
+    (pooled, y): (&str, &str),
+    mask: &mut Mask,
+    joint: Option<(String, String)>,
+) -> Result<()> {
     let d = source.dimensions;
     let (regions, attention) = source.att_flat(g, y, mask, "attflat_y")?;
     let fused = source.norm(g, (pooled, &regions, None), false, ("proj_norm", 2 * d.hidden))?;
-    let logits = source.linear(g, &fused, "proj", 2 * d.hidden, d.outputs)?;
+    let mut logits = source.linear(g, &fused, "proj", 2 * d.hidden, d.outputs)?;
+    if let Some((of_text, of_image)) = joint {
+        let scale = source.weights.get("embed_scale", &[1])?.data[0];
+        let plain = g.cast(&logits, Elem::F32);
+        // Both of length 1, in 32 bits whatever the network.
+        logits = g.in_f32(|g| {
+            let (row, column) = (g.unsqueeze(&of_text, &[1]), g.unsqueeze(&of_image, &[2]));
+            let cosine = g.node("MatMul", &[&row, &column], vec![]);
+            let cosine = g.squeeze(&cosine, &[2]);
+            let scale = g.scalar(scale);
+            let score = g.node("Mul", &[&cosine, &scale], vec![]);
+            g.node("Add", &[&plain, &score], vec![])
+        });
+    }
     g.output(&logits, "logits", &["batch", &d.outputs.to_string()]);
     g.output(&attention, "region_attention", &["batch", "regions"]);
     Ok(())

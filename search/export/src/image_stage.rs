@@ -21,8 +21,7 @@ pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: 
     let g = &mut graph;
     let mut state = image(source, g, architecture)?;
     if let Some(joint) = source.dimensions.joint {
-        let (pooled, _) = source.att_flat(g, &state.regions, &mut state.mask, "attflat_e")?;
-        let embedding = source.embedding(g, &pooled, "embed_y", joint)?;
+        let embedding = embedding(source, g, &mut state, joint)?;
         g.output(&embedding, "image_embedding", &["batch", &joint.to_string()]);
     }
     g.output(&state.regions, "regions", &["batch", "regions", &source.dimensions.hidden.to_string()]);
@@ -60,6 +59,12 @@ pub(crate) fn late_heads(source: Source<'_>, architecture: &Architecture) -> Res
     let first = architecture.image_blocks();
     let readers = relation_readers(source, architecture)?;
     Ok(readers.into_iter().filter(|r| r.block >= first).map(|r| (r.block, r.heads)).collect())
+}
+
+/// The image's joint embedding, `[batch, joint]`.
+pub(crate) fn embedding(source: Source<'_>, g: &mut Graph, state: &mut ImageState, joint: usize) -> Result<String> {
+    let (pooled, _) = source.att_flat(g, &state.regions, &mut state.mask, "attflat_e")?;
+    source.embedding(g, &pooled, "embed_y", joint)
 }
 
 /// The features' linear layer. In 8 bits each feature is first multiplied by its largest weight and its weights divided by it:

@@ -43,7 +43,15 @@ fn row(comparison: &Comparison, summary: &Summary) -> Vec<String> {
         if values.is_empty() { "–".to_owned() } else { percent(&values) }
     };
     let score = percent(&own.clone().map(|outcome| outcome.validation).collect::<Vec<_>>());
-    let mut cells = vec![summary.contender.clone(), score];
+    let first = &comparison.summaries[0].contender;
+    let differences = comparison.differences(&summary.contender, first);
+    let against = if *first == summary.contender || differences.is_empty() {
+        "–".to_owned()
+    } else {
+        let (mean, deviation) = mean_and_deviation(&differences);
+        format!("{:+.2} ± {:.2}", 100.0 * mean, 100.0 * deviation)
+    };
+    let mut cells = vec![summary.contender.clone(), score, against];
     cells.extend(figures(&comparison.task).iter().map(metric));
     cells.push(summary.seeds.to_string());
     cells.extend([summary.parameters, summary.search_seconds, summary.retrain_seconds].map(|v| format!("{v:.0}")));
@@ -57,6 +65,8 @@ pub(super) fn print(comparisons: &[Comparison], markdown: bool) {
             output::line("");
         }
         let mut head = vec![format!("contender ({})", comparison.task), "validation %".to_owned()];
+        // Seeds cut the data too, so runs of one seed differ less than runs of several.
+        head.push("against the first, by seed".to_owned());
         head.extend(figures(&comparison.task).iter().map(|name| format!("{name} %")));
         head.extend(["seeds", "parameters", "search s", "retrain s"].map(str::to_owned));
         let rows: Vec<Vec<String>> = comparison.summaries.iter().map(|summary| row(comparison, summary)).collect();

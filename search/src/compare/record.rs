@@ -111,6 +111,17 @@ impl Comparison {
         self.summaries = summaries(&self.outcomes);
     }
 
+    /// How much higher the validation scores of `contender` are than those of `other` with the same seeds, which cut the data alike:
+    /// one number a seed that both have.
+    pub fn differences(&self, contender: &str, other: &str) -> Vec<f64> {
+        let of = |name: &str, seed: u64| {
+            let own = self.outcomes.iter().find(|outcome| outcome.contender == name && outcome.seed == seed);
+            own.map(|outcome| outcome.validation)
+        };
+        let seeds: BTreeSet<u64> = self.outcomes.iter().map(|outcome| outcome.seed).collect();
+        seeds.into_iter().filter_map(|seed| Some(of(contender, seed)? - of(other, seed)?)).collect()
+    }
+
     /// What the contender of that name has trained with `seed`: of a search, what it has found.
     pub fn architecture(&self, contender: &str, seed: u64) -> Option<&Architecture> {
         let own = self.outcomes.iter().find(|outcome| outcome.contender == contender && outcome.seed == seed);
@@ -144,6 +155,35 @@ fn first_difference(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn differences_are_between_runs_of_the_same_seed() {
+        let outcome = |contender: &str, seed: u64, validation: f64| Outcome {
+            contender: contender.to_owned(),
+            seed,
+            validation,
+            architecture: serde_json::from_str(r#"{"enc": [["feed_forward"]], "dec": [["none"]]}"#).unwrap(),
+            metrics: BTreeMap::new(),
+            parameters: 1,
+            hidden: 1,
+            search_seconds: 0.0,
+            retrain_seconds: 0.0,
+        };
+        let outcomes = vec![outcome("a", 1, 0.5), outcome("b", 2, 0.75), outcome("b", 1, 0.25), outcome("b", 3, 0.0)];
+        let outcomes = [outcomes, vec![outcome("a", 2, 0.25)]].concat();
+        let comparison = Comparison {
+            task: "vqa".to_owned(),
+            parameters: None,
+            version: String::new(),
+            data: BTreeMap::new(),
+            recipe: serde_json::Value::Null,
+            summaries: Vec::new(),
+            outcomes,
+            ranking: None,
+        };
+        assert_eq!(comparison.differences("b", "a"), [-0.25, 0.5]);
+        assert!(comparison.differences("c", "a").is_empty());
+    }
 
     #[test]
     fn a_comparison_goes_on_with_its_own_record_only() {

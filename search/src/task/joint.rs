@@ -1,5 +1,5 @@
 //! The joint embedding of texts and images, an addition of ours to the network for image-text matching: what it ranks in
-//! one product of matrices, the network need only sort out at the top. Trained with an in-batch contrastive loss (InfoNCE:
+//! one product of matrices, the network need only sort out at the top, to whose logit it adds. Trained with an in-batch contrastive loss (InfoNCE:
 //! van den Oord et al., 2018; both ways as in CLIP: Radford et al., 2021).
 
 use mmnas_bundle::manifest::Dimensions;
@@ -16,7 +16,12 @@ pub(super) struct JointEmbedding {
     text: Linear,
     pool: AttFlat,
     regions: Linear,
+    scale: Tensor,
 }
+
+/// What a cosine adds to a pair's logit at the start, a number for all pairs that is learnt: true pairs begin some units above
+/// others.
+const FIRST_SCALE: f64 = 10.0;
 
 impl JointEmbedding {
     pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions, width: usize) -> JointEmbedding {
@@ -24,7 +29,14 @@ impl JointEmbedding {
             text: Linear::new(vs / "embed_x", 2 * d.hidden, width, true),
             pool: AttFlat::new(vs / "attflat_e", d),
             regions: Linear::new(vs / "embed_y", 2 * d.hidden, width, true),
+            scale: vs.var("embed_scale", &[1], nn::Init::Const(FIRST_SCALE)),
         }
+    }
+
+    /// What the embeddings `[batch, joint]` add to the logit of each pair: their cosine times the learnt scale, `[batch, 1]`. So
+    /// the network need only learn what the embeddings do not say, and begins to rank where they end.
+    pub(super) fn score(&self, texts: &Tensor, images: &Tensor) -> Tensor {
+        (texts * images).sum_dim_intlist(-1, true, Kind::Float) * &self.scale
     }
 
     /// Embeddings of the pooled texts `[batch, 2 H]` and of the regions `[batch, regions, H]`.

@@ -52,7 +52,13 @@ pub trait Head: std::fmt::Debug + Send {
         None
     }
 
-    /// The task's output from the pooled text and the last decoder block's output `y` `[batch, regions, H]`.
+    /// What the joint embeddings of [`Head::embed`] add to the output, `[batch, outputs]`.
+    fn joint_score(&self, _texts: &Tensor, _images: &Tensor) -> Option<Tensor> {
+        None
+    }
+
+    /// The task's output from the pooled text and the last decoder block's output `y` `[batch, regions, H]`, without what
+    /// [`Head::joint_score`] adds.
     fn output(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor;
 }
 

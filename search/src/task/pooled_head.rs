@@ -52,6 +52,10 @@ impl Head for PooledHead {
         self.joint.as_ref().map(|joint| joint.embed(text, regions, mask, dropout))
     }
 
+    fn joint_score(&self, texts: &Tensor, images: &Tensor) -> Option<Tensor> {
+        self.joint.as_ref().map(|joint| joint.score(texts, images))
+    }
+
     fn output(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
         let pooled = text + self.regions.forward(y, mask, dropout);
         self.projection.forward(&self.norm.forward(&pooled))
