@@ -39,6 +39,9 @@ TRAIN_OF = --samples "$(if $(filter vqa,$*),$(PHOTOS)/vqa/data/train.jsonl,$(PHO
 PARAMETERS_vqa := 1100000
 PARAMETERS_itm := 1800000
 PARAMETERS_vgd := 1000000
+# A network for retrieval trains longest: each of its comparison half as long as the recipe says.
+COMPARE_SET_itm := --set retrain.epochs=9 --set retrain.negatives.from_epoch=6 --set retrain.negatives.mine_from_epoch=6 \
+--set 'retrain.decay_epochs=[8]'
 CONTENDERS := gradient,random-architecture,mcan:1,text-only:mcan:1,image-only:mcan:1
 
 .PHONY: photos-vqa photos-itm photos-vgd compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables
@@ -87,7 +90,7 @@ record=$(RECORDS)/$(DATASET_$*)$(SUFFIX).json; own=$(PHOTOS)/$*/compare/compare.
 [ ! -e "$$record" ] || [ -e "$$own" ] || cp "$$record" "$$own"; \
 keep() { [ ! -e "$$own" ] || cp "$$own" "$$record"; }; trap keep EXIT; \
 $(SEARCH) compare $(RUN_OF) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
---out $(PHOTOS)/$*/compare
+$(COMPARE_SET_$*) --out $(PHOTOS)/$*/compare
 
 compare-vqa compare-itm compare-vgd: compare-%: | $(PHOTOS)/%/features/features.json $(WORDS)
 	@$(COMPARE_OF) --contenders $(CONTENDERS)
