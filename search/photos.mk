@@ -42,7 +42,7 @@ PARAMETERS_vgd := 1000000
 # A network for retrieval trains longest: each of its comparison half as long as the recipe says.
 COMPARE_SET_itm := --set retrain.epochs=9 --set retrain.negatives.from_epoch=6 --set retrain.negatives.mine_from_epoch=6 \
 --set 'retrain.decay_epochs=[8]'
-CONTENDERS := gradient,random-architecture,mcan:1,text-only:mcan:1,image-only:mcan:1
+CONTENDERS := gradient,random-architecture,mcan:1,text-only:mcan:1,image-only:mcan:1,evolution
 
 .PHONY: photos-vqa photos-itm photos-vgd compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables
 .PRECIOUS: $(PHOTOS)/%/vision/vision.json $(PHOTOS)/%/features/features.json $(PHOTOS)/%/search.done $(PHOTOS)/%/retrain.done \
