@@ -39,9 +39,11 @@ TRAIN_OF = --samples "$(if $(filter vqa,$*),$(PHOTOS)/vqa/data/train.jsonl,$(PHO
 PARAMETERS_vqa := 1100000
 PARAMETERS_itm := 1800000
 PARAMETERS_vgd := 1000000
-# A network for retrieval trains longest: each of its comparison half as long as the recipe says.
+# A network for retrieval trains longest: on two cores each of its comparison half as long as the recipe says.
+ifeq ($(SUFFIX),)
 COMPARE_SET_itm := --set retrain.epochs=9 --set retrain.negatives.from_epoch=6 --set retrain.negatives.mine_from_epoch=6 \
 --set 'retrain.decay_epochs=[8]'
+endif
 CONTENDERS := gradient,random-architecture,mcan:1,text-only:mcan:1,image-only:mcan:1,evolution
 
 .PHONY: photos-vqa photos-itm photos-vgd compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables

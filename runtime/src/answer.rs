@@ -21,13 +21,8 @@ pub(crate) fn best(logits: &[f32], labels: &[String], scores: AnswerScores, top_
     order.truncate(top_k);
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let above = |logit: f32| f64::from(logit - highest).exp();
-    let probability: Box<dyn Fn(f32) -> f32> = match scores {
-        AnswerScores::Sigmoid => Box::new(sigmoid),
-        AnswerScores::Softmax => {
-            let sum: f64 = logits.iter().copied().map(above).sum();
-            Box::new(move |logit| (above(logit) / sum) as f32)
-        }
-    };
+    let sum = (scores == AnswerScores::Softmax).then(|| logits.iter().copied().map(above).sum::<f64>());
+    let probability = |logit: f32| sum.map_or_else(|| sigmoid(logit), |sum| (above(logit) / sum) as f32);
     let answer = |index: usize| Answer {
         label: labels[index].clone(),
         probability: probability(logits[index]),

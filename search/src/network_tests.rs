@@ -3,7 +3,7 @@
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Device, Kind, Tensor};
 
-use crate::data::VqaData;
+use crate::data::{ItmData, VqaData};
 use crate::dropout::Dropout;
 use crate::task::vqa::loss;
 use crate::toy::drawn;
@@ -46,6 +46,27 @@ fn inputs() -> Inputs {
         token_count: vec![5, 3, 1, 2],
         region_count: vec![6, 6, 2, 1],
     }
+}
+
+/// The logit of a pair begins with the cosine of its joint embeddings, times a scale that is learnt.
+#[test]
+fn the_joint_embeddings_add_to_a_pairs_logit() {
+    let d = Dimensions { outputs: 1, joint: Some(3), ..DIMENSIONS };
+    let network = Network::new::<ItmData>(&Space::published(2, 4), &d, Naming::Supernet, Device::Cpu);
+    let (scale, outputs) = {
+        let scale = &network.parameters()["embed_scale"];
+        assert_eq!(scale.double_value(&[0]), 10.0);
+        (scale.shallow_clone(), || network.forward(&inputs(), &every_operation(), Dropout(0.0)))
+    };
+    let with = tch::no_grad(outputs);
+    let cosine = (with.narrow(1, 1, 3) * with.narrow(1, 4, 3)).sum_dim_intlist(1i64, true, Kind::Float);
+    let without = tch::no_grad(|| {
+        let _ = scale.shallow_clone().zero_();
+        outputs()
+    });
+    assert!(without.narrow(1, 1, 6).equal(&with.narrow(1, 1, 6)));
+    let added = with.narrow(1, 0, 1) - without.narrow(1, 0, 1);
+    assert!(relative(&added, &(cosine * 10.0)) < 1e-5 && added.norm().double_value(&[]) > 0.1);
 }
 
 /// Encoder SA, FFN; decoder SA, RSA, GA, FFN.

@@ -57,6 +57,28 @@ fn verify_one(number: u64) -> (BTreeSet<Operation>, BTreeMap<&'static str, f64>)
     (architecture.decoder.into_iter().collect(), worst)
 }
 
+/// Half of the features are a thousandth of the others and count as much: with one scale for all of them 8 bits would round
+/// them to nothing.
+#[test]
+fn features_of_different_size_survive_8_bits() {
+    let (task, d) = (TaskName::Vgd, official(64, 1));
+    let architecture = mmnas_search::architectures::preset("mcan:1").unwrap();
+    let mut network = formula_network(task, &architecture, &d);
+    let mut weights = weights_of(&network);
+    let std: Vec<f32> = (0..d.feature).map(|k| if k % 2 == 0 { 1.0 } else { 1e-3 }).collect();
+    weights.fold_feature_norm(d.hidden, &vec![0.0; d.feature], &std).unwrap();
+    let mean = Tensor::zeros([d.feature as i64], (Kind::Float, Device::Cpu));
+    network.set_feature_norm(Some(FeatureNorm { mean, std: Tensor::from_slice(&std) }));
+    let recorded = record_stages(&network, task, 14, 12, 1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("bundle");
+    write((task, &network), &architecture, &weights, &recorded, all_forms(), &out);
+    let report = mmnas_runtime::verify(&out, &LoadOptions::default(), Timed::No).unwrap();
+    let of_image = report.checks.iter().filter(|c| c.stage == "image" && c.form.precision.name() == "int8");
+    let worst: Vec<f64> = of_image.map(|check| check.worst).collect();
+    assert!(worst.len() == 2 && worst.iter().all(|worst| *worst < 0.05), "{worst:?}");
+}
+
 #[test]
 fn two_hundred_random_architectures_agree_in_every_form() {
     let (mut seen, mut worst) = (BTreeSet::new(), BTreeMap::<&str, f64>::new());

@@ -112,7 +112,7 @@ impl Comparison {
     }
 
     /// How much higher the validation scores of `contender` are than those of `other` with the same seeds, which cut the data alike:
-    /// one number a seed that both have.
+    /// one number, −1 to 1, a seed that both have.
     pub fn differences(&self, contender: &str, other: &str) -> Vec<f64> {
         let of = |name: &str, seed: u64| {
             let own = self.outcomes.iter().find(|outcome| outcome.contender == name && outcome.seed == seed);

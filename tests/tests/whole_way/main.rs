@@ -20,6 +20,7 @@ use mmnas_search::RunFolder;
 use mmnas_search::data::VqaData;
 use mmnas_search::export::{self, ExportOptions};
 use mmnas_search::task::Task as _;
+use mmnas_tests::alone::alone;
 use mmnas_tests::small_run::{SmallRun, copy_folder};
 
 /// One small trained bundle for all tests of this file.
@@ -74,6 +75,8 @@ fn the_network_learnt_its_images_by_heart() {
 fn answers_may_be_scored_together() {
     let recipe = mmnas_tests::small_run::recipe(&["text.answer_scores=\"softmax\""]);
     let data = SMALL.0.data(&recipe);
+    // Trainings draw from one generator of the process.
+    let _alone = alone();
     let architecture = mmnas_search::architectures::preset("mcan:1").unwrap();
     let out = SMALL.0.path("together");
     let inputs = data.data().run_inputs(VqaData::NAME, Some(&architecture));
