@@ -121,6 +121,14 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Makes the folder `path`, new or not, this process's own as long as the answer lives; [`Error::RunBusy`] where it is another's.
+    pub(crate) fn claim(path: &Path) -> Result<RunFolder> {
+        std::fs::create_dir_all(path).map_err(mmnas_bundle::Error::io(path, "create"))?;
+        let mut run = RunFolder::at(path);
+        run.lock()?;
+        Ok(run)
+    }
+
     /// The run that lies in `path`, to look at.
     pub fn at(path: &Path) -> RunFolder {
         RunFolder { path: path.to_path_buf(), _lock: None }

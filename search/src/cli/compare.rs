@@ -17,7 +17,8 @@ NAME=FILE, an architecture of a file, in whose name {seed} stands for the seed, 
 comparison's record; and as controls text-only:PRESET, image-only:PRESET, which see zeros for features or one unknown
 word for a text.
 Every run lies in OUT/CONTENDER/seed-N and is gone on with when the command is given again; OUT/compare.json is the record
-of those that are done, which are not made again. The score is the best validation score of the retraining.
+of those that are done, which are not made again. The same command in a second terminal, or on another machine that sees
+OUT, takes what nobody is at: runs of one thread side by side use several cores better than one run of many threads. The score is the best validation score of the retraining.
 
 Examples:
   mmnas-search compare --task vqa --recipe search/recipes/easy_vqa.toml --samples train.jsonl --features features \\
@@ -61,26 +62,31 @@ impl WithTask for &Arguments {
         let ranking = ranking.transpose()?;
         std::fs::create_dir_all(&self.out).map_err(mmnas_bundle::Error::io(&self.out, "create"))?;
         let file = self.out.join(Comparison::FILE);
-        let mut comparison = Comparison::new(recipe, task, self.parameters)?;
-        if file.exists() {
-            comparison = comparison.go_on(Comparison::read(&file)?, &file)?;
-        }
+        let mut comparison = Comparison::new(recipe, task, self.parameters)?.with_known(&file)?;
         let rules = Rules { out: &self.out, parameters: self.parameters, progress: true };
+        let mut busy = Vec::new();
         for seed in recipe.seed..recipe.seed.saturating_add(self.seeds) {
             for contender in &contenders {
+                comparison = comparison.with_known(&file)?;
                 if comparison.has(contender, recipe, seed)? {
                     continue;
                 }
                 output::note(format_args!("{contender}, seed {seed}"));
-                comparison.add(run_contender(recipe, task, contender, seed, rules)?);
-                comparison.write(&file)?;
+                match run_contender(recipe, task, contender, seed, rules) {
+                    Ok(outcome) => comparison.update(&file, |known| known.add(outcome))?,
+                    Err(Error::RunBusy { .. }) => busy.push(format!("{contender}, seed {seed}")),
+                    Err(error) => return Err(error),
+                }
             }
+        }
+        if !busy.is_empty() {
+            output::note(format_args!("left to another process, which is at them: {}", busy.join("; ")));
         }
         if let Some((count, searching)) = ranking.filter(|_| comparison.ranking.is_none()) {
             output::note(format_args!("ranking {count} architectures by the supernet of {searching}"));
             let place = (count, recipe.seed);
-            comparison.ranking = Some(rank_supernet(recipe, task, searching, place, &self.out, true)?);
-            comparison.write(&file)?;
+            let ranking = rank_supernet(recipe, task, searching, place, &self.out, true)?;
+            comparison.update(&file, |known| known.ranking = Some(ranking))?;
         }
         if self.data.json {
             let json = serde_json::to_string(&comparison).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;

@@ -94,8 +94,8 @@ pub struct Rules<'a> {
     pub progress: bool,
 }
 
-/// Searches, where the contender does, and retrains what it stands for. Runs that lie there already are gone on with. The
-/// task's data shows what the contender may see from then on.
+/// Searches, where the contender does, and retrains what it stands for. Runs that lie there already are gone on with; those that
+/// another process is at are [`Error::RunBusy`](crate::Error::RunBusy). The task's data shows what the contender may see from then on.
 pub fn run_contender<T: Task>(
     recipe: &Recipe,
     task: &mut T,
@@ -108,6 +108,7 @@ pub fn run_contender<T: Task>(
     task.data_mut().set_sight(recipe.model.sees);
     let task = &*task;
     let folder = folder(out, contender, seed);
+    let _own = RunFolder::claim(&folder)?;
     let (architecture, search_seconds) = match contender {
         Contender::Search { .. } => {
             let run = RunFolder::open(&folder.join("search"), &recipe, &task.data().run_inputs(T::NAME, None), true)?;

@@ -1,6 +1,7 @@
 //! The record of a comparison: one file with everything that its table says, which outlives the runs' folders.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::Path;
 
 use mmnas_bundle::{Architecture, write_atomically};
@@ -63,6 +64,22 @@ impl Comparison {
         Ok(serde_json::from_str(&text).map_err(|e| mmnas_bundle::Error::json(file, &e))?)
     }
 
+    /// The record of `file`, where there is one, of what this one compares; this one where there is none.
+    pub fn with_known(self, file: &Path) -> Result<Comparison> {
+        if file.exists() { self.go_on(Comparison::read(file)?, file) } else { Ok(self) }
+    }
+
+    /// Changes the record of `file`, with what other processes have added to it meanwhile.
+    pub fn update(&mut self, file: &Path, change: impl FnOnce(&mut Comparison)) -> Result<()> {
+        let lock_file = file.with_extension("lock");
+        let lock = File::create(&lock_file).map_err(mmnas_bundle::Error::io(&lock_file, "create"))?;
+        // Where the file system knows no locks, there is one process at most, as without them.
+        let _ = lock.lock();
+        *self = self.clone().with_known(file)?;
+        change(self);
+        self.write(file)
+    }
+
     /// Writes it, all of it or nothing.
     pub fn write(&self, file: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(|e| mmnas_bundle::Error::json(file, &e))?;
@@ -105,9 +122,11 @@ impl Comparison {
         Ok(true)
     }
 
-    /// Adds an outcome.
+    /// Adds an outcome, but where that of its contender and seed is known.
     pub fn add(&mut self, outcome: Outcome) {
-        self.outcomes.push(outcome);
+        if self.architecture(&outcome.contender, outcome.seed).is_none() {
+            self.outcomes.push(outcome);
+        }
         self.summaries = summaries(&self.outcomes);
     }
 

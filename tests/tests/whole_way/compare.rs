@@ -92,6 +92,32 @@ fn contenders_are_compared_over_seeds() {
     assert_eq!(read(), first);
 }
 
+/// A comparison that two processes are at: each run is one's, and the record has them all, once.
+#[test]
+fn two_processes_share_a_comparison() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("compare");
+    let started = |_| {
+        let mut command = compare(&out, &["--contenders", "mcan:1,random-architecture", "--seeds", "3"]);
+        command.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let outputs = [0, 1].map(started).map(|child| child.wait_with_output().unwrap());
+    let said = outputs.each_ref().map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
+    assert!(outputs.iter().all(|output| output.status.success()), "{said:?}");
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("compare.json")).unwrap()).unwrap();
+    let outcomes = record["outcomes"].as_array().unwrap();
+    let mut runs: Vec<String> = outcomes.iter().map(|o| format!("{} {}", o["contender"], o["seed"])).collect();
+    runs.sort();
+    let expected = [1, 2, 3].map(|seed| format!("\"mcan:1\" {seed}")).into_iter();
+    let expected: Vec<String> = expected.chain([1, 2, 3].map(|s| format!("\"random-architecture\" {s}"))).collect();
+    assert_eq!(runs, expected, "{said:?}");
+    assert_eq!(record["summaries"][0]["seeds"], 3);
+    // Both had a part in it, each epoch of which is a line of its own.
+    let trained = |text: &String| text.lines().filter(|line| line.starts_with("epoch 1:")).count();
+    assert_eq!(trained(&said[0]) + trained(&said[1]), 6, "{said:?}");
+    assert!(said.iter().all(|text| trained(text) > 0), "{said:?}");
+}
+
 fn printed(record: &Path, more: &[&str]) -> String {
     let output = Command::new(program("mmnas-search").unwrap()).arg("table").args(more).arg(record).output().unwrap();
     assert!(output.status.success());
