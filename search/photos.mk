@@ -41,8 +41,8 @@ PARAMETERS_itm := 1800000
 PARAMETERS_vgd := 1000000
 # A network for retrieval trains longest: on two cores each of its comparison half as long as the recipe says.
 ifeq ($(SUFFIX),)
-COMPARE_SET_itm := --set retrain.epochs=9 --set retrain.negatives.from_epoch=6 --set retrain.negatives.mine_from_epoch=6 \
---set 'retrain.decay_epochs=[8]'
+COMPARE_SET_itm := --set retrain.epochs=7 --set retrain.negatives.from_epoch=5 --set retrain.negatives.mine_from_epoch=5 \
+--set 'retrain.decay_epochs=[6]'
 endif
 CONTENDERS := gradient,random-architecture,mcan:1,text-only:mcan:1,image-only:mcan:1,evolution
 
