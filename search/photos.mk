@@ -37,7 +37,7 @@ TRAIN_OF = --samples "$(if $(filter vqa,$*),$(PHOTOS)/vqa/data/train.jsonl,$(PHO
 
 # Every network of a comparison has about this many numbers: what MCAN with one layer has at the recipe's width, rounded.
 PARAMETERS_vqa := 1100000
-PARAMETERS_itm := 1800000
+PARAMETERS_itm := 2300000
 PARAMETERS_vgd := 1000000
 # A network for retrieval trains longest: on two cores each of its comparison half as long as the recipe says.
 ifeq ($(SUFFIX),)

@@ -124,6 +124,7 @@ pub(crate) fn main() -> Result<()> {
         head: 64,
         relation: 16,
         joint: None,
+        joint_features: false,
     };
     space.check(&dimensions)?;
     tch::manual_seed(1);

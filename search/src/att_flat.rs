@@ -21,7 +21,13 @@ impl AttFlat {
 
     /// `x` `[batch, n, H]` → `[batch, 2 H]`; `mask` `[batch, 1, 1, n]` is true where a position is padding.
     pub(crate) fn forward(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
-        self.merge.forward(&(self.weights(x, mask, dropout) * x).sum_dim_intlist(1, false, Kind::Float))
+        self.forward_with_weights(x, mask, dropout).0
+    }
+
+    /// The same, and how much each position counts, `[batch, n, 1]`.
+    pub(crate) fn forward_with_weights(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> (Tensor, Tensor) {
+        let weights = self.weights(x, mask, dropout);
+        (self.merge.forward(&(&weights * x).sum_dim_intlist(1, false, Kind::Float)), weights)
     }
 
     /// How much each position counts, `[batch, n, 1]`, of sum 1.
@@ -56,6 +62,7 @@ mod tests {
             head: 64,
             relation: 1,
             joint: None,
+            joint_features: false,
         };
         let store = nn::VarStore::new(Device::Cpu);
         let pool = AttFlat::new(store.root() / "attflat_x", &d);

@@ -140,7 +140,7 @@ pub fn export(run: &Path, vision: Option<&VisionBundle>, out: &Path, options: &E
     copy_into(network.parameters(), &tensors, "", &file)?;
     let mut weights = Weights::read_safetensors(&file)?;
     if let (Some(mean), Some(std)) = (weights.remove(FEATURE_MEAN), weights.remove(FEATURE_STD)) {
-        weights.fold_feature_norm(record.dimensions.hidden, &mean.data, &std.data)?;
+        weights.fold_feature_norm(&mean.data, &std.data)?;
         network.set_feature_norm(feature_norm(&tensors));
     }
     let trained = Trained {

@@ -304,12 +304,16 @@ impl Network {
         words.lstm(&[zeros(), zeros()], &self.lstm, true, 1, 0.0, false, false, true).0
     }
 
-    fn regions(&self, features: &Tensor, precision: Precision) -> Tensor {
-        let operand = match &self.norm {
-            Some(norm) => precision.operand(&((features - &norm.mean) / &norm.std)),
-            None => precision.operand(features),
-        };
-        self.image.forward(&operand).to_kind(Kind::Float)
+    /// Features as the network reads them.
+    fn standardised(&self, features: &Tensor) -> Tensor {
+        match &self.norm {
+            Some(norm) => (features - &norm.mean) / &norm.std,
+            None => features.shallow_clone(),
+        }
+    }
+
+    fn regions(&self, standardised: &Tensor, precision: Precision) -> Tensor {
+        self.image.forward(&precision.operand(standardised)).to_kind(Kind::Float)
     }
 
     /// The task's output for `inputs` along `path`; for VQA logits `[batch, answers]`. A network with a joint embedding gives
@@ -332,7 +336,8 @@ impl Network {
             text_mask: text_mask.as_ref(),
             ..Context::new(region_mask.as_ref(), dropout, precision)
         };
-        let mut y = self.regions(&inputs.features, precision);
+        let features = self.standardised(&inputs.features);
+        let mut y = self.regions(&features, precision);
         let joint = self.dimensions.joint.map(|_| self.first_guided());
         let mut before_text = None;
         for (block, choice) in path.0.iter().enumerate().skip(encoder) {
@@ -344,7 +349,7 @@ impl Network {
         // Last, as ever: dropout draws from one generator, so another order would be another run of the same seed.
         let text = self.head.pool_text(&x, text_mask.as_ref(), dropout);
         let before_text = joint.map(|_| before_text.unwrap_or_else(|| y.shallow_clone()));
-        let embedded = before_text.and_then(|y| self.head.embed(&text, &y, region_mask.as_ref(), dropout));
+        let embedded = before_text.and_then(|y| self.head.embed(&text, &y, &features, region_mask.as_ref(), dropout));
         let output = self.head.output(&text, &y, region_mask.as_ref(), dropout);
         match embedded {
             Some((texts, images)) => {
@@ -398,7 +403,8 @@ impl Network {
         }
         let first_guided = self.first_guided();
         let context = Context::new(region_mask.as_ref(), off, full);
-        let mut y = self.regions(&inputs.features, full);
+        let features = self.standardised(&inputs.features);
+        let mut y = self.regions(&features, full);
         for block in encoder..first_guided {
             y = self.block(block, &only, &y, (&context, &biases));
         }
@@ -407,7 +413,7 @@ impl Network {
         if !kept.is_empty() {
             image.push(("relation_bias".to_owned(), Tensor::cat(&kept, 1)));
         }
-        let embedded = self.head.embed(&pooled, &y, region_mask.as_ref(), off);
+        let embedded = self.head.embed(&pooled, &y, &features, region_mask.as_ref(), off);
         if let Some((of_text, of_image)) = &embedded {
             text.push(("text_embedding".to_owned(), of_text.shallow_clone()));
             image.push(("image_embedding".to_owned(), of_image.shallow_clone()));

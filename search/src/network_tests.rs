@@ -19,6 +19,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     head: 64,
     relation: 16,
     joint: None,
+    joint_features: false,
 };
 
 /// A supernet whose weights are the same whatever other tests draw.

@@ -233,6 +233,7 @@ pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> D
         vocabulary: task.data().vocabulary().len(),
         outputs: task.outputs(),
         joint: task.joint(),
+        joint_features: task.joint_features(),
         ..recipe.widths(hidden)
     }
 }

@@ -198,6 +198,7 @@ mod tests {
             head,
             relation: 1,
             joint: None,
+            joint_features: false,
         };
         let space = |name: &str| Space::new(&["none"], &[name], (1, 1), &Pool::standard()).unwrap();
         for (name, hidden, head, fits) in [

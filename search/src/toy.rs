@@ -92,6 +92,7 @@ pub(crate) fn supernet() -> Network {
         head: 64,
         relation: 5,
         joint: None,
+        joint_features: false,
     };
     Network::new::<ToyOf<false>>(&Space::published(1, 2), &dimensions, Naming::Supernet, Device::Cpu)
 }

@@ -17,6 +17,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     head: 64,
     relation: 5,
     joint: None,
+    joint_features: false,
 };
 
 fn inputs() -> Inputs {

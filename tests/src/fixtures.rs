@@ -67,6 +67,7 @@ pub fn official(hidden: usize, outputs: usize) -> Dimensions {
         head: 64,
         relation: 64,
         joint: None,
+        joint_features: false,
     }
 }
 
@@ -82,6 +83,7 @@ pub fn official_full(outputs: usize) -> Dimensions {
         head: 64,
         relation: 64,
         joint: None,
+        joint_features: false,
     }
 }
 

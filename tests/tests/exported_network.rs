@@ -24,7 +24,8 @@ fn verify_one(number: u64) -> (BTreeSet<Operation>, BTreeMap<&'static str, f64>)
     let wide = number % 9 >= 6;
     let heads = rng.random_range(1..4);
     let joint = (task == TaskName::Itm).then_some(16);
-    let d = Dimensions { joint, ..official(64 * heads, if task == TaskName::Vqa { 17 } else { 1 }) };
+    let joint_features = joint.is_some() && number % 4 < 2;
+    let d = Dimensions { joint, joint_features, ..official(64 * heads, if task == TaskName::Vqa { 17 } else { 1 }) };
     let architecture = random_architecture(&mut rng, wide, &d);
     let mut network = formula_network(task, &architecture, &d);
     let mut weights = weights_of(&network);
@@ -32,7 +33,7 @@ fn verify_one(number: u64) -> (BTreeSet<Operation>, BTreeMap<&'static str, f64>)
         let float = (Kind::Float, Device::Cpu);
         let norm = FeatureNorm { mean: Tensor::randn([64], float), std: Tensor::rand([64], float) + 0.5 };
         let numbers = |t: &Tensor| Vec::<f32>::try_from(t).unwrap();
-        weights.fold_feature_norm(d.hidden, &numbers(&norm.mean), &numbers(&norm.std)).unwrap();
+        weights.fold_feature_norm(&numbers(&norm.mean), &numbers(&norm.std)).unwrap();
         network.set_feature_norm(Some(norm));
     }
     let recorded = record_stages(&network, task, 14, 12, number).unwrap();
@@ -66,7 +67,7 @@ fn features_of_different_size_survive_8_bits() {
     let mut network = formula_network(task, &architecture, &d);
     let mut weights = weights_of(&network);
     let std: Vec<f32> = (0..d.feature).map(|k| if k % 2 == 0 { 1.0 } else { 1e-3 }).collect();
-    weights.fold_feature_norm(d.hidden, &vec![0.0; d.feature], &std).unwrap();
+    weights.fold_feature_norm(&vec![0.0; d.feature], &std).unwrap();
     let mean = Tensor::zeros([d.feature as i64], (Kind::Float, Device::Cpu));
     network.set_feature_norm(Some(FeatureNorm { mean, std: Tensor::from_slice(&std) }));
     let recorded = record_stages(&network, task, 14, 12, 1).unwrap();

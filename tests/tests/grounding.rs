@@ -205,6 +205,7 @@ fn published_padding_changes_shapes_and_no_loss() {
         head: 64,
         relation: 8,
         joint: None,
+        joint_features: false,
     };
     let network = Network::new::<VgdData>(&Space::published(1, 3), &dimensions, Naming::Supernet, tch::Device::Cpu);
     let path = Path::single(&[0, 1, 2, 3]);

@@ -95,6 +95,13 @@ pub struct Dimensions {
     /// see [`Stages::text`] and [`Stages::image`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joint: Option<usize>,
+    /// Whether the image's joint embedding reads the features too, beside the regions.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub joint_features: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Dimensions {

@@ -214,6 +214,7 @@ mod tests {
             head: 64,
             relation: 1,
             joint: None,
+            joint_features: false,
         };
         let source = Source { weights: &Weights::default(), dimensions: &dimensions };
         let mut graph = Graph::new("text", Form::ORT_FP32);

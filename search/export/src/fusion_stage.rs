@@ -34,7 +34,7 @@ pub(crate) fn build(
         let all = g.float_input("relation_bias", &["batch", &total, "regions", "regions"]);
         biases.extend(late.iter().map(|(block, _)| *block).zip(g.split(&all, 1, &heads)));
     }
-    let image = ImageState { regions, biases, mask };
+    let image = ImageState { regions, features: None, biases, mask };
     let mut keys_values = BTreeMap::new();
     for reader in text_readers(source, architecture)? {
         let shape = ["batch", &reader.heads.to_string(), "tokens", &reader.head.to_string()];
@@ -66,7 +66,7 @@ pub(crate) fn build_merged(
     let mut image = image_stage::image(source, g, architecture)?;
     let joint = match source.dimensions.joint {
         Some(joint) => {
-            let of_text = source.embedding(g, &text.pooled, "embed_x", joint)?;
+            let of_text = source.embedding(g, &text.pooled, "embed_x", joint, None)?;
             Some((of_text, image_stage::embedding(source, g, &mut image, joint)?))
         }
         None => None,

@@ -63,24 +63,34 @@ pub(crate) fn late_heads(source: Source<'_>, architecture: &Architecture) -> Res
 
 /// The image's joint embedding, `[batch, joint]`.
 pub(crate) fn embedding(source: Source<'_>, g: &mut Graph, state: &mut ImageState, joint: usize) -> Result<String> {
-    let (pooled, _) = source.att_flat(g, &state.regions, &mut state.mask, "attflat_e")?;
-    source.embedding(g, &pooled, "embed_y", joint)
+    let (pooled, attention) = source.att_flat(g, &state.regions, &mut state.mask, "attflat_e")?;
+    let features = state.features.as_deref().filter(|_| source.dimensions.joint_features);
+    let seen = match features {
+        Some(features) => {
+            let attention = g.unsqueeze(&attention, &[1]);
+            let mean = g.node("MatMul", &[&attention, features], vec![]);
+            let mean = g.squeeze(&mean, &[1]);
+            Some(of_features(source, g, &mean, ("embed_f", joint))?)
+        }
+        None => None,
+    };
+    source.embedding(g, &pooled, "embed_y", joint, seen.as_deref())
 }
 
-/// The features' linear layer. In 8 bits each feature is first multiplied by its largest weight and its weights divided by it:
+/// A linear layer of features. In 8 bits each feature is first multiplied by its largest weight and its weights divided by it:
 /// features differ by orders of magnitude (maps, boxes, scores of classes), and a scale for all of them would round to
 /// nothing what is small and counts.
-fn projected(source: Source<'_>, g: &mut Graph, features: &str) -> Result<String> {
-    let d = source.dimensions;
+fn of_features(source: Source<'_>, g: &mut Graph, features: &str, (layer, outputs): (&str, usize)) -> Result<String> {
+    let inputs = source.dimensions.feature;
     if !g.is_int8() {
-        return source.linear(g, features, "imgfeat_linear", d.feature, d.hidden);
+        return source.linear(g, features, layer, inputs, outputs);
     }
-    let (matrix, bias) =
-        (source.matrix("imgfeat_linear", d.feature, d.hidden)?, source.bias("imgfeat_linear", d.hidden)?);
+    let (matrix, bias) = (source.matrix(layer, inputs, outputs)?, source.bias(layer, outputs)?);
     let (factors, even) = evened_rows(&matrix);
-    let factors = g.weight("imgfeat_linear.factors", &factors);
+    let factors = g.weight(&format!("{layer}.factors"), &factors);
     let features = g.node("Mul", &[features, &factors], vec![]);
-    let product = Product { name: "imgfeat_linear.weight", matrix: &even, bias: Some(("imgfeat_linear.bias", bias)) };
+    let (weight_name, bias_name) = (format!("{layer}.weight"), format!("{layer}.bias"));
+    let product = Product { name: &weight_name, matrix: &even, bias: Some((&bias_name, bias)) };
     Ok(g.product(&features, &product))
 }
 
@@ -99,12 +109,12 @@ pub(crate) fn image(source: Source<'_>, g: &mut Graph, architecture: &Architectu
         let heads: Vec<usize> = readers.iter().map(|reader| reader.heads).collect();
         biases.extend(readers.iter().map(|reader| reader.block).zip(g.split(&all, 1, &heads)));
     }
-    let mut y = projected(source, g, &features)?;
+    let mut y = of_features(source, g, &features, ("imgfeat_linear", d.hidden))?;
     let first = architecture.image_blocks();
     for (block, operation) in architecture.decoder[..first].iter().enumerate() {
         let bias = biases.get(&block).map(String::as_str);
         y = source.block(g, &y, *operation, &decoder_prefix(block), Side { own: &mut mask, text: None, bias })?;
     }
     biases.retain(|block, _| *block >= first);
-    Ok(ImageState { regions: y, biases, mask })
+    Ok(ImageState { regions: y, features: Some(features), biases, mask })
 }

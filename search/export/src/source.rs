@@ -89,9 +89,19 @@ impl<'a> Source<'a> {
         Ok((pooled, g.squeeze(&weights, &[1])))
     }
 
-    /// A joint embedding of pooled states `[batch, 2 H]`: `[batch, joint]` of length 1.
-    pub(crate) fn embedding(&self, g: &mut Graph, pooled: &str, name: &str, joint: usize) -> Result<String> {
-        let embedded = self.linear(g, pooled, name, 2 * self.dimensions.hidden, joint)?;
+    /// A joint embedding of pooled states `[batch, 2 H]`, with `more` `[batch, joint]` added: `[batch, joint]` of length 1.
+    pub(crate) fn embedding(
+        &self,
+        g: &mut Graph,
+        pooled: &str,
+        name: &str,
+        joint: usize,
+        more: Option<&str>,
+    ) -> Result<String> {
+        let mut embedded = self.linear(g, pooled, name, 2 * self.dimensions.hidden, joint)?;
+        if let Some(more) = more {
+            embedded = g.node("Add", &[&embedded, more], vec![]);
+        }
         // In 32 bits: a sum of squares.
         let embedded = g.cast(&embedded, Elem::F32);
         let attributes = vec![("axis", Attribute::Int(-1)), ("p", Attribute::Int(2))];

@@ -18,7 +18,7 @@ pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: 
     let g = &mut graph;
     let state = text(source, g, architecture)?;
     if let Some(joint) = source.dimensions.joint {
-        let embedding = source.embedding(g, &state.pooled, "embed_x", joint)?;
+        let embedding = source.embedding(g, &state.pooled, "embed_x", joint, None)?;
         g.output(&embedding, "text_embedding", &["batch", &joint.to_string()]);
     }
     for reader in text_readers(source, architecture)? {

@@ -92,20 +92,29 @@ impl Weights {
         self.0.values().map(|w| w.data.len() as u64).sum()
     }
 
-    /// Folds the standardisation `(x − mean) / std` of region features into `imgfeat_linear`, computed in double
-    /// precision: `W' = W / std`, `b' = b − W' · mean`.
-    pub fn fold_feature_norm(&mut self, hidden: usize, mean: &[f32], std: &[f32]) -> Result<()> {
+    /// Folds the standardisation `(x − mean) / std` of region features into the layers that read them, `imgfeat_linear` and, where
+    /// there is one, the joint embedding's `embed_f`.
+    pub fn fold_feature_norm(&mut self, mean: &[f32], std: &[f32]) -> Result<()> {
+        self.fold_into("imgfeat_linear", mean, std)?;
+        if self.0.contains_key("embed_f.weight") { self.fold_into("embed_f", mean, std) } else { Ok(()) }
+    }
+
+    /// Computed in double precision: `W' = W / std`, `b' = b − W' · mean`. The features' weights in a weighted mean of
+    /// them add to 1, so that it makes no difference whether a layer stands before or behind it.
+    fn fold_into(&mut self, layer: &str, mean: &[f32], std: &[f32]) -> Result<()> {
         let d = mean.len();
-        let weight = self.get("imgfeat_linear.weight", &[hidden, d])?;
+        let (weight_name, bias_name) = (format!("{layer}.weight"), format!("{layer}.bias"));
+        let rows = self.0.get(&bias_name).map_or(0, |bias| bias.data.len());
+        let weight = self.get(&weight_name, &[rows, d])?;
         let scaled: Vec<f64> =
             weight.data.iter().zip(std.iter().cycle()).map(|(w, s)| f64::from(*w) / f64::from(*s)).collect();
-        let bias = self.get("imgfeat_linear.bias", &[hidden])?;
+        let bias = self.get(&bias_name, &[rows])?;
         let moved = |(row, b): (&[f64], &f32)| {
             f64::from(*b) - row.iter().zip(mean).map(|(w, m)| w * f64::from(*m)).sum::<f64>()
         };
         let bias = scaled.chunks_exact(d).zip(&bias.data).map(|row| moved(row) as f32).collect();
-        self.insert("imgfeat_linear.weight", Weight::new(&[hidden, d], scaled.into_iter().map(|v| v as f32).collect()));
-        self.insert("imgfeat_linear.bias", Weight::new(&[hidden], bias));
+        self.insert(&weight_name, Weight::new(&[rows, d], scaled.into_iter().map(|v| v as f32).collect()));
+        self.insert(&bias_name, Weight::new(&[rows], bias));
         Ok(())
     }
 }
@@ -130,7 +139,7 @@ mod tests {
         };
         let standardised: Vec<f32> = (0..3).map(|k| (x[k] - mean[k]) / std[k]).collect();
         let expected = apply(&weights, &standardised);
-        weights.fold_feature_norm(2, &mean, &std).unwrap();
+        weights.fold_feature_norm(&mean, &std).unwrap();
         for (a, b) in apply(&weights, &x).iter().zip(&expected) {
             assert!((a - b).abs() < 1e-5, "{a} {b}");
         }

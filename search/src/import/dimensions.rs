@@ -58,5 +58,6 @@ pub(super) fn of(
         head,
         relation: size("linear_y_rel.weight", 0)?,
         joint: size("embed_x.weight", 0).ok(),
+        joint_features: size("embed_f.weight", 0).is_ok(),
     })
 }

@@ -18,6 +18,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     head: 64,
     relation: 4,
     joint: None,
+    joint_features: false,
 };
 
 /// Rows of numbers: positions of features, or a weight's outputs of inputs.

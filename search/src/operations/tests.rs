@@ -21,6 +21,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     head: 64,
     relation: RELATION as usize,
     joint: None,
+    joint_features: false,
 };
 
 fn randn(shape: &[i64]) -> Tensor {

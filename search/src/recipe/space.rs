@@ -63,6 +63,7 @@ impl Recipe {
             head: m.head,
             relation: m.relation,
             joint: None,
+            joint_features: false,
         }
     }
 

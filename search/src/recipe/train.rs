@@ -48,6 +48,10 @@ pub struct TrainSettings {
     pub negatives: NegativeSettings,
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn one() -> usize {
     1
 }
@@ -63,6 +67,10 @@ fn two() -> usize {
 pub struct ContrastiveSettings {
     /// Width of the embedding, at most 4096.
     pub width: usize,
+    /// Whether the image's embedding reads the features of the regions too, by a linear layer of its own, beside the regions'
+    /// states of width H: more parameters (D · `width`), better shortlists.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub features: bool,
     /// What the contrastive loss counts beside the published one.
     pub weight: f64,
     /// What the cosines are divided by before the softmax, 0.001 to 10.

@@ -45,6 +45,10 @@ impl Task for ItmData {
         self.contrastive().map(|settings| settings.width)
     }
 
+    fn joint_features(&self) -> bool {
+        self.contrastive().is_some_and(|settings| settings.features)
+    }
+
     fn labels(&self) -> &[String] {
         &[]
     }

@@ -10,12 +10,15 @@ use crate::layers::{Linear, MASKED};
 use crate::operations::Dropout;
 use crate::recipe::ContrastiveSettings;
 
-/// `Linear(AttFlat(x))` of the text, whose AttFlat is the published head's, and of the regions, both of length 1.
+/// `Linear(AttFlat(x))` of the text, whose AttFlat is the published head's, and of the regions, both of length 1. To the regions'
+/// is added, where that is asked for, `Linear(Σ wᵢ fᵢ)` of their features fᵢ with AttFlat's weights wᵢ: what an image shows
+/// does not all fit through H.
 #[derive(Debug)]
 pub(super) struct JointEmbedding {
     text: Linear,
     pool: AttFlat,
     regions: Linear,
+    features: Option<Linear>,
     scale: Tensor,
 }
 
@@ -29,6 +32,7 @@ impl JointEmbedding {
             text: Linear::new(vs / "embed_x", 2 * d.hidden, width, true),
             pool: AttFlat::new(vs / "attflat_e", d),
             regions: Linear::new(vs / "embed_y", 2 * d.hidden, width, true),
+            features: d.joint_features.then(|| Linear::new(vs / "embed_f", d.feature, width, true)),
             scale: vs.var("embed_scale", &[1], nn::Init::Const(FIRST_SCALE)),
         }
     }
@@ -39,11 +43,13 @@ impl JointEmbedding {
         (texts * images).sum_dim_intlist(-1, true, Kind::Float) * &self.scale
     }
 
-    /// Embeddings of the pooled texts `[batch, 2 H]` and of the regions `[batch, regions, H]`.
+    /// Embeddings of the pooled texts `[batch, 2 H]` and of the regions `[batch, regions, H]`, whose standardised features are
+    /// `[batch, regions, D]`.
     pub(super) fn embed(
         &self,
         text: &Tensor,
         regions: &Tensor,
+        features: &Tensor,
         mask: Option<&Tensor>,
         dropout: Dropout,
     ) -> (Tensor, Tensor) {
@@ -52,7 +58,12 @@ impl JointEmbedding {
             let length = x.norm_scalaropt_dim(2, -1, true).clamp_min(1e-12);
             x / length
         };
-        (unit(self.text.forward(text)), unit(self.regions.forward(&self.pool.forward(regions, mask, dropout))))
+        let (pooled, weights) = self.pool.forward_with_weights(regions, mask, dropout);
+        let mut image = self.regions.forward(&pooled);
+        if let Some(layer) = &self.features {
+            image += layer.forward(&dropout.apply(&(weights * features).sum_dim_intlist(1, false, Kind::Float)));
+        }
+        (unit(self.text.forward(text)), unit(image))
     }
 }
 
@@ -76,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_loss_is_the_formula() {
-        let settings = ContrastiveSettings { width: 2, weight: 3.0, temperature: 0.5 };
+        let settings = ContrastiveSettings { width: 2, features: false, weight: 3.0, temperature: 0.5 };
         let texts = Tensor::from_slice2(&[[1.0f32, 0.0], [0.0, 1.0], [0.6, 0.8]]);
         let images = Tensor::from_slice2(&[[0.8f32, 0.6], [0.0, 1.0], [1.0, 0.0]]);
         let mut also = [[false; 3]; 3];

@@ -40,12 +40,13 @@ pub trait Head: std::fmt::Debug + Send {
         None
     }
 
-    /// The joint embeddings of the pooled text and of the regions before the first block that reads the text, each
-    /// `[batch, joint]` of length 1, where the network has them.
+    /// The joint embeddings of the pooled text and of the regions before the first block that reads the text, whose standardised
+    /// features are `features` `[batch, regions, D]`: each `[batch, joint]` of length 1, where the network has them.
     fn embed(
         &self,
         _text: &Tensor,
         _regions: &Tensor,
+        _features: &Tensor,
         _mask: Option<&Tensor>,
         _dropout: Dropout,
     ) -> Option<(Tensor, Tensor)> {
@@ -155,6 +156,11 @@ pub trait Task: Sync {
     /// Width of the joint embedding that a network gets, where it gets one.
     fn joint(&self) -> Option<usize> {
         None
+    }
+
+    /// Whether the image's part of it reads the features too.
+    fn joint_features(&self) -> bool {
+        false
     }
 
     /// The names of the outputs, where they have names: the answers of VQA.

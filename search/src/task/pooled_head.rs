@@ -46,10 +46,11 @@ impl Head for PooledHead {
         &self,
         text: &Tensor,
         regions: &Tensor,
+        features: &Tensor,
         mask: Option<&Tensor>,
         dropout: Dropout,
     ) -> Option<(Tensor, Tensor)> {
-        self.joint.as_ref().map(|joint| joint.embed(text, regions, mask, dropout))
+        self.joint.as_ref().map(|joint| joint.embed(text, regions, features, mask, dropout))
     }
 
     fn joint_score(&self, texts: &Tensor, images: &Tensor) -> Option<Tensor> {

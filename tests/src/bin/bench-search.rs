@@ -118,6 +118,7 @@ impl Options {
             head: 64,
             relation: 64,
             joint: None,
+            joint_features: false,
         }
     }
 

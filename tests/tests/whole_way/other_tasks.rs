@@ -31,6 +31,7 @@ fn bundle(task: TaskName) -> (tempfile::TempDir, PathBuf) {
         head: 64,
         relation: 16,
         joint: None,
+        joint_features: false,
     };
     let network = formula_network(task, &architecture, &d);
     let recorded = record_stages(&network, task, 6, vision.vision().regions.count(), 1).unwrap();
