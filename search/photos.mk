@@ -46,7 +46,8 @@ COMPARE_SET_itm := --set retrain.epochs=7 --set retrain.negatives.from_epoch=5 -
 endif
 CONTENDERS := gradient,random-architecture,mcan:1,text-only:mcan:1,image-only:mcan:1,evolution
 
-.PHONY: photos-vqa photos-itm photos-vgd compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables
+.PHONY: photos-vqa photos-itm photos-vgd compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables \
+levers-vqa levers-itm levers-vgd
 .PRECIOUS: $(PHOTOS)/%/vision/vision.json $(PHOTOS)/%/features/features.json $(PHOTOS)/%/search.done $(PHOTOS)/%/retrain.done \
 $(PHOTOS)/%/bundle/manifest.json
 
@@ -86,25 +87,40 @@ photos-vqa photos-itm photos-vgd: photos-%: $(PHOTOS)/%/bundle/manifest.json
 	@$(MMNAS) evaluate $(PHOTOS)/$*/bundle --samples "$(TEST_$*)" --images "$(PHOTO_DATA)/$(DATASET_$*)/images" $(EVALUATE_$*)
 
 # A comparison goes on run by run from its record, which is committed; the folder of the runs holds a copy that is worked on.
-# What is done when a comparison is ended is in the record too.
-COMPARE_OF = mkdir -p $(PHOTOS)/$*/compare $(RECORDS); \
-record=$(RECORDS)/$(DATASET_$*)$(SUFFIX).json; own=$(PHOTOS)/$*/compare/compare.json; \
+# What is done when a comparison is ended is in the record too. Given again in a second terminal it shares the work.
+# $(1): name of the record, $(2): folder of the runs.
+compare = record=$(RECORDS)/$(1)$(SUFFIX).json; own=$(2)/compare.json; mkdir -p $(2) $$(dirname $$record); \
 [ ! -e "$$record" ] || [ -e "$$own" ] || cp "$$record" "$$own"; \
 keep() { [ ! -e "$$own" ] || cp "$$own" "$$record"; }; trap keep EXIT; \
 $(SEARCH) compare $(RUN_OF) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
-$(COMPARE_SET_$*) --out $(PHOTOS)/$*/compare
+$(COMPARE_SET_$*) --out $(2)
 
 compare-vqa compare-itm compare-vgd: compare-%: | $(PHOTOS)/%/features/features.json $(WORDS)
-	@$(COMPARE_OF) --contenders $(CONTENDERS)
+	@$(call compare,$(DATASET_$*),$(PHOTOS)/$*/compare) --contenders $(CONTENDERS)
 
 # What was found for one task, trained on another, with the same seeds.
 SPACE := $(subst ,, )
 transfer-vqa transfer-itm transfer-vgd: transfer-%: | $(PHOTOS)/%/features/features.json $(WORDS)
 	@for task in $(filter-out $*,vqa itm vgd); do [ -e $(RECORDS)/$$(case $$task in vqa) echo daquar;; itm) echo flickr8k;; vgd) echo phrases;; esac)$(SUFFIX).json ] \
 	|| { echo "transfer: run compare-$$task first" >&2; exit 1; }; done
-	@$(COMPARE_OF) --contenders \
+	@$(call compare,$(DATASET_$*),$(PHOTOS)/$*/compare) --contenders \
 	$(subst $(SPACE),$(COMMA),$(strip $(foreach task,$(filter-out $*,vqa itm vgd),of-$(task)=$(RECORDS)/$(DATASET_$(task))$(SUFFIX).json)))
+
+# What single values of the recipes do: MCAN with the same seeds and something else in one place.
+LEVERS_vqa := sigmoid last-weights less-dropout
+LEVERS_itm := no-features embedding-alone
+LEVERS_vgd := last-weights less-dropout
+LEVER_sigmoid := --set 'text.answer_scores="sigmoid"'
+LEVER_last-weights := --set retrain.average=0.0
+LEVER_less-dropout := --set model.dropout=0.2
+LEVER_no-features := --set contrastive.features=false
+LEVER_embedding-alone := --set retrain.negatives.from_epoch=99
+levers-vqa levers-itm levers-vgd: levers-%: | $(PHOTOS)/%/features/features.json $(WORDS)
+	@$(foreach lever,$(LEVERS_$*),( $(call compare,levers/$(DATASET_$*)-$(lever),$(PHOTOS)/$*/levers/$(lever)) $(LEVER_$(lever)) \
+	--contenders mcan:1 ) &&) true
 
 tables: build
 	@ls $(RECORDS)/*.json > /dev/null 2>&1 || { echo "tables: no comparison is recorded in $(RECORDS) yet" >&2; exit 1; }
-	@$(SEARCH) table --markdown $(RECORDS)/*.json
+	@$(SEARCH) table --markdown --against gradient $(RECORDS)/*.json
+	@for record in $(RECORDS)/*.json; do levers=$$(ls $(RECORDS)/levers/$$(basename $$record .json)-*.json 2> /dev/null); \
+	[ -z "$$levers" ] || { echo; $(SEARCH) table --markdown --base $$record $$levers; }; done

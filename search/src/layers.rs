@@ -25,6 +25,14 @@ impl Linear {
         Linear { weight, bias: bias.then(|| vs.uniform("bias", &[outputs as i64], -bound, bound)) }
     }
 
+    /// Makes weight and bias zero: the layer says nothing until it has learnt.
+    pub(crate) fn set_zero(&self) {
+        let _guard = tch::no_grad_guard();
+        for tensor in [Some(&self.weight), self.bias.as_ref()].into_iter().flatten() {
+            let _ = tensor.shallow_clone().zero_();
+        }
+    }
+
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
         let kind = x.kind();
         x.linear(&self.weight.to_kind(kind), self.bias.as_ref().map(|bias| bias.to_kind(kind)))

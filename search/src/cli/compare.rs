@@ -92,7 +92,7 @@ impl WithTask for &Arguments {
             let json = serde_json::to_string(&comparison).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
             output::line(json);
         } else {
-            table::print(&[comparison], false);
+            table::print(&[comparison], None, false);
         }
         Ok(())
     }

@@ -9,12 +9,19 @@ use super::output;
 /// Prints the tables of comparisons from their records
 #[derive(Args)]
 #[command(after_help = "\
-Example:
-  mmnas-search table --markdown search/records/*.json")]
+Examples:
+  mmnas-search table --markdown search/records/*.json
+  mmnas-search table --markdown --base search/records/flickr8k.json search/records/levers/flickr8k-*.json")]
 pub(super) struct Arguments {
     /// Records: what `mmnas-search compare` left as compare.json
     #[arg(required = true)]
     records: Vec<PathBuf>,
+    /// The contender that the others' scores are set against, seed by seed; without it the first of each record
+    #[arg(long, value_name = "CONTENDER")]
+    against: Option<String>,
+    /// Print instead what each record has otherwise than this one, and what that does to the contenders that both have
+    #[arg(long, value_name = "RECORD", conflicts_with = "against")]
+    base: Option<PathBuf>,
     /// Print Markdown
     #[arg(long)]
     markdown: bool,
@@ -22,7 +29,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let records = arguments.records.iter().map(|file| Comparison::read(file)).collect::<Result<Vec<_>>>()?;
-    print(&records, arguments.markdown);
+    match &arguments.base {
+        Some(base) => print_levers(&Comparison::read(base)?, &records, arguments.markdown),
+        None => print(&records, arguments.against.as_deref(), arguments.markdown),
+    }
     Ok(())
 }
 
@@ -36,21 +46,22 @@ fn percent(values: &[f64]) -> String {
     format!("{:.2} ± {:.2}", 100.0 * mean, 100.0 * deviation)
 }
 
-fn row(comparison: &Comparison, summary: &Summary) -> Vec<String> {
+/// Differences in points, 0.01 each.
+fn points(differences: &[f64]) -> String {
+    let (mean, deviation) = mean_and_deviation(differences);
+    format!("{:+.2} ± {:.2}", 100.0 * mean, 100.0 * deviation)
+}
+
+fn row(comparison: &Comparison, summary: &Summary, first: &str) -> Vec<String> {
     let own = comparison.outcomes.iter().filter(|outcome| outcome.contender == summary.contender);
     let metric = |name: &&str| {
         let values: Vec<f64> = own.clone().filter_map(|outcome| outcome.metrics.get(*name).copied()).collect();
         if values.is_empty() { "–".to_owned() } else { percent(&values) }
     };
     let score = percent(&own.clone().map(|outcome| outcome.validation).collect::<Vec<_>>());
-    let first = &comparison.summaries[0].contender;
     let differences = comparison.differences(&summary.contender, first);
-    let against = if *first == summary.contender || differences.is_empty() {
-        "–".to_owned()
-    } else {
-        let (mean, deviation) = mean_and_deviation(&differences);
-        format!("{:+.2} ± {:.2}", 100.0 * mean, 100.0 * deviation)
-    };
+    let against =
+        if *first == summary.contender || differences.is_empty() { "–".to_owned() } else { points(&differences) };
     let mut cells = vec![summary.contender.clone(), score, against];
     cells.extend(figures(&comparison.task).iter().map(metric));
     cells.push(summary.seeds.to_string());
@@ -58,18 +69,47 @@ fn row(comparison: &Comparison, summary: &Summary) -> Vec<String> {
     cells
 }
 
-/// Prints one table a comparison, for people or as Markdown.
-pub(super) fn print(comparisons: &[Comparison], markdown: bool) {
+/// Prints a row for each contender that `records` and `base` have in common.
+fn print_levers(base: &Comparison, records: &[Comparison], markdown: bool) {
+    let instead = format!("instead ({})", base.task);
+    let head = [instead.as_str(), "contender", "validation %", "against the recipe, by seed", "seeds"];
+    let row = |record: &Comparison, summary: &Summary| {
+        let differences = record.differences_to(base, &summary.contender, &summary.contender);
+        let own = record.outcomes.iter().filter(|outcome| outcome.contender == summary.contender);
+        let what = record.what_differs(base);
+        let what = what.iter().map(|d| format!("{} = {}", d.place.trim_start_matches("recipe."), d.one));
+        let cells = [
+            what.collect::<Vec<_>>().join(", "),
+            summary.contender.clone(),
+            percent(&own.map(|outcome| outcome.validation).collect::<Vec<_>>()),
+            points(&differences),
+            differences.len().to_string(),
+        ];
+        (!differences.is_empty()).then(|| cells.to_vec())
+    };
+    let of_task = records.iter().filter(|record| record.task == base.task);
+    let rows = of_task.flat_map(|record| record.summaries.iter().filter_map(|summary| row(record, summary)));
+    print_rows(&head.map(str::to_owned), &rows.collect::<Vec<_>>(), markdown);
+}
+
+/// Prints one table a comparison, for people or as Markdown. Scores are set against those of `against`, or, where a comparison
+/// does not have it, of its first contender.
+pub(super) fn print(comparisons: &[Comparison], against: Option<&str>, markdown: bool) {
     for (number, comparison) in comparisons.iter().enumerate() {
         if number > 0 {
             output::line("");
         }
+        let has = |name: &&str| comparison.summaries.iter().any(|summary| summary.contender == *name);
+        let first = comparison.summaries.first().map_or("", |summary| &summary.contender);
+        let first = against.filter(has).unwrap_or(first);
         let mut head = vec![format!("contender ({})", comparison.task), "validation %".to_owned()];
         // Seeds cut the data too, so runs of one seed differ less than runs of several.
-        head.push("against the first, by seed".to_owned());
+        head.push(format!("against {first}, by seed"));
         head.extend(figures(&comparison.task).iter().map(|name| format!("{name} %")));
         head.extend(["seeds", "parameters", "search s", "retrain s"].map(str::to_owned));
-        let rows: Vec<Vec<String>> = comparison.summaries.iter().map(|summary| row(comparison, summary)).collect();
+        let mut summaries: Vec<&Summary> = comparison.summaries.iter().collect();
+        summaries.sort_by_key(|summary| summary.contender != first);
+        let rows: Vec<Vec<String>> = summaries.into_iter().map(|summary| row(comparison, summary, first)).collect();
         print_rows(&head, &rows, markdown);
         if let Some(ranking) = &comparison.ranking {
             output::line(format_args!(

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use contender::Contender;
 pub use ranking::{Ranking, rank_supernet};
-pub use record::Comparison;
+pub use record::{Comparison, Difference};
 pub use statistics::{kendall_tau, mean_and_deviation, spearman_rho};
 
 use crate::recipe::Recipe;

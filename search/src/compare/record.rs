@@ -95,18 +95,32 @@ impl Comparison {
         if known.task != self.task {
             return differs(format!("task {}", known.task), format!("task {}", self.task));
         }
-        if known.parameters != self.parameters {
-            return differs(format!("{:?} parameters", known.parameters), format!("{:?}", self.parameters));
+        match known.what_differs(&self).into_iter().next() {
+            // The recipe's places are long: named once is enough.
+            Some(Difference { place, one, other }) if place.starts_with("recipe.") => {
+                differs(format!("{place} {one}"), other)
+            }
+            Some(Difference { place, one, other }) => differs(format!("{place} {one}"), format!("{place} {other}")),
+            None => Ok(known),
         }
-        let names: BTreeSet<&String> = known.data.keys().chain(self.data.keys()).collect();
-        if let Some(name) = names.into_iter().find(|name| known.data.get(*name) != self.data.get(*name)) {
-            let of = |data: &BTreeMap<String, String>| data.get(name).map_or("none", String::as_str).to_owned();
-            return differs(format!("{name} {}", of(&known.data)), format!("{name} {}", of(&self.data)));
+    }
+
+    /// What this comparison and another one of the task do not have in common besides contenders and seeds.
+    pub fn what_differs(&self, other: &Comparison) -> Vec<Difference> {
+        let none_or = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
+        let mut found = Vec::new();
+        let mut note = |place: &str, one: Option<String>, other: Option<String>| {
+            if one != other {
+                found.push(Difference { place: place.to_owned(), one: none_or(one), other: none_or(other) });
+            }
+        };
+        note("parameters", self.parameters.map(|n| n.to_string()), other.parameters.map(|n| n.to_string()));
+        let names: BTreeSet<&String> = self.data.keys().chain(other.data.keys()).collect();
+        for name in names {
+            note(name, self.data.get(name).cloned(), other.data.get(name).cloned());
         }
-        if let Some((place, started, now)) = first_difference("recipe", &known.recipe, &self.recipe) {
-            return differs(format!("{place} {started}"), now);
-        }
-        Ok(known)
+        found.extend(recipe_differences("recipe", &self.recipe, &other.recipe));
+        found
     }
 
     /// Whether the contender's outcome with this seed is known. That of a file must be of what the file holds now.
@@ -133,42 +147,58 @@ impl Comparison {
     /// How much higher the validation scores of `contender` are than those of `other` with the same seeds, which cut the data alike:
     /// one number, −1 to 1, a seed that both have.
     pub fn differences(&self, contender: &str, other: &str) -> Vec<f64> {
-        let of = |name: &str, seed: u64| {
-            let own = self.outcomes.iter().find(|outcome| outcome.contender == name && outcome.seed == seed);
-            own.map(|outcome| outcome.validation)
-        };
-        let seeds: BTreeSet<u64> = self.outcomes.iter().map(|outcome| outcome.seed).collect();
-        seeds.into_iter().filter_map(|seed| Some(of(contender, seed)? - of(other, seed)?)).collect()
+        self.differences_to(self, contender, other)
+    }
+
+    /// The same, of a contender here to one in another record.
+    pub fn differences_to(&self, record: &Comparison, contender: &str, other: &str) -> Vec<f64> {
+        let own = self.outcomes.iter().filter(|outcome| outcome.contender == contender);
+        let mut pairs: Vec<(u64, f64)> = own
+            .filter_map(|outcome| {
+                let other = record.outcome(other, outcome.seed)?;
+                Some((outcome.seed, outcome.validation - other.validation))
+            })
+            .collect();
+        pairs.sort_by_key(|(seed, _)| *seed);
+        pairs.into_iter().map(|(_, difference)| difference).collect()
+    }
+
+    fn outcome(&self, contender: &str, seed: u64) -> Option<&Outcome> {
+        self.outcomes.iter().find(|outcome| outcome.contender == contender && outcome.seed == seed)
     }
 
     /// What the contender of that name has trained with `seed`: of a search, what it has found.
     pub fn architecture(&self, contender: &str, seed: u64) -> Option<&Architecture> {
-        let own = self.outcomes.iter().find(|outcome| outcome.contender == contender && outcome.seed == seed);
-        own.map(|outcome| &outcome.architecture)
+        self.outcome(contender, seed).map(|outcome| &outcome.architecture)
     }
 }
 
-/// The first place where two recipes differ, with both values.
-fn first_difference(
-    place: &str,
-    a: &serde_json::Value,
-    b: &serde_json::Value,
-) -> Option<(String, serde_json::Value, String)> {
+/// The places where two recipes differ, with both values; null stands for none.
+fn recipe_differences(place: &str, a: &serde_json::Value, b: &serde_json::Value) -> Vec<Difference> {
     match (a.as_object(), b.as_object()) {
         (Some(one), Some(other)) => {
             let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
-            names.into_iter().find_map(|name| {
-                let null = serde_json::Value::Null;
-                first_difference(
-                    &format!("{place}.{name}"),
-                    one.get(name).unwrap_or(&null),
-                    other.get(name).unwrap_or(&null),
-                )
-            })
+            let null = serde_json::Value::Null;
+            let of = |name: &String| {
+                let place = format!("{place}.{name}");
+                recipe_differences(&place, one.get(name).unwrap_or(&null), other.get(name).unwrap_or(&null))
+            };
+            names.into_iter().flat_map(of).collect()
         }
-        _ if a == b => None,
-        _ => Some((place.to_owned(), a.clone(), b.to_string())),
+        _ if a == b => Vec::new(),
+        _ => vec![Difference { place: place.to_owned(), one: a.to_string(), other: b.to_string() }],
     }
+}
+
+/// Something that two comparisons do not have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Where: `parameters`, the name of a file of the data, or the recipe's field.
+    pub place: String,
+    /// What the first one has there.
+    pub one: String,
+    /// What the other one has.
+    pub other: String,
 }
 
 #[cfg(test)]
@@ -229,5 +259,33 @@ mod tests {
         more.data.insert("words".to_owned(), "c".to_owned());
         let error = record(3).go_on(more, file).unwrap_err().to_string();
         assert!(error.contains("words c") && error.contains("words none"), "{error}");
+    }
+
+    #[test]
+    fn everything_that_differs_is_listed() {
+        let record = |parameters: Option<u64>, recipe: serde_json::Value| Comparison {
+            task: "itm".to_owned(),
+            parameters,
+            version: String::new(),
+            data: BTreeMap::new(),
+            recipe,
+            summaries: Vec::new(),
+            outcomes: Vec::new(),
+            ranking: None,
+        };
+        let one = record(Some(7), serde_json::json!({"retrain": {"epochs": 3, "average": 0.5}, "seed": 1}));
+        let other = record(None, serde_json::json!({"retrain": {"epochs": 4}, "seed": 1}));
+        let of = |place: &str, one: &str, other: &str| Difference {
+            place: place.to_owned(),
+            one: one.to_owned(),
+            other: other.to_owned(),
+        };
+        let expected = [
+            of("parameters", "7", "none"),
+            of("recipe.retrain.average", "0.5", "null"),
+            of("recipe.retrain.epochs", "3", "4"),
+        ];
+        assert_eq!(one.what_differs(&other), expected);
+        assert!(one.what_differs(&one).is_empty());
     }
 }

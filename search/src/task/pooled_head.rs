@@ -19,13 +19,18 @@ pub(super) struct PooledHead {
 
 impl PooledHead {
     pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions) -> PooledHead {
-        PooledHead {
+        let head = PooledHead {
             text: AttFlat::new(vs / "attflat_x", d),
             regions: AttFlat::new(vs / "attflat_y", d),
             norm: LayerNorm::new(vs / "proj_norm", 2 * d.hidden),
             projection: Linear::new(vs / "proj", 2 * d.hidden, d.outputs, true),
             joint: d.joint.map(|width| JointEmbedding::new(vs, d, width)),
+        };
+        if head.joint.is_some() {
+            // A pair's logit is the embeddings' at first: what an untrained network says of it would be noise.
+            head.projection.set_zero();
         }
+        head
     }
 }
 

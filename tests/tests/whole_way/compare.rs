@@ -118,6 +118,26 @@ fn two_processes_share_a_comparison() {
     assert!(said.iter().all(|text| trained(text) > 0), "{said:?}");
 }
 
+/// A record with one value otherwise, beside the one that it is set against.
+#[test]
+fn what_a_lever_does_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let output = compare(&out, &[&["--contenders", "mcan:1", "--seeds", "1"], more].concat()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let record = out.join("compare.json");
+        let read: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+        (record, read["outcomes"][0]["validation"].as_f64().unwrap())
+    };
+    let (base, with_two) = run("base", &[]);
+    let (lever, with_one) = run("lever", &["--set", "retrain.epochs=1", "--set", "model.dropout=0.5"]);
+    let table = printed(&lever, &["--markdown", "--base", base.to_str().unwrap()]);
+    let (score, difference) = (100.0 * with_one, 100.0 * (with_one - with_two));
+    let row = format!("| mcan:1 | {score:.2} ± 0.00 | {difference:+.2} ± 0.00 | 1 |");
+    assert!(table.contains("| model.dropout = 0.5, retrain.epochs = 1 ") && table.contains(&row), "{table} {row}");
+}
+
 fn printed(record: &Path, more: &[&str]) -> String {
     let output = Command::new(program("mmnas-search").unwrap()).arg("table").args(more).arg(record).output().unwrap();
     assert!(output.status.success());
