@@ -39,10 +39,10 @@ TRAIN_OF = --samples "$(if $(filter vqa,$*),$(PHOTOS)/vqa/data/train.jsonl,$(PHO
 PARAMETERS_vqa := 1100000
 PARAMETERS_itm := 2300000
 PARAMETERS_vgd := 1000000
-# A network for retrieval trains longest: on two cores each of its comparison half as long as the recipe says.
+# A network for retrieval trains longest: on two cores each of its comparison for a third of the epochs that the recipe says.
 ifeq ($(SUFFIX),)
-COMPARE_SET_itm := --set retrain.epochs=7 --set retrain.negatives.from_epoch=5 --set retrain.negatives.mine_from_epoch=5 \
---set 'retrain.decay_epochs=[6]'
+COMPARE_SET_itm := --set retrain.epochs=6 --set retrain.negatives.from_epoch=5 --set retrain.negatives.mine_from_epoch=5 \
+--set 'retrain.decay_epochs=[4]'
 endif
 CONTENDERS := gradient,random-architecture,mcan:1,text-only:mcan:1,image-only:mcan:1,evolution
 

@@ -25,11 +25,12 @@ impl Linear {
         Linear { weight, bias: bias.then(|| vs.uniform("bias", &[outputs as i64], -bound, bound)) }
     }
 
-    /// Makes weight and bias zero: the layer says nothing until it has learnt.
-    pub(crate) fn set_zero(&self) {
+    /// Makes the weight zero and the bias, where there is one, `value`: what the layer says of everything until it has learnt.
+    pub(crate) fn set_constant(&self, value: f64) {
         let _guard = tch::no_grad_guard();
-        for tensor in [Some(&self.weight), self.bias.as_ref()].into_iter().flatten() {
-            let _ = tensor.shallow_clone().zero_();
+        let _ = self.weight.shallow_clone().zero_();
+        if let Some(bias) = &self.bias {
+            let _ = bias.shallow_clone().fill_(value);
         }
     }
 

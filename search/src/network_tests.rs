@@ -68,8 +68,8 @@ fn the_joint_embeddings_add_to_a_pairs_logit() {
     assert!(without.narrow(1, 1, 6).equal(&with.narrow(1, 1, 6)));
     let added = with.narrow(1, 0, 1) - without.narrow(1, 0, 1);
     assert!(relative(&added, &(cosine * 10.0)) < 1e-5 && added.norm().double_value(&[]) > 0.1);
-    // An untrained network adds nothing to it.
-    assert_eq!(without.narrow(1, 0, 1).abs().max().double_value(&[]), 0.0);
+    // An untrained network adds the same to all of them: a cosine of 0.45 is even.
+    assert!((without.narrow(1, 0, 1) + 4.5).abs().max().double_value(&[]) < 1e-6);
 }
 
 /// Encoder SA, FFN; decoder SA, RSA, GA, FFN.

@@ -25,6 +25,8 @@ pub(super) struct JointEmbedding {
 /// What a cosine adds to a pair's logit at the start, a number for all pairs that is learnt: true pairs begin some units above
 /// others.
 const FIRST_SCALE: f64 = 10.0;
+/// The cosine whose pairs have a logit of 0 at the start: true pairs lie above it, the hardest others below.
+const FIRST_EVEN: f64 = 0.45;
 
 impl JointEmbedding {
     pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions, width: usize) -> JointEmbedding {
@@ -37,10 +39,16 @@ impl JointEmbedding {
         }
     }
 
+    /// Makes a pair's logit that of its embeddings alone: what an untrained network says of it would be noise.
+    pub(super) fn quieten(&self, projection: &Linear) {
+        projection.set_constant(-FIRST_SCALE * FIRST_EVEN);
+    }
+
     /// What the embeddings `[batch, joint]` add to the logit of each pair: their cosine times the learnt scale, `[batch, 1]`. So
-    /// the network need only learn what the embeddings do not say, and begins to rank where they end.
+    /// the network need only learn what the embeddings do not say, and begins to rank where they end. The logit's loss does not
+    /// train the embeddings: hard negatives are those that they take for true, and would pull them apart for all pairs.
     pub(super) fn score(&self, texts: &Tensor, images: &Tensor) -> Tensor {
-        (texts * images).sum_dim_intlist(-1, true, Kind::Float) * &self.scale
+        (texts.detach() * images.detach()).sum_dim_intlist(-1, true, Kind::Float) * &self.scale
     }
 
     /// Embeddings of the pooled texts `[batch, 2 H]` and of the regions `[batch, regions, H]`, whose standardised features are

@@ -26,9 +26,8 @@ impl PooledHead {
             projection: Linear::new(vs / "proj", 2 * d.hidden, d.outputs, true),
             joint: d.joint.map(|width| JointEmbedding::new(vs, d, width)),
         };
-        if head.joint.is_some() {
-            // A pair's logit is the embeddings' at first: what an untrained network says of it would be noise.
-            head.projection.set_zero();
+        if let Some(joint) = &head.joint {
+            joint.quieten(&head.projection);
         }
         head
     }
