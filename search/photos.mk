@@ -46,7 +46,7 @@ COMPARE_SET_itm := --set retrain.epochs=6 --set retrain.negatives.from_epoch=5 -
 endif
 CONTENDERS := gradient,random-architecture,mcan:1,text-only:mcan:1,image-only:mcan:1,evolution
 
-.PHONY: photos-vqa photos-itm photos-vgd compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables \
+.PHONY: photos-vqa photos-itm photos-vgd photos-itm-exhaustive compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables \
 levers-vqa levers-itm levers-vgd
 .PRECIOUS: $(PHOTOS)/%/vision/vision.json $(PHOTOS)/%/features/features.json $(PHOTOS)/%/search.done $(PHOTOS)/%/retrain.done \
 $(PHOTOS)/%/bundle/manifest.json
@@ -85,6 +85,12 @@ $(PHOTOS)/%/bundle/manifest.json: | $(PHOTOS)/%/retrain.done
 photos-vqa photos-itm photos-vgd: photos-%: $(PHOTOS)/%/bundle/manifest.json
 	@$(MMNAS) verify $(PHOTOS)/$*/bundle
 	@$(MMNAS) evaluate $(PHOTOS)/$*/bundle --samples "$(TEST_$*)" --images "$(PHOTO_DATA)/$(DATASET_$*)/images" $(EVALUATE_$*)
+
+# What a shortlist loses beside scoring every pair, on 200 images.
+photos-itm-exhaustive: | $(PHOTOS)/itm/bundle/manifest.json
+	@head -n 200 "$(TEST_itm)" > $(PHOTOS)/itm/sample.jsonl
+	@for shortlist in "" "$(EVALUATE_itm)"; do \
+	$(MMNAS) evaluate $(PHOTOS)/itm/bundle --samples $(PHOTOS)/itm/sample.jsonl --images "$(PHOTO_DATA)/flickr8k/images" $$shortlist || exit; done
 
 # A comparison goes on run by run from its record, which is committed; the folder of the runs holds a copy that is worked on.
 # What is done when a comparison is ended is in the record too. Given again in a second terminal it shares the work.
