@@ -48,7 +48,7 @@ help:
 	@echo "make header      write include/mmnas_runtime.h anew"
 	@echo "make bundles     make runtime/bundles anew: search and train on generated scenes, half an hour a task"
 	@echo "make photos-vqa, photos-itm, photos-vgd    real photographs, from folders of images to a bundle (DATA=DIR DETECTOR=FILE)"
-	@echo "make compare-vqa, compare-itm, compare-vgd the search beside its rivals on them; transfer-… across tasks; make tables prints"
+	@echo "make compare-vqa, compare-itm, compare-vgd the search beside its rivals on them; transfer-… levers-… too; make tables prints"
 	@echo "make clean-demo  forget the demos' results"
 
 setup:
