@@ -86,33 +86,29 @@ photos-vqa photos-itm photos-vgd: photos-%: $(PHOTOS)/%/bundle/manifest.json
 	@$(MMNAS) verify $(PHOTOS)/$*/bundle
 	@$(MMNAS) evaluate $(PHOTOS)/$*/bundle --samples "$(TEST_$*)" --images "$(PHOTO_DATA)/$(DATASET_$*)/images" $(EVALUATE_$*)
 
-# What a shortlist loses beside scoring every pair, on 200 images.
+# What a shortlist loses beside scoring every pair, on 200 images: as large a part of them as the measured one is of all.
 photos-itm-exhaustive: | $(PHOTOS)/itm/bundle/manifest.json
 	@head -n 200 "$(TEST_itm)" > $(PHOTOS)/itm/sample.jsonl
-	@for shortlist in "" "$(EVALUATE_itm)"; do \
+	@for shortlist in "" "--shortlist 20"; do \
 	$(MMNAS) evaluate $(PHOTOS)/itm/bundle --samples $(PHOTOS)/itm/sample.jsonl --images "$(PHOTO_DATA)/flickr8k/images" $$shortlist || exit; done
 
-# A comparison goes on run by run from its record, which is committed; the folder of the runs holds a copy that is worked on.
-# What is done when a comparison is ended is in the record too. Given again in a second terminal it shares the work.
+# A comparison goes on run by run from its record, which is committed. Given again in a second terminal it shares the work.
 # $(1): name of the record, $(2): folder of the runs.
-compare = record=$(RECORDS)/$(1)$(SUFFIX).json; own=$(2)/compare.json; mkdir -p $(2) $$(dirname $$record); \
-[ ! -e "$$record" ] || [ -e "$$own" ] || cp "$$record" "$$own"; \
-keep() { [ ! -e "$$own" ] || cp "$$own" "$$record"; }; trap keep EXIT; \
-$(SEARCH) compare $(RUN_OF) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
-$(COMPARE_SET_$*) --out $(2)
+compare = mkdir -p $(dir $(RECORDS)/$(1)) && $(SEARCH) compare $(RUN_OF) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
+$(COMPARE_SET_$*) --out $(2) --record $(RECORDS)/$(1).json
 
 compare-vqa compare-itm compare-vgd: compare-%: | $(PHOTOS)/%/features/features.json $(WORDS)
-	@$(call compare,$(DATASET_$*),$(PHOTOS)/$*/compare) --contenders $(CONTENDERS)
+	@$(call compare,$(DATASET_$*)$(SUFFIX),$(PHOTOS)/$*/compare) --contenders $(CONTENDERS)
 
 # What was found for one task, trained on another, with the same seeds.
 SPACE := $(subst ,, )
 transfer-vqa transfer-itm transfer-vgd: transfer-%: | $(PHOTOS)/%/features/features.json $(WORDS)
 	@for task in $(filter-out $*,vqa itm vgd); do [ -e $(RECORDS)/$$(case $$task in vqa) echo daquar;; itm) echo flickr8k;; vgd) echo phrases;; esac)$(SUFFIX).json ] \
 	|| { echo "transfer: run compare-$$task first" >&2; exit 1; }; done
-	@$(call compare,$(DATASET_$*),$(PHOTOS)/$*/compare) --contenders \
+	@$(call compare,$(DATASET_$*)$(SUFFIX),$(PHOTOS)/$*/compare) --contenders \
 	$(subst $(SPACE),$(COMMA),$(strip $(foreach task,$(filter-out $*,vqa itm vgd),of-$(task)=$(RECORDS)/$(DATASET_$(task))$(SUFFIX).json)))
 
-# What single values of the recipes do: MCAN with the same seeds and something else in one place.
+# What single values of the recipes do: MCAN with the same seeds, the same number of parameters and something else in one place.
 LEVERS_vqa := sigmoid last-weights less-dropout
 LEVERS_itm := no-features embedding-alone
 LEVERS_vgd := last-weights less-dropout
@@ -122,11 +118,11 @@ LEVER_less-dropout := --set model.dropout=0.2
 LEVER_no-features := --set contrastive.features=false
 LEVER_embedding-alone := --set retrain.negatives.from_epoch=99
 levers-vqa levers-itm levers-vgd: levers-%: | $(PHOTOS)/%/features/features.json $(WORDS)
-	@$(foreach lever,$(LEVERS_$*),( $(call compare,levers/$(DATASET_$*)-$(lever),$(PHOTOS)/$*/levers/$(lever)) $(LEVER_$(lever)) \
-	--contenders mcan:1 ) &&) true
+	@$(foreach lever,$(LEVERS_$*),$(call compare,levers/$(DATASET_$*)$(SUFFIX)-$(lever),$(PHOTOS)/$*/levers/$(lever)) \
+	$(LEVER_$(lever)) --contenders mcan:1 &&) true
 
 tables: build
 	@ls $(RECORDS)/*.json > /dev/null 2>&1 || { echo "tables: no comparison is recorded in $(RECORDS) yet" >&2; exit 1; }
 	@$(SEARCH) table --markdown --against gradient $(RECORDS)/*.json
 	@for record in $(RECORDS)/*.json; do levers=$$(ls $(RECORDS)/levers/$$(basename $$record .json)-*.json 2> /dev/null); \
-	[ -z "$$levers" ] || { echo; $(SEARCH) table --markdown --base $$record $$levers; }; done
+	[ -z "$$levers" ] || { echo; $(SEARCH) table --markdown --base $$record $$levers || exit; }; done

@@ -46,8 +46,8 @@ impl Inputs {
     }
 }
 
-/// Mean and deviation of each feature over the training images: features are standardised before `imgfeat_linear`. The
-/// export folds both into that layer, so that a bundle holds published parameters only.
+/// Mean and deviation of each feature over the training images: features are standardised before the layers that read them. The
+/// export folds both into those layers, so that a bundle does not hold them.
 #[derive(Debug)]
 pub struct FeatureNorm {
     /// `[D]`.

@@ -72,6 +72,24 @@ fn the_joint_embeddings_add_to_a_pairs_logit() {
     assert!((without.narrow(1, 0, 1) + 4.5).abs().max().double_value(&[]) < 1e-6);
 }
 
+/// Hard negatives are what the embeddings take for true: the logit's loss must not reach their own layers.
+#[test]
+fn a_pairs_logit_does_not_train_the_joint_embeddings() {
+    let d = Dimensions { outputs: 1, joint: Some(3), joint_features: true, ..DIMENSIONS };
+    let network = Network::new::<ItmData>(&Space::published(2, 4), &d, Naming::Supernet, Device::Cpu);
+    let gradient_of = |name: &str, columns: (i64, i64)| {
+        let output = network.forward(&inputs(), &every_operation(), Dropout(0.0)).narrow(1, columns.0, columns.1);
+        let weighted = (&output * Tensor::arange(columns.1, (Kind::Float, Device::Cpu)).cos()).sum(Kind::Float);
+        let gradient = Tensor::f_run_backward(&[&weighted], &[&network.parameters()[name]], false, false);
+        gradient.ok().map_or(0.0, |g| if g[0].defined() { g[0].norm().double_value(&[]) } else { 0.0 })
+    };
+    for name in ["embed_x.weight", "embed_y.weight", "embed_f.weight", "attflat_e.linear_merge.weight"] {
+        assert_eq!(gradient_of(name, (0, 1)), 0.0, "{name}");
+        assert!(gradient_of(name, (1, 6)) > 0.0, "{name}");
+    }
+    assert!(gradient_of("embed_scale", (0, 1)) > 0.0);
+}
+
 /// Encoder SA, FFN; decoder SA, RSA, GA, FFN.
 fn every_operation() -> Path {
     Path::single(&[0, 1, 0, 1, 2, 3])

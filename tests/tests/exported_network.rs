@@ -23,7 +23,7 @@ fn verify_one(number: u64) -> (BTreeSet<Operation>, BTreeMap<&'static str, f64>)
     // Two in three are of the paper's space; the rest of all published operations.
     let wide = number % 9 >= 6;
     let heads = rng.random_range(1..4);
-    let joint = (task == TaskName::Itm).then_some(16);
+    let joint = (task == TaskName::Itm).then_some(32);
     let joint_features = joint.is_some() && number % 4 < 2;
     let d = Dimensions { joint, joint_features, ..official(64 * heads, if task == TaskName::Vqa { 17 } else { 1 }) };
     let architecture = random_architecture(&mut rng, wide, &d);
@@ -62,9 +62,13 @@ fn verify_one(number: u64) -> (BTreeSet<Operation>, BTreeMap<&'static str, f64>)
 /// them to nothing.
 #[test]
 fn features_of_different_size_survive_8_bits() {
-    let (task, d) = (TaskName::Vgd, official(64, 1));
+    survive_8_bits(TaskName::Vgd, &official(64, 1));
+    survive_8_bits(TaskName::Itm, &Dimensions { joint: Some(32), joint_features: true, ..official(64, 1) });
+}
+
+fn survive_8_bits(task: TaskName, d: &Dimensions) {
     let architecture = mmnas_search::architectures::preset("mcan:1").unwrap();
-    let mut network = formula_network(task, &architecture, &d);
+    let mut network = formula_network(task, &architecture, d);
     let mut weights = weights_of(&network);
     let std: Vec<f32> = (0..d.feature).map(|k| if k % 2 == 0 { 1.0 } else { 1e-3 }).collect();
     weights.fold_feature_norm(&vec![0.0; d.feature], &std).unwrap();

@@ -64,15 +64,14 @@ pub(crate) fn late_heads(source: Source<'_>, architecture: &Architecture) -> Res
 /// The image's joint embedding, `[batch, joint]`.
 pub(crate) fn embedding(source: Source<'_>, g: &mut Graph, state: &mut ImageState, joint: usize) -> Result<String> {
     let (pooled, attention) = source.att_flat(g, &state.regions, &mut state.mask, "attflat_e")?;
-    let features = state.features.as_deref().filter(|_| source.dimensions.joint_features);
-    let seen = match features {
-        Some(features) => {
+    let seen = match &state.features {
+        Some(features) if source.dimensions.joint_features => {
             let attention = g.unsqueeze(&attention, &[1]);
             let mean = g.node("MatMul", &[&attention, features], vec![]);
             let mean = g.squeeze(&mean, &[1]);
             Some(of_features(source, g, &mean, ("embed_f", joint))?)
         }
-        None => None,
+        _ => None,
     };
     source.embedding(g, &pooled, "embed_y", joint, seen.as_deref())
 }

@@ -1,10 +1,10 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mmnas_search::compare::{Comparison, Contender, Rules, rank_supernet, run_contender};
+use mmnas_search::compare::{Comparison, Contender, Rules, claim, rank_supernet, run_contender};
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
-use mmnas_search::{Error, Result};
+use mmnas_search::{Error, Result, RunFolder};
 
 use super::{DataArguments, WithTask, output, table};
 
@@ -18,7 +18,8 @@ comparison's record; and as controls text-only:PRESET, image-only:PRESET, which 
 word for a text.
 Every run lies in OUT/CONTENDER/seed-N and is gone on with when the command is given again; OUT/compare.json is the record
 of those that are done, which are not made again. The same command in a second terminal, or on another machine that sees
-OUT, takes what nobody is at: runs of one thread side by side use several cores better than one run of many threads. The score is the best validation score of the retraining.
+OUT on a file system that knows locks, takes what nobody is at: runs of one thread side by side (OMP_NUM_THREADS=1) use
+several cores better than one run of many threads. The score is the best validation score of the retraining.
 
 Examples:
   mmnas-search compare --task vqa --recipe search/recipes/easy_vqa.toml --samples train.jsonl --features features \\
@@ -45,6 +46,9 @@ pub(super) struct Arguments {
     /// Folder of the runs
     #[arg(long)]
     out: PathBuf,
+    /// The record, to be kept elsewhere than in OUT/compare.json
+    #[arg(long)]
+    record: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
@@ -61,40 +65,69 @@ impl WithTask for &Arguments {
             self.ranking.map(|count| searching.map(|c| (usize::from(count), c)).ok_or_else(|| self.no_search()));
         let ranking = ranking.transpose()?;
         std::fs::create_dir_all(&self.out).map_err(mmnas_bundle::Error::io(&self.out, "create"))?;
-        let file = self.out.join(Comparison::FILE);
+        let file = self.record.clone().unwrap_or_else(|| self.out.join(Comparison::FILE));
+        let lock = self.out.join("compare.lock");
         let mut comparison = Comparison::new(recipe, task, self.parameters)?.with_known(&file)?;
         let rules = Rules { out: &self.out, parameters: self.parameters, progress: true };
         let mut busy = Vec::new();
-        for seed in recipe.seed..recipe.seed.saturating_add(self.seeds) {
-            for contender in &contenders {
-                comparison = comparison.with_known(&file)?;
-                if comparison.has(contender, recipe, seed)? {
-                    continue;
+        // What another process was at is looked at again after each pass with work in it: that process may have been ended.
+        let mut passes = true;
+        while std::mem::take(&mut passes) {
+            busy.clear();
+            for seed in recipe.seed..recipe.seed.saturating_add(self.seeds) {
+                for contender in &contenders {
+                    comparison = comparison.with_known(&file)?;
+                    if comparison.has(contender, recipe, seed)? {
+                        continue;
+                    }
+                    let Some(_own) = claim_unless_busy(&self.out, contender, seed)? else {
+                        busy.push(format!("{contender}, seed {seed}"));
+                        continue;
+                    };
+                    // It may have been another's, and done, since the record was read.
+                    comparison = comparison.with_known(&file)?;
+                    if comparison.has(contender, recipe, seed)? {
+                        continue;
+                    }
+                    output::note(format_args!("{contender}, seed {seed}"));
+                    let outcome = run_contender(recipe, task, contender, seed, rules)?;
+                    comparison.update((&file, &lock), |known| known.add(outcome))?;
+                    passes = true;
                 }
-                output::note(format_args!("{contender}, seed {seed}"));
-                match run_contender(recipe, task, contender, seed, rules) {
-                    Ok(outcome) => comparison.update(&file, |known| known.add(outcome))?,
-                    Err(Error::RunBusy { .. }) => busy.push(format!("{contender}, seed {seed}")),
-                    Err(error) => return Err(error),
+            }
+            passes &= !busy.is_empty();
+        }
+        if let Some((count, searching)) = ranking.filter(|_| comparison.ranking.is_none()) {
+            match claim_unless_busy(&self.out, searching, recipe.seed)? {
+                Some(_own) => {
+                    output::note(format_args!("ranking {count} architectures by the supernet of {searching}"));
+                    let place = (count, recipe.seed);
+                    let ranking = rank_supernet(recipe, task, searching, place, &self.out, true)?;
+                    comparison.update((&file, &lock), |known| known.ranking = Some(ranking))?;
                 }
+                None => busy.push("the ranking".to_owned()),
             }
         }
         if !busy.is_empty() {
             output::note(format_args!("left to another process, which is at them: {}", busy.join("; ")));
         }
-        if let Some((count, searching)) = ranking.filter(|_| comparison.ranking.is_none()) {
-            output::note(format_args!("ranking {count} architectures by the supernet of {searching}"));
-            let place = (count, recipe.seed);
-            let ranking = rank_supernet(recipe, task, searching, place, &self.out, true)?;
-            comparison.update(&file, |known| known.ranking = Some(ranking))?;
-        }
+        comparison = comparison.with_known(&file)?;
         if self.data.json {
             let json = serde_json::to_string(&comparison).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
             output::line(json);
         } else {
-            table::print(&[comparison], None, false);
+            table::print(&[comparison], self.contenders.first().map(String::as_str), false);
         }
         Ok(())
+    }
+}
+
+/// None where another process is at that contender's runs.
+fn claim_unless_busy(out: &Path, contender: &Contender, seed: u64) -> Result<Option<RunFolder>> {
+    match claim(out, contender, seed) {
+        Ok(own) => Ok(Some(own)),
+        Err(Error::RunBusy { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -72,18 +72,21 @@ fn row(comparison: &Comparison, summary: &Summary, first: &str) -> Vec<String> {
 /// Prints a row for each contender that `records` and `base` have in common.
 fn print_levers(base: &Comparison, records: &[Comparison], markdown: bool) {
     let instead = format!("instead ({})", base.task);
-    let head = [instead.as_str(), "contender", "validation %", "against the recipe, by seed", "seeds"];
+    let head = [instead.as_str(), "contender", "validation %", "against the recipe, by seed", "seeds", "parameters"];
     let row = |record: &Comparison, summary: &Summary| {
         let differences = record.differences_to(base, &summary.contender, &summary.contender);
         let own = record.outcomes.iter().filter(|outcome| outcome.contender == summary.contender);
         let what = record.what_differs(base);
-        let what = what.iter().map(|d| format!("{} = {}", d.place.trim_start_matches("recipe."), d.one));
+        // A recipe does not write what it leaves as it is by default.
+        let value = |one: &str| if one == "null" { "the default".to_owned() } else { one.to_owned() };
+        let what = what.iter().map(|d| format!("{} = {}", d.place.trim_start_matches("recipe."), value(&d.one)));
         let cells = [
             what.collect::<Vec<_>>().join(", "),
             summary.contender.clone(),
             percent(&own.map(|outcome| outcome.validation).collect::<Vec<_>>()),
             points(&differences),
             differences.len().to_string(),
+            format!("{:.0}", summary.parameters),
         ];
         (!differences.is_empty()).then(|| cells.to_vec())
     };

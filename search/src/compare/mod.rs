@@ -94,8 +94,14 @@ pub struct Rules<'a> {
     pub progress: bool,
 }
 
-/// Searches, where the contender does, and retrains what it stands for. Runs that lie there already are gone on with; those that
-/// another process is at are [`Error::RunBusy`](crate::Error::RunBusy). The task's data shows what the contender may see from then on.
+/// Makes a contender's runs with one seed this process's own as long as the answer lives; those that another process is at are
+/// [`Error::RunBusy`](crate::Error::RunBusy).
+pub fn claim(out: &Path, contender: &Contender, seed: u64) -> Result<RunFolder> {
+    RunFolder::claim(&folder(out, contender, seed))
+}
+
+/// Searches, where the contender does, and retrains what it stands for. Runs that lie there already are gone on with. The
+/// task's data shows what the contender may see from then on. Where other processes are at the comparison too, [`claim`] comes first.
 pub fn run_contender<T: Task>(
     recipe: &Recipe,
     task: &mut T,
@@ -108,7 +114,6 @@ pub fn run_contender<T: Task>(
     task.data_mut().set_sight(recipe.model.sees);
     let task = &*task;
     let folder = folder(out, contender, seed);
-    let _own = RunFolder::claim(&folder)?;
     let (architecture, search_seconds) = match contender {
         Contender::Search { .. } => {
             let run = RunFolder::open(&folder.join("search"), &recipe, &task.data().run_inputs(T::NAME, None), true)?;

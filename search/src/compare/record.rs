@@ -69,10 +69,10 @@ impl Comparison {
         if file.exists() { self.go_on(Comparison::read(file)?, file) } else { Ok(self) }
     }
 
-    /// Changes the record of `file`, with what other processes have added to it meanwhile.
-    pub fn update(&mut self, file: &Path, change: impl FnOnce(&mut Comparison)) -> Result<()> {
-        let lock_file = file.with_extension("lock");
-        let lock = File::create(&lock_file).map_err(mmnas_bundle::Error::io(&lock_file, "create"))?;
+    /// Changes the record of `file`, with what other processes have added to it meanwhile: one of them at a time holds `lock_file`
+    /// locked.
+    pub fn update(&mut self, (file, lock_file): (&Path, &Path), change: impl FnOnce(&mut Comparison)) -> Result<()> {
+        let lock = File::create(lock_file).map_err(mmnas_bundle::Error::io(lock_file, "create"))?;
         // Where the file system knows no locks, there is one process at most, as without them.
         let _ = lock.lock();
         *self = self.clone().with_known(file)?;

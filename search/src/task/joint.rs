@@ -25,7 +25,8 @@ pub(super) struct JointEmbedding {
 /// What a cosine adds to a pair's logit at the start, a number for all pairs that is learnt: true pairs begin some units above
 /// others.
 const FIRST_SCALE: f64 = 10.0;
-/// The cosine whose pairs have a logit of 0 at the start: true pairs lie above it, the hardest others below.
+/// The cosine whose pairs have a logit of 0 at the start: true pairs lie above it and the hardest others below once the embedding
+/// was trained for a while.
 const FIRST_EVEN: f64 = 0.45;
 
 impl JointEmbedding {
@@ -46,7 +47,8 @@ impl JointEmbedding {
 
     /// What the embeddings `[batch, joint]` add to the logit of each pair: their cosine times the learnt scale, `[batch, 1]`. So
     /// the network need only learn what the embeddings do not say, and begins to rank where they end. The logit's loss does not
-    /// train the embeddings: hard negatives are those that they take for true, and would pull them apart for all pairs.
+    /// reach the embeddings' layers, only those that they share with the head: hard negatives are what the embeddings take for true, and would
+    /// pull them apart for all pairs.
     pub(super) fn score(&self, texts: &Tensor, images: &Tensor) -> Tensor {
         (texts.detach() * images.detach()).sum_dim_intlist(-1, true, Kind::Float) * &self.scale
     }
