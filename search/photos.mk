@@ -39,11 +39,6 @@ TRAIN_OF = --samples "$(if $(filter vqa,$*),$(PHOTOS)/vqa/data/train.jsonl,$(PHO
 PARAMETERS_vqa := 1100000
 PARAMETERS_itm := 2300000
 PARAMETERS_vgd := 1000000
-# A network for retrieval trains longest: on two cores each of its comparison for a third of the epochs that the recipe says.
-ifeq ($(SUFFIX),)
-COMPARE_SET_itm := --set retrain.epochs=6 --set retrain.negatives.from_epoch=5 --set retrain.negatives.mine_from_epoch=5 \
---set 'retrain.decay_epochs=[4]'
-endif
 CONTENDERS := gradient,random-architecture,mcan:1,text-only:mcan:1,image-only:mcan:1,evolution
 
 .PHONY: photos-vqa photos-itm photos-vgd photos-itm-exhaustive compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables \
@@ -95,7 +90,7 @@ photos-itm-exhaustive: | $(PHOTOS)/itm/bundle/manifest.json
 # A comparison goes on run by run from its record, which is committed. Given again in a second terminal it shares the work.
 # $(1): name of the record, $(2): folder of the runs.
 compare = mkdir -p $(dir $(RECORDS)/$(1)) && $(SEARCH) compare $(RUN_OF) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
-$(COMPARE_SET_$*) --out $(2) --record $(RECORDS)/$(1).json
+--out $(2) --record $(RECORDS)/$(1).json
 
 compare-vqa compare-itm compare-vgd: compare-%: | $(PHOTOS)/%/features/features.json $(WORDS)
 	@$(call compare,$(DATASET_$*)$(SUFFIX),$(PHOTOS)/$*/compare) --contenders $(CONTENDERS)
