@@ -96,12 +96,8 @@ pub struct Dimensions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joint: Option<usize>,
     /// Whether the image's joint embedding reads the features too, beside the regions.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub joint_features: bool,
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 impl Dimensions {

@@ -69,31 +69,32 @@ impl WithTask for &Arguments {
         let lock = self.out.join("compare.lock");
         let mut comparison = Comparison::new(recipe, task, self.parameters)?.with_known(&file)?;
         let rules = Rules { out: &self.out, parameters: self.parameters, progress: true };
+        let seeds = recipe.seed..recipe.seed.saturating_add(self.seeds);
+        let runs: Vec<(u64, &Contender)> =
+            seeds.flat_map(|seed| contenders.iter().map(move |contender| (seed, contender))).collect();
         let mut busy = Vec::new();
         // What another process was at is looked at again after each pass with work in it: that process may have been ended.
         let mut passes = true;
         while std::mem::take(&mut passes) {
             busy.clear();
-            for seed in recipe.seed..recipe.seed.saturating_add(self.seeds) {
-                for contender in &contenders {
-                    comparison = comparison.with_known(&file)?;
-                    if comparison.has(contender, recipe, seed)? {
-                        continue;
-                    }
-                    let Some(_own) = claim_unless_busy(&self.out, contender, seed)? else {
-                        busy.push(format!("{contender}, seed {seed}"));
-                        continue;
-                    };
-                    // It may have been another's, and done, since the record was read.
-                    comparison = comparison.with_known(&file)?;
-                    if comparison.has(contender, recipe, seed)? {
-                        continue;
-                    }
-                    output::note(format_args!("{contender}, seed {seed}"));
-                    let outcome = run_contender(recipe, task, contender, seed, rules)?;
-                    comparison.update((&file, &lock), |known| known.add(outcome))?;
-                    passes = true;
+            for &(seed, contender) in &runs {
+                comparison = comparison.with_known(&file)?;
+                if comparison.has(contender, recipe, seed)? {
+                    continue;
                 }
+                let Some(_own) = claim_unless_busy(&self.out, contender, seed)? else {
+                    busy.push(format!("{contender}, seed {seed}"));
+                    continue;
+                };
+                // It may have been another's, and done, since the record was read.
+                comparison = comparison.with_known(&file)?;
+                if comparison.has(contender, recipe, seed)? {
+                    continue;
+                }
+                output::note(format_args!("{contender}, seed {seed}"));
+                let outcome = run_contender(recipe, task, contender, seed, rules)?;
+                comparison.update((&file, &lock), |known| known.add(outcome))?;
+                passes = true;
             }
             passes &= !busy.is_empty();
         }

@@ -30,7 +30,13 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let records = arguments.records.iter().map(|file| Comparison::read(file)).collect::<Result<Vec<_>>>()?;
     match &arguments.base {
-        Some(base) => print_levers(&Comparison::read(base)?, &records, arguments.markdown),
+        Some(base) => {
+            let base = Comparison::read(base)?;
+            if let Some((file, other)) = arguments.records.iter().zip(&records).find(|(_, r)| r.task != base.task) {
+                return Err(mmnas_bundle::Error::invalid(file, "task", &base.task, &other.task).into());
+            }
+            print_levers(&base, &records, arguments.markdown);
+        }
         None => print(&records, arguments.against.as_deref(), arguments.markdown),
     }
     Ok(())
@@ -90,8 +96,7 @@ fn print_levers(base: &Comparison, records: &[Comparison], markdown: bool) {
         ];
         (!differences.is_empty()).then(|| cells.to_vec())
     };
-    let of_task = records.iter().filter(|record| record.task == base.task);
-    let rows = of_task.flat_map(|record| record.summaries.iter().filter_map(|summary| row(record, summary)));
+    let rows = records.iter().flat_map(|record| record.summaries.iter().filter_map(|summary| row(record, summary)));
     print_rows(&head.map(str::to_owned), &rows.collect::<Vec<_>>(), markdown);
 }
 

@@ -48,10 +48,6 @@ pub struct TrainSettings {
     pub negatives: NegativeSettings,
 }
 
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
 fn one() -> usize {
     1
 }
@@ -68,8 +64,8 @@ pub struct ContrastiveSettings {
     /// Width of the embedding, at most 4096.
     pub width: usize,
     /// Whether the image's embedding reads the features of the regions too, by a linear layer of its own, beside the regions'
-    /// states of width H: more parameters (D · `width`), better shortlists.
-    #[serde(default, skip_serializing_if = "is_false")]
+    /// states of width H: D · `width` more parameters.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub features: bool,
     /// What the contrastive loss counts beside the published one.
     pub weight: f64,

@@ -30,6 +30,9 @@ const FIRST_SCALE: f64 = 10.0;
 const FIRST_EVEN: f64 = 0.45;
 
 impl JointEmbedding {
+    /// What the head is to add to every pair's logit at the start.
+    pub(super) const FIRST_BIAS: f64 = -FIRST_SCALE * FIRST_EVEN;
+
     pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions, width: usize) -> JointEmbedding {
         JointEmbedding {
             text: Linear::new(vs / "embed_x", 2 * d.hidden, width, true),
@@ -38,11 +41,6 @@ impl JointEmbedding {
             features: d.joint_features.then(|| Linear::new(vs / "embed_f", d.feature, width, true)),
             scale: vs.var("embed_scale", &[1], nn::Init::Const(FIRST_SCALE)),
         }
-    }
-
-    /// Makes a pair's logit that of its embeddings alone: what an untrained network says of it would be noise.
-    pub(super) fn quieten(&self, projection: &Linear) {
-        projection.set_constant(-FIRST_SCALE * FIRST_EVEN);
     }
 
     /// What the embeddings `[batch, joint]` add to the logit of each pair: their cosine times the learnt scale, `[batch, 1]`. So

@@ -26,8 +26,9 @@ impl PooledHead {
             projection: Linear::new(vs / "proj", 2 * d.hidden, d.outputs, true),
             joint: d.joint.map(|width| JointEmbedding::new(vs, d, width)),
         };
-        if let Some(joint) = &head.joint {
-            joint.quieten(&head.projection);
+        if head.joint.is_some() {
+            // A pair's logit is that of its embeddings alone: what an untrained network says of it would be noise.
+            head.projection.set_constant(JointEmbedding::FIRST_BIAS);
         }
         head
     }
