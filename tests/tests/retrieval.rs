@@ -124,7 +124,7 @@ fn architecture() -> Architecture {
 fn captions_find_their_images() {
     let _alone = alone();
     let data = write_data(120);
-    let recipe = recipe(&["contrastive={ width = 32, weight = 1.0, temperature = 0.1 }"]);
+    let recipe = recipe(&["contrastive={ width = 32, features = true, weight = 1.0, temperature = 0.1 }"]);
     let task = data.load_for(&recipe);
     let folder = |name: &str| data.folder.path().join(name);
     let found = search::search(&recipe, &task, &open(&folder("search"), &recipe, &task, None, false), false, None);
@@ -138,6 +138,9 @@ fn captions_find_their_images() {
     assert_eq!(last.metric("images ranked"), Some(12.0));
     assert!(last.metric("recall@1 text→image").unwrap() >= 0.6, "{:?}", last.notes);
     assert!(trained.validation >= 0.8, "{:?}", last.notes);
+    // The switch arrives: the image's embedding has a layer of its features.
+    let record = std::fs::read_to_string(folder("retrain/network.json")).unwrap();
+    assert!(record.contains("\"joint_features\": true"), "{record}");
     let bundle = folder("bundle");
     export::export(&folder("retrain"), None, &bundle, &ExportOptions::default()).unwrap();
     let report = mmnas_runtime::verify(&bundle, &LoadOptions::default(), Timed::No).unwrap();
