@@ -37,7 +37,7 @@ help:
 	@echo "make check-photos classes and proposals on real photographs (DATA=DIR DETECTOR=yolox_nano.onnx)"
 	@echo "make fuzz        hostile manifests, tokenizers, checkpoints and calls of the C ABI, a minute each (FUZZ_SECONDS=600); wants cargo-fuzz"
 	@echo "make gpu-check   comparisons and benchmarks on a GPU, with a report (LIBTORCH_CUDA=DIR); needs no cargo where"
-	@echo "                 $(GPU).tar from 'make gpu-bundle' on another machine is unpacked in $(TARGET)"
+	@echo "                 $(GPU).tar.gz from 'make gpu-bundle' on another machine is unpacked in $(TARGET)"
 	@echo "make setup       native libraries into .native/ (WHEELS=DIR: from a folder, offline)"
 	@echo "make package     the crates as a registry would take them, built from what is packed"
 	@echo "make abi         write ffi/packaging/abi.xml anew, when an ABI is released"
@@ -130,11 +130,10 @@ gpu-bundle: setup
 	$(CARGO) build --release --locked -p mmnas-tests --bin gpu-check --bin gpu-bundles --bin bench-search
 	$(CARGO) build --release --locked -p mmnas-runtime --bin mmnas
 	@rm -rf "$(GPU)" && mkdir -p "$(GPU)/fixtures"
-	@cp $(BIN)/gpu-check $(BIN)/bench-search $(BIN)/mmnas tests/gpu-check.sh "$(GPU)"
-	@$(BIN)/gpu-bundles "$(GPU)/bundles"
+	@cp $(BIN)/gpu-check $(BIN)/gpu-bundles $(BIN)/bench-search $(BIN)/mmnas tests/gpu-check.sh "$(GPU)"
 	@cp -r tests/fixtures/official tests/fixtures/official_full "$(GPU)/fixtures"
-	@tar -C "$(TARGET)" -cf "$(GPU).tar" gpu-check
-	@echo "$(GPU).tar: unpack it on a machine with a GPU and PyTorch 2.11, and run gpu-check/gpu-check.sh"
+	@tar -C "$(TARGET)" -czf "$(GPU).tar.gz" gpu-check
+	@echo "$(GPU).tar.gz: unpack it on a machine with a GPU and PyTorch 2.11, and run gpu-check/gpu-check.sh"
 
 # Where there is no cargo, with the programs that were brought.
 gpu-check: $(if $(shell command -v $(CARGO)),gpu-bundle)

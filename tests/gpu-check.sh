@@ -7,11 +7,13 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 report=${1:-gpu-check.txt}
 
-torch=${LIBTORCH_CUDA:-}
-if [ -z "$torch" ] && command -v python3 > /dev/null; then
-  find='import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")'
-  torch=$(python3 -c "$find")
-fi
+# The folder of one of Python's packages, or nothing.
+package() {
+  command -v python3 > /dev/null || return 0
+  python3 -c "import importlib.util as u; s = u.find_spec('$1'); print(s.submodule_search_locations[0] if s else '')"
+}
+
+torch=${LIBTORCH_CUDA:-$(package torch)}
 if [ -n "$torch" ]; then
   [ -d "$torch/lib" ] && torch=$torch/lib
   # It comes before the folder that the programs were linked with (a RUNPATH), so that all of libtorch is this one.
@@ -30,21 +32,25 @@ for batch in 16 64; do
   { echo; "$here/bench-search" --device cuda --batch $batch; } | tee -a "$report" || status=1
 done
 
-# The runtime: every graph on CUDA and on TensorRT beside what was recorded, and its time.
-if [ -z "${MMNAS_ORT_DYLIB:-}" ] && command -v python3 > /dev/null; then
-  find='import importlib.util as u; s = u.find_spec("onnxruntime"); print(s.submodule_search_locations[0] if s else "")'
-  folder=$(python3 -c "$find")
-  [ -z "$folder" ] || export MMNAS_ORT_DYLIB=$folder/capi
-fi
-if [ -z "${MMNAS_ORT_DYLIB:-}" ]; then
+# The runtime: every graph on CUDA and on TensorRT beside what was recorded, and its time; the processor's beside it.
+folder=${MMNAS_ORT_DYLIB:-$(package onnxruntime)}
+[ -d "$folder/capi" ] && folder=$folder/capi
+if [ -z "$folder" ]; then
   echo "runtime: not checked: there is no ONNX Runtime (MMNAS_ORT_DYLIB=FILE names one)" | tee -a "$report"
-  status=1
-else
-  for bundle in "$here"/bundles/*; do
-    for provider in cuda tensorrt; do
-      { echo; "$here/mmnas" verify "$bundle" --provider $provider --time 2>&1; } | tee -a "$report" || status=1
-    done
-  done
+  exit 1
 fi
+export MMNAS_ORT_DYLIB=$folder
+# CUDA's libraries that came with torch, for ONNX Runtime's provider: it names them, and no folder.
+for libraries in "${torch%/torch/lib}"/nvidia/*/lib; do
+  [ -d "$libraries" ] && LD_LIBRARY_PATH=$LD_LIBRARY_PATH:$libraries
+done
+bundles=$(mktemp -d)
+trap 'rm -rf "$bundles"' EXIT
+"$here/gpu-bundles" --hidden 512 "$bundles/all"
+for bundle in "$bundles"/all/*; do
+  for provider in cpu cuda tensorrt; do
+    { echo; echo "$(basename "$bundle"), $provider"; "$here/mmnas" verify "$bundle" --provider $provider --time 2>&1; } | tee -a "$report" || status=1
+  done
+done
 echo "report: $report"
 exit $status

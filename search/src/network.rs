@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use mmnas_bundle::manifest::Dimensions;
-use tch::{Device, Kind, Tensor, nn};
+use tch::{Cuda, Device, Kind, Tensor, nn};
 
 use crate::data::word_vectors::WordVectors;
 use crate::dropout::Dropout;
@@ -113,6 +113,27 @@ fn block_prefix(space: &Space, block: usize) -> String {
     }
 }
 
+/// Lays an LSTM's weights one behind the other in memory, as cuDNN reads them: it would copy them so at every call.
+fn flatten_for_cudnn(weights: &[Tensor], d: &Dimensions, device: Device) {
+    /// cuDNN's number of the LSTM among recurrent networks.
+    const LSTM: i64 = 2;
+    if device.is_cuda() && Cuda::cudnn_is_available() {
+        let (input, hidden) = (d.embedding as i64, d.hidden as i64);
+        let _guard = tch::no_grad_guard();
+        let _ = Tensor::internal_cudnn_rnn_flatten_weight(
+            weights,
+            weights.len() as i64,
+            input,
+            LSTM,
+            hidden,
+            0,
+            1,
+            true,
+            false,
+        );
+    }
+}
+
 impl Network {
     /// A network for the task `T` with freshly initialised parameters, drawn from libtorch's generator. Every operation of
     /// the space must fit the dimensions ([`Space::check`]).
@@ -132,7 +153,8 @@ impl Network {
             ("bias_ih_l0", vec![gates]),
             ("bias_hh_l0", vec![gates]),
         ];
-        let lstm = shapes.map(|(name, shape)| lstm.uniform(name, &shape, -bound, bound)).into();
+        let lstm = shapes.map(|(name, shape)| lstm.uniform(name, &shape, -bound, bound));
+        flatten_for_cudnn(&lstm, d, device);
         let mut operation_prefixes = Vec::new();
         let blocks = space.blocks().enumerate().map(|(block, operations)| {
             let build = |(index, operation): (usize, &Candidate)| {
@@ -161,7 +183,7 @@ impl Network {
             space: space.clone(),
             dimensions: d.clone(),
             embedding,
-            lstm,
+            lstm: lstm.into(),
             image,
             relation,
             blocks,
@@ -301,7 +323,8 @@ impl Network {
     fn embed(&self, tokens: &Tensor) -> Tensor {
         let words = Tensor::embedding(&self.embedding, tokens, -1, false, false);
         let zeros = || Tensor::zeros([1, words.size()[0], self.dimensions.hidden as i64], (Kind::Float, self.device));
-        words.lstm(&[zeros(), zeros()], &self.lstm, true, 1, 0.0, false, false, true).0
+        // "Training", which is dropout between layers elsewhere and of which there is one here: cuDNN keeps what gradients need only then.
+        words.lstm(&[zeros(), zeros()], &self.lstm, true, 1, 0.0, true, false, true).0
     }
 
     /// Features as the network reads them.

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::ItmData;
 use crate::Result;
 use crate::task::Forward;
 
-/// Embeddings of some captions and of their images.
+/// Embeddings of some captions and of their images, on the processor: tens of thousands of small questions follow, each of which
+/// would wait for a GPU.
 #[derive(Debug)]
 pub(crate) struct JointSpace {
     captions: BTreeMap<usize, i64>,
@@ -56,8 +57,8 @@ impl ItmData {
         Ok(Some(JointSpace {
             captions: captions.iter().zip(0..).map(|(&caption, k)| (caption, k)).collect(),
             images: places,
-            texts: Tensor::cat(&texts, 0),
-            pictures: Tensor::stack(&pictures, 0),
+            texts: Tensor::cat(&texts, 0).to_device(Device::Cpu),
+            pictures: Tensor::stack(&pictures, 0).to_device(Device::Cpu),
         }))
     }
 }
@@ -83,7 +84,7 @@ fn nearest(
     let known: Vec<usize> = candidates.iter().copied().filter(|candidate| places.contains_key(candidate)).collect();
     let (Some(&query), false) = (query, known.is_empty()) else { return Ok(Vec::new()) };
     let chosen: Vec<i64> = known.iter().map(|candidate| places[candidate]).collect();
-    let chosen = rows.index_select(0, &Tensor::from_slice(&chosen).to_device(rows.device()));
+    let chosen = rows.index_select(0, &Tensor::from_slice(&chosen));
     let cosines = chosen.mv(&queries.get(query));
     let (_, order) = cosines.topk(count.min(known.len()) as i64, 0, true, true);
     Ok(Vec::<i64>::try_from(order)?.into_iter().map(|k| known[k as usize]).collect())
