@@ -34,7 +34,7 @@ help:
 	@echo "make lint        rustfmt, clippy, and the crates' pages"
 	@echo "make bench       speed of the steps of a search (BENCH='--only padding --repetitions 5') of exported graphs, of the runtime and its service"
 	@echo "make check-large weights past 2 GiB, exported, run and verified; takes 16 GB of memory"
-	@echo "make check-photos classes and proposals on real photographs (DATA=DIR DETECTOR=yolox_nano.onnx)"
+	@echo "make check-photos classes and proposals on real photographs (DATA=DIR DETECTOR=yolox_nano.onnx; WEIGHTS=FILE for another EfficientNet-Lite)"
 	@echo "make fuzz        hostile manifests, tokenizers, checkpoints and calls of the C ABI, a minute each (FUZZ_SECONDS=600); wants cargo-fuzz"
 	@echo "make gpu-check   comparisons and benchmarks on a GPU, with a report (LIBTORCH_CUDA=DIR); needs no cargo where"
 	@echo "                 $(GPU).tar.gz from 'make gpu-bundle' on another machine is unpacked in $(TARGET)"
@@ -147,7 +147,7 @@ check-large: setup
 check-photos: setup
 	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin check-photos -- \
 	--data "$(or $(DATA),$(error DATA=DIR names the folder of flickr8k/ and phrases/))" \
-	--detector "$(or $(DETECTOR),$(error DETECTOR=FILE names yolox_nano.onnx))"
+	--detector "$(or $(DETECTOR),$(error DETECTOR=FILE names yolox_nano.onnx))" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 header: setup
 	$(CARGO) run --release --locked -p mmnas-tests --bin update-header

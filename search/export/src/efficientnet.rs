@@ -1,5 +1,7 @@
-//! EfficientNet-Lite0 (Tan and Le, 2019; the Lite variant without squeeze-and-excite, with ReLU6): its layers as data,
-//! with the parameter names of the published PyTorch checkpoint.
+//! EfficientNet-Lite0 to -Lite4 (Tan and Le, 2019; the Lite variants without squeeze-and-excite, with ReLU6): their layers as
+//! data, with the parameter names of the published PyTorch checkpoints.
+
+use crate::{Result, Weights};
 
 /// Epsilon of its batch norms.
 pub const BATCH_NORM_EPSILON: f64 = 1e-3;
@@ -51,8 +53,11 @@ pub struct Block {
     pub outputs: usize,
 }
 
-/// Repeats, kernel, stride, expansion and output channels of the seven groups of blocks.
-const GROUPS: [(usize, usize, usize, usize, usize); 7] = [
+/// Seven groups of blocks: repeats, kernel, stride of the first, expansion, output channels.
+type Groups = [(usize, usize, usize, usize, usize); 7];
+
+/// Those of Lite0.
+const GROUPS: Groups = [
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
     (2, 5, 2, 6, 40),
@@ -83,30 +88,18 @@ impl Level {
     /// All of them, from the finest to the deepest.
     pub const ALL: [Level; 6] =
         [Level::Stride2, Level::Stride4, Level::Stride8, Level::Stride16, Level::Stride32, Level::Head];
-    /// The last blocks of the five resolutions, 512 channels together: the default.
+    /// The last blocks of the five resolutions, 512 channels of Lite0 together: the default.
     pub const RESOLUTIONS: [Level; 5] =
         [Level::Stride2, Level::Stride4, Level::Stride8, Level::Stride16, Level::Stride32];
 
-    /// The block whose output it is, from 0; the last block comes before the head.
-    pub const fn block(self) -> usize {
+    /// The group of blocks whose last one's output it is, from 0; the last comes before the head.
+    const fn group(self) -> usize {
         match self {
             Level::Stride2 => 0,
-            Level::Stride4 => 2,
-            Level::Stride8 => 4,
-            Level::Stride16 => 10,
-            Level::Stride32 | Level::Head => 15,
-        }
-    }
-
-    /// Channels of the map.
-    pub const fn channels(self) -> usize {
-        match self {
-            Level::Stride2 => 16,
-            Level::Stride4 => 24,
-            Level::Stride8 => 40,
-            Level::Stride16 => 112,
-            Level::Stride32 => 320,
-            Level::Head => HEAD,
+            Level::Stride4 => 1,
+            Level::Stride8 => 2,
+            Level::Stride16 => 4,
+            Level::Stride32 | Level::Head => 6,
         }
     }
 
@@ -143,75 +136,187 @@ pub const HEAD: usize = 1280;
 /// ImageNet's classes.
 pub const CLASSES: usize = 1000;
 
-/// The convolution before the classifier, which is [`Level::Head`]; its average over the image goes through `_fc`.
-pub fn classifier_convolution() -> (String, String, Convolution) {
-    let layer = Convolution {
-        inputs: Level::Stride32.channels(),
-        outputs: HEAD,
+/// One of the family.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EfficientNet {
+    name: &'static str,
+    /// What Lite0's channels and repeats are multiplied by; those of the stem and of the convolution before the classifier are
+    /// the same in all, and so are the repeats of the first and the last group.
+    width: f64,
+    depth: f64,
+}
+
+impl EfficientNet {
+    /// The family, the smallest first.
+    pub const ALL: [EfficientNet; 5] = [
+        EfficientNet { name: "EfficientNet-Lite0", width: 1.0, depth: 1.0 },
+        EfficientNet { name: "EfficientNet-Lite1", width: 1.0, depth: 1.1 },
+        EfficientNet { name: "EfficientNet-Lite2", width: 1.1, depth: 1.2 },
+        EfficientNet { name: "EfficientNet-Lite3", width: 1.2, depth: 1.4 },
+        EfficientNet { name: "EfficientNet-Lite4", width: 1.4, depth: 1.8 },
+    ];
+
+    /// The one that a checkpoint holds, told from the shapes of its weights.
+    ///
+    /// # Errors
+    /// Where it is none of them: what one of as many blocks, or Lite0, misses in it.
+    pub fn of(weights: &Weights) -> Result<EfficientNet> {
+        let deep = |net: &EfficientNet| {
+            let blocks = net.blocks().len();
+            let has = |block: usize| weights.has(&format!("_blocks.{block}._depthwise_conv.weight"));
+            has(blocks - 1) && !has(blocks)
+        };
+        let alike: Vec<EfficientNet> = EfficientNet::ALL.into_iter().filter(deep).collect();
+        match alike.iter().find(|net| net.check(weights).is_ok()) {
+            Some(net) => Ok(*net),
+            None => {
+                let nearest = alike.first().unwrap_or(&EfficientNet::ALL[0]);
+                nearest.check(weights).map(|()| *nearest)
+            }
+        }
+    }
+
+    /// Whether `weights` have the weights of all its blocks' convolutions, in their shapes.
+    fn check(&self, weights: &Weights) -> Result<()> {
+        for (name, _, layer) in self.blocks().iter().flat_map(|block| &block.layers) {
+            weights.get(&format!("{name}.weight"), &layer.weight_shape())?;
+        }
+        Ok(())
+    }
+
+    /// `EfficientNet-Lite0`, say.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn groups(&self) -> Groups {
+        let mut groups = GROUPS;
+        for (number, (repeats, .., outputs)) in groups.iter_mut().enumerate() {
+            if (1..6).contains(&number) {
+                *repeats = (*repeats as f64 * self.depth).ceil() as usize;
+            }
+            // To the nearest multiple of 8, but never below nine tenths.
+            let exact = *outputs as f64 * self.width;
+            let near = (exact + 4.0) as usize / 8 * 8;
+            *outputs = if (near as f64) < 0.9 * exact { near + 8 } else { near };
+        }
+        groups
+    }
+
+    /// The block whose output the level is, from 0; the last block comes before the head.
+    pub fn block_of(&self, level: Level) -> usize {
+        self.groups().iter().take(level.group() + 1).map(|(repeats, ..)| repeats).sum::<usize>() - 1
+    }
+
+    /// Channels of the level's map.
+    pub fn channels(&self, level: Level) -> usize {
+        if level == Level::Head { HEAD } else { self.groups()[level.group()].4 }
+    }
+
+    /// The convolution before the classifier, which is [`Level::Head`]; its average over the image goes through `_fc`.
+    pub fn classifier_convolution(&self) -> (String, String, Convolution) {
+        let layer = Convolution {
+            inputs: self.channels(Level::Stride32),
+            outputs: HEAD,
+            kernel: 1,
+            stride: 1,
+            depthwise: false,
+            activation: true,
+        };
+        ("_conv_head".into(), "_bn1".into(), layer)
+    }
+
+    /// The blocks, sixteen in Lite0.
+    pub fn blocks(&self) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        let mut inputs = STEM;
+        for (repeats, kernel, first_stride, expansion, outputs) in self.groups() {
+            for repeat in 0..repeats {
+                let stride = if repeat == 0 { first_stride } else { 1 };
+                let layers = layers(blocks.len(), (inputs, outputs), (kernel, stride), expansion);
+                blocks.push(Block { layers, residual: stride == 1 && inputs == outputs, outputs });
+                inputs = outputs;
+            }
+        }
+        blocks
+    }
+}
+
+/// A block's convolutions.
+fn layers(
+    block: usize,
+    (inputs, outputs): (usize, usize),
+    (kernel, stride): (usize, usize),
+    expansion: usize,
+) -> Vec<(String, String, Convolution)> {
+    let prefix = format!("_blocks.{block}");
+    let inner = inputs * expansion;
+    let pointwise = |inputs, outputs, activation| Convolution {
+        inputs,
+        outputs,
         kernel: 1,
         stride: 1,
         depthwise: false,
-        activation: true,
+        activation,
     };
-    ("_conv_head".into(), "_bn1".into(), layer)
-}
-
-/// The sixteen blocks.
-pub fn blocks() -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut inputs = STEM;
-    for (repeats, kernel, first_stride, expansion, outputs) in GROUPS {
-        for repeat in 0..repeats {
-            let stride = if repeat == 0 { first_stride } else { 1 };
-            let prefix = format!("_blocks.{}", blocks.len());
-            let inner = inputs * expansion;
-            let pointwise = |inputs, outputs, activation| Convolution {
-                inputs,
-                outputs,
-                kernel: 1,
-                stride: 1,
-                depthwise: false,
-                activation,
-            };
-            let mut layers = Vec::new();
-            if expansion > 1 {
-                layers.push((
-                    format!("{prefix}._expand_conv"),
-                    format!("{prefix}._bn0"),
-                    pointwise(inputs, inner, true),
-                ));
-            }
-            let depthwise =
-                Convolution { inputs: inner, outputs: inner, kernel, stride, depthwise: true, activation: true };
-            layers.push((format!("{prefix}._depthwise_conv"), format!("{prefix}._bn1"), depthwise));
-            layers.push((
-                format!("{prefix}._project_conv"),
-                format!("{prefix}._bn2"),
-                pointwise(inner, outputs, false),
-            ));
-            blocks.push(Block { layers, residual: stride == 1 && inputs == outputs, outputs });
-            inputs = outputs;
-        }
+    let mut layers = Vec::new();
+    if expansion > 1 {
+        layers.push((format!("{prefix}._expand_conv"), format!("{prefix}._bn0"), pointwise(inputs, inner, true)));
     }
-    blocks
+    let depthwise = Convolution { inputs: inner, outputs: inner, kernel, stride, depthwise: true, activation: true };
+    layers.push((format!("{prefix}._depthwise_conv"), format!("{prefix}._bn1"), depthwise));
+    layers.push((format!("{prefix}._project_conv"), format!("{prefix}._bn2"), pointwise(inner, outputs, false)));
+    layers
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Weight;
 
     #[test]
     fn the_resolutions_end_where_they_say() {
-        let blocks = blocks();
-        assert_eq!(blocks.len(), 16);
-        for level in Level::RESOLUTIONS {
-            let block = level.block();
-            assert_eq!(blocks[block].outputs, level.channels());
-            let reductions = blocks[..=block].iter().flat_map(|b| &b.layers).filter(|(_, _, c)| c.stride == 2).count();
-            assert_eq!(level.stride(), 2 << reductions);
-            let next_reduces = blocks.get(block + 1).is_none_or(|b| b.layers.iter().any(|(_, _, c)| c.stride == 2));
-            assert!(next_reduces, "block {block}");
+        for net in EfficientNet::ALL {
+            let blocks = net.blocks();
+            for level in Level::RESOLUTIONS {
+                let block = net.block_of(level);
+                assert_eq!(blocks[block].outputs, net.channels(level));
+                let reduces = |block: &Block| block.layers.iter().any(|(_, _, c)| c.stride == 2);
+                assert_eq!(level.stride(), 2 << blocks[..=block].iter().filter(|block| reduces(block)).count());
+                assert!(blocks.get(block + 1).is_none_or(reduces), "{}, block {block}", net.name());
+            }
         }
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_published_checkpoints() {
+        let sizes = |net: EfficientNet| -> (usize, Vec<usize>) {
+            (net.blocks().len(), Level::RESOLUTIONS.iter().map(|&level| net.channels(level)).collect())
+        };
+        assert_eq!(sizes(EfficientNet::ALL[0]), (16, vec![16, 24, 40, 112, 320]));
+        assert_eq!(sizes(EfficientNet::ALL[1]), (21, vec![16, 24, 40, 112, 320]));
+        assert_eq!(sizes(EfficientNet::ALL[2]), (21, vec![16, 24, 48, 120, 352]));
+    }
+
+    #[test]
+    fn a_checkpoint_tells_which_it_is() {
+        let weights = |net: EfficientNet| {
+            let mut weights = Weights::default();
+            for (name, _, layer) in net.blocks().iter().flat_map(|block| &block.layers) {
+                let shape = layer.weight_shape();
+                weights.insert(format!("{name}.weight"), Weight::new(&shape, vec![0.0; shape.iter().product()]));
+            }
+            weights
+        };
+        for net in EfficientNet::ALL {
+            assert_eq!(EfficientNet::of(&weights(net)).unwrap(), net);
+        }
+        let mut other = weights(EfficientNet::ALL[2]);
+        other.insert("_blocks.3._depthwise_conv.weight", Weight::new(&[9, 1, 5, 5], vec![0.0; 225]));
+        let error = EfficientNet::of(&other).unwrap_err().to_string();
+        assert!(error.contains("_blocks.3._"), "{error}");
+        let error = EfficientNet::of(&Weights::default()).unwrap_err().to_string();
+        assert!(error.contains("_blocks.0._depthwise_conv.weight"), "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use mmnas_bundle::manifest::{
     self, Detector, Dtype, Form, Grid, Precision, RegionSource, Resize, Stage, Variant, Vision, VisionManifest,
 };
 
-use crate::efficientnet::{self, Convolution, Level};
+use crate::efficientnet::{self, Convolution, EfficientNet, Level};
 use crate::folder_writer::FolderWriter;
 use crate::golden::{GOLDEN, GoldenTensor, golden_file};
 use crate::graph::{Attribute, Graph};
@@ -21,7 +21,7 @@ const FORM: Form = Form { variant: Variant::Portable, precision: Precision::Fp32
 /// File of a detector's graph.
 pub(crate) const DETECTOR_GRAPH: &str = "detector.onnx";
 
-/// What a vision stage over EfficientNet-Lite0 is to be.
+/// What a vision stage over an EfficientNet-Lite is to be.
 #[derive(Debug, Clone)]
 pub struct VisionSettings {
     /// Side of the square input in pixels: a multiple of the deepest level's stride and, without a detector, of that stride
@@ -92,7 +92,7 @@ impl VisionSettings {
         Ok(())
     }
 
-    fn describe(&self, stage: Stage) -> Vision {
+    fn describe(&self, net: EfficientNet, stage: Stage) -> Vision {
         let grid = self.grid.map(|side| Grid { rows: side, columns: side });
         let regions = match (&self.proposals, grid) {
             (Some(proposals), grid) => RegionSource::Proposals {
@@ -108,34 +108,36 @@ impl VisionSettings {
             height: self.side,
             resize: Resize::Triangle,
             regions,
-            feature: self.features(),
+            feature: self.features(net),
             backbone: format!(
-                "EfficientNet-Lite0, levels {}",
+                "{}, levels {}",
+                net.name(),
                 self.levels.iter().map(|level| level.name()).collect::<Vec<_>>().join(", ")
             ) + if self.boxes { ", and boxes" } else { "" }
                 + if self.classes > 0 { ", and the detector's classes" } else { "" },
         }
     }
 
-    /// Width of a region's features.
-    pub fn features(&self) -> usize {
+    /// Width of a region's features over `net`.
+    pub fn features(&self, net: EfficientNet) -> usize {
         let of_boxes = if self.boxes { BOX_FEATURES } else { 0 };
-        self.levels.iter().map(|level| level.channels()).sum::<usize>() + of_boxes + self.classes
+        self.levels.iter().map(|&level| net.channels(level)).sum::<usize>() + of_boxes + self.classes
     }
 }
 
-/// Writes the folder of a vision stage: EfficientNet-Lite0 from the published checkpoint's `weights`. `golden` are recorded
+/// Writes the folder of a vision stage: the EfficientNet-Lite that the published checkpoint's `weights` are of. `golden` are recorded
 /// inputs and outputs of its graph.
 pub fn write_vision(weights: &Weights, settings: &VisionSettings, golden: &[GoldenTensor], out: &Path) -> Result<()> {
     settings.check()?;
     let mut writer = FolderWriter::create(out)?;
-    let graph = build(weights, settings)?;
+    let net = EfficientNet::of(weights)?;
+    let graph = build(weights, net, settings)?;
     let graph = writer.add_graph(BuiltGraph::new(graph, FORM, VISION_GRAPH.to_owned(), u64::MAX)?)?;
     if let Some(proposals) = &settings.proposals {
         writer.add(DETECTOR_GRAPH, &proposals.graph)?;
     }
     writer.add(GOLDEN, &golden_file(golden)?)?;
-    let vision = settings.describe(stage_of(&[graph]));
+    let vision = settings.describe(net, stage_of(&[graph]));
     vision.check(&writer.path().join(manifest::VISION))?;
     let description = VisionManifest {
         format: manifest::Format::current(manifest::VISION_FORMAT),
@@ -149,7 +151,7 @@ pub fn write_vision(weights: &Weights, settings: &VisionSettings, golden: &[Gold
 
 /// `pixels` u8 `[batch, side, side, 3]` (and `rois` `[batch, regions, 4]`, `class_scores` `[batch, regions, C]`) → `features` f32 `[batch, regions, D]` (and
 /// `class_logits` f32 `[batch, 1000]`).
-fn build(weights: &Weights, settings: &VisionSettings) -> Result<Graph> {
+fn build(weights: &Weights, net: EfficientNet, settings: &VisionSettings) -> Result<Graph> {
     let mut graph = Graph::new("vision", FORM);
     let (g, side) = (&mut graph, settings.side as usize);
     let side_text = side.to_string();
@@ -164,8 +166,9 @@ fn build(weights: &Weights, settings: &VisionSettings) -> Result<Graph> {
     (x, size) = convolution(g, weights, (&x, size), &name, &norm, layer)?;
     let mut maps = Vec::new();
     let whole = settings.classifier || settings.levels.contains(&Level::Head);
-    let last = if whole { Level::Head.block() } else { settings.levels.iter().map(|l| l.block()).max().unwrap_or(0) };
-    for (number, block) in efficientnet::blocks().into_iter().take(last + 1).enumerate() {
+    let deepest = if whole { Some(Level::Head) } else { settings.levels.last().copied() };
+    let last = deepest.map_or(0, |level| net.block_of(level));
+    for (number, block) in net.blocks().into_iter().take(last + 1).enumerate() {
         let input = x.clone();
         for (name, norm, layer) in &block.layers {
             (x, size) = convolution(g, weights, (&x, size), name, norm, *layer)?;
@@ -173,20 +176,20 @@ fn build(weights: &Weights, settings: &VisionSettings) -> Result<Graph> {
         if block.residual {
             x = g.node("Add", &[&input, &x], vec![]);
         }
-        if settings.levels.iter().any(|&level| level != Level::Head && level.block() == number) {
+        if settings.levels.iter().any(|&level| level != Level::Head && net.block_of(level) == number) {
             maps.push((x.clone(), size));
         }
     }
     if whole {
-        let (name, norm, layer) = efficientnet::classifier_convolution();
+        let (name, norm, layer) = net.classifier_convolution();
         (x, size) = convolution(g, weights, (&x, size), &name, &norm, layer)?;
     }
     if settings.levels.contains(&Level::Head) {
         maps.push((x.clone(), size));
     }
     match settings.grid.filter(|_| settings.proposals.is_none()) {
-        Some(grid) => grid_features(g, &maps, grid, settings),
-        None => roi_features(g, &maps, side, settings),
+        Some(grid) => grid_features(g, &maps, grid, (net, settings)),
+        None => roi_features(g, &maps, side, (net, settings)),
     }
     if settings.classifier {
         let x = g.node("GlobalAveragePool", &[&x], vec![]);
@@ -201,8 +204,13 @@ fn build(weights: &Weights, settings: &VisionSettings) -> Result<Graph> {
 }
 
 /// Averages over the cells of a grid, row-major.
-fn grid_features(g: &mut Graph, maps: &[(String, usize)], grid: usize, settings: &VisionSettings) {
-    let features = settings.features();
+fn grid_features(
+    g: &mut Graph,
+    maps: &[(String, usize)],
+    grid: usize,
+    (net, settings): (EfficientNet, &VisionSettings),
+) {
+    let features = settings.features(net);
     let mut pooled = Vec::new();
     for (map, size) in maps {
         let cell = (size / grid) as i64;
@@ -215,7 +223,7 @@ fn grid_features(g: &mut Graph, maps: &[(String, usize)], grid: usize, settings:
         let cells: Vec<[f32; BOX_FEATURES]> = (0..grid * grid).map(|cell| cell_features(cell, grid)).collect();
         let rows = (0..BOX_FEATURES).flat_map(|k| cells.iter().map(move |cell| cell[k])).collect();
         let cells = g.weight("cells", &Weight::new(&[1, BOX_FEATURES, grid, grid], rows));
-        let narrow = g.split(&pooled[0].clone(), 1, &[1, settings.levels[0].channels() - 1]);
+        let narrow = g.split(&pooled[0].clone(), 1, &[1, net.channels(settings.levels[0]) - 1]);
         let nothing = g.scalar(0.0);
         let zeros = g.node("Mul", &[&narrow[0], &nothing], vec![]);
         pooled.push(g.node("Add", &[&zeros, &cells], vec![]));
@@ -234,7 +242,12 @@ fn cell_features(cell: usize, grid: usize) -> [f32; BOX_FEATURES] {
 }
 
 /// Averages over boxes (RoIAlign: He et al., 2017; half-pixel coordinates, as many samples as the box has cells).
-fn roi_features(g: &mut Graph, maps: &[(String, usize)], side: usize, settings: &VisionSettings) {
+fn roi_features(
+    g: &mut Graph,
+    maps: &[(String, usize)],
+    side: usize,
+    (net, settings): (EfficientNet, &VisionSettings),
+) {
     let rois = g.input("rois", Dtype::F32, &["batch", "regions", "4"]);
     let flat = g.reshape(&rois, &[-1, 4]);
     // The image of each box: 0, 0, …, 1, 1, ….
@@ -274,7 +287,7 @@ fn roi_features(g: &mut Graph, maps: &[(String, usize)], side: usize, settings: 
         let scores = g.node("Sqrt", &[&scores], vec![]);
         all = g.concat(&[&all, &scores], 2);
     }
-    g.output(&all, "features", &["batch", "regions", &settings.features().to_string()]);
+    g.output(&all, "features", &["batch", "regions", &settings.features(net).to_string()]);
 }
 
 /// A convolution with its batch norm folded in, and ReLU6 where it follows; returns the output and its side.

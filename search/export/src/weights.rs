@@ -64,6 +64,11 @@ impl Weights {
         Ok(weight)
     }
 
+    /// Whether there is a parameter `name`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Adds or replaces a parameter.
     pub fn insert(&mut self, name: impl Into<String>, weight: Weight) {
         self.0.insert(name.into(), weight);

@@ -18,7 +18,7 @@ use super::output;
                   mmnas-search vision --weights efficientnet_lite0.pth --detector yolox_nano.onnx --proposals 36 --out vision"
 )]
 pub(super) struct Arguments {
-    /// PyTorch checkpoint of EfficientNet-Lite0
+    /// PyTorch checkpoint of an EfficientNet-Lite, 0 to 4; its sizes tell which
     #[arg(long)]
     weights: PathBuf,
     /// Side of the input in pixels, a multiple of the deepest level's stride × grid (of that stride with a detector)
@@ -29,7 +29,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     grid: Option<usize>,
     /// Maps of the backbone whose averages are a region's features, by their strides, from the finest on: 2, 4, 8, 16, 32
-    /// (16, 24, 40, 112, 320 channels), and head, what the classifier reads (1280). Layers beyond the last are left out, so
+    /// (16, 24, 40, 112, 320 channels of Lite0), and head, what the classifier reads (1280). Layers beyond the last are left out, so
     /// 2,4,8,16 is a quarter of the size
     #[arg(long, value_delimiter = ',', value_parser = level, default_value = "2,4,8,16,32")]
     levels: Vec<Level>,
