@@ -391,6 +391,11 @@ impl Network {
         }
     }
 
+    /// Scale and bias, where a pair's logit is `scale · cosine + bias` of its joint embeddings as long as nothing else was trained.
+    pub(crate) fn cosine_alone(&self) -> Option<(f64, f64)> {
+        self.head.cosine_alone()
+    }
+
     /// The first block of the decoder that may read the text; the number of all blocks where there is none.
     fn first_guided(&self) -> usize {
         let reads =

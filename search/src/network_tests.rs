@@ -70,6 +70,10 @@ fn the_joint_embeddings_add_to_a_pairs_logit() {
     assert!(relative(&added, &(cosine * 10.0)) < 1e-5 && added.norm().double_value(&[]) > 0.1);
     // An untrained network adds the same to all of them: a cosine of 0.45 is even.
     assert!((without.narrow(1, 0, 1) + 4.5).abs().max().double_value(&[]) < 1e-6);
+    assert_eq!(network.cosine_alone(), Some((0.0, -4.5)));
+    let _guard = tch::no_grad_guard();
+    let _ = network.parameters()["proj.weight"].get(0).get(3).fill_(1e-6);
+    assert_eq!(network.cosine_alone(), None, "the head has learnt something");
 }
 
 /// Hard negatives are what the embeddings take for true: the logit's loss must not reach their own layers.

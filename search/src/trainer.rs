@@ -13,7 +13,7 @@ use crate::recipe::{Published, TrainSettings};
 use crate::seed::{seed, seed_torch};
 use crate::task::{EpochStart, Evaluation, Memory as _, Reduction, Task};
 use crate::weight_step::Part;
-use crate::{Checkpoint, Error, Network, Path, Result, RunFolder, TensorMap, rng};
+use crate::{Checkpoint, Error, Inputs, Network, Path, Result, RunFolder, TensorMap, rng};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +128,11 @@ pub(crate) fn evaluate<T: Task>(
     batch: usize,
 ) -> Result<Evaluation> {
     let _guard = tch::no_grad_guard();
-    task.evaluate(samples, batch, &mut |inputs| network.forward(inputs, path, Dropout(0.0)))
+    let forward = &mut |inputs: &Inputs| network.forward(inputs, path, Dropout(0.0));
+    match network.cosine_alone() {
+        Some(logit) => task.evaluate_by_cosine(samples, batch, logit, forward),
+        None => task.evaluate(samples, batch, forward),
+    }
 }
 
 impl<T: Task> Trainer<'_, T> {

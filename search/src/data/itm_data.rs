@@ -193,6 +193,31 @@ impl ItmData {
         Ok(Ranked { images, captions, ranking })
     }
 
+    /// The same ranking by a network whose logits are `scale · cosine + bias` of the joint embeddings: one pass for every
+    /// caption in place of one for every pair. None without a shortlist, or without a joint embedding.
+    pub(crate) fn rank_by_cosine(
+        &self,
+        captions: &[usize],
+        batch: usize,
+        (scale, bias): (f64, f64),
+        forward: &mut Forward<'_>,
+    ) -> Result<Option<Ranked>> {
+        let Some(shortlist) = self.shortlist else { return Ok(None) };
+        let (images, captions) = self.ranked(captions, shortlist.images);
+        let Some(space) = self.joint_space(&captions, batch, forward)? else { return Ok(None) };
+        let scores = space.cosines(&images, &captions)? * scale + bias;
+        let scores: Vec<Vec<f32>> = scores.try_into()?;
+        let place: BTreeMap<usize, usize> = images.iter().enumerate().map(|(k, &image)| (image, k)).collect();
+        let image_of_caption = captions.iter().map(|&caption| place[&self.common.image_of(caption)]).collect();
+        let ranking = Ranking { scores, of_captions: None, image_of_caption };
+        Ok(Some(Ranked { images, captions, ranking }))
+    }
+
+    /// What a ranking is worth, with some of it to look at.
+    pub(crate) fn evaluation(&self, ranked: &Ranked) -> Evaluation {
+        Evaluation { examples: self.examples(ranked), ..ranked.ranking.evaluation() }
+    }
+
     /// The first `count` images of `captions`, and their captions.
     fn ranked(&self, captions: &[usize], count: usize) -> (Vec<usize>, Vec<usize>) {
         let images: Vec<usize> = self.images_of(captions).into_iter().take(count).collect();

@@ -64,6 +64,17 @@ impl ItmData {
 }
 
 impl JointSpace {
+    /// The cosines of `images` and `captions`, `[images, captions]`; all of them are in the space.
+    pub(crate) fn cosines(&self, images: &[usize], captions: &[usize]) -> Result<Tensor> {
+        let rows = |of: &[usize], places: &BTreeMap<usize, i64>| {
+            let rows: Vec<i64> = of.iter().filter_map(|one| places.get(one).copied()).collect();
+            Tensor::from_slice(&rows)
+        };
+        let pictures = self.pictures.f_index_select(0, &rows(images, &self.images))?;
+        let texts = self.texts.f_index_select(0, &rows(captions, &self.captions))?;
+        Ok(pictures.f_matmul(&texts.tr())?)
+    }
+
     /// Of `images` the `count` that lie nearest to `caption`, the nearest first.
     pub(crate) fn nearest_images(&self, caption: usize, images: &[usize], count: usize) -> Result<Vec<usize>> {
         nearest((&self.texts, self.captions.get(&caption)), (&self.pictures, &self.images), images, count)

@@ -83,8 +83,20 @@ impl Task for ItmData {
     }
 
     fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation> {
-        let ranked = self.score_pairs_to_rank(samples, batch, forward)?;
-        Ok(Evaluation { examples: self.examples(&ranked), ..ranked.ranking.evaluation() })
+        Ok(self.evaluation(&self.score_pairs_to_rank(samples, batch, forward)?))
+    }
+
+    fn evaluate_by_cosine(
+        &self,
+        samples: &[usize],
+        batch: usize,
+        logit: (f64, f64),
+        forward: &mut Forward<'_>,
+    ) -> Result<Evaluation> {
+        match self.rank_by_cosine(samples, batch, logit, forward)? {
+            Some(ranked) => Ok(self.evaluation(&ranked)),
+            None => self.evaluate(samples, batch, forward),
+        }
     }
 }
 

@@ -51,6 +51,11 @@ impl JointEmbedding {
         (texts.detach() * images.detach()).sum_dim_intlist(-1, true, Kind::Float) * &self.scale
     }
 
+    /// What a cosine counts in a logit.
+    pub(super) fn scale(&self) -> f64 {
+        self.scale.double_value(&[0])
+    }
+
     /// Embeddings of the pooled texts `[batch, 2 H]` and of the regions `[batch, regions, H]`, whose standardised features are
     /// `[batch, regions, D]`.
     pub(super) fn embed(

@@ -58,6 +58,11 @@ pub trait Head: std::fmt::Debug + Send {
         None
     }
 
+    /// Scale and bias, where a pair's logit is `scale · cosine + bias` of its embeddings as long as nothing else was trained.
+    fn cosine_alone(&self) -> Option<(f64, f64)> {
+        None
+    }
+
     /// The task's output from the pooled text and the last decoder block's output `y` `[batch, regions, H]`, without what
     /// [`Head::joint_score`] adds.
     fn output(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor;
@@ -184,4 +189,15 @@ pub trait Task: Sync {
 
     /// The metric on `samples`, of which `batch` are run at once.
     fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation>;
+
+    /// The same of a network whose logits are `scale · cosine + bias` ([`Head::cosine_alone`]).
+    fn evaluate_by_cosine(
+        &self,
+        samples: &[usize],
+        batch: usize,
+        _logit: (f64, f64),
+        forward: &mut Forward<'_>,
+    ) -> Result<Evaluation> {
+        self.evaluate(samples, batch, forward)
+    }
 }

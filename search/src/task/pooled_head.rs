@@ -62,6 +62,10 @@ impl Head for PooledHead {
         self.joint.as_ref().map(|joint| joint.score(texts, images))
     }
 
+    fn cosine_alone(&self) -> Option<(f64, f64)> {
+        Some((self.joint.as_ref()?.scale(), self.projection.constant()?))
+    }
+
     fn output(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
         let pooled = text + self.regions.forward(y, mask, dropout);
         self.projection.forward(&self.norm.forward(&pooled))
