@@ -7,7 +7,7 @@ use mmnas_search::operations::Dropout;
 use mmnas_search::task::vgd::ScorePadding;
 use mmnas_search::task::{Task, itm, vgd, vqa};
 use mmnas_search::{Alpha, Choice, Inputs, Naming, Network, Path, Pool, Precision, SamplingMode, Space, TensorMap};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::fixtures::{
     inputs, official, official_full, path, relative_norm, set_formula_weights, tensors, worst_difference,
@@ -22,12 +22,14 @@ pub struct Pair {
     pub ours: Tensor,
     /// Recorded.
     pub theirs: Tensor,
+    /// Norm of the terms that it is the sum of, where they are known to cancel out; rounding is in proportion to them.
+    terms: f64,
 }
 
 impl Pair {
     fn new(what: impl Into<String>, ours: &Tensor, theirs: &Tensor) -> Pair {
         let here = |t: &Tensor| t.detach().to_device(Device::Cpu);
-        Pair { what: what.into(), ours: here(ours), theirs: here(theirs) }
+        Pair { what: what.into(), ours: here(ours), theirs: here(theirs), terms: 0.0 }
     }
 
     /// The largest absolute difference.
@@ -38,6 +40,12 @@ impl Pair {
     /// `‖ours − theirs‖ / ‖theirs‖`.
     pub fn relative(&self) -> f64 {
         relative_norm(&self.ours, &self.theirs)
+    }
+
+    /// `‖ours − theirs‖` over `‖theirs‖` or the norm of the terms that it is the sum of, whichever is larger.
+    pub fn relative_to_terms(&self) -> f64 {
+        let norm = self.theirs.norm().double_value(&[]);
+        self.relative() * norm / norm.max(self.terms)
     }
 }
 
@@ -192,6 +200,24 @@ impl Supernet {
         ours.iter().enumerate().map(pair).collect()
     }
 
+    /// The alphas' gradients, and beside the record. One is `Σ J g` of the gates' g, whose parts cancel out where two operations are
+    /// as good as each other: what one gate gives at a time says how large they are.
+    fn alpha_gradients(&self, name: &str, path: &Path, gates: &[Tensor]) -> (Vec<Tensor>, Vec<Pair>) {
+        let ours = self.alpha.gradients(path, gates);
+        let mut pairs = self.blocks(name, &ours);
+        let largest = self.sizes().into_iter().max().unwrap_or(0);
+        let mut terms: Vec<Tensor> = ours.iter().map(Tensor::zeros_like).collect();
+        for k in 0..largest as i64 {
+            let only = |gate: &Tensor| {
+                gate * Tensor::arange(gate.size()[0], (Kind::Int64, gate.device())).eq(k).to_kind(gate.kind())
+            };
+            let of_one = self.alpha.gradients(path, &gates.iter().map(only).collect::<Vec<_>>());
+            terms = terms.iter().zip(&of_one).map(|(sum, one)| sum + one.abs()).collect();
+        }
+        pairs.iter_mut().zip(&terms).for_each(|(pair, terms)| pair.terms = terms.norm().double_value(&[]));
+        (ours, pairs)
+    }
+
     fn full_mode(&self) -> SupernetPairs {
         let device = self.network.device();
         let choice =
@@ -201,7 +227,7 @@ impl Supernet {
         let (loss, gradients) = self.run("full", &path, &weights);
         let (gates, of_weights) = gradients.split_at(path.0.len());
         let mut pairs = self.blocks("full.gate_grad", gates);
-        pairs.extend(self.blocks("full.alpha_grad", &self.alpha.gradients(&path, gates)));
+        pairs.extend(self.alpha_gradients("full.alpha_grad", &path, gates).1);
         for (name, ours) in weights.iter().zip(of_weights) {
             let name = format!("full.grad.{name}");
             pairs.push(Pair::new(format!("{}, {name}", self.fixture), ours, &self.io[&name]));
@@ -216,8 +242,8 @@ impl Supernet {
         let path = Path(pairs.zip(self.sizes()).map(choice).collect());
         let (loss, gates) = self.run("two", &path, &[]);
         let mut pairs = self.blocks("two.gate_grad", &gates);
-        let gradients = self.alpha.gradients(&path, &gates);
-        pairs.extend(self.blocks("two.alpha_grad", &gradients));
+        let (gradients, of_alpha) = self.alpha_gradients("two.alpha_grad", &path, &gates);
+        pairs.extend(of_alpha);
         self.alpha.step_sgd(&path, &gradients, 0.1, SamplingMode::Two);
         let after: Vec<Tensor> = self.alpha.values().iter().map(|values| Tensor::from_slice(values)).collect();
         SupernetPairs { loss, gradients: pairs, alpha_after: self.blocks("two.alpha_after", &after) }

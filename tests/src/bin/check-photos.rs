@@ -23,7 +23,9 @@ const RECALLS: [(usize, f64); 3] = [(10, 0.56), (36, 0.68), (100, 0.78)];
 const POINTS: f64 = 0.02;
 
 #[derive(Parser)]
-#[command(about = "Checks the vision stages on photographs: classes of an EfficientNet-Lite, and proposals of a YOLOX.")]
+#[command(
+    about = "Checks the vision stages on photographs: classes of an EfficientNet-Lite, and proposals of a YOLOX."
+)]
 struct Options {
     /// Folder with flickr8k/dev.jsonl, phrases/dev.jsonl and their images/
     #[arg(long)]
