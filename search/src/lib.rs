@@ -37,8 +37,6 @@ mod error;
 mod initial;
 mod layers;
 mod network;
-#[cfg(test)]
-mod network_tests;
 mod path;
 mod precision;
 mod run;

@@ -1,7 +1,13 @@
+mod inputs;
+mod lstm;
+mod stage_outputs;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use mmnas_bundle::manifest::Dimensions;
-use tch::{Cuda, Device, Kind, Tensor, nn};
+use tch::{Device, Kind, Tensor, nn};
 
 use crate::data::word_vectors::WordVectors;
 use crate::dropout::Dropout;
@@ -11,40 +17,10 @@ use crate::relation::Projection;
 use crate::task::{Head, Task};
 use crate::{Choice, Path, Precision, Result, Space, relation};
 
-/// What a network reads. Positions from a count on are padding: they change no result.
-#[derive(Debug)]
-pub struct Inputs {
-    /// Token ids, i64 `[batch, tokens]`.
-    pub tokens: Tensor,
-    /// Region features, f32 `[batch, regions, D]`.
-    pub features: Tensor,
-    /// Corners of the regions in pixels, f32 `[batch, regions, 4]`.
-    pub boxes: Tensor,
-    /// Tokens of each sample, at least 1.
-    pub token_count: Vec<i64>,
-    /// Regions of each sample, at least 1.
-    pub region_count: Vec<i64>,
-}
+pub use inputs::Inputs;
+pub use stage_outputs::StageOutputs;
 
-/// True from each row's count on, `[batch, 1, 1, n]`; none where every row is full.
-fn padding_mask(counts: &[i64], n: i64, device: Device) -> Option<Tensor> {
-    if counts.iter().all(|&c| c >= n) {
-        return None;
-    }
-    let counts = Tensor::from_slice(counts).to_device(device).view([-1, 1]);
-    let mask = Tensor::arange(n, (Kind::Int64, device)).unsqueeze(0).ge_tensor(&counts);
-    Some(mask.view([-1, 1, 1, n]))
-}
-
-impl Inputs {
-    fn text_mask(&self) -> Option<Tensor> {
-        padding_mask(&self.token_count, self.tokens.size()[1], self.tokens.device())
-    }
-
-    fn region_mask(&self) -> Option<Tensor> {
-        padding_mask(&self.region_count, self.features.size()[1], self.features.device())
-    }
-}
+use lstm::Lstm;
 
 /// Mean and deviation of each feature over the training images: features are standardised before the layers that read them. The
 /// export folds both into those layers, so that a bundle does not hold them.
@@ -91,7 +67,7 @@ pub struct Network {
     space: Space,
     dimensions: Dimensions,
     embedding: Tensor,
-    lstm: Vec<Tensor>,
+    lstm: Lstm,
     image: Linear,
     relation: Linear,
     blocks: Vec<Vec<Box<dyn OperationModule>>>,
@@ -113,27 +89,6 @@ fn block_prefix(space: &Space, block: usize) -> String {
     }
 }
 
-/// Lays an LSTM's weights one behind the other in memory, as cuDNN reads them: it would copy them so at every call.
-fn flatten_for_cudnn(weights: &[Tensor], d: &Dimensions, device: Device) {
-    /// cuDNN's number of the LSTM among recurrent networks.
-    const LSTM: i64 = 2;
-    if device.is_cuda() && Cuda::cudnn_is_available() {
-        let (input, hidden) = (d.embedding as i64, d.hidden as i64);
-        let _guard = tch::no_grad_guard();
-        let _ = Tensor::internal_cudnn_rnn_flatten_weight(
-            weights,
-            weights.len() as i64,
-            input,
-            LSTM,
-            hidden,
-            0,
-            1,
-            true,
-            false,
-        );
-    }
-}
-
 impl Network {
     /// A network for the task `T` with freshly initialised parameters, drawn from libtorch's generator. Every operation of
     /// the space must fit the dimensions ([`Space::check`]).
@@ -144,17 +99,7 @@ impl Network {
         let path = |dotted: &str| dotted.split('.').fold(root.clone(), |p, part| p / part);
         let embedding = root.clone() / "embedding";
         let embedding = embedding.randn_standard("weight", &[d.vocabulary as i64, d.embedding as i64]);
-        let lstm = path("lstm");
-        let bound = 1.0 / (d.hidden as f64).sqrt();
-        let gates = 4 * d.hidden as i64;
-        let shapes = [
-            ("weight_ih_l0", vec![gates, d.embedding as i64]),
-            ("weight_hh_l0", vec![gates, d.hidden as i64]),
-            ("bias_ih_l0", vec![gates]),
-            ("bias_hh_l0", vec![gates]),
-        ];
-        let lstm = shapes.map(|(name, shape)| lstm.uniform(name, &shape, -bound, bound));
-        flatten_for_cudnn(&lstm, d, device);
+        let lstm = Lstm::new(&path("lstm"), d.embedding, d.hidden);
         let mut operation_prefixes = Vec::new();
         let blocks = space.blocks().enumerate().map(|(block, operations)| {
             let build = |(index, operation): (usize, &Candidate)| {
@@ -183,7 +128,7 @@ impl Network {
             space: space.clone(),
             dimensions: d.clone(),
             embedding,
-            lstm: lstm.into(),
+            lstm,
             image,
             relation,
             blocks,
@@ -322,9 +267,7 @@ impl Network {
     /// Tokens → the LSTM's states, `[batch, tokens, H]`.
     fn embed(&self, tokens: &Tensor) -> Tensor {
         let words = Tensor::embedding(&self.embedding, tokens, -1, false, false);
-        let zeros = || Tensor::zeros([1, words.size()[0], self.dimensions.hidden as i64], (Kind::Float, self.device));
-        // "Training", which is dropout between layers elsewhere and of which there is one here: cuDNN keeps what gradients need only then.
-        words.lstm(&[zeros(), zeros()], &self.lstm, true, 1, 0.0, true, false, true).0
+        self.lstm.forward(&words)
     }
 
     /// Features as the network reads them.
@@ -402,76 +345,4 @@ impl Network {
             |block: &usize| (0..self.blocks[*block].len()).any(|index| self.operation(*block, index).reads_text());
         (self.space.encoder.len()..self.blocks.len()).find(reads).unwrap_or(self.blocks.len())
     }
-
-    /// What the stages of a bundle of this network give for `inputs`, by the names that mmnas-export gives them: first
-    /// the text stage's, then the image stage's, then the output of the head. Of a derived network, in evaluation.
-    pub fn stage_outputs(&self, inputs: &Inputs) -> StageOutputs {
-        let _guard = tch::no_grad_guard();
-        let path = Path::single(&vec![0; self.space.len()]);
-        let (off, full) = (Dropout(0.0), Precision::Float32);
-        let (text_mask, region_mask) = (inputs.text_mask(), inputs.region_mask());
-        let encoder = self.space.encoder.len();
-        let only = Choice::One(0);
-        // A bundle has no use for relations with padding, so its image stage leaves them as they come.
-        let biases = self.relation_biases(&path, &inputs.boxes, None);
-        let mut x = self.embed(&inputs.tokens);
-        let context = Context::new(text_mask.as_ref(), off, full);
-        for block in 0..encoder {
-            x = self.block(block, &only, &x, (&context, &biases));
-        }
-        let pooled = self.head.pool_text(&x, text_mask.as_ref(), off);
-        let mut text = vec![("text_pooled".to_owned(), pooled.shallow_clone())];
-        let attention = self.head.text_attention(&x, text_mask.as_ref());
-        text.extend(attention.map(|attention| ("text_attention".to_owned(), attention)));
-        for (index, module) in self.blocks[encoder..].iter().enumerate() {
-            if let Some((keys, values)) = module[0].text_keys_values(&x) {
-                text.push((format!("key_{index}"), keys));
-                text.push((format!("value_{index}"), values));
-            }
-        }
-        let first_guided = self.first_guided();
-        let context = Context::new(region_mask.as_ref(), off, full);
-        let features = self.standardised(&inputs.features);
-        let mut y = self.regions(&features, full);
-        for block in encoder..first_guided {
-            y = self.block(block, &only, &y, (&context, &biases));
-        }
-        let mut image = vec![("regions".to_owned(), y.shallow_clone())];
-        let kept: Vec<&Tensor> = biases.range((first_guided, 0)..).map(|(_, bias)| bias).collect();
-        if !kept.is_empty() {
-            image.push(("relation_bias".to_owned(), Tensor::cat(&kept, 1)));
-        }
-        let embedded = self.head.embed(&pooled, &y, &features, region_mask.as_ref(), off);
-        if let Some((of_text, of_image)) = &embedded {
-            text.push(("text_embedding".to_owned(), of_text.shallow_clone()));
-            image.push(("image_embedding".to_owned(), of_image.shallow_clone()));
-        }
-        let context = Context { text: Some(&x), text_mask: text_mask.as_ref(), ..context };
-        for block in first_guided..self.blocks.len() {
-            y = self.block(block, &only, &y, (&context, &biases));
-        }
-        let region_attention = self.head.region_attention(&y, region_mask.as_ref());
-        let mut output = self.head.output(&pooled, &y, region_mask.as_ref(), off);
-        if let Some((of_text, of_image)) = &embedded {
-            output = self.with_joint_score(output, of_text, of_image);
-        }
-        StageOutputs { text, image, output, region_attention }
-    }
-}
-
-/// Outputs of the stages, by name.
-#[derive(Debug)]
-pub struct StageOutputs {
-    /// `text_pooled` `[batch, 2 H]`; `text_attention` `[batch, tokens]`; `text_embedding` `[batch, joint]` where the network
-    /// has such embeddings; for each GA block `b` of the decoder `key_b` and `value_b`
-    /// `[batch, heads, tokens, head width]`.
-    pub text: Vec<(String, Tensor)>,
-    /// `regions` `[batch, regions, H]` after the blocks before the first GA; `relation_bias`
-    /// `[batch, RSA blocks from there on · heads, regions, regions]` where there are such blocks; `image_embedding`
-    /// `[batch, joint]`.
-    pub image: Vec<(String, Tensor)>,
-    /// Output of the head.
-    pub output: Tensor,
-    /// How much each region counts in it, `[batch, regions]`, where the head pools them.
-    pub region_attention: Option<Tensor>,
 }
