@@ -36,11 +36,13 @@ DEVICE := $(if $(SUFFIX),--device cuda)
 RUN_OF = --task $* --recipe $(RECIPE_OF) $(SET) --features $(PHOTOS)/$*/features --word-vectors $(WORDS) $(DEVICE)
 TRAIN_OF = --samples "$(if $(filter vqa,$*),$(PHOTOS)/vqa/data/train.jsonl,$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl)"
 
-# Every network of a comparison has about this many numbers: what MCAN with one layer has at the recipe's width, rounded.
-PARAMETERS_vqa := 1100000
-PARAMETERS_itm := 2300000
-PARAMETERS_vgd := 1000000
-CONTENDERS := gradient,random-architecture,mcan:1,text-only:mcan:1,image-only:mcan:1,evolution
+# Every network of a comparison has about this many numbers: what MCAN has at the recipe's width, rounded, with one layer on two cores and with three on
+# a GPU, whose space has as many blocks.
+LAYERS := $(if $(SUFFIX),3,1)
+PARAMETERS_vqa := $(if $(SUFFIX),7000000,1100000)
+PARAMETERS_itm := $(if $(SUFFIX),29000000,2300000)
+PARAMETERS_vgd := $(if $(SUFFIX),6800000,1000000)
+CONTENDERS := gradient,random-architecture,mcan:$(LAYERS),text-only:mcan:$(LAYERS),image-only:mcan:$(LAYERS),evolution
 
 .PHONY: photos-vqa photos-itm photos-vgd photos-itm-exhaustive compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables \
 levers-vqa levers-itm levers-vgd
@@ -118,7 +120,7 @@ LEVER_no-features := --set contrastive.features=false
 LEVER_embedding-alone := --set retrain.negatives.from_epoch=99
 levers-vqa levers-itm levers-vgd: levers-%: | $(PHOTOS)/%/features/features.json $(WORDS)
 	@$(foreach lever,$(LEVERS_$*),$(call compare,levers/$(DATASET_$*)$(SUFFIX)-$(lever),$(PHOTOS)/$*/levers/$(lever)) \
-	$(LEVER_$(lever)) --contenders mcan:1 &&) true
+	$(LEVER_$(lever)) --contenders mcan:$(LAYERS) &&) true
 
 tables: build
 	@ls $(RECORDS)/*.json > /dev/null 2>&1 || { echo "tables: no comparison is recorded in $(RECORDS) yet" >&2; exit 1; }
