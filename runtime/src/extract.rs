@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -6,7 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::vision::Pixels;
-use crate::{Error, LoadOptions, Result, VisionStage, image_files};
+use crate::{Error, ErrorCode, LoadOptions, Result, VisionStage, image_files};
 
 /// Images of one shard.
 const SHARD_IMAGES: usize = 1024;
@@ -34,11 +35,22 @@ pub struct ExtractProgress {
     pub images: usize,
 }
 
+/// An image that was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Its name, relative to the folder of the images.
+    pub image: String,
+    /// Why it cannot be decoded.
+    pub reason: String,
+}
+
 /// What an extraction wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ExtractReport {
-    /// Number of images.
+    /// Number of images that have features.
     pub images: usize,
+    /// Images without, where [`ExtractSettings::skip_broken`] says so.
+    pub left_out: Vec<LeftOut>,
     /// Images that an earlier extraction, which did not finish, had left.
     pub resumed: usize,
     /// Number of files: shards of up to 1024 images, or one an image.
@@ -58,6 +70,8 @@ pub struct ExtractSettings {
     pub batch: NonZeroUsize,
     /// How features are written.
     pub layout: FeatureLayout,
+    /// Whether an image that cannot be decoded is left out and told, where it would be an error.
+    pub skip_broken: bool,
 }
 
 /// Runs the vision stage in the folder `vision` on every image file in `images` and below and writes the features of their
@@ -66,8 +80,8 @@ pub struct ExtractSettings {
 /// `progress` is called after every batch, from the calling thread.
 ///
 /// # Errors
-/// A vision stage that is damaged; a folder without images; an image that cannot be read or decoded; `out` in the way; a
-/// failure of ONNX Runtime.
+/// A vision stage that is damaged; a folder without images, or without one that can be decoded; an image that cannot be read, or
+/// that cannot be decoded and is not to be left out; `out` in the way; a failure of ONNX Runtime.
 pub fn extract(
     vision: &Path,
     images: &Path,
@@ -85,42 +99,64 @@ pub fn extract(
     let what = format!("{:?} {} {} {listed}", settings.layout, stage.sha256(), stage.vision().feature);
     let target = NewFolder::resume(out, &what)?;
     let mut sink = Sink::new(settings.layout, target.path(), &stage);
-    let resumed = sink.skipped(&names);
+    let (left, mut left_out) = sink.left(&names);
+    let resumed = names.len() - left.len() - left_out.len();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.thread_count()?).build();
     let pool = pool.map_err(|e| Error::argument("threads", "threads that the system can start", e))?;
     let pixels = |width: u32, height: u32| 3 * width as usize * height as usize;
     let of_detector = stage.vision().regions.detector().map_or(0, |d| pixels(d.input.width, d.input.height));
     let image_bytes = pixels(stage.vision().width, stage.vision().height) + of_detector;
     let batch = settings.batch.get().min((MAX_BATCH_BYTES / image_bytes).max(1));
-    let decode = |names: &[String]| -> Result<Vec<Pixels>> {
+    let decode = |names: &[String]| -> Vec<Result<Pixels>> {
         pool.install(|| names.par_iter().map(|name| stage.decode(&images.join(name))).collect())
     };
 
-    let mut done = resumed;
+    let mut done = names.len() - left.len();
     progress(ExtractProgress { done, images: names.len() });
-    for shard in names[resumed..].chunks(SHARD_IMAGES) {
+    for shard in left.chunks(SHARD_IMAGES) {
         let mut regions: Vec<(String, RegionFeatures)> = Vec::with_capacity(shard.len());
         let batches: Vec<&[String]> = shard.chunks(batch).collect();
-        let mut decoded = batches.first().map_or(Ok(Vec::new()), |first| decode(first));
+        let mut decoded = batches.first().map_or(Vec::new(), |first| decode(first));
         for (k, batch) in batches.iter().enumerate() {
-            let pixels = decoded?;
+            let (mut whole, mut pixels) = (Vec::new(), Vec::new());
+            for (name, outcome) in batch.iter().zip(decoded) {
+                match outcome {
+                    Ok(image) => {
+                        whole.push(name.clone());
+                        pixels.push(image);
+                    }
+                    Err(error) if settings.skip_broken && error.code() == ErrorCode::Image => {
+                        left_out.push(LeftOut { image: name.clone(), reason: error.to_string() });
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
             // The next batch is decoded while this one runs.
             let next = batches.get(k + 1);
             let (features, following) = std::thread::scope(|scope| {
-                let following = scope.spawn(|| next.map_or(Ok(Vec::new()), |names| decode(names)));
-                (stage.regions_of(&pixels), following.join())
+                let following = scope.spawn(|| next.map_or(Vec::new(), |names| decode(names)));
+                let features = if pixels.is_empty() { Ok(Vec::new()) } else { stage.regions_of(&pixels) };
+                (features, following.join())
             });
             decoded = following.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            regions.extend(batch.iter().cloned().zip(features?));
+            regions.extend(whole.into_iter().zip(features?));
             done += batch.len();
             progress(ExtractProgress { done, images: names.len() });
         }
-        sink.write(regions)?;
+        if !regions.is_empty() {
+            sink.write(regions)?;
+        }
     }
-    let files = sink.finish(&names)?;
+    let written = names.len() - left_out.len();
+    if written == 0 {
+        let found = left_out.first().map_or_else(String::new, |first| first.reason.clone());
+        return Err(Error::argument("images", "at least one that can be decoded", found));
+    }
+    let files = sink.finish(written)?;
     target.finish()?;
     Ok(ExtractReport {
-        images: names.len(),
+        images: written,
+        left_out,
         resumed,
         files,
         regions: stage.vision().regions.count(),
@@ -147,13 +183,21 @@ impl Sink {
         }
     }
 
-    /// How many of the first of `names` lie there already.
-    fn skipped(&self, names: &[String]) -> usize {
+    /// Those of `names` that are still to be done, and those that the extraction before left out and went on from.
+    fn left(&self, names: &[String]) -> (Vec<String>, Vec<LeftOut>) {
         match self {
-            // The folder was begun for these names.
-            Sink::Packed { left, .. } => left.len().min(names.len()),
+            // The folder was begun for these names, and shards are written in their order.
+            Sink::Packed { left, .. } => {
+                let last = left.last().and_then(|last| names.iter().position(|name| name == last));
+                let next = last.map_or(0, |last| last + 1);
+                let written: HashSet<&String> = left.iter().collect();
+                let gone = names[..next].iter().filter(|name| !written.contains(name));
+                let reason = || "left out before this extraction was resumed".to_owned();
+                (names[next..].to_vec(), gone.map(|name| LeftOut { image: name.clone(), reason: reason() }).collect())
+            }
             Sink::Npz { folder, .. } => {
-                names.iter().position(|name| !npz_file(folder, name).is_file()).unwrap_or(names.len())
+                let missing = names.iter().filter(|name| !npz_file(folder, name).is_file());
+                (missing.cloned().collect(), Vec::new())
             }
         }
     }
@@ -165,24 +209,20 @@ impl Sink {
                 let file = npz_file(folder, name);
                 let parent = file.parent().unwrap_or(folder);
                 std::fs::create_dir_all(parent).map_err(BundleError::io(parent, "create"))?;
-                // Files are written at the same time, so one behind the first that is missing may be there.
-                if file.is_file() {
-                    return Ok(());
-                }
                 Ok(npz::write(&file, regions, *feature)?)
             }),
         }
     }
 
     /// Ends; gives the number of files.
-    fn finish(self, names: &[String]) -> Result<usize> {
+    fn finish(self, images: usize) -> Result<usize> {
         match self {
             Sink::Packed { writer, .. } => {
                 let shards = writer.shards();
                 writer.finish()?;
                 Ok(shards)
             }
-            Sink::Npz { .. } => Ok(names.len()),
+            Sink::Npz { .. } => Ok(images),
         }
     }
 }

@@ -68,7 +68,7 @@ pub use evaluate::{
 };
 pub use explain::{Explanation, RegionWeight, WordWeight};
 pub use explain_picture::draw_explanation;
-pub use extract::{ExtractProgress, ExtractReport, ExtractSettings, FeatureLayout, extract};
+pub use extract::{ExtractProgress, ExtractReport, ExtractSettings, FeatureLayout, LeftOut, extract};
 pub use grounding::Grounding;
 pub use image_files::image_files;
 pub use index::{Access, Candidates, EmbeddingFormat, Hit, ImageIndex, IndexKind, TextIndex};

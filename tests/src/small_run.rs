@@ -66,8 +66,11 @@ impl SmallRun {
         }
         let checkpoint = workspace_root().join(".native/efficientnet/efficientnet_lite0.pth");
         vision::export_vision(&checkpoint, &grid_vision(128, 4), 1, &path("vision")).unwrap_or_else(|e| panic!("{e}"));
-        let settings =
-            mmnas_runtime::ExtractSettings { batch: NonZeroUsize::MIN.saturating_add(15), layout: Default::default() };
+        let settings = mmnas_runtime::ExtractSettings {
+            batch: NonZeroUsize::MIN.saturating_add(15),
+            layout: Default::default(),
+            skip_broken: false,
+        };
         let options = LoadOptions::default();
         mmnas_runtime::extract(&path("vision"), &path("images"), &path("features"), &settings, &options, &mut |_| {})
             .unwrap_or_else(|e| panic!("{e}"));

@@ -36,6 +36,9 @@ pub(super) struct Arguments {
     /// Write one file NAME.npz an image, in the published layout; `mmnas-search pack` reads those of one folder
     #[arg(long)]
     npz: bool,
+    /// Leave out images that cannot be decoded, and say so, where the first would be an error
+    #[arg(long)]
+    skip_broken: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -50,16 +53,18 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     };
     let (vision, images, out) = (&arguments.vision, &arguments.images, &arguments.out);
     let layout = if arguments.npz { FeatureLayout::Npz } else { FeatureLayout::Packed };
-    let settings = ExtractSettings { batch: arguments.batch, layout };
+    let settings = ExtractSettings { batch: arguments.batch, layout, skip_broken: arguments.skip_broken };
     let outcome = extract(vision, images, out, &settings, options, &mut report_progress);
     bar.finish_and_clear();
     let report = outcome?;
+    output::tell_left_out(report.left_out.iter().map(|image| (&*image.image, &*image.reason)));
     let seconds = start.elapsed().as_secs_f64();
-    let rate = (report.images - report.resumed) as f64 / seconds.max(1e-9);
+    let rate = report.images.saturating_sub(report.resumed) as f64 / seconds.max(1e-9);
     if arguments.json {
         return output::print_json(&json!({
             "out": out.display().to_string(),
             "images": report.images,
+            "left_out": report.left_out,
             "resumed": report.resumed,
             "files": report.files,
             "regions": report.regions,

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use mmnas_runtime::bundle::FeatureStore;
 use mmnas_runtime::{
-    Access, Candidates, EmbeddingFormat, Error, Hit, ImageIndex, IndexKind, LoadOptions, Model, TextIndex, image_files,
+    Access, Candidates, EmbeddingFormat, Error, ErrorCode, Hit, ImageIndex, IndexKind, LoadOptions, Model, TextIndex,
+    image_files,
 };
 use rayon::prelude::*;
 use serde_json::json;
@@ -74,6 +75,9 @@ pub(super) struct Add {
     /// Encode and replace what is there already
     #[arg(long)]
     replace: bool,
+    /// Leave out images that cannot be decoded, and say so, where the first would be an error
+    #[arg(long, requires = "images")]
+    skip_broken: bool,
 }
 
 #[derive(Args)]
@@ -197,8 +201,8 @@ fn add(arguments: &Add, options: &LoadOptions) -> Result<(), Failure> {
         let texts: BTreeSet<&str> = content.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let texts: Vec<&str> = texts.into_iter().filter(|text| replace || !index.contains(text)).collect();
         let (encode, put) = (|text: &&str| model.encode_text(text), TextIndex::put);
-        fill(&mut index, &texts, encode, put, TextIndex::commit)?;
-        return place.tell(&Index::Texts(index), &format!("{} added, ", texts.len()));
+        let added = fill(&mut index, &texts, (encode, put, TextIndex::commit), false)?;
+        return place.tell(&Index::Texts(index), &format!("{added} added, "));
     }
     let mut index = match exists {
         true => ImageIndex::open(&model, &place.index, Access::Write)?,
@@ -217,27 +221,38 @@ fn add(arguments: &Add, options: &LoadOptions) -> Result<(), Failure> {
         Some(store) => model.encode_regions(&store.get(name)?),
         None => model.encode_file(&folder.join(name)),
     };
-    fill(&mut index, &names, encode, ImageIndex::put, ImageIndex::commit)?;
-    place.tell(&Index::Images(index), &format!("{} added, ", names.len()))
+    let added = fill(&mut index, &names, (encode, ImageIndex::put, ImageIndex::commit), arguments.skip_broken)?;
+    place.tell(&Index::Images(index), &format!("{added} added, "))
 }
 
-/// Encodes on all threads, puts in order, commits now and then.
+/// Encodes on all threads, puts in order, commits now and then; images that cannot be decoded are left out and told, if they may be.
+/// Gives how many were put.
 fn fill<I, S: Send>(
     index: &mut I,
     keys: &[&str],
-    encode: impl Fn(&&str) -> Result<S, Error> + Sync,
-    put: impl Fn(&mut I, &str, &S) -> Result<(), Error>,
-    commit: impl Fn(&mut I) -> Result<(), Error>,
-) -> Result<(), Failure> {
+    (encode, put, commit): (
+        impl Fn(&&str) -> Result<S, Error> + Sync,
+        impl Fn(&mut I, &str, &S) -> Result<(), Error>,
+        impl Fn(&mut I) -> Result<(), Error>,
+    ),
+    skip_broken: bool,
+) -> Result<usize, Failure> {
     let bar = progress::bar(keys.len(), "encoded");
+    let mut left_out = Vec::new();
     for part in keys.chunks(COMMIT) {
         for batch in part.chunks(BATCH) {
             let states: Vec<Result<S, Error>> = batch.par_iter().map(&encode).collect();
             for (key, state) in batch.iter().zip(states) {
-                if let Err(error) = state.and_then(|state| put(index, key, &state)) {
-                    // What was encoded before it is not to be encoded again.
-                    commit(index)?;
-                    return Err(error.into());
+                match state.and_then(|state| put(index, key, &state)) {
+                    Ok(()) => {}
+                    Err(error) if skip_broken && error.code() == ErrorCode::Image => {
+                        left_out.push((*key, error.to_string()));
+                    }
+                    Err(error) => {
+                        // What was encoded before it is not to be encoded again.
+                        commit(index)?;
+                        return Err(error.into());
+                    }
                 }
             }
             bar.inc(batch.len() as u64);
@@ -245,7 +260,8 @@ fn fill<I, S: Send>(
         commit(index)?;
     }
     bar.finish_and_clear();
-    Ok(())
+    output::tell_left_out(left_out.iter().map(|(key, reason)| (*key, reason.as_str())));
+    Ok(keys.len() - left_out.len())
 }
 
 fn search(arguments: &Search, options: &LoadOptions) -> Result<(), Failure> {

@@ -22,6 +22,19 @@ pub(super) fn error(error: &dyn Error) {
     let _ = writeln!(std::io::stderr(), "mmnas: {}", chain(error));
 }
 
+/// Tells of images that were left out, with the reasons, on the standard error output: the first of them, and how many more.
+pub(super) fn tell_left_out<'a>(images: impl ExactSizeIterator<Item = (&'a str, &'a str)>) {
+    const MOST: usize = 20;
+    let more = images.len().saturating_sub(MOST);
+    let mut err = std::io::stderr().lock();
+    for (image, reason) in images.take(MOST) {
+        let _ = writeln!(err, "mmnas: left out {image}: {reason}");
+    }
+    if more > 0 {
+        let _ = writeln!(err, "mmnas: left out {more} more");
+    }
+}
+
 /// An error and its sources on one line; what an error already says of its source is not repeated.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

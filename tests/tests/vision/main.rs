@@ -1,21 +1,21 @@
-//! Vision stages: regions of a grid and of detectors, features by RoIAlign, extraction that resumes, odd image files.
+//! Vision stages: regions of a grid and of detectors, features by RoIAlign, odd image files.
+
+mod extraction;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use image::{Rgb, RgbImage};
+use mmnas_bundle::VisionBundle;
 use mmnas_bundle::manifest::{
     Channels, Corners, Detector, DetectorInput, DetectorOutput, Dtype, Fit, Layout, RegionSource,
 };
-use mmnas_bundle::{FeatureStore, VisionBundle, npz};
 use mmnas_export::efficientnet::Level;
 use mmnas_export::{Proposals, VisionSettings};
-use mmnas_runtime::{ErrorCode, ExtractSettings, FeatureLayout, LoadOptions, VisionStage, extract};
+use mmnas_runtime::{ErrorCode, LoadOptions, VisionStage};
 use mmnas_search::vision::export_vision;
 use mmnas_tests::c_consumer::workspace_root;
 use mmnas_tests::exported::grid_vision;
-use mmnas_tests::{programs, python};
+use mmnas_tests::python;
 
 fn checkpoint() -> PathBuf {
     workspace_root().join(".native/efficientnet/efficientnet_lite0.pth")
@@ -223,71 +223,6 @@ fn images(folder: &Path, count: u32) -> PathBuf {
 }
 
 #[test]
-fn extraction_resumes_where_it_was_killed_and_writes_the_published_layout() {
-    let folder = tempfile::tempdir().unwrap();
-    let images = images(folder.path(), 2300);
-    let vision = folder.path().join("vision");
-    export_vision(&checkpoint(), &grid_vision(64, 2), 1, &vision).unwrap();
-    let whole = folder.path().join("whole");
-    let settings = |layout| ExtractSettings { batch: 16.try_into().unwrap(), layout };
-    let options = LoadOptions::default();
-    let packed = settings(FeatureLayout::Packed);
-    let report = extract(&vision, &images, &whole, &packed, &options, &mut |_| {}).unwrap();
-    assert_eq!((report.images, report.resumed, report.files, report.regions), (2300, 0, 3, 4));
-
-    let out = folder.path().join("out");
-    let command = || {
-        let mut command = Command::new(programs::program("mmnas").unwrap());
-        command.env("MMNAS_ORT_DYLIB", programs::onnxruntime());
-        let paths = [("--vision", &vision), ("--images", &images), ("--out", &out)];
-        command.arg("extract").args(paths.iter().flat_map(|(name, path)| [name.as_ref(), path.as_os_str()]));
-        command
-    };
-    let partial = folder.path().join(".out.partial");
-    let mut running = command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    for _ in 0..6_000 {
-        if partial.join("features-00000.safetensors").exists() && partial.join("unfinished.json").exists() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    running.kill().unwrap();
-    running.wait().unwrap();
-    assert!(!out.exists());
-    let again = command().arg("--json").output().unwrap();
-    let report: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
-    assert!(report["resumed"].as_u64().unwrap() >= 1024, "{report}");
-    let names = |folder: &Path| {
-        let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-        entries.collect::<std::collections::BTreeSet<_>>()
-    };
-    assert_eq!(names(&out), names(&whole));
-    for name in names(&whole) {
-        let content = |folder: &Path| std::fs::read(folder.join(&name)).unwrap();
-        assert!(content(&out) == content(&whole), "{name}");
-    }
-
-    let some = folder.path().join("some");
-    std::fs::create_dir(&some).unwrap();
-    for name in ["0001.png", "0002.png"] {
-        std::fs::copy(images.join(name), some.join(name)).unwrap();
-    }
-    let published = folder.path().join("published");
-    let report = extract(&vision, &some, &published, &settings(FeatureLayout::Npz), &options, &mut |_| {}).unwrap();
-    assert_eq!(report.files, 2);
-    let store = FeatureStore::open(&whole).unwrap();
-    for name in ["0001.png", "0002.png"] {
-        let (regions, d) = npz::read(&published.join(format!("{name}.npz")), 100).unwrap();
-        let expected = store.get(name).unwrap();
-        assert_eq!((d, &regions.boxes, regions.size), (512, &expected.boxes, expected.size));
-        // What else is in a batch moves a convolution's rounding.
-        for (found, expected) in regions.features.iter().zip(&expected.features) {
-            assert!((found - expected).abs() <= 1e-4 * expected.abs().max(1.0), "{found} {expected}");
-        }
-    }
-}
-
-#[test]
 fn odd_images_behave() {
     let folder = tempfile::tempdir().unwrap();
     let vision = folder.path().join("vision");
@@ -322,7 +257,7 @@ fn odd_images_behave() {
     let grey = stage.regions(&path("grey.png")).unwrap();
     assert!(near(&stage.regions(&path("grey16.png")).unwrap().features, &grey.features, 2e-2));
     // CMYK, as Photoshop writes JPEG: a picture and no error.
-    std::fs::write(path("cmyk.jpg"), include_bytes!("../fixtures/cmyk.jpg")).unwrap();
+    std::fs::write(path("cmyk.jpg"), include_bytes!("../../fixtures/cmyk.jpg")).unwrap();
     let cmyk = stage.regions(&path("cmyk.jpg")).unwrap();
     RgbImage::from_pixel(32, 32, Rgb([200, 60, 30])).save(path("plain.png")).unwrap();
     let plain = stage.regions(&path("plain.png")).unwrap();
