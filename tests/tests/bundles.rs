@@ -1,10 +1,12 @@
 //! The bundles of the repository: what a new user asks first.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use mmnas_bundle::samples::{CaptionSample, PhraseSample, VqaSample, read_json_lines};
 use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed, evaluate, evaluate_grounding, evaluate_retrieval, verify};
 use mmnas_tests::c_consumer::workspace_root;
+use mmnas_tests::programs;
 
 /// What a bundle may take on disk, in bytes.
 const LARGEST: u64 = 8_000_000;
@@ -68,4 +70,30 @@ fn they_answer_ground_and_retrieve() {
     assert!(one.text_to_image.at_1 >= 0.5, "{one:?}");
     let refused = evaluate_retrieval(&itm, &captions, &images, Some(0), &mut |_| {}).unwrap_err();
     assert_eq!(refused.code(), ErrorCode::InvalidArgument);
+}
+
+#[test]
+fn an_index_takes_what_can_be_decoded_of_a_folder() {
+    let place = tempfile::tempdir().unwrap();
+    let images = place.path().join("images");
+    std::fs::create_dir(&images).unwrap();
+    let (file, scenes) = scenes("itm");
+    let captions: Vec<CaptionSample> = read_json_lines(&file).unwrap();
+    for sample in &captions[..3] {
+        std::fs::copy(scenes.join(&sample.image), images.join(Path::new(&sample.image).file_name().unwrap())).unwrap();
+    }
+    std::fs::write(images.join("0-broken.jpg"), b"no photograph").unwrap();
+    let add = |more: &[&str]| {
+        let mut command = Command::new(programs::program("mmnas").unwrap());
+        command.env("MMNAS_ORT_DYLIB", programs::onnxruntime()).args(["index", "add"]);
+        let output = command.arg(folder().join("itm")).arg(place.path().join("index")).arg("--images").arg(&images);
+        output.args(more).output().unwrap()
+    };
+    let refused = add(&[]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && told.contains("0-broken.jpg"), "{told}");
+    let added = add(&["--skip-broken"]);
+    let (told, found) = (String::from_utf8(added.stderr).unwrap(), String::from_utf8(added.stdout).unwrap());
+    assert!(added.status.success() && told.starts_with("mmnas: left out 0-broken.jpg: "), "{told}");
+    assert!(found.contains("3 added, 3 states"), "{found}");
 }
