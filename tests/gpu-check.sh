@@ -41,12 +41,14 @@ if [ -z "$folder" ]; then
 fi
 export MMNAS_ORT_DYLIB=$folder
 # CUDA's libraries that came with torch, for ONNX Runtime's provider: it names them, and no folder.
-for libraries in "${torch%/torch/lib}"/nvidia/*/lib; do
-  [ -d "$libraries" ] && LD_LIBRARY_PATH=$LD_LIBRARY_PATH:$libraries
-done
+if [ -n "$torch" ]; then
+  for libraries in "${torch%/torch/lib}"/nvidia/*/lib; do
+    [ -d "$libraries" ] && export LD_LIBRARY_PATH=$LD_LIBRARY_PATH:$libraries
+  done
+fi
 bundles=$(mktemp -d)
 trap 'rm -rf "$bundles"' EXIT
-"$here/gpu-bundles" --hidden 512 "$bundles/all"
+"$here/gpu-bundles" --hidden 512 "$bundles/all" || { echo "runtime: not checked: the bundles could not be written" | tee -a "$report"; exit 1; }
 for bundle in "$bundles"/all/*; do
   for provider in cpu cuda tensorrt; do
     { echo; echo "$(basename "$bundle"), $provider"; "$here/mmnas" verify "$bundle" --provider $provider --time 2>&1; } | tee -a "$report" || status=1

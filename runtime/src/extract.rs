@@ -99,8 +99,8 @@ pub fn extract(
     let what = format!("{:?} {} {} {listed}", settings.layout, stage.sha256(), stage.vision().feature);
     let target = NewFolder::resume(out, &what)?;
     let mut sink = Sink::new(settings.layout, target.path(), &stage);
-    let (left, mut left_out) = sink.left(&names);
-    let resumed = names.len() - left.len() - left_out.len();
+    let left = sink.left(&names);
+    let (resumed, mut left_out) = (names.len() - left.len(), Vec::new());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.thread_count()?).build();
     let pool = pool.map_err(|e| Error::argument("threads", "threads that the system can start", e))?;
     let pixels = |width: u32, height: u32| 3 * width as usize * height as usize;
@@ -111,7 +111,7 @@ pub fn extract(
         pool.install(|| names.par_iter().map(|name| stage.decode(&images.join(name))).collect())
     };
 
-    let mut done = names.len() - left.len();
+    let mut done = resumed;
     progress(ExtractProgress { done, images: names.len() });
     for shard in left.chunks(SHARD_IMAGES) {
         let mut regions: Vec<(String, RegionFeatures)> = Vec::with_capacity(shard.len());
@@ -183,21 +183,15 @@ impl Sink {
         }
     }
 
-    /// Those of `names` that are still to be done, and those that the extraction before left out and went on from.
-    fn left(&self, names: &[String]) -> (Vec<String>, Vec<LeftOut>) {
+    /// Those of `names` that have no features yet; what was left out before is among them.
+    fn left(&self, names: &[String]) -> Vec<String> {
         match self {
-            // The folder was begun for these names, and shards are written in their order.
             Sink::Packed { left, .. } => {
-                let last = left.last().and_then(|last| names.iter().position(|name| name == last));
-                let next = last.map_or(0, |last| last + 1);
                 let written: HashSet<&String> = left.iter().collect();
-                let gone = names[..next].iter().filter(|name| !written.contains(name));
-                let reason = || "left out before this extraction was resumed".to_owned();
-                (names[next..].to_vec(), gone.map(|name| LeftOut { image: name.clone(), reason: reason() }).collect())
+                names.iter().filter(|name| !written.contains(name)).cloned().collect()
             }
             Sink::Npz { folder, .. } => {
-                let missing = names.iter().filter(|name| !npz_file(folder, name).is_file());
-                (missing.cloned().collect(), Vec::new())
+                names.iter().filter(|name| !npz_file(folder, name).is_file()).cloned().collect()
             }
         }
     }

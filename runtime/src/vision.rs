@@ -6,7 +6,7 @@ use std::path::Path;
 
 use image::imageops::FilterType;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder as _, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder as _, ImageError, ImageReader, Limits, RgbImage};
 use mmnas_bundle::boxes::BoxXyxy;
 use mmnas_bundle::manifest::{Dim, Graph, Grid, RegionSource, Resize, Vision};
 use mmnas_bundle::{RegionFeatures, boxes};
@@ -45,7 +45,12 @@ pub(crate) fn decode_bytes(encoded: &[u8]) -> Result<RgbImage> {
 
 fn decode(source: impl BufRead + Seek, name: &str) -> Result<RgbImage> {
     let failed = |reason: String| Error::Image { image: name.to_owned(), reason: crate::error::one_line(&reason) };
-    let mut reader = ImageReader::new(source).with_guessed_format().map_err(|e| failed(e.to_string()))?;
+    // What the system cannot read is no fault of the image.
+    let unread = |error: ImageError| match error {
+        ImageError::IoError(error) if error.raw_os_error().is_some() => Error::read(Path::new(name))(error),
+        error => failed(error.to_string()),
+    };
+    let mut reader = ImageReader::new(source).with_guessed_format().map_err(|e| unread(e.into()))?;
     if reader.format().is_none() {
         return Err(failed("expected PNG, JPEG, WebP, BMP or GIF, found another content".to_owned()));
     }
@@ -54,14 +59,14 @@ fn decode(source: impl BufRead + Seek, name: &str) -> Result<RgbImage> {
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|e| failed(e.to_string()))?;
+    let mut decoder = reader.into_decoder().map_err(unread)?;
     if decoder.total_bytes() > MAX_DECODED_BYTES {
         let found = format!("expected at most {MAX_DECODED_BYTES} bytes of pixels, found {}", decoder.total_bytes());
         return Err(failed(found));
     }
     // What a file's metadata says wrongly or not at all is as it lies.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| failed(e.to_string()))?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(unread)?;
     image.apply_orientation(orientation);
     let image = image.into_rgb8();
     if image.width() == 0 || image.height() == 0 {

@@ -44,8 +44,27 @@ impl Pair {
 
     /// `‖ours − theirs‖` over `‖theirs‖` or the norm of the terms that it is the sum of, whichever is larger.
     pub fn relative_to_terms(&self) -> f64 {
-        let norm = self.theirs.norm().double_value(&[]);
-        self.relative() * norm / norm.max(self.terms)
+        let difference = (&self.ours - &self.theirs).to_kind(Kind::Double).norm().double_value(&[]);
+        let scale = self.theirs.to_kind(Kind::Double).norm().double_value(&[]).max(self.terms);
+        // Not finite stays that: it is within no tolerance.
+        if scale == 0.0 { difference } else { difference / scale }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_by_what_cancels_out() {
+        let pair = |ours: &[f64], theirs: &[f64], terms| Pair {
+            terms,
+            ..Pair::new("pair", &Tensor::from_slice(ours), &Tensor::from_slice(theirs))
+        };
+        assert_eq!(pair(&[3.0, 4.5], &[3.0, 4.0], 0.0).relative_to_terms(), 0.1);
+        assert_eq!(pair(&[3.0, 4.5], &[3.0, 4.0], 50.0).relative_to_terms(), 0.01);
+        assert_eq!(pair(&[0.5], &[0.0], 0.0).relative_to_terms(), 0.5);
+        assert!(pair(&[f64::NAN], &[1.0], 0.0).relative_to_terms().is_nan());
     }
 }
 

@@ -92,8 +92,13 @@ fn an_index_takes_what_can_be_decoded_of_a_folder() {
     let refused = add(&[]);
     let told = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && told.contains("0-broken.jpg"), "{told}");
-    let added = add(&["--skip-broken"]);
+    // What came before it in the order of names was taken; the rest is, by the switch.
+    let added = add(&["--skip-broken", "--json"]);
     let (told, found) = (String::from_utf8(added.stderr).unwrap(), String::from_utf8(added.stdout).unwrap());
     assert!(added.status.success() && told.starts_with("mmnas: left out 0-broken.jpg: "), "{told}");
-    assert!(found.contains("3 added, 3 states"), "{found}");
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    assert_eq!((&found["added"], &found["states"]), (&3.into(), &3.into()), "{found}");
+    assert_eq!(found["left_out"][0]["image"], "0-broken.jpg");
+    let again = String::from_utf8(add(&["--skip-broken"]).stdout).unwrap();
+    assert!(again.contains("0 added, 3 states"), "{again}");
 }

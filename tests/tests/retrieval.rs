@@ -421,19 +421,21 @@ fn where_the_cosine_decides_captions_alone_are_run() {
     let captions: Vec<usize> = (0..5 * 30).collect();
     let path = |name: &str| data.folder.path().join(name);
     let files = DataFiles::new(path("captions.jsonl"), path("features"));
-    let shortlist = Some(Shortlist { images: 20, candidates: 100 });
-    let mut rows = 0;
-    let mut forward = |inputs: &Inputs| {
-        let embedded = embed(inputs).narrow(-1, 1, 4);
-        let cosine = (embedded.narrow(-1, 0, 2) * embedded.narrow(-1, 2, 2)).sum_dim_intlist(1i64, true, None);
-        rows += embedded.size()[0];
-        Tensor::cat(&[cosine * 10.0 - 4.5, embedded], -1)
-    };
-    let task = ItmData::load(&files, &TextRules { shortlist, ..rules(1000) }, tch::Device::Cpu).unwrap();
-    let of_pairs = task.evaluate(&captions, 64, &mut forward).unwrap();
-    let of_captions = task.evaluate_by_cosine(&captions, 64, (10.0, -4.5), &mut forward).unwrap();
-    assert_eq!((&of_captions.metrics, of_captions.score), (&of_pairs.metrics, of_pairs.score));
-    assert_eq!(of_captions.examples.len(), of_pairs.examples.len());
-    // 100 captions are embedded twice, and scored with 20 images both ways the first time.
-    assert_eq!(rows, 100 + 2 * 2000 + 100);
+    for (candidates, pairs) in [(100, 2000 + 2000), (3, 3 * 20 + 3 * 100)] {
+        let shortlist = Some(Shortlist { images: 20, candidates });
+        let mut rows = 0;
+        let mut forward = |inputs: &Inputs| {
+            let embedded = embed(inputs).narrow(-1, 1, 4);
+            let cosine = (embedded.narrow(-1, 0, 2) * embedded.narrow(-1, 2, 2)).sum_dim_intlist(1i64, true, None);
+            rows += embedded.size()[0];
+            Tensor::cat(&[cosine * 10.0 - 4.5, embedded], -1)
+        };
+        let task = ItmData::load(&files, &TextRules { shortlist, ..rules(1000) }, tch::Device::Cpu).unwrap();
+        let of_pairs = task.evaluate(&captions, 64, &mut forward).unwrap();
+        let of_captions = task.evaluate_by_cosine(&captions, 64, (10.0, -4.5), &mut forward).unwrap();
+        assert_eq!((&of_captions.metrics, of_captions.score), (&of_pairs.metrics, of_pairs.score));
+        assert_eq!(of_captions.examples.len(), of_pairs.examples.len());
+        // 100 captions are embedded twice; pairs are run the first time.
+        assert_eq!(rows, 100 + pairs + 100);
+    }
 }

@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     let outcome = extract(vision, images, out, &settings, options, &mut report_progress);
     bar.finish_and_clear();
     let report = outcome?;
-    output::tell_left_out(report.left_out.iter().map(|image| (&*image.image, &*image.reason)));
+    output::tell_left_out(&report.left_out);
     let seconds = start.elapsed().as_secs_f64();
     let rate = report.images.saturating_sub(report.resumed) as f64 / seconds.max(1e-9);
     if arguments.json {

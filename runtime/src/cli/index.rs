@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use mmnas_runtime::bundle::FeatureStore;
 use mmnas_runtime::{
-    Access, Candidates, EmbeddingFormat, Error, ErrorCode, Hit, ImageIndex, IndexKind, LoadOptions, Model, TextIndex,
-    image_files,
+    Access, Candidates, EmbeddingFormat, Error, ErrorCode, Hit, ImageIndex, IndexKind, LeftOut, LoadOptions, Model,
+    TextIndex, image_files,
 };
 use rayon::prelude::*;
 use serde_json::json;
@@ -142,16 +142,22 @@ impl Place {
         })
     }
 
-    /// One line, or JSON, about the index as it is.
-    fn tell(&self, index: &Index, more: &str) -> Result<(), Failure> {
+    /// One line, or JSON, about the index as it is, and about how many states were `done`, such as `("added", 3)`.
+    fn tell(&self, index: &Index, done: Option<(&str, usize)>, left_out: &[LeftOut]) -> Result<(), Failure> {
         let (states, (bytes, garbage)) = of_either!(index, index => (index.len(), index.bytes()));
         let embedding = of_either!(index, index => index.embedding_width());
         if self.json {
-            let embedding = json!(embedding);
-            return output::print_json(
-                &json!({ "states": states, "bytes": bytes, "deleted_bytes": garbage, "embedding": embedding }),
-            );
+            let mut told =
+                json!({ "states": states, "bytes": bytes, "deleted_bytes": garbage, "embedding": embedding });
+            if let Some((what, count)) = done {
+                told[what] = json!(count);
+            }
+            if !left_out.is_empty() {
+                told["left_out"] = json!(left_out);
+            }
+            return output::print_json(&told);
         }
+        let more = done.map_or_else(String::new, |(what, count)| format!("{count} {what}, "));
         let each = bytes.saturating_sub(garbage) as f64 / states.max(1) as f64 / 1e3;
         let line = format!(
             "{}: {more}{states} states, {:.1} MB, {each:.1} kB each, {:.1} MB of them deleted\n",
@@ -175,14 +181,14 @@ pub(super) fn run(command: &Command, options: &LoadOptions) -> Result<(), Failur
                 index.commit()?;
             });
             let after = of_either!(&index, index => index.len());
-            arguments.place.tell(&index, &format!("{} deleted, ", before - after))
+            arguments.place.tell(&index, Some(("deleted", before - after)), &[])
         }
         Command::Compact(place) => {
             let mut index = place.open(options, Access::Write)?;
             of_either!(&mut index, index => index.compact())?;
-            place.tell(&index, "")
+            place.tell(&index, None, &[])
         }
-        Command::Info(place) => place.tell(&place.open(options, Access::Read)?, ""),
+        Command::Info(place) => place.tell(&place.open(options, Access::Read)?, None, &[]),
         Command::Export(arguments) => export(arguments, options),
     }
 }
@@ -201,8 +207,8 @@ fn add(arguments: &Add, options: &LoadOptions) -> Result<(), Failure> {
         let texts: BTreeSet<&str> = content.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let texts: Vec<&str> = texts.into_iter().filter(|text| replace || !index.contains(text)).collect();
         let (encode, put) = (|text: &&str| model.encode_text(text), TextIndex::put);
-        let added = fill(&mut index, &texts, (encode, put, TextIndex::commit), false)?;
-        return place.tell(&Index::Texts(index), &format!("{added} added, "));
+        let left_out = fill(&mut index, &texts, (encode, put, TextIndex::commit), false)?;
+        return place.tell(&Index::Texts(index), Some(("added", texts.len() - left_out.len())), &left_out);
     }
     let mut index = match exists {
         true => ImageIndex::open(&model, &place.index, Access::Write)?,
@@ -221,12 +227,12 @@ fn add(arguments: &Add, options: &LoadOptions) -> Result<(), Failure> {
         Some(store) => model.encode_regions(&store.get(name)?),
         None => model.encode_file(&folder.join(name)),
     };
-    let added = fill(&mut index, &names, (encode, ImageIndex::put, ImageIndex::commit), arguments.skip_broken)?;
-    place.tell(&Index::Images(index), &format!("{added} added, "))
+    let left_out = fill(&mut index, &names, (encode, ImageIndex::put, ImageIndex::commit), arguments.skip_broken)?;
+    place.tell(&Index::Images(index), Some(("added", names.len() - left_out.len())), &left_out)
 }
 
-/// Encodes on all threads, puts in order, commits now and then; images that cannot be decoded are left out and told, if they may be.
-/// Gives how many were put.
+/// Encodes on all threads, puts in order, commits now and then. Gives the images that cannot be decoded, if those may be left
+/// out.
 fn fill<I, S: Send>(
     index: &mut I,
     keys: &[&str],
@@ -236,7 +242,7 @@ fn fill<I, S: Send>(
         impl Fn(&mut I) -> Result<(), Error>,
     ),
     skip_broken: bool,
-) -> Result<usize, Failure> {
+) -> Result<Vec<LeftOut>, Failure> {
     let bar = progress::bar(keys.len(), "encoded");
     let mut left_out = Vec::new();
     for part in keys.chunks(COMMIT) {
@@ -246,11 +252,12 @@ fn fill<I, S: Send>(
                 match state.and_then(|state| put(index, key, &state)) {
                     Ok(()) => {}
                     Err(error) if skip_broken && error.code() == ErrorCode::Image => {
-                        left_out.push((*key, error.to_string()));
+                        left_out.push(LeftOut { image: (*key).to_owned(), reason: error.to_string() });
                     }
                     Err(error) => {
                         // What was encoded before it is not to be encoded again.
                         commit(index)?;
+                        output::tell_left_out(&left_out);
                         return Err(error.into());
                     }
                 }
@@ -260,8 +267,8 @@ fn fill<I, S: Send>(
         commit(index)?;
     }
     bar.finish_and_clear();
-    output::tell_left_out(left_out.iter().map(|(key, reason)| (*key, reason.as_str())));
-    Ok(keys.len() - left_out.len())
+    output::tell_left_out(&left_out);
+    Ok(left_out)
 }
 
 fn search(arguments: &Search, options: &LoadOptions) -> Result<(), Failure> {

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io::Write;
 
+use mmnas_runtime::LeftOut;
+
 /// Writes `text` to the standard output, ending it with a line end.
 pub(super) fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
@@ -22,16 +24,15 @@ pub(super) fn error(error: &dyn Error) {
     let _ = writeln!(std::io::stderr(), "mmnas: {}", chain(error));
 }
 
-/// Tells of images that were left out, with the reasons, on the standard error output: the first of them, and how many more.
-pub(super) fn tell_left_out<'a>(images: impl ExactSizeIterator<Item = (&'a str, &'a str)>) {
+/// Tells of images that were left out, with the reasons, on the standard error output: of the first, and how many more.
+pub(super) fn tell_left_out(images: &[LeftOut]) {
     const MOST: usize = 20;
-    let more = images.len().saturating_sub(MOST);
     let mut err = std::io::stderr().lock();
-    for (image, reason) in images.take(MOST) {
+    for LeftOut { image, reason } in images.iter().take(MOST) {
         let _ = writeln!(err, "mmnas: left out {image}: {reason}");
     }
-    if more > 0 {
-        let _ = writeln!(err, "mmnas: left out {more} more");
+    if images.len() > MOST {
+        let _ = writeln!(err, "mmnas: left out {} more", images.len() - MOST);
     }
 }
 

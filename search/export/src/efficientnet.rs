@@ -166,22 +166,20 @@ impl EfficientNet {
             let has = |block: usize| weights.has(&format!("_blocks.{block}._depthwise_conv.weight"));
             has(blocks - 1) && !has(blocks)
         };
-        let alike: Vec<EfficientNet> = EfficientNet::ALL.into_iter().filter(deep).collect();
-        match alike.iter().find(|net| net.check(weights).is_ok()) {
-            Some(net) => Ok(*net),
-            None => {
-                let nearest = alike.first().unwrap_or(&EfficientNet::ALL[0]);
-                nearest.check(weights).map(|()| *nearest)
-            }
+        // Two have as many blocks: the one that more of the weights fit.
+        let fitting =
+            |net: &EfficientNet| net.convolutions().filter(|(name, shape)| weights.get(name, shape).is_ok()).count();
+        let nearest = EfficientNet::ALL.into_iter().filter(deep).max_by_key(fitting).unwrap_or(EfficientNet::ALL[0]);
+        for (name, shape) in nearest.convolutions() {
+            weights.get(&name, &shape)?;
         }
+        Ok(nearest)
     }
 
-    /// Whether `weights` have the weights of all its blocks' convolutions, in their shapes.
-    fn check(&self, weights: &Weights) -> Result<()> {
-        for (name, _, layer) in self.blocks().iter().flat_map(|block| &block.layers) {
-            weights.get(&format!("{name}.weight"), &layer.weight_shape())?;
-        }
-        Ok(())
+    /// Names and shapes of the weights of its blocks' convolutions.
+    fn convolutions(&self) -> impl Iterator<Item = (String, [usize; 4])> {
+        let layers = self.blocks().into_iter().flat_map(|block| block.layers);
+        layers.map(|(name, _, layer)| (format!("{name}.weight"), layer.weight_shape()))
     }
 
     /// `EfficientNet-Lite0`, say.
@@ -302,19 +300,21 @@ mod tests {
     fn a_checkpoint_tells_which_it_is() {
         let weights = |net: EfficientNet| {
             let mut weights = Weights::default();
-            for (name, _, layer) in net.blocks().iter().flat_map(|block| &block.layers) {
-                let shape = layer.weight_shape();
-                weights.insert(format!("{name}.weight"), Weight::new(&shape, vec![0.0; shape.iter().product()]));
+            for (name, shape) in net.convolutions() {
+                weights.insert(name, Weight::new(&shape, vec![0.0; shape.iter().product()]));
             }
             weights
         };
         for net in EfficientNet::ALL {
             assert_eq!(EfficientNet::of(&weights(net)).unwrap(), net);
         }
-        let mut other = weights(EfficientNet::ALL[2]);
-        other.insert("_blocks.3._depthwise_conv.weight", Weight::new(&[9, 1, 5, 5], vec![0.0; 225]));
-        let error = EfficientNet::of(&other).unwrap_err().to_string();
-        assert!(error.contains("_blocks.3._"), "{error}");
+        for block in [3, 20] {
+            let name = format!("_blocks.{block}._depthwise_conv.weight");
+            let mut damaged = weights(EfficientNet::ALL[2]);
+            damaged.insert(name.clone(), Weight::new(&[9, 1, 5, 5], vec![0.0; 225]));
+            let error = EfficientNet::of(&damaged).unwrap_err().to_string();
+            assert!(error.contains(&name) && error.contains("[9, 1, 5, 5]"), "{error}");
+        }
         let error = EfficientNet::of(&Weights::default()).unwrap_err().to_string();
         assert!(error.contains("_blocks.0._depthwise_conv.weight"), "{error}");
     }

@@ -5,6 +5,7 @@ use rand::RngExt as _;
 use tch::{Device, Kind, Tensor};
 
 use super::image_text::Loaded;
+use super::joint_space::JointSpace;
 use super::{DataFiles, ImageTextData, Negatives, Shortlist, TextRules};
 use crate::recipe::ContrastiveSettings;
 use crate::report::{Candidate, Example};
@@ -169,7 +170,20 @@ impl ItmData {
         let Some(space) = self.joint_space(&short, batch, forward)? else {
             return self.score_all_pairs(captions, batch, forward);
         };
-        let (captions, count) = (short, shortlist.candidates);
+        self.rank_candidates((images, short), &space, shortlist.candidates, |pairs| {
+            self.score_pairs(pairs, batch, forward)
+        })
+    }
+
+    /// Of every image the `count` captions that lie nearest, and of every caption the images, by the scores of these pairs; the others
+    /// rank behind them.
+    fn rank_candidates(
+        &self,
+        (images, captions): (Vec<usize>, Vec<usize>),
+        space: &JointSpace,
+        count: usize,
+        mut score: impl FnMut(&[(usize, usize)]) -> Result<Vec<f32>>,
+    ) -> Result<Ranked> {
         let place: BTreeMap<usize, usize> = images.iter().enumerate().map(|(k, &image)| (image, k)).collect();
         let mut scores = vec![vec![f32::NEG_INFINITY; captions.len()]; images.len()];
         let mut of_captions = scores.clone();
@@ -184,7 +198,7 @@ impl ItmData {
             pairs_of_captions.extend(short.into_iter().map(|image| (caption, image)));
         }
         for (pairs, into) in [(pairs, &mut scores), (pairs_of_captions, &mut of_captions)] {
-            for (&(caption, image), score) in pairs.iter().zip(self.score_pairs(&pairs, batch, forward)?) {
+            for (&(caption, image), score) in pairs.iter().zip(score(&pairs)?) {
                 into[place[&image]][column[&caption]] = score;
             }
         }
@@ -205,12 +219,8 @@ impl ItmData {
         let Some(shortlist) = self.shortlist else { return Ok(None) };
         let (images, captions) = self.ranked(captions, shortlist.images);
         let Some(space) = self.joint_space(&captions, batch, forward)? else { return Ok(None) };
-        let scores = space.cosines(&images, &captions)? * scale + bias;
-        let scores: Vec<Vec<f32>> = scores.try_into()?;
-        let place: BTreeMap<usize, usize> = images.iter().enumerate().map(|(k, &image)| (image, k)).collect();
-        let image_of_caption = captions.iter().map(|&caption| place[&self.common.image_of(caption)]).collect();
-        let ranking = Ranking { scores, of_captions: None, image_of_caption };
-        Ok(Some(Ranked { images, captions, ranking }))
+        let score = |pairs: &[(usize, usize)]| Ok((space.cosines(pairs)? * scale + bias).try_into()?);
+        Ok(Some(self.rank_candidates((images, captions), &space, shortlist.candidates, score)?))
     }
 
     /// What a ranking is worth, with some of it to look at.

@@ -64,15 +64,15 @@ impl ItmData {
 }
 
 impl JointSpace {
-    /// The cosines of `images` and `captions`, `[images, captions]`; all of them are in the space.
-    pub(crate) fn cosines(&self, images: &[usize], captions: &[usize]) -> Result<Tensor> {
-        let rows = |of: &[usize], places: &BTreeMap<usize, i64>| {
-            let rows: Vec<i64> = of.iter().filter_map(|one| places.get(one).copied()).collect();
-            Tensor::from_slice(&rows)
+    /// The cosine of every pair of a caption and an image, which are in the space.
+    pub(crate) fn cosines(&self, pairs: &[(usize, usize)]) -> Result<Tensor> {
+        let rows = |of: &mut dyn Iterator<Item = Option<&i64>>| {
+            Tensor::from_slice(&of.flatten().copied().collect::<Vec<i64>>())
         };
-        let pictures = self.pictures.f_index_select(0, &rows(images, &self.images))?;
-        let texts = self.texts.f_index_select(0, &rows(captions, &self.captions))?;
-        Ok(pictures.f_matmul(&texts.tr())?)
+        let texts = rows(&mut pairs.iter().map(|(caption, _)| self.captions.get(caption)));
+        let pictures = rows(&mut pairs.iter().map(|(_, image)| self.images.get(image)));
+        let (texts, pictures) = (self.texts.f_index_select(0, &texts)?, self.pictures.f_index_select(0, &pictures)?);
+        Ok(texts.f_mul(&pictures)?.f_sum_dim_intlist(1i64, false, Kind::Float)?)
     }
 
     /// Of `images` the `count` that lie nearest to `caption`, the nearest first.

@@ -42,7 +42,7 @@ pub struct TextRules {
 pub struct Shortlist {
     /// Images that are ranked against each other's captions, at most.
     pub images: usize,
-    /// Candidates of a query that are scored.
+    /// Candidates of a query that are scored: by their cosines as long as the head has learnt nothing.
     pub candidates: usize,
 }
 

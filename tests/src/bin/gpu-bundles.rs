@@ -1,4 +1,4 @@
-//! Bundles of the three tasks for `gpu-check.sh`, which verifies them on CUDA and TensorRT: `gpu-bundles DIR`.
+//! Bundles of the three tasks for `gpu-check.sh`, which verifies them on the processor, CUDA and TensorRT: `gpu-bundles DIR`.
 
 use std::path::PathBuf;
 

@@ -57,7 +57,9 @@ fn worst_of_blocks(pairs: &[Pair]) -> BTreeMap<String, f64> {
         let block = |what: &str| what.bytes().all(|c| c.is_ascii_digit());
         let name = pair.what.rsplit_once('.').filter(|(_, last)| block(last)).map_or(&*pair.what, |(name, _)| name);
         let largest = worst.entry(name.to_owned()).or_insert(0.0_f64);
-        *largest = largest.max(pair.relative_to_terms());
+        let difference = pair.relative_to_terms();
+        // A NaN is the largest of all.
+        *largest = if difference.is_nan() { f64::INFINITY } else { largest.max(difference) };
     }
     worst
 }

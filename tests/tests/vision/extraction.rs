@@ -108,6 +108,22 @@ fn images_that_cannot_be_decoded_are_left_out_where_they_may_be() {
     let (regions, _) = npz::read(&folder.path().join("npz").join(format!("{}.npz", names[48])), 100).unwrap();
     assert_eq!(regions.boxes, store.get(&names[48]).unwrap().boxes);
 
+    // What was left out is tried again when an extraction is resumed, and is an error there without the switch.
+    let partial = folder.path().join(".resumed.partial");
+    let resumed = folder.path().join("resumed");
+    let settings = ExtractSettings { batch: 16.try_into().unwrap(), layout: FeatureLayout::Packed, skip_broken: true };
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        extract(&vision, &images, &resumed, &settings, &LoadOptions::default(), &mut |at| {
+            assert!(at.done < 1030, "ended here");
+        })
+    }));
+    assert!(ended.is_err() && partial.join("features-00000.safetensors").exists());
+    let error = run(&resumed, FeatureLayout::Packed, false).unwrap_err();
+    assert!(error.to_string().contains(&broken[0]), "{error}");
+    let report = run(&resumed, FeatureLayout::Packed, true).unwrap();
+    assert_eq!((report.images, report.resumed, left_out(&report)), (1100 - 18, 1024 - 17, broken.clone()));
+    assert_eq!(FeatureStore::open(&resumed).unwrap().names().len(), 1100 - 18);
+
     // Nothing but broken ones is an error, and so is a command without the switch.
     let none = folder.path().join("none");
     std::fs::create_dir(&none).unwrap();
