@@ -99,7 +99,7 @@ PARTS = [
         [(r"easy_vqa/data/((?:train|test)/.*|answers\.txt)", r"\1"), (r"easy_vqa-[^/]*/(LICENSE)", r"\1")],
     ),
     efficientnet("efficientnet", "lite0"),
-    # A better backbone, a third larger; for the large recipes on photographs.
+    # A third larger; `LITE=lite2` of the recipes on photographs.
     efficientnet("efficientnet_lite2", "lite2", optional=True),
 ]
 
