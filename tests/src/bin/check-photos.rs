@@ -1,5 +1,7 @@
 //! The vision stages on real photographs, which the repository does not hold: `make check-photos DATA=DIR DETECTOR=FILE`.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -41,12 +43,26 @@ struct Options {
     json: bool,
 }
 
+/// A failure names the file that the options gave.
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
 fn main() -> ExitCode {
-    let options = Options::parse();
+    match run(&Options::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(3),
+        Err(error) => {
+            eprintln!("check-photos: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether both figures are what they have to be.
+fn run(options: &Options) -> Outcome<bool> {
     let of_lite0 = || workspace_root().join(".native/efficientnet/efficientnet_lite0.pth");
     let weights = options.weights.clone().unwrap_or_else(of_lite0);
-    let dogs = dogs(&weights, &options.data.join("flickr8k"));
-    let recalls = recalls(&weights, &options.data.join("phrases"), &options.detector);
+    let dogs = dogs(&weights, &options.data.join("flickr8k"))?;
+    let recalls = recalls(&weights, &options.data.join("phrases"), &options.detector)?;
     let passed =
         dogs.1 >= LEAST_DOGS && RECALLS.iter().zip(&recalls).all(|((_, least), found)| *found >= least - POINTS);
     if options.json {
@@ -66,18 +82,18 @@ fn main() -> ExitCode {
             );
         }
     }
-    if passed { ExitCode::SUCCESS } else { ExitCode::from(3) }
+    Ok(passed)
 }
 
-fn stage(weights: &Path, settings: &VisionSettings) -> VisionStage {
-    let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+fn stage(weights: &Path, settings: &VisionSettings) -> Outcome<VisionStage> {
+    let folder = tempfile::tempdir()?;
     let out = folder.path().join("vision");
-    export_vision(weights, settings, 1, &out).unwrap_or_else(|e| panic!("{e}"));
-    VisionStage::load(&out, &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"))
+    export_vision(weights, settings, 1, &out)?;
+    Ok(VisionStage::load(&out, &LoadOptions::default())?)
 }
 
 /// How many photographs there are whose captions all say "dog", and the share that the backbone calls one.
-fn dogs(weights: &Path, folder: &Path) -> (usize, f64) {
+fn dogs(weights: &Path, folder: &Path) -> Outcome<(usize, f64)> {
     let settings = VisionSettings {
         side: 224,
         levels: Level::RESOLUTIONS.to_vec(),
@@ -87,22 +103,22 @@ fn dogs(weights: &Path, folder: &Path) -> (usize, f64) {
         proposals: None,
         classifier: true,
     };
-    let stage = stage(weights, &settings);
-    let samples: Vec<CaptionSample> = read_json_lines(&folder.join("dev.jsonl")).unwrap_or_else(|e| panic!("{e}"));
+    let stage = stage(weights, &settings)?;
+    let samples: Vec<CaptionSample> = read_json_lines(&folder.join("dev.jsonl"))?;
     let says_dog = |caption: &String| caption.to_lowercase().split(|c: char| !c.is_alphabetic()).any(|w| w == "dog");
     let wanted: Vec<&CaptionSample> = samples.iter().filter(|s| s.captions.iter().all(says_dog)).collect();
-    let is_dog = |sample: &&&CaptionSample| {
-        let logits = stage.class_logits(&folder.join("images").join(&sample.image)).unwrap_or_else(|e| panic!("{e}"));
+    let mut found = 0;
+    for sample in &wanted {
+        let logits = stage.class_logits(&folder.join("images").join(&sample.image))?;
         let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
-        best.is_some_and(|class| DOGS.contains(&class))
-    };
-    let found = wanted.iter().filter(is_dog).count();
-    (wanted.len(), found as f64 / wanted.len().max(1) as f64)
+        found += usize::from(best.is_some_and(|class| DOGS.contains(&class)));
+    }
+    Ok((wanted.len(), found as f64 / wanted.len().max(1) as f64))
 }
 
 /// The share of phrases whose box one of the first 10, 36 and 100 proposals overlaps.
-fn recalls(weights: &Path, folder: &Path, detector: &Path) -> Vec<f64> {
-    let graph = std::fs::read(detector).unwrap_or_else(|e| panic!("{}: {e}", detector.display()));
+fn recalls(weights: &Path, folder: &Path, detector: &Path) -> Outcome<Vec<f64>> {
+    let graph = std::fs::read(detector).map_err(|e| format!("{}: {e}", detector.display()))?;
     let proposals = Some(Proposals { graph, detector: Detector::yolox("", 416), count: 100 });
     let settings = VisionSettings {
         side: 128,
@@ -113,19 +129,19 @@ fn recalls(weights: &Path, folder: &Path, detector: &Path) -> Vec<f64> {
         proposals,
         classifier: false,
     };
-    let stage = stage(weights, &settings);
-    let samples: Vec<PhraseSample> = read_json_lines(&folder.join("dev.jsonl")).unwrap_or_else(|e| panic!("{e}"));
-    let mut regions = std::collections::BTreeMap::new();
+    let stage = stage(weights, &settings)?;
+    let samples: Vec<PhraseSample> = read_json_lines(&folder.join("dev.jsonl"))?;
+    let mut regions = BTreeMap::new();
     let mut found = [0usize; 3];
     for sample in &samples {
-        let found_boxes = regions.entry(sample.image.clone()).or_insert_with(|| {
-            let image = folder.join("images").join(&sample.image);
-            stage.regions(&image).unwrap_or_else(|e| panic!("{e}")).boxes
-        });
+        let found_boxes = match regions.entry(sample.image.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(stage.regions(&folder.join("images").join(&sample.image))?.boxes),
+        };
         for (found, (count, _)) in found.iter_mut().zip(RECALLS) {
             let hit = found_boxes.iter().take(count).any(|b| boxes::iou(b, &sample.box_xyxy) >= 0.5);
             *found += usize::from(hit);
         }
     }
-    found.map(|count| count as f64 / samples.len().max(1) as f64).to_vec()
+    Ok(found.map(|count| count as f64 / samples.len().max(1) as f64).to_vec())
 }
