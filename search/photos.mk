@@ -9,6 +9,7 @@
 # Runs of both sizes lie side by side.
 SUFFIX := $(if $(filter gpu,$(SIZE)),_gpu)
 LITE := lite0
+$(if $(filter-out lite0 lite2,$(LITE)),$(error LITE: expected lite0 or lite2, found $(LITE)))
 PHOTOS := $(TARGET)/photos$(SUFFIX)$(if $(filter-out lite0,$(LITE)),_$(LITE))
 RECORDS := search/records
 PHOTO_DATA = $(or $(DATA),$(error DATA=DIR names the folder of daquar/, flickr8k/ and phrases/))

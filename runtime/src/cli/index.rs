@@ -207,8 +207,8 @@ fn add(arguments: &Add, options: &LoadOptions) -> Result<(), Failure> {
         let texts: BTreeSet<&str> = content.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let texts: Vec<&str> = texts.into_iter().filter(|text| replace || !index.contains(text)).collect();
         let (encode, put) = (|text: &&str| model.encode_text(text), TextIndex::put);
-        let left_out = fill(&mut index, &texts, (encode, put, TextIndex::commit), false)?;
-        return place.tell(&Index::Texts(index), Some(("added", texts.len() - left_out.len())), &left_out);
+        fill(&mut index, &texts, (encode, put, TextIndex::commit), false)?;
+        return place.tell(&Index::Texts(index), Some(("added", texts.len())), &[]);
     }
     let mut index = match exists {
         true => ImageIndex::open(&model, &place.index, Access::Write)?,

@@ -190,7 +190,7 @@ pub trait Task: Sync {
     /// The metric on `samples`, of which `batch` are run at once.
     fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation>;
 
-    /// The same of a network whose logits are `scale · cosine + bias` ([`Head::cosine_alone`]).
+    /// The same of a network whose logits are `scale · cosine + bias`; `_logit` is these two ([`Head::cosine_alone`]).
     fn evaluate_by_cosine(
         &self,
         samples: &[usize],
