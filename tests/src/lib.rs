@@ -4,6 +4,7 @@
 pub mod agreement;
 pub mod alone;
 pub mod bench;
+pub mod browser;
 pub mod c_consumer;
 pub mod exported;
 pub mod fixtures;

@@ -2,7 +2,6 @@
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use image::{ImageFormat, Rgb, RgbImage};
@@ -10,6 +9,7 @@ use mmnas_bundle::RegionFeatures;
 use mmnas_bundle::manifest::TaskName;
 use mmnas_runtime::{AsyncModel, BatchSettings, Error, ErrorCode, LoadOptions, Model};
 use mmnas_search::rng;
+use mmnas_tests::browser::Browser;
 use mmnas_tests::exported::bundle_for_pixels;
 use mmnas_tests::service::Service;
 use mmnas_tests::skipped::skip;
@@ -263,41 +263,49 @@ fn what_was_sent_is_answered_when_the_service_is_told_to_end() {
     assert!(service.wait().success());
 }
 
-/// A Chromium, where there is one.
-fn chromium() -> Option<PathBuf> {
-    let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).find(|file| file.is_file())
-}
-
 #[test]
 fn a_person_asks_on_the_page() {
-    let Some(chromium) = chromium() else {
+    let Some(chromium) = Browser::find() else {
         skip("the service's page", "there is no chromium");
         return;
     };
     let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("photograph.png");
+    std::fs::write(&file, photograph(7)).unwrap();
+    let mut browser = Browser::start(&chromium);
     for task in [TaskName::Vqa, TaskName::Vgd] {
         let service = Service::start(&bundle(folder.path(), task), &[]);
         let (_, image) = service.post("/images", &photograph(7));
-        let number = image["image"].as_str().unwrap();
-        let page = format!("{}/?image=/images/{number}&text=what%20colour%20is%20it", service.url);
-        let profile = tempfile::tempdir().unwrap();
-        let mut browser = Command::new(&chromium);
-        browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]);
-        browser.arg(format!("--user-data-dir={}", profile.path().display()));
-        let output = browser.args(["--virtual-time-budget=30000", "--dump-dom", &page]).output().unwrap();
-        let dom = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(dom.contains(r#"data-state="answered""#), "{dom}\n{}", String::from_utf8_lossy(&output.stderr));
-        let (_, found) = service.json("/ask", &json!({ "image": number, "text": "what colour is it", "top": 5 }));
-        match task {
-            TaskName::Vqa => {
-                for answer in found["answers"].as_array().unwrap() {
-                    assert!(dom.contains(&format!("data-label={}", answer["label"])), "{answer}\n{dom}");
+        let body = json!({ "image": image["image"], "text": "what colour is it", "top": 5 });
+        let (_, found) = service.json("/ask", &body);
+        // What the page shows has to be what the service answers to whoever asks it directly.
+        let check = |browser: &mut Browser| {
+            browser.wait_for("['answered', 'error'].includes(document.body?.dataset.state)");
+            let page = browser.html();
+            assert_eq!(browser.evaluate("document.body.dataset.state"), "answered", "{page}");
+            match task {
+                TaskName::Vqa => {
+                    for answer in found["answers"].as_array().unwrap() {
+                        assert!(page.contains(&format!("data-label={}", answer["label"])), "{answer}\n{page}");
+                    }
                 }
+                _ => assert!(page.matches(r#"class="box""#).count() >= 3, "{page}"),
             }
-            _ => assert!(dom.matches(r#"class="box""#).count() >= 3, "{dom}"),
-        }
-        assert_eq!(dom.matches("class=\"word\"").count(), 4, "{dom}");
+            assert_eq!(page.matches("class=\"word\"").count(), 4, "{page}");
+            assert_eq!(browser.evaluate("picture.naturalWidth"), 90, "the photograph is not shown:\n{page}");
+        };
+        // A link leads to an answer.
+        let link =
+            format!("{}/?image=/images/{}&text=what%20colour%20is%20it", service.url, image["image"].as_str().unwrap());
+        browser.open(&link);
+        check(&mut browser);
+        // A person drops a photograph and asks.
+        browser.open(&service.url);
+        browser.wait_for("document.body?.dataset.state === 'empty' && document.title.startsWith('bundle')");
+        browser.drop_file("#drop", &file);
+        browser.wait_for("document.body?.dataset.state === 'ready'");
+        browser.evaluate("document.querySelector('#text').focus()");
+        browser.enter("what colour is it");
+        check(&mut browser);
     }
 }
