@@ -125,6 +125,7 @@ pub(crate) fn main() -> Result<()> {
         relation: 16,
         joint: None,
         joint_features: false,
+        joint_linear: None,
     };
     space.check(&dimensions)?;
     tch::manual_seed(1);

@@ -63,6 +63,7 @@ mod tests {
             relation: 1,
             joint: None,
             joint_features: false,
+            joint_linear: None,
         };
         let store = nn::VarStore::new(Device::Cpu);
         let pool = AttFlat::new(store.root() / "attflat_x", &d);

@@ -16,8 +16,8 @@ pub struct InitialWeights {
     words: HashMap<String, i64>,
 }
 
-/// The parameter whose rows belong to words.
-const EMBEDDING: &str = "embedding.weight";
+/// The parameters whose rows belong to words.
+const OF_WORDS: [&str; 2] = ["embedding.weight", "embed_w.weight"];
 
 impl InitialWeights {
     /// The files of a run's folder that are read: weights, and the words of the embedding's rows.
@@ -42,14 +42,15 @@ impl InitialWeights {
         let mut copied = 0;
         for (name, parameter) in network.parameters() {
             let Some(from) = self.tensors.get(name).map(|from| from.to_device(parameter.device())) else { continue };
-            if name == EMBEDDING && from.size().get(1) == parameter.size().get(1) {
+            let of_words = OF_WORDS.contains(&name.as_str());
+            if of_words && from.size().get(1) == parameter.size().get(1) {
                 for (word, row) in words.iter().zip(0..) {
                     if let Some(&known) = self.words.get(*word).filter(|known| **known < from.size()[0]) {
                         parameter.get(row).copy_(&from.get(known));
                     }
                 }
                 copied += 1;
-            } else if name != EMBEDDING && from.size() == parameter.size() {
+            } else if !of_words && from.size() == parameter.size() {
                 parameter.shallow_clone().copy_(&from);
                 copied += 1;
             }

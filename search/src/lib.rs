@@ -32,6 +32,7 @@ mod att_flat;
 mod average;
 mod checkpoint;
 mod collapse;
+mod correlation;
 mod dropout;
 mod error;
 mod initial;

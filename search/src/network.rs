@@ -14,7 +14,7 @@ use crate::dropout::Dropout;
 use crate::layers::Linear;
 use crate::operations::{Candidate, Context, OperationModule};
 use crate::relation::Projection;
-use crate::task::{Head, Task};
+use crate::task::{FIXED, Head, Sides, Task, mean_by_area};
 use crate::{Choice, Path, Precision, Result, Space, relation};
 
 pub use inputs::Inputs;
@@ -55,7 +55,12 @@ pub type Parameters = BTreeMap<String, Tensor>;
 enum Owner {
     Shared,
     Relations,
-    Operation { block: usize, index: usize },
+    /// No step changes it.
+    Fixed,
+    Operation {
+        block: usize,
+        index: usize,
+    },
 }
 
 /// The bias of the operation `index` of `block`, by both.
@@ -121,7 +126,12 @@ impl Network {
         let owner = |name: &String| {
             let operation =
                 operation_prefixes.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, owner)| *owner);
-            operation.unwrap_or(if name.starts_with("linear_y_rel.") { Owner::Relations } else { Owner::Shared })
+            let fixed = FIXED.iter().any(|prefix| name.starts_with(prefix));
+            operation.unwrap_or(match name.starts_with("linear_y_rel.") {
+                true => Owner::Relations,
+                false if fixed => Owner::Fixed,
+                false => Owner::Shared,
+            })
         };
         let owners = parameters.keys().map(owner).collect();
         Network {
@@ -194,6 +204,7 @@ impl Network {
         let used = |owner: &Owner| match owner {
             Owner::Shared => true,
             Owner::Relations => relations,
+            Owner::Fixed => false,
             Owner::Operation { block, index } => path.0[*block].is_active(*index),
         };
         self.parameters.keys().zip(&self.owners).filter(|(_, owner)| used(owner)).map(|(name, _)| name).collect()
@@ -315,7 +326,18 @@ impl Network {
         // Last, as ever: dropout draws from one generator, so another order would be another run of the same seed.
         let text = self.head.pool_text(&x, text_mask.as_ref(), dropout);
         let before_text = joint.map(|_| before_text.unwrap_or_else(|| y.shallow_clone()));
-        let embedded = before_text.and_then(|y| self.head.embed(&text, &y, &features, region_mask.as_ref(), dropout));
+        let embedded = before_text.and_then(|y| {
+            let sides = Sides {
+                tokens: &inputs.tokens,
+                text_mask: text_mask.as_ref(),
+                text: &text,
+                boxes: &inputs.boxes,
+                features: &features,
+                regions: &y,
+                region_mask: region_mask.as_ref(),
+            };
+            self.head.embed(&sides, dropout)
+        });
         let output = self.head.output(&text, &y, region_mask.as_ref(), dropout);
         match embedded {
             Some((texts, images)) => {
@@ -324,6 +346,11 @@ impl Network {
             }
             None => output,
         }
+    }
+
+    /// The standardised features of each image, a region counting as much as it covers, `[batch, D]`.
+    pub(crate) fn pooled_by_area(&self, inputs: &Inputs) -> Tensor {
+        mean_by_area(&self.standardised(&inputs.features), &inputs.boxes, inputs.region_mask().as_ref())
     }
 
     /// The head's output with what the joint embeddings say.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use published::Published;
 pub use search::{SearchSettings, StopRule};
 pub use space::SpaceSettings;
-pub use train::{ContrastiveSettings, HardBy, NegativeSettings, TrainSettings};
+pub use train::{ContrastiveSettings, HardBy, LinearSettings, NegativeSettings, TrainSettings};
 
 use crate::data::{Hiding, SplitShares, TextRules};
 use crate::{Error, Pool, Precision, Result};

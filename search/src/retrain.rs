@@ -180,23 +180,22 @@ pub fn retrain<T: Task>(
     let dimensions = dimensions(recipe, task, settings.hidden);
     let space = recipe.space_of(architecture)?;
     let norm = if recipe.model.standardise { Some(data.feature_norm(&train)?) } else { None };
-    let build = || -> Result<Network> {
+    let build = || {
         let mut network = Network::new::<T>(&space, &dimensions, Naming::Derived, data.device());
         network.set_precision(recipe.model.precision);
         network.set_feature_norm(norm.as_ref().map(FeatureNorm::share));
-        data.start(&mut network)?;
-        Ok(network)
+        network
     };
-    let network = build()?;
-    let average = settings.average.map(|share| -> Result<Average> {
-        let mean = build()?;
+    let mut network = build();
+    task.start(&train, &mut network)?;
+    let average = settings.average.map(|share| {
+        let mean = build();
         tch::no_grad(|| {
             let pairs = mean.parameters().values().zip(network.parameters().values());
             pairs.for_each(|(mean, start)| mean.shallow_clone().copy_(start));
         });
-        Ok(Average::new(mean, share))
+        Average::new(mean, share)
     });
-    let average = average.transpose()?;
     let parameters = count(&network);
     let record = NetworkRecord {
         task: T::NAME.to_owned(),

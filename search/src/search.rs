@@ -234,6 +234,7 @@ pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> D
         outputs: task.outputs(),
         joint: task.joint(),
         joint_features: task.joint_features(),
+        joint_linear: task.joint_linear(),
         ..recipe.widths(hidden)
     }
 }
@@ -251,7 +252,7 @@ fn prepare<'a, T: Task>(recipe: &'a Recipe, task: &T, parts: &'a Parts) -> Resul
     if recipe.model.standardise {
         network.set_feature_norm(Some(task.data().feature_norm(&parts.weights)?));
     }
-    task.data().start(&mut network)?;
+    task.start(&parts.weights, &mut network)?;
     let steps = Trainer::<T>::total_steps(&settings.weights, parts.weights.len());
     let strategy = strategy::build(recipe, &space, device);
     let adam = Adam::default();

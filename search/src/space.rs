@@ -199,6 +199,7 @@ mod tests {
             relation: 1,
             joint: None,
             joint_features: false,
+            joint_linear: None,
         };
         let space = |name: &str| Space::new(&["none"], &[name], (1, 1), &Pool::standard()).unwrap();
         for (name, hidden, head, fits) in [

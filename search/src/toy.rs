@@ -93,6 +93,7 @@ pub(crate) fn supernet() -> Network {
         relation: 5,
         joint: None,
         joint_features: false,
+        joint_linear: None,
     };
     Network::new::<ToyOf<false>>(&Space::published(1, 2), &dimensions, Naming::Supernet, Device::Cpu)
 }

@@ -18,6 +18,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     relation: 5,
     joint: None,
     joint_features: false,
+    joint_linear: None,
 };
 
 fn inputs() -> Inputs {

@@ -68,6 +68,7 @@ pub fn official(hidden: usize, outputs: usize) -> Dimensions {
         relation: 64,
         joint: None,
         joint_features: false,
+        joint_linear: None,
     }
 }
 
@@ -84,6 +85,7 @@ pub fn official_full(outputs: usize) -> Dimensions {
         relation: 64,
         joint: None,
         joint_features: false,
+        joint_linear: None,
     }
 }
 

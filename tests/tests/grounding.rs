@@ -206,6 +206,7 @@ fn published_padding_changes_shapes_and_no_loss() {
         relation: 8,
         joint: None,
         joint_features: false,
+        joint_linear: None,
     };
     let network = Network::new::<VgdData>(&Space::published(1, 3), &dimensions, Naming::Supernet, tch::Device::Cpu);
     let path = Path::single(&[0, 1, 2, 3]);

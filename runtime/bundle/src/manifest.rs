@@ -30,7 +30,7 @@ pub const VISION_FORMAT: &str = "mmnas-vision";
 /// The newest major version that this crate reads and the one it writes.
 pub const MAJOR: u32 = 1;
 /// The minor version that this crate writes. Readers accept any minor version and ignore fields that they do not know.
-pub const MINOR: u32 = 3;
+pub const MINOR: u32 = 4;
 
 /// Name and version of a file format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +98,10 @@ pub struct Dimensions {
     /// Whether the image's joint embedding reads the features too, beside the regions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub joint_features: bool,
+    /// How many of the joint embedding's numbers, the first ones, are a linear part: of the words of a text and of the features of an
+    /// image by area. Less than `joint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joint_linear: Option<usize>,
 }
 
 impl Dimensions {
@@ -284,7 +288,7 @@ impl AnswerScores {
     }
 }
 
-/// A bundle's manifest, format version 1.3.
+/// A bundle's manifest, format version 1.4.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Format name and version.
@@ -389,6 +393,13 @@ impl Manifest {
         }
         if let Some(joint) = d.joint {
             check_size(file, "dimensions.joint", joint)?;
+        }
+        if let Some(linear) = d.joint_linear {
+            check_size(file, "dimensions.joint_linear", linear)?;
+            if d.joint.is_none_or(|joint| joint <= linear) {
+                let found = format!("{linear}, with joint {:?}", d.joint);
+                return Err(Error::invalid(file, "dimensions.joint_linear", "less than dimensions.joint", found));
+            }
         }
         check_size(file, "text.max_tokens", self.text.max_tokens)?;
         for (field, stage) in self.fields() {

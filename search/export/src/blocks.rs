@@ -215,6 +215,7 @@ mod tests {
             relation: 1,
             joint: None,
             joint_features: false,
+            joint_linear: None,
         };
         let source = Source { weights: &Weights::default(), dimensions: &dimensions };
         let mut graph = Graph::new("text", Form::ORT_FP32);

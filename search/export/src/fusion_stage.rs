@@ -62,11 +62,11 @@ pub(crate) fn build_merged(
     mut graph: Graph,
 ) -> Result<Graph> {
     let g = &mut graph;
-    let text = text_stage::text(source, g, architecture)?;
+    let mut text = text_stage::text(source, g, architecture)?;
     let mut image = image_stage::image(source, g, architecture)?;
     let joint = match source.dimensions.joint {
         Some(joint) => {
-            let of_text = source.embedding(g, &text.pooled, "embed_x", joint, None)?;
+            let of_text = text_stage::embedding(source, g, &mut text, joint)?;
             Some((of_text, image_stage::embedding(source, g, &mut image, joint)?))
         }
         None => None,

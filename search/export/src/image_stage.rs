@@ -11,6 +11,7 @@ use crate::blocks::Side;
 use crate::graph::Graph;
 use crate::int8::evened_rows;
 use crate::layers::Product;
+use crate::linear_embedding;
 use crate::mask::Mask;
 use crate::regions::relation_biases;
 use crate::source::{Source, decoder_prefix};
@@ -69,17 +70,29 @@ pub(crate) fn embedding(source: Source<'_>, g: &mut Graph, state: &mut ImageStat
             let attention = g.unsqueeze(&attention, &[1]);
             let mean = g.node("MatMul", &[&attention, features], vec![]);
             let mean = g.squeeze(&mean, &[1]);
-            Some(of_features(source, g, &mean, ("embed_f", joint))?)
+            Some(of_features(source, g, &mean, ("embed_f", joint - source.joint_linear()))?)
         }
         _ => None,
     };
-    source.embedding(g, &pooled, "embed_y", joint, seen.as_deref())
+    let own = source.embedding(g, &pooled, "embed_y", joint, seen.as_deref())?;
+    match (&state.features, source.joint_linear()) {
+        (Some(features), linear @ 1..) => {
+            let linear = linear_embedding::image(source, g, (features, &mut state.mask), linear)?;
+            linear_embedding::beside(source, g, &linear, &own)
+        }
+        _ => Ok(own),
+    }
 }
 
 /// A linear layer of features. In 8 bits each feature is first multiplied by its largest weight and its weights divided by it:
 /// features differ by orders of magnitude (maps, boxes, scores of classes), and a scale for all of them would round to
 /// nothing what is small and counts.
-fn of_features(source: Source<'_>, g: &mut Graph, features: &str, (layer, outputs): (&str, usize)) -> Result<String> {
+pub(crate) fn of_features(
+    source: Source<'_>,
+    g: &mut Graph,
+    features: &str,
+    (layer, outputs): (&str, usize),
+) -> Result<String> {
     let inputs = source.dimensions.feature;
     if !g.is_int8() {
         return source.linear(g, features, layer, inputs, outputs);

@@ -17,6 +17,7 @@ mod image_stage;
 mod inference;
 mod int8;
 mod layers;
+mod linear_embedding;
 mod mask;
 mod model;
 mod onnx;

@@ -5,6 +5,7 @@ use mmnas_bundle::manifest::Dimensions;
 use crate::graph::Attribute;
 use crate::graph::Graph;
 use crate::layers::Product;
+use crate::linear_embedding::unit;
 use crate::mask::{Mask, masked};
 use crate::value_type::Elem;
 use crate::{Result, Weight, Weights};
@@ -89,7 +90,13 @@ impl<'a> Source<'a> {
         Ok((pooled, g.squeeze(&weights, &[1])))
     }
 
-    /// A joint embedding of pooled states `[batch, 2 H]`, with `more` `[batch, joint]` added: `[batch, joint]` of length 1.
+    /// Width of the linear part of the joint embedding, which a manifest says is narrower than the whole.
+    pub(crate) fn joint_linear(&self) -> usize {
+        let d = self.dimensions;
+        d.joint_linear.unwrap_or(0).min(d.joint.unwrap_or(0))
+    }
+
+    /// The network's own joint embedding of pooled states `[batch, 2 H]`, with `more` `[batch, joint]` added: `[batch, joint]` of length 1.
     pub(crate) fn embedding(
         &self,
         g: &mut Graph,
@@ -98,13 +105,13 @@ impl<'a> Source<'a> {
         joint: usize,
         more: Option<&str>,
     ) -> Result<String> {
+        let joint = joint - self.joint_linear();
         let mut embedded = self.linear(g, pooled, name, 2 * self.dimensions.hidden, joint)?;
         if let Some(more) = more {
             embedded = g.node("Add", &[&embedded, more], vec![]);
         }
         // In 32 bits: a sum of squares.
         let embedded = g.cast(&embedded, Elem::F32);
-        let attributes = vec![("axis", Attribute::Int(-1)), ("p", Attribute::Int(2))];
-        Ok(g.node("LpNormalization", &[&embedded], attributes))
+        Ok(unit(g, &embedded))
     }
 }

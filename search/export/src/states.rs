@@ -12,6 +12,8 @@ use crate::source::{Source, decoder_prefix};
 /// A text after the encoder.
 #[derive(Debug)]
 pub(crate) struct TextState {
+    /// Token ids, `[batch, tokens]`.
+    pub tokens: String,
     /// AttFlat of the text, `[batch, 2 H]`.
     pub pooled: String,
     /// How much each word counts in it, `[batch, tokens]`.

@@ -8,6 +8,7 @@ use mmnas_bundle::manifest::Dtype;
 use crate::blocks::Side;
 use crate::graph::Graph;
 use crate::layers::Product;
+use crate::linear_embedding;
 use crate::mask::Mask;
 use crate::source::{Source, decoder_prefix, encoder_prefix};
 use crate::states::{Reader, TextState, text_readers};
@@ -16,9 +17,9 @@ use crate::{Result, Weight};
 /// The stage as a graph of its own, which begins as `graph`.
 pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: Graph) -> Result<Graph> {
     let g = &mut graph;
-    let state = text(source, g, architecture)?;
+    let mut state = text(source, g, architecture)?;
     if let Some(joint) = source.dimensions.joint {
-        let embedding = source.embedding(g, &state.pooled, "embed_x", joint, None)?;
+        let embedding = embedding(source, g, &mut state, joint)?;
         g.output(&embedding, "text_embedding", &["batch", &joint.to_string()]);
     }
     for reader in text_readers(source, architecture)? {
@@ -31,6 +32,18 @@ pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: 
     g.output(&state.pooled, "text_pooled", &["batch", &(2 * source.dimensions.hidden).to_string()]);
     g.output(&state.attention, "text_attention", &["batch", "tokens"]);
     Ok(graph)
+}
+
+/// The text's joint embedding, `[batch, joint]`.
+pub(crate) fn embedding(source: Source<'_>, g: &mut Graph, state: &mut TextState, joint: usize) -> Result<String> {
+    let own = source.embedding(g, &state.pooled, "embed_x", joint, None)?;
+    match source.joint_linear() {
+        0 => Ok(own),
+        linear => {
+            let linear = linear_embedding::text(source, g, (&state.tokens, &mut state.mask), linear)?;
+            linear_embedding::beside(source, g, &linear, &own)
+        }
+    }
 }
 
 /// The text's side of the network.
@@ -47,7 +60,7 @@ pub(crate) fn text(source: Source<'_>, g: &mut Graph, architecture: &Architectur
     }
     let keys_values = keys_values(source, g, &x, &text_readers(source, architecture)?)?;
     let (pooled, attention) = source.att_flat(g, &x, &mut mask, "attflat_x")?;
-    Ok(TextState { pooled, attention, keys_values, mask })
+    Ok(TextState { tokens, pooled, attention, keys_values, mask })
 }
 
 /// The LSTM's states, `[batch, tokens, H]`. ONNX orders the gates i, o, f, c; PyTorch i, f, c, o.

@@ -98,10 +98,15 @@ impl Weights {
     }
 
     /// Folds the standardisation `(x − mean) / std` of region features into the layers that read them, `imgfeat_linear` and, where
-    /// there is one, the joint embedding's `embed_f`.
+    /// there are such, the joint embedding's `embed_f` and `embed_a`.
     pub fn fold_feature_norm(&mut self, mean: &[f32], std: &[f32]) -> Result<()> {
         self.fold_into("imgfeat_linear", mean, std)?;
-        if self.0.contains_key("embed_f.weight") { self.fold_into("embed_f", mean, std) } else { Ok(()) }
+        for layer in ["embed_f", "embed_a"] {
+            if self.has(&format!("{layer}.weight")) {
+                self.fold_into(layer, mean, std)?;
+            }
+        }
+        Ok(())
     }
 
     /// Computed in double precision: `W' = W / std`, `b' = b − W' · mean`. The features' weights in a weighted mean of

@@ -187,6 +187,11 @@ impl ImageTextData {
         self.sight = sight;
     }
 
+    /// What a network is shown of every sample.
+    pub(crate) fn sight(&self) -> Sight {
+        self.sight
+    }
+
     /// Vectors of the words of the data that a file has, where one was read.
     pub fn word_vectors(&self) -> Option<&WordVectors> {
         self.word_vectors.as_ref()

@@ -18,6 +18,7 @@ mod hiding;
 mod image_text;
 mod itm_data;
 mod joint_space;
+mod linear_start;
 mod negatives;
 mod split;
 #[cfg(test)]

@@ -48,6 +48,7 @@ pub(super) fn of(
         }
         None => settings.head,
     };
+    let linear = size("embed_w.weight", 1).ok();
     Ok(Dimensions {
         hidden,
         feature: size("imgfeat_linear.weight", 1)?,
@@ -57,7 +58,8 @@ pub(super) fn of(
         attflat: size("attflat_x.mlp.fc.linear.weight", 0)?,
         head,
         relation: size("linear_y_rel.weight", 0)?,
-        joint: size("embed_x.weight", 0).ok(),
+        joint: size("embed_x.weight", 0).ok().map(|own| own + linear.unwrap_or(0)),
         joint_features: size("embed_f.weight", 0).is_ok(),
+        joint_linear: linear,
     })
 }

@@ -34,7 +34,7 @@ impl Inputs {
     }
 
     /// The same of regions.
-    pub(super) fn region_mask(&self) -> Option<Tensor> {
+    pub(crate) fn region_mask(&self) -> Option<Tensor> {
         padding_mask(&self.region_count, self.features.size()[1], self.features.device())
     }
 }

@@ -4,6 +4,7 @@ use tch::Tensor;
 
 use crate::dropout::Dropout;
 use crate::operations::Context;
+use crate::task::Sides;
 use crate::{Choice, Path, Precision};
 
 use super::{Inputs, Network};
@@ -64,7 +65,16 @@ impl Network {
         if !kept.is_empty() {
             image.push(("relation_bias".to_owned(), Tensor::cat(&kept, 1)));
         }
-        let embedded = self.head.embed(&pooled, &y, &features, region_mask.as_ref(), off);
+        let sides = Sides {
+            tokens: &inputs.tokens,
+            text_mask: text_mask.as_ref(),
+            text: &pooled,
+            boxes: &inputs.boxes,
+            features: &features,
+            regions: &y,
+            region_mask: region_mask.as_ref(),
+        };
+        let embedded = self.head.embed(&sides, off);
         if let Some((of_text, of_image)) = &embedded {
             text.push(("text_embedding".to_owned(), of_text.shallow_clone()));
             image.push(("image_embedding".to_owned(), of_image.shallow_clone()));

@@ -20,6 +20,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     relation: 16,
     joint: None,
     joint_features: false,
+    joint_linear: None,
 };
 
 /// A supernet whose weights are the same whatever other tests draw.

@@ -19,6 +19,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     relation: 4,
     joint: None,
     joint_features: false,
+    joint_linear: None,
 };
 
 /// Rows of numbers: positions of features, or a weight's outputs of inputs.

@@ -22,6 +22,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     relation: RELATION as usize,
     joint: None,
     joint_features: false,
+    joint_linear: None,
 };
 
 fn randn(shape: &[i64]) -> Tensor {

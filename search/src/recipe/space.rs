@@ -64,6 +64,7 @@ impl Recipe {
             relation: m.relation,
             joint: None,
             joint_features: false,
+            joint_linear: None,
         }
     }
 

@@ -61,12 +61,15 @@ fn two() -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContrastiveSettings {
-    /// Width of the embedding, at most 4096.
+    /// Width of the network's own embedding, at most 4096.
     pub width: usize,
     /// Whether the image's embedding reads the features of the regions too, by a linear layer of its own, beside the regions'
     /// states of width H: D · `width` more parameters.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub features: bool,
+    /// The linear part beside what the network embeds; none: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linear: Option<LinearSettings>,
     /// What the contrastive loss counts beside the published one.
     pub weight: f64,
     /// What the cosines are divided by before the softmax, 0.001 to 10.
@@ -83,6 +86,41 @@ impl ContrastiveSettings {
         }
         if !(1e-3..=10.0).contains(&self.temperature) {
             return Err(("contrastive.temperature", "0.001 to 10", self.temperature.to_string()));
+        }
+        self.linear.map_or(Ok(()), LinearSettings::check)
+    }
+}
+
+/// The linear part of the joint embedding: an image is the mean of its regions' features by area, a text the sum of its words, each through
+/// one matrix. Both matrices are those of a canonical correlation analysis of the training pairs with ridges, which takes seconds; no
+/// step changes them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinearSettings {
+    /// Directions that are kept, at most 4096: width of this part.
+    pub width: usize,
+    /// What this part's cosine counts, from above 0 to below 1; the network's own counts the rest.
+    pub share: f64,
+    /// What is added to the variance of each feature, in units of the mean variance.
+    pub image_ridge: f64,
+    /// What is added to the variance of each word, in units of the mean variance.
+    pub text_ridge: f64,
+}
+
+impl LinearSettings {
+    fn check(self) -> std::result::Result<(), Wrong> {
+        if self.width == 0 || self.width > 4096 {
+            return Err(("contrastive.linear.width", "1 to 4096", self.width.to_string()));
+        }
+        if !(self.share > 0.0 && self.share < 1.0) {
+            return Err(("contrastive.linear.share", "above 0 and below 1", self.share.to_string()));
+        }
+        for (field, ridge) in
+            [("contrastive.linear.image_ridge", self.image_ridge), ("contrastive.linear.text_ridge", self.text_ridge)]
+        {
+            if !(1e-6..=1e6).contains(&ridge) {
+                return Err((field, "0.000001 to 1000000", ridge.to_string()));
+            }
         }
         Ok(())
     }

@@ -5,9 +5,9 @@ use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Reduction, Tensor, nn};
 
 use super::pooled_head::PooledHead;
-use super::{EpochStart, Evaluation, Forward, Head, Task, contrastive_loss};
+use super::{EpochStart, Evaluation, Forward, Head, Task, contrastive_loss, own_part};
 use crate::data::{ImageTextData, ItmData, Negatives};
-use crate::{Inputs, Result};
+use crate::{Inputs, Network, Result};
 
 /// Samples of one batch.
 #[derive(Debug)]
@@ -42,11 +42,22 @@ impl Task for ItmData {
     }
 
     fn joint(&self) -> Option<usize> {
-        self.contrastive().map(|settings| settings.width)
+        self.contrastive().map(|settings| settings.width + settings.linear.map_or(0, |linear| linear.width))
     }
 
     fn joint_features(&self) -> bool {
         self.contrastive().is_some_and(|settings| settings.features)
+    }
+
+    fn joint_linear(&self) -> Option<usize> {
+        self.contrastive()?.linear.map(|linear| linear.width)
+    }
+
+    fn start(&self, train: &[usize], network: &mut Network) -> Result<()> {
+        if let Some(settings) = self.contrastive().and_then(|settings| settings.linear) {
+            self.start_linear(train, settings, network)?;
+        }
+        self.common().start(network)
     }
 
     fn labels(&self) -> &[String] {
@@ -69,7 +80,9 @@ impl Task for ItmData {
         let joint = (output.size()[1] - 1) / 2;
         let contrastive = self.contrastive().filter(|_| joint > 0).map(|settings| {
             let embeddings = output.narrow(0, 0, pairs).narrow(-1, 1, 2 * joint).chunk(2, -1);
-            contrastive_loss((&embeddings[0], &embeddings[1]), &batch.also_true, settings)
+            let linear = settings.linear.map_or(0, |linear| linear.width);
+            let (texts, images) = (own_part(&embeddings[0], linear), own_part(&embeddings[1], linear));
+            contrastive_loss((&texts, &images), &batch.also_true, settings)
         });
         let published = || {
             let parts = output.narrow(-1, 0, 1).chunk(3, 0);

@@ -5,6 +5,8 @@
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Reduction, Tensor, nn};
 
+use super::Sides;
+use super::linear_embedding::{LinearEmbedding, unit};
 use crate::att_flat::AttFlat;
 use crate::layers::{Linear, MASKED};
 use crate::operations::Dropout;
@@ -12,13 +14,14 @@ use crate::recipe::ContrastiveSettings;
 
 /// `Linear(AttFlat(x))` of the text, whose AttFlat is the published head's, and of the regions, both of length 1. To the regions'
 /// is added, where that is asked for, `Linear(Σ wᵢ fᵢ)` of their features fᵢ with AttFlat's weights wᵢ: what an image shows
-/// does not all fit through H.
+/// does not all fit through H. A [linear part](LinearEmbedding) stands beside both, where that is asked for.
 #[derive(Debug)]
 pub(super) struct JointEmbedding {
     text: Linear,
     pool: AttFlat,
     regions: Linear,
     features: Option<Linear>,
+    linear: Option<LinearEmbedding>,
     scale: Tensor,
 }
 
@@ -33,12 +36,15 @@ impl JointEmbedding {
     /// What the head is to add to every pair's logit at the start.
     pub(super) const FIRST_BIAS: f64 = -FIRST_SCALE * FIRST_EVEN;
 
+    /// Of so many numbers, those of the linear part among them.
     pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions, width: usize) -> JointEmbedding {
+        let width = width - d.joint_linear.unwrap_or(0).min(width);
         JointEmbedding {
             text: Linear::new(vs / "embed_x", 2 * d.hidden, width, true),
             pool: AttFlat::new(vs / "attflat_e", d),
             regions: Linear::new(vs / "embed_y", 2 * d.hidden, width, true),
             features: d.joint_features.then(|| Linear::new(vs / "embed_f", d.feature, width, true)),
+            linear: d.joint_linear.map(|width| LinearEmbedding::new(vs, d, width)),
             scale: vs.var("embed_scale", &[1], nn::Init::Const(FIRST_SCALE)),
         }
     }
@@ -56,28 +62,30 @@ impl JointEmbedding {
         self.scale.double_value(&[0])
     }
 
-    /// Embeddings of the pooled texts `[batch, 2 H]` and of the regions `[batch, regions, H]`, whose standardised features are
-    /// `[batch, regions, D]`.
-    pub(super) fn embed(
-        &self,
-        text: &Tensor,
-        regions: &Tensor,
-        features: &Tensor,
-        mask: Option<&Tensor>,
-        dropout: Dropout,
-    ) -> (Tensor, Tensor) {
-        let unit = |x: Tensor| {
-            let x = x.to_kind(Kind::Float);
-            let length = x.norm_scalaropt_dim(2, -1, true).clamp_min(1e-12);
-            x / length
-        };
-        let (pooled, weights) = self.pool.forward_with_weights(regions, mask, dropout);
+    /// Embeddings of texts and images; the linear part, where there is one, comes first.
+    pub(super) fn embed(&self, sides: &Sides<'_>, dropout: Dropout) -> (Tensor, Tensor) {
+        let (pooled, weights) = self.pool.forward_with_weights(sides.regions, sides.region_mask, dropout);
         let mut image = self.regions.forward(&pooled);
         if let Some(layer) = &self.features {
-            image += layer.forward(&dropout.apply(&(weights * features).sum_dim_intlist(1, false, Kind::Float)));
+            image += layer.forward(&dropout.apply(&(weights * sides.features).sum_dim_intlist(1, false, Kind::Float)));
         }
-        (unit(self.text.forward(text)), unit(image))
+        let (text, image) = (unit(&self.text.forward(sides.text)), unit(&image));
+        let Some(linear) = &self.linear else { return (text, image) };
+        let (of_text, of_image) = tch::no_grad(|| {
+            let of_text = linear.text(sides.tokens, sides.text_mask);
+            (of_text, linear.image(sides.features, sides.boxes, sides.region_mask))
+        });
+        (unit(&Tensor::cat(&[of_text, text], -1)), unit(&Tensor::cat(&[of_image, image], -1)))
     }
+}
+
+/// The numbers from `from` on of embeddings `[batch, joint]`, of length 1 again: the network's own part behind a linear one of that width.
+pub fn own_part(embeddings: &Tensor, from: usize) -> Tensor {
+    if from == 0 {
+        return embeddings.shallow_clone();
+    }
+    let width = embeddings.size()[1] - from as i64;
+    unit(&embeddings.narrow(-1, from as i64, width))
 }
 
 /// The contrastive loss of true pairs: for every text the cross-entropy of its image among the batch's images, and the other
@@ -100,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_loss_is_the_formula() {
-        let settings = ContrastiveSettings { width: 2, features: false, weight: 3.0, temperature: 0.5 };
+        let settings = ContrastiveSettings { width: 2, features: false, linear: None, weight: 3.0, temperature: 0.5 };
         let texts = Tensor::from_slice2(&[[1.0f32, 0.0], [0.0, 1.0], [0.6, 0.8]]);
         let images = Tensor::from_slice2(&[[0.8f32, 0.6], [0.0, 1.0], [1.0, 0.0]]);
         let mut also = [[false; 3]; 3];

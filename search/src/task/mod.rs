@@ -2,6 +2,7 @@
 //! space, supernet, strategy, trainer, checkpoint — is written once.
 
 mod joint;
+mod linear_embedding;
 mod pooled_head;
 
 pub mod itm;
@@ -9,7 +10,8 @@ pub mod recall;
 pub mod vgd;
 pub mod vqa;
 
-pub use joint::contrastive_loss;
+pub use joint::{contrastive_loss, own_part};
+pub(crate) use linear_embedding::{FIXED, mean_by_area};
 
 use std::collections::BTreeMap;
 
@@ -20,7 +22,7 @@ use crate::data::ImageTextData;
 use crate::operations::Dropout;
 use crate::recipe::NegativeSettings;
 use crate::report::Example;
-use crate::{Inputs, Result, TensorMap};
+use crate::{Inputs, Network, Result, TensorMap};
 
 /// Runs the network on some inputs; gives the output of its head.
 pub type Forward<'a> = dyn FnMut(&Inputs) -> Tensor + 'a;
@@ -40,16 +42,8 @@ pub trait Head: std::fmt::Debug + Send {
         None
     }
 
-    /// The joint embeddings of the pooled text and of the regions before the first block that reads the text, whose standardised
-    /// features are `features` `[batch, regions, D]`: each `[batch, joint]` of length 1, where the network has them.
-    fn embed(
-        &self,
-        _text: &Tensor,
-        _regions: &Tensor,
-        _features: &Tensor,
-        _mask: Option<&Tensor>,
-        _dropout: Dropout,
-    ) -> Option<(Tensor, Tensor)> {
+    /// The joint embeddings of texts and images, each `[batch, joint]` of length 1, where the network has them.
+    fn embed(&self, _sides: &Sides<'_>, _dropout: Dropout) -> Option<(Tensor, Tensor)> {
         None
     }
 
@@ -66,6 +60,25 @@ pub trait Head: std::fmt::Debug + Send {
     /// The task's output from the pooled text and the last decoder block's output `y` `[batch, regions, H]`, without what
     /// [`Head::joint_score`] adds.
     fn output(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor;
+}
+
+/// What joint embeddings are made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Sides<'a> {
+    /// Token ids, `[batch, tokens]`.
+    pub tokens: &'a Tensor,
+    /// True where tokens are padding, `[batch, 1, 1, tokens]`.
+    pub text_mask: Option<&'a Tensor>,
+    /// The pooled text, `[batch, 2 H]`.
+    pub text: &'a Tensor,
+    /// Corners of the regions, `[batch, regions, 4]`.
+    pub boxes: &'a Tensor,
+    /// Their standardised features, `[batch, regions, D]`.
+    pub features: &'a Tensor,
+    /// The regions before the first block that reads the text, `[batch, regions, H]`.
+    pub regions: &'a Tensor,
+    /// True where regions are padding, `[batch, 1, 1, regions]`.
+    pub region_mask: Option<&'a Tensor>,
 }
 
 /// How the losses of a batch's samples become one number.
@@ -166,6 +179,16 @@ pub trait Task: Sync {
     /// Whether the image's part of it reads the features too.
     fn joint_features(&self) -> bool {
         false
+    }
+
+    /// Width of the linear part of the joint embedding.
+    fn joint_linear(&self) -> Option<usize> {
+        None
+    }
+
+    /// Gives a new network what it starts from besides random weights; `train` is what it will be trained on.
+    fn start(&self, _train: &[usize], network: &mut Network) -> Result<()> {
+        self.data().start(network)
     }
 
     /// The names of the outputs, where they have names: the answers of VQA.

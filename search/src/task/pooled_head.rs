@@ -1,8 +1,8 @@
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use super::Head;
 use super::joint::JointEmbedding;
+use super::{Head, Sides};
 use crate::att_flat::AttFlat;
 use crate::layers::{LayerNorm, Linear};
 use crate::operations::Dropout;
@@ -47,15 +47,8 @@ impl Head for PooledHead {
         Some(self.regions.attention(y, mask))
     }
 
-    fn embed(
-        &self,
-        text: &Tensor,
-        regions: &Tensor,
-        features: &Tensor,
-        mask: Option<&Tensor>,
-        dropout: Dropout,
-    ) -> Option<(Tensor, Tensor)> {
-        self.joint.as_ref().map(|joint| joint.embed(text, regions, features, mask, dropout))
+    fn embed(&self, sides: &Sides<'_>, dropout: Dropout) -> Option<(Tensor, Tensor)> {
+        self.joint.as_ref().map(|joint| joint.embed(sides, dropout))
     }
 
     fn joint_score(&self, texts: &Tensor, images: &Tensor) -> Option<Tensor> {

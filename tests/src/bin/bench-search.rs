@@ -119,6 +119,7 @@ impl Options {
             relation: 64,
             joint: None,
             joint_features: false,
+            joint_linear: None,
         }
     }
 

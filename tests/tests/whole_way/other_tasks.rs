@@ -32,6 +32,7 @@ fn bundle(task: TaskName) -> (tempfile::TempDir, PathBuf) {
         relation: 16,
         joint: None,
         joint_features: false,
+        joint_linear: None,
     };
     let network = formula_network(task, &architecture, &d);
     let recorded = record_stages(&network, task, 6, vision.vision().regions.count(), 1).unwrap();

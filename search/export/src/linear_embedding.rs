@@ -1,0 +1,89 @@
+//! The linear part of the joint embedding: the words of a text added up, the features of an image by the area of their regions, each
+//! through one matrix.
+
+use mmnas_bundle::manifest::Dtype;
+
+use crate::Result;
+use crate::graph::{Attribute, Graph};
+use crate::image_stage::of_features;
+use crate::mask::Mask;
+use crate::source::Source;
+use crate::value_type::Elem;
+
+/// Square pixels that a region counts at least.
+const LEAST_AREA: f32 = 1.0;
+/// The share of what is not there is e to the power of this.
+const NOT_THERE: f32 = -1e9;
+
+/// Of texts, `[batch, linear]`, from `tokens` `[batch, tokens]`.
+pub(crate) fn text(
+    source: Source<'_>,
+    g: &mut Graph,
+    (tokens, mask): (&str, &mut Mask),
+    linear: usize,
+) -> Result<String> {
+    let table = source.weights.get("embed_w.weight", &[source.dimensions.vocabulary, linear])?;
+    let bias = source.bias("embed_w", linear)?;
+    let words = g.lookup("embed_w.weight", table, tokens);
+    let presence = mask.presence(g);
+    let presence = g.cast(&presence, g.float());
+    let presence = g.unsqueeze(&presence, &[1]);
+    let sum = g.node("MatMul", &[&presence, &words], vec![]);
+    let sum = g.squeeze(&sum, &[1]);
+    let bias = g.weight("embed_w.bias", bias);
+    Ok(g.node("Add", &[&sum, &bias], vec![]))
+}
+
+/// Of images, `[batch, linear]`, from `features` `[batch, regions, D]` and the boxes.
+pub(crate) fn image(
+    source: Source<'_>,
+    g: &mut Graph,
+    (features, mask): (&str, &mut Mask),
+    linear: usize,
+) -> Result<String> {
+    let presence = mask.presence(g);
+    let boxes = g.input("boxes", Dtype::F32, &["batch", "regions", "4"]);
+    // In 32 bits: areas are large numbers, and their shares small ones. A share of the sum is the softmax of logarithms.
+    let shares = g.in_f32(|g| {
+        let corners = g.split(&boxes, -1, &[1; 4]);
+        let zero = g.scalar(0.0);
+        let side = |g: &mut Graph, low: &str, high: &str| {
+            let size = g.node("Sub", &[high, low], vec![]);
+            g.node("Max", &[&size, &zero], vec![])
+        };
+        let (width, height) = (side(g, &corners[0], &corners[2]), side(g, &corners[1], &corners[3]));
+        let area = g.node("Mul", &[&width, &height], vec![]);
+        let least = g.scalar(LEAST_AREA);
+        let area = g.node("Max", &[&area, &least], vec![]);
+        let area = g.node("Log", &[&area], vec![]);
+        let area = g.transpose(&area, &[0, 2, 1]);
+        let presence = g.unsqueeze(&presence, &[1]);
+        let not_there = g.scalar(NOT_THERE);
+        let area = g.node("Where", &[&presence, &area, &not_there], vec![]);
+        g.node("Softmax", &[&area], vec![("axis", Attribute::Int(-1))])
+    });
+    let shares = g.cast(&shares, g.float());
+    let mean = g.node("MatMul", &[&shares, features], vec![]);
+    let mean = g.squeeze(&mean, &[1]);
+    of_features(source, g, &mean, ("embed_a", linear))
+}
+
+/// `linear` and the network's `own` embedding, which has length 1, as one of length 1: the linear part, of length 1 too, counts a factor
+/// beside the own one.
+pub(crate) fn beside(source: Source<'_>, g: &mut Graph, linear: &str, own: &str) -> Result<String> {
+    let factor = source.weights.get("embed_factor", &[1])?.data[0];
+    // In 32 bits: sums of squares.
+    let linear = g.cast(linear, Elem::F32);
+    Ok(g.in_f32(|g| {
+        let linear = unit(g, &linear);
+        let factor = g.scalar(factor);
+        let linear = g.node("Mul", &[&linear, &factor], vec![]);
+        let both = g.concat(&[&linear, own], -1);
+        unit(g, &both)
+    }))
+}
+
+/// Rows of length 1.
+pub(crate) fn unit(g: &mut Graph, x: &str) -> String {
+    g.node("LpNormalization", &[x], vec![("axis", Attribute::Int(-1)), ("p", Attribute::Int(2))])
+}

@@ -1,0 +1,97 @@
+//! Canonical correlation analysis with ridges (Hotelling, 1936; Hardoon et al., 2004), its directions weighted by their
+//! correlations (Gong et al., 2014).
+
+use tch::{Device, Kind, Tensor};
+
+use crate::Result;
+
+/// Second moments of two centred variables, f64 on the processor.
+#[derive(Debug)]
+pub(crate) struct Moments {
+    /// `[m, m]`.
+    pub of_x: Tensor,
+    /// `[m, n]`.
+    pub of_both: Tensor,
+    /// `[n, n]`.
+    pub of_y: Tensor,
+}
+
+/// The `width` directions of each variable that correlate most, `[m, width]` and `[n, width]`, in falling order, each times its
+/// correlation; the columns beyond the smaller of m and n are 0. `ridges` are what is added to the variances, in units of their mean: without
+/// them directions that hardly vary would be followed into the noise. Each matrix is scaled so that the variances of what it gives
+/// add to 1.
+pub(crate) fn correlated_directions(moments: &Moments, ridges: (f64, f64), width: i64) -> Result<(Tensor, Tensor)> {
+    let root = |moment: &Tensor, ridge: f64| -> Result<Tensor> {
+        let n = moment.size()[0];
+        let added = moment.trace().double_value(&[]) / n as f64 * ridge;
+        Ok((moment + Tensor::eye(n, (Kind::Double, Device::Cpu)) * added).f_linalg_cholesky(false)?)
+    };
+    let (root_x, root_y) = (root(&moments.of_x, ridges.0)?, root(&moments.of_y, ridges.1)?);
+    let half = root_x.f_linalg_solve_triangular(&moments.of_both, false, true, false)?;
+    let whitened = root_y.f_linalg_solve_triangular(&half.tr(), false, true, false)?.tr();
+    let m = whitened.size()[0];
+    let kept = width.min(m).min(whitened.size()[1]);
+    // Eigenvalues rise: the largest are the last.
+    let (squares, vectors) = whitened.matmul(&whitened.tr()).f_linalg_eigh("L")?;
+    let correlations = squares.narrow(0, m - kept, kept).flip([0]).clamp_min(0.0).sqrt();
+    let left = vectors.narrow(1, m - kept, kept).flip([1]);
+    let right = whitened.tr().matmul(&left) / correlations.clamp_min(1e-9);
+    let finish = |root: &Tensor, directions: &Tensor, moment: &Tensor| -> Result<Tensor> {
+        let directions = root.tr().f_linalg_solve_triangular(directions, true, true, false)? * &correlations;
+        let variance = (moment.matmul(&directions) * &directions).sum(Kind::Double).clamp_min(1e-300);
+        Ok((directions / variance.sqrt()).constant_pad_nd([0, width - kept]))
+    };
+    Ok((finish(&root_x, &left, &moments.of_x)?, finish(&root_y, &right, &moments.of_y)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two variables of three and four numbers that share one number: y₂ = −x₁, everything else is noise of other sizes.
+    #[test]
+    fn what_two_variables_share_is_found() {
+        let _guard = tch::no_grad_guard();
+        let mut rng = crate::rng(5, "correlation", 0);
+        let drawn = |n: i64, rng: &mut _| crate::toy::drawn(rng, &[4000, n]).to_kind(Kind::Double);
+        let (x, y) = (drawn(3, &mut rng) * 5.0, drawn(4, &mut rng));
+        let _ = y.narrow(1, 2, 1).copy_(&(x.narrow(1, 1, 1) * -0.01));
+        let centred = |v: &Tensor| v - v.mean_dim(0i64, true, Kind::Double);
+        let (x, y) = (centred(&x), centred(&y));
+        let moments = Moments {
+            of_x: x.tr().matmul(&x) / 4000.0,
+            of_both: x.tr().matmul(&y) / 4000.0,
+            of_y: y.tr().matmul(&y) / 4000.0,
+        };
+        let (of_x, of_y) = correlated_directions(&moments, (1e-6, 1e-6), 5).unwrap();
+        assert_eq!((of_x.size(), of_y.size()), (vec![3, 5], vec![4, 5]));
+        let (a, b) = (x.matmul(&of_x), y.matmul(&of_y));
+        let cosine = |k: i64| {
+            let (a, b) = (a.narrow(1, k, 1), b.narrow(1, k, 1));
+            ((&a * &b).sum(Kind::Double) / (a.norm() * b.norm()).clamp_min(1e-12)).double_value(&[])
+        };
+        assert!(cosine(0) > 0.999, "{}", cosine(0));
+        assert!(cosine(1).abs() < 0.1, "{}", cosine(1));
+        // The first direction is x₁ alone, the weakest ones count as little as their correlations.
+        let first = of_x.narrow(1, 0, 1).abs();
+        assert!(first.double_value(&[1, 0]) > 50.0 * first.double_value(&[0, 0]), "{first}");
+        assert!(a.narrow(1, 1, 2).norm().double_value(&[]) < 0.1 * a.narrow(1, 0, 1).norm().double_value(&[]));
+        assert_eq!(of_x.narrow(1, 3, 2).abs().max().double_value(&[]), 0.0);
+        let variance = (&a * &a).sum(Kind::Double).double_value(&[]) / 4000.0;
+        assert!((variance - 1.0).abs() < 1e-9, "{variance}");
+    }
+
+    /// Against the definition: the correlations are the singular values of Cxx^-½ Cxy Cyy^-½, here of one number each.
+    #[test]
+    fn a_ridge_shrinks_what_varies_little() {
+        let number = |v: f64| Tensor::from_slice(&[v]).view([1, 1]);
+        let moments = Moments { of_x: number(4.0), of_both: number(3.0), of_y: number(9.0) };
+        // Any scale of one direction is taken out: each gives variance 1.
+        let (a, b) = correlated_directions(&moments, (0.5, 0.0), 1).unwrap();
+        assert!(
+            (a.double_value(&[0, 0]).abs() - 0.5).abs() < 1e-12
+                && (b.double_value(&[0, 0]).abs() - 1.0 / 3.0).abs() < 1e-12
+        );
+        assert!((a * b).double_value(&[0, 0]) > 0.0);
+    }
+}
