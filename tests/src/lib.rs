@@ -6,6 +6,7 @@ pub mod alone;
 pub mod bench;
 pub mod browser;
 pub mod c_consumer;
+pub mod captions;
 pub mod exported;
 pub mod fixtures;
 pub mod header;

@@ -213,3 +213,58 @@ fn features_are_standardised_on_the_networks_device() {
     let difference = relative(&network.forward(&inputs, &path, Dropout(0.0)), &plain);
     assert!(difference < 1e-5, "{difference}");
 }
+
+/// `unit(factor · unit(Σ w + b))` of the words that are there, and of the features each by its region's area.
+#[test]
+fn the_linear_part_is_the_formula() {
+    let d = Dimensions { outputs: 1, joint: Some(5), joint_linear: Some(2), ..DIMENSIONS };
+    let network = Network::new::<ItmData>(&Space::published(2, 4), &d, Naming::Supernet, Device::Cpu);
+    let mut rng = crate::rng(3, "weights", 0);
+    let _guard = tch::no_grad_guard();
+    for (name, parameter) in network.parameters().iter().filter(|(name, _)| name.starts_with("embed_")) {
+        if !name.ends_with("scale") {
+            parameter.shallow_clone().copy_(&drawn(&mut rng, &parameter.size()));
+        }
+    }
+    let inputs = inputs();
+    let output = network.forward(&inputs, &every_operation(), Dropout(0.0));
+    let numbers = |t: &Tensor| Vec::<f64>::try_from(t.to_kind(Kind::Double).flatten(0, -1)).unwrap();
+    let parameter = |name: &str| numbers(&network.parameters()[name]);
+    let factor = parameter("embed_factor")[0];
+    let length = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let (tokens, features, boxes) = (numbers(&inputs.tokens), numbers(&inputs.features), numbers(&inputs.boxes));
+    for row in 0..4 {
+        let mut text = parameter("embed_w.bias");
+        for token in &tokens[row * 5..][..inputs.token_count[row] as usize] {
+            (0..2).for_each(|k| text[k] += parameter("embed_w.weight")[*token as usize * 2 + k]);
+        }
+        let regions = inputs.region_count[row] as usize;
+        let areas: Vec<f64> = boxes[row * 24..][..4 * regions]
+            .chunks_exact(4)
+            .map(|b| ((b[2] - b[0]).max(0.0) * (b[3] - b[1]).max(0.0)).max(1.0))
+            .collect();
+        let mut image = parameter("embed_a.bias");
+        for (region, area) in areas.iter().enumerate() {
+            let share = area / areas.iter().sum::<f64>();
+            let of_region = &features[row * 48 + region * 8..][..8];
+            (0..2).for_each(|k| {
+                let weights = &parameter("embed_a.weight")[k * 8..][..8];
+                image[k] += share * weights.iter().zip(of_region).map(|(w, f)| w * f).sum::<f64>();
+            });
+        }
+        for (start, linear) in [(1, text), (6, image)] {
+            let found = numbers(&output.get(row as i64).narrow(0, start, 5));
+            assert!((length(&found) - 1.0).abs() < 1e-5);
+            for k in 0..2 {
+                let expected = factor * linear[k] / length(&linear) / (1.0 + factor * factor).sqrt();
+                assert!((found[k] - expected).abs() < 1e-5, "{row} {start}: {found:?} {linear:?}");
+            }
+        }
+    }
+    // No step changes them.
+    let trained = network.parameters_on(&every_operation());
+    assert!(trained.iter().any(|name| name.starts_with("embed_x")));
+    assert!(
+        !trained.iter().any(|name| ["embed_w", "embed_a", "embed_factor"].iter().any(|fixed| name.starts_with(fixed)))
+    );
+}
