@@ -25,7 +25,7 @@ DATASET_itm := flickr8k
 DATASET_vgd := phrases
 # What the detector calls a box is told too (COCO has 80 classes). Rooms are full of small things; captions tell of the whole; phrases want many boxes.
 VISION_vqa := --boxes --classes 80 --side 320 --grid 4 --proposals 20 --levels 8,16,32,head
-VISION_itm := --boxes --classes 80 --side 256 --grid 3 --proposals 15 --levels 16,32,head
+VISION_itm := --boxes --classes 80 --side $(if $(filter lite2,$(LITE)),320,256) --grid 3 --proposals 15 --levels 16,32,head
 VISION_vgd := --boxes --classes 80 --side 320 --grid 2 --proposals 80 --levels 16,32,head
 # What is measured at the end; DAQUAR's own test part is not there, so a tenth of its images is kept back.
 TEST_vqa = $(PHOTOS)/vqa/data/validation.jsonl
@@ -34,8 +34,10 @@ TEST_vgd = $(PHOTO_DATA)/phrases/dev.jsonl
 EVALUATE_itm := --shortlist 100
 
 RECIPE_OF = search/recipes/$(DATASET_$*)$(SUFFIX).toml
+# What was found is retrained by a recipe of its own where there is one; comparisons retrain by the search's.
+RETRAIN_RECIPE_OF = $(or $(wildcard $(RECIPE_OF:.toml=_retrain.toml)),$(RECIPE_OF))
 DEVICE := $(if $(SUFFIX),--device cuda)
-RUN_OF = --task $* --recipe $(RECIPE_OF) $(SET) --features $(PHOTOS)/$*/features --word-vectors $(WORDS) $(DEVICE)
+RUN_OF = --task $* --recipe $(1) $(SET) --features $(PHOTOS)/$*/features --word-vectors $(WORDS) $(DEVICE)
 TRAIN_OF = --samples "$(if $(filter vqa,$*),$(PHOTOS)/vqa/data/train.jsonl,$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl)"
 
 # Every network of a comparison has about this many numbers: what MCAN has at the recipe's width, rounded, with one layer on two cores and with three on
@@ -76,10 +78,10 @@ $(TEST_vqa): | build
 # A stage's mark says that it is whole; a stage that was ended goes on where it was.
 $(PHOTOS)/vqa/search.done: | $(TEST_vqa)
 $(PHOTOS)/%/search.done: | $(PHOTOS)/%/features/features.json $(WORDS)
-	@$(SEARCH) search $(RUN_OF) $(TRAIN_OF) --resume --out $(PHOTOS)/$*/search && touch $@
+	@$(SEARCH) search $(call RUN_OF,$(RECIPE_OF)) $(TRAIN_OF) --resume --out $(PHOTOS)/$*/search && touch $@
 
 $(PHOTOS)/%/retrain.done: | $(PHOTOS)/%/search.done
-	@$(SEARCH) retrain $(RUN_OF) $(TRAIN_OF) --architecture $(PHOTOS)/$*/search/architecture.json --resume --out $(PHOTOS)/$*/retrain \
+	@$(SEARCH) retrain $(call RUN_OF,$(RETRAIN_RECIPE_OF)) $(TRAIN_OF) --architecture $(PHOTOS)/$*/search/architecture.json --resume --out $(PHOTOS)/$*/retrain \
 	&& touch $@
 
 $(PHOTOS)/%/bundle/manifest.json: | $(PHOTOS)/%/retrain.done
@@ -97,7 +99,7 @@ photos-itm-exhaustive: | $(PHOTOS)/itm/bundle/manifest.json
 
 # A comparison goes on run by run from its record, which is committed. Given again in a second terminal it shares the work.
 # $(1): name of the record, $(2): folder of the runs.
-compare = mkdir -p $(dir $(RECORDS)/$(1)) && $(SEARCH) compare $(RUN_OF) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
+compare = mkdir -p $(dir $(RECORDS)/$(1)) && $(SEARCH) compare $(call RUN_OF,$(RECIPE_OF)) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
 --out $(2) --record $(RECORDS)/$(1).json
 
 # Another backbone is a lever: MCAN on it, beside the record on the usual one.
@@ -118,11 +120,12 @@ transfer-vqa transfer-itm transfer-vgd: transfer-%: | $(PHOTOS)/%/features/featu
 
 # What single values of the recipes do: MCAN with the same seeds, the same number of parameters and something else in one place.
 LEVERS_vqa := sigmoid last-weights less-dropout
-LEVERS_itm := no-features embedding-alone
+LEVERS_itm := linear no-features embedding-alone
 LEVERS_vgd := last-weights less-dropout
 LEVER_sigmoid := --set 'text.answer_scores="sigmoid"'
 LEVER_last-weights := --set retrain.average=0.0
 LEVER_less-dropout := --set model.dropout=0.2
+LEVER_linear := --set 'contrastive.linear={ width = 256, share = 0.5, image_ridge = 2.0, text_ridge = 0.5 }'
 LEVER_no-features := --set contrastive.features=false
 LEVER_embedding-alone := --set retrain.negatives.from_epoch=99
 levers-vqa levers-itm levers-vgd: levers-%: | $(PHOTOS)/%/features/features.json $(WORDS)

@@ -14,7 +14,7 @@ use crate::dropout::Dropout;
 use crate::layers::Linear;
 use crate::operations::{Candidate, Context, OperationModule};
 use crate::relation::Projection;
-use crate::task::{FIXED, Head, Sides, Task, mean_by_area};
+use crate::task::{Head, Sides, Task, is_fixed, mean_by_area};
 use crate::{Choice, Path, Precision, Result, Space, relation};
 
 pub use inputs::Inputs;
@@ -126,10 +126,9 @@ impl Network {
         let owner = |name: &String| {
             let operation =
                 operation_prefixes.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, owner)| *owner);
-            let fixed = FIXED.iter().any(|prefix| name.starts_with(prefix));
             operation.unwrap_or(match name.starts_with("linear_y_rel.") {
                 true => Owner::Relations,
-                false if fixed => Owner::Fixed,
+                false if is_fixed(name) => Owner::Fixed,
                 false => Owner::Shared,
             })
         };

@@ -13,7 +13,7 @@ use crate::recipe::Recipe;
 use crate::report::{EXAMPLES, Example};
 use crate::search::{dimensions, load_network, save_network};
 use crate::seed::seed_torch;
-use crate::task::{Evaluation, Task};
+use crate::task::{Evaluation, Task, is_fixed};
 use crate::trainer::{EpochRecord, Learner, Trainer, misfit};
 use crate::weight_step::{Part, StepSettings, weight_step};
 use crate::{
@@ -238,7 +238,7 @@ pub fn retrain<T: Task>(
 }
 
 fn count(network: &Network) -> u64 {
-    network.parameters().values().map(|p| p.numel() as u64).sum()
+    network.parameters().iter().filter(|(name, _)| !is_fixed(name)).map(|(_, p)| p.numel() as u64).sum()
 }
 
 /// Number of trained numbers of `architecture` as [`retrain`] would train it.

@@ -8,8 +8,10 @@ use tch::{Kind, Tensor, nn};
 
 use crate::layers::Linear;
 
-/// Names of the parameters begin with one of these.
-pub(crate) const FIXED: [&str; 3] = ["embed_w.", "embed_a.", "embed_factor"];
+/// Whether `name` is a parameter of the linear part: one that no step changes.
+pub(crate) fn is_fixed(name: &str) -> bool {
+    ["embed_w.", "embed_a.", "embed_factor"].iter().any(|prefix| name.starts_with(prefix))
+}
 
 /// Matrices of words and of features.
 #[derive(Debug)]

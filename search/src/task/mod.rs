@@ -11,7 +11,7 @@ pub mod vgd;
 pub mod vqa;
 
 pub use joint::{contrastive_loss, own_part};
-pub(crate) use linear_embedding::{FIXED, mean_by_area};
+pub(crate) use linear_embedding::{is_fixed, mean_by_area};
 
 use std::collections::BTreeMap;
 
