@@ -55,7 +55,7 @@ mod tests {
         let mut rng = crate::rng(5, "correlation", 0);
         let drawn = |n: i64, rng: &mut _| crate::toy::drawn(rng, &[4000, n]).to_kind(Kind::Double);
         let (x, y) = (drawn(3, &mut rng) * 5.0, drawn(4, &mut rng));
-        let _ = y.narrow(1, 2, 1).copy_(&(x.narrow(1, 1, 1) * -0.01));
+        y.narrow(1, 2, 1).copy_(&(x.narrow(1, 1, 1) * -0.01));
         let centred = |v: &Tensor| v - v.mean_dim(0i64, true, Kind::Double);
         let (x, y) = (centred(&x), centred(&y));
         let moments = Moments {

@@ -187,7 +187,7 @@ pub fn retrain<T: Task>(
         network
     };
     let mut network = build();
-    task.start(&train, &mut network)?;
+    task.start(&train, &mut network, progress)?;
     let average = settings.average.map(|share| {
         let mean = build();
         tch::no_grad(|| {

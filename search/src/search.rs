@@ -240,7 +240,7 @@ pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> D
 }
 
 /// A search before its first step.
-fn prepare<'a, T: Task>(recipe: &'a Recipe, task: &T, parts: &'a Parts) -> Result<SearchLearner<'a>> {
+fn prepare<'a, T: Task>(recipe: &'a Recipe, task: &T, parts: &'a Parts, progress: bool) -> Result<SearchLearner<'a>> {
     let settings = &recipe.search;
     let space = recipe.space()?;
     seed_torch(recipe.seed, "initial weights", 0);
@@ -252,7 +252,7 @@ fn prepare<'a, T: Task>(recipe: &'a Recipe, task: &T, parts: &'a Parts) -> Resul
     if recipe.model.standardise {
         network.set_feature_norm(Some(task.data().feature_norm(&parts.weights)?));
     }
-    task.start(&parts.weights, &mut network)?;
+    task.start(&parts.weights, &mut network, progress)?;
     let steps = Trainer::<T>::total_steps(&settings.weights, parts.weights.len());
     let strategy = strategy::build(recipe, &space, device);
     let adam = Adam::default();
@@ -269,7 +269,7 @@ pub fn search<T: Task>(
     stop_after: Option<u64>,
 ) -> Result<SearchResult> {
     let parts = Parts::for_search(task.data(), recipe)?;
-    let mut learner = prepare(recipe, task, &parts)?;
+    let mut learner = prepare(recipe, task, &parts, progress)?;
     run.write_json("space.json", &learner.network.space().names())?;
     let trainer = Trainer {
         task,
@@ -297,7 +297,7 @@ pub fn shared_scores<T: Task>(
     architectures: &[Vec<usize>],
 ) -> Result<Vec<f64>> {
     let parts = Parts::for_search(task.data(), recipe)?;
-    let mut learner = prepare(recipe, task, &parts)?;
+    let mut learner = prepare(recipe, task, &parts, false)?;
     let file = run.checkpoint();
     let checkpoint: Checkpoint<serde_json::Value> = Checkpoint::load(&file)?;
     Learner::<T>::load(&mut learner, &checkpoint.tensors, &file)?;

@@ -68,7 +68,7 @@ fn a_control_of_one_side_has_no_linear_part() {
         };
         let task_name = mmnas_bundle::manifest::TaskName::Itm;
         let mut network = export::derived_network(task_name, &architecture(), &d).unwrap();
-        task.start(&(0..40).collect::<Vec<_>>(), &mut network).unwrap();
+        task.start(&(0..40).collect::<Vec<_>>(), &mut network, false).unwrap();
         let sum = network.parameters()["embed_w.weight"].abs().sum(Kind::Float).double_value(&[]);
         assert_eq!(sum > 0.0, sight == Sight::Both, "{sight:?} {sum}");
     }

@@ -7,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::ItmData;
 use crate::correlation::{Moments, correlated_directions};
+use crate::progress::Progress;
 use crate::recipe::{LinearSettings, Sight};
 use crate::{Network, Result};
 
@@ -41,7 +42,13 @@ fn zeros(shape: &[usize]) -> Tensor {
 impl ItmData {
     /// Gives the linear part of `network`'s joint embedding its matrices, from the captions `train`. A network that sees one side only
     /// keeps zeros: there is nothing to correlate.
-    pub(crate) fn start_linear(&self, train: &[usize], settings: LinearSettings, network: &mut Network) -> Result<()> {
+    pub(crate) fn start_linear(
+        &self,
+        train: &[usize],
+        settings: LinearSettings,
+        network: &mut Network,
+        progress: bool,
+    ) -> Result<()> {
         let _guard = tch::no_grad_guard();
         let parameter = |name: &str| network.parameters()[name].shallow_clone();
         let share = settings.share;
@@ -50,7 +57,7 @@ impl ItmData {
             return Ok(());
         }
         let words = self.weighted_words(train);
-        let sums = self.sums(train, &words, network)?;
+        let sums = self.sums(train, &words, network, progress)?;
         let n = sums.pairs;
         let (mean_x, mean_c) = (&sums.x / n, &sums.c / n);
         let count = words.places.len() as i64;
@@ -96,7 +103,7 @@ impl ItmData {
     }
 
     /// Each image is read once, whatever the number of its captions.
-    fn sums(&self, train: &[usize], words: &Weighted, network: &Network) -> Result<Sums> {
+    fn sums(&self, train: &[usize], words: &Weighted, network: &Network, progress: bool) -> Result<Sums> {
         let (d, v) = (self.common().feature(), words.places.len());
         let mut of_image: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for &caption in train {
@@ -111,7 +118,9 @@ impl ItmData {
             xc: zeros(&[d, v]),
             cc: vec![0.0; v * v],
         };
-        for chunk in images.chunks(CHUNK) {
+        let bar = if progress { Progress::new("start", images.len() as u64) } else { Progress::quiet() };
+        for (done, chunk) in images.chunks(CHUNK).enumerate() {
+            bar.at((done * CHUNK) as u64, || "what images and words go together".to_owned());
             let mut counts = vec![0f64; chunk.len() * v];
             for (row, (_, captions)) in chunk.iter().enumerate() {
                 for &caption in captions {
@@ -133,6 +142,7 @@ impl ItmData {
             sums.c += counts.sum_dim_intlist(0i64, false, Kind::Double);
             sums.xc += x.tr().matmul(&counts);
         }
+        bar.finish();
         Ok(sums)
     }
 }

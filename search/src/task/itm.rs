@@ -53,9 +53,9 @@ impl Task for ItmData {
         self.contrastive()?.linear.map(|linear| linear.width)
     }
 
-    fn start(&self, train: &[usize], network: &mut Network) -> Result<()> {
+    fn start(&self, train: &[usize], network: &mut Network, progress: bool) -> Result<()> {
         if let Some(settings) = self.contrastive().and_then(|settings| settings.linear) {
-            self.start_linear(train, settings, network)?;
+            self.start_linear(train, settings, network, progress)?;
         }
         self.common().start(network)
     }

@@ -1,5 +1,5 @@
 //! The linear part of the joint embedding: an image is the mean of its regions' features, each region counting as much as it covers, a
-//! text the sum of its words, each through one matrix. Both matrices come from [a closed form](crate::data), before the first
+//! text the sum of its words, each through one matrix. Both matrices come from a closed form (`data/linear_start.rs`), before the first
 //! step, and no step changes them: on a few thousand images they rank better than what the network learns there, and its own
 //! embedding beside them better than either.
 

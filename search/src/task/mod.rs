@@ -186,8 +186,9 @@ pub trait Task: Sync {
         None
     }
 
-    /// Gives a new network what it starts from besides random weights; `train` is what it will be trained on.
-    fn start(&self, _train: &[usize], network: &mut Network) -> Result<()> {
+    /// Gives a new network what it starts from besides random weights; `train` is what it will be trained on. Says how far it is where
+    /// `progress` asks for it.
+    fn start(&self, _train: &[usize], network: &mut Network, _progress: bool) -> Result<()> {
         self.data().start(network)
     }
 
