@@ -3,7 +3,7 @@
 #   DATA=DIR        daquar/, flickr8k/ and phrases/: JSON lines and images/ (DATA.md)
 #   DETECTOR=FILE   yolox_nano.onnx
 #   SIZE=gpu        the recipes for one GPU instead of two cores
-#   LITE=lite2      EfficientNet-Lite2 as the backbone instead of Lite0
+#   LITE=lite2      EfficientNet-Lite2 as the backbone instead of Lite0; retrieval then from 320 pixels instead of 256
 #   SET='--set …'   replaces values of a recipe
 
 # Runs of both sizes lie side by side.
@@ -102,7 +102,7 @@ photos-itm-exhaustive: | $(PHOTOS)/itm/bundle/manifest.json
 compare = mkdir -p $(dir $(RECORDS)/$(1)) && $(SEARCH) compare $(call RUN_OF,$(RECIPE_OF)) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
 --out $(2) --record $(RECORDS)/$(1).json
 
-# Another backbone is a lever: MCAN on it, beside the record on the usual one.
+# Another backbone (for retrieval with its resolution) is a lever: MCAN on it, beside the record on the usual one.
 compare-vqa compare-itm compare-vgd: compare-%: | $(PHOTOS)/%/features/features.json $(WORDS)
 ifeq ($(LITE),lite0)
 	@$(call compare,$(DATASET_$*)$(SUFFIX),$(PHOTOS)/$*/compare) --contenders $(CONTENDERS)
@@ -120,7 +120,8 @@ transfer-vqa transfer-itm transfer-vgd: transfer-%: | $(PHOTOS)/%/features/featu
 
 # What single values of the recipes do: MCAN with the same seeds, the same number of parameters and something else in one place.
 LEVERS_vqa := sigmoid last-weights less-dropout
-LEVERS_itm := linear no-features embedding-alone
+# The recipe for one GPU has the linear part.
+LEVERS_itm := $(if $(SUFFIX),,linear) no-features embedding-alone
 LEVERS_vgd := last-weights less-dropout
 LEVER_sigmoid := --set 'text.answer_scores="sigmoid"'
 LEVER_last-weights := --set retrain.average=0.0

@@ -81,17 +81,21 @@ mod tests {
         assert!((variance - 1.0).abs() < 1e-9, "{variance}");
     }
 
-    /// Against the definition: the correlations are the singular values of Cxx^-½ Cxy Cyy^-½, here of one number each.
+    /// With y of one number the direction in x is (Cxx + ridge · mean variance)⁻¹ Cxy, whatever its length.
     #[test]
-    fn a_ridge_shrinks_what_varies_little() {
-        let number = |v: f64| Tensor::from_slice(&[v]).view([1, 1]);
-        let moments = Moments { of_x: number(4.0), of_both: number(3.0), of_y: number(9.0) };
-        // Any scale of one direction is taken out: each gives variance 1.
-        let (a, b) = correlated_directions(&moments, (0.5, 0.0), 1).unwrap();
-        assert!(
-            (a.double_value(&[0, 0]).abs() - 0.5).abs() < 1e-12
-                && (b.double_value(&[0, 0]).abs() - 1.0 / 3.0).abs() < 1e-12
-        );
-        assert!((a * b).double_value(&[0, 0]) > 0.0);
+    fn a_ridge_turns_directions_towards_what_varies_much() {
+        let moments = Moments {
+            of_x: Tensor::from_slice(&[4.0, 0.0, 0.0, 1.0]).view([2, 2]),
+            of_both: Tensor::from_slice(&[1.0, 0.5]).view([2, 1]),
+            of_y: Tensor::from_slice(&[1.0]).view([1, 1]),
+        };
+        for (ridge, expected) in [(0.0, (1.0 / 4.0) / 0.5), (2.0, (1.0 / 9.0) / (0.5 / 6.0))] {
+            let (of_x, of_y) = correlated_directions(&moments, (ridge, 0.0), 1).unwrap();
+            let ratio = of_x.double_value(&[0, 0]) / of_x.double_value(&[1, 0]);
+            assert!((ratio - expected).abs() < 1e-9, "{ratio} {expected}");
+            assert!(
+                (of_y.double_value(&[0, 0]).abs() - 1.0).abs() < 1e-9 && (&of_x * &of_y).double_value(&[0, 0]) > 0.0
+            );
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::checkpoint::load_tensors;
 use crate::retrain::{FEATURE_MEAN, FEATURE_STD, NETWORK, TOKENIZER};
+use crate::task::is_fixed;
 use crate::{Error, FeatureNorm, Network, Result, TensorMap};
 use mmnas_bundle::Vocabulary;
 
@@ -16,8 +17,8 @@ pub struct InitialWeights {
     words: HashMap<String, i64>,
 }
 
-/// The parameters whose rows belong to words.
-const OF_WORDS: [&str; 2] = ["embedding.weight", "embed_w.weight"];
+/// The parameter whose rows belong to words.
+const EMBEDDING: &str = "embedding.weight";
 
 impl InitialWeights {
     /// The files of a run's folder that are read: weights, and the words of the embedding's rows.
@@ -41,16 +42,19 @@ impl InitialWeights {
         let _guard = tch::no_grad_guard();
         let mut copied = 0;
         for (name, parameter) in network.parameters() {
+            // Computed from the data at hand, for their words and features.
+            if is_fixed(name, network.dimensions()) {
+                continue;
+            }
             let Some(from) = self.tensors.get(name).map(|from| from.to_device(parameter.device())) else { continue };
-            let of_words = OF_WORDS.contains(&name.as_str());
-            if of_words && from.size().get(1) == parameter.size().get(1) {
+            if name == EMBEDDING && from.size().get(1) == parameter.size().get(1) {
                 for (word, row) in words.iter().zip(0..) {
                     if let Some(&known) = self.words.get(*word).filter(|known| **known < from.size()[0]) {
                         parameter.get(row).copy_(&from.get(known));
                     }
                 }
                 copied += 1;
-            } else if !of_words && from.size() == parameter.size() {
+            } else if name != EMBEDDING && from.size() == parameter.size() {
                 parameter.shallow_clone().copy_(&from);
                 copied += 1;
             }

@@ -128,7 +128,7 @@ impl Network {
                 operation_prefixes.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, owner)| *owner);
             operation.unwrap_or(match name.starts_with("linear_y_rel.") {
                 true => Owner::Relations,
-                false if is_fixed(name) => Owner::Fixed,
+                false if is_fixed(name, d) => Owner::Fixed,
                 false => Owner::Shared,
             })
         };
@@ -207,6 +207,12 @@ impl Network {
             Owner::Operation { block, index } => path.0[*block].is_active(*index),
         };
         self.parameters.keys().zip(&self.owners).filter(|(_, owner)| used(owner)).map(|(name, _)| name).collect()
+    }
+
+    /// How many numbers training changes.
+    pub(crate) fn trained_numbers(&self) -> u64 {
+        let owned = self.parameters.values().zip(&self.owners);
+        owned.filter(|(_, owner)| **owner != Owner::Fixed).map(|(parameter, _)| parameter.numel() as u64).sum()
     }
 
     fn operation(&self, block: usize, index: usize) -> &Candidate {

@@ -13,7 +13,7 @@ use crate::recipe::Recipe;
 use crate::report::{EXAMPLES, Example};
 use crate::search::{dimensions, load_network, save_network};
 use crate::seed::seed_torch;
-use crate::task::{Evaluation, Task, is_fixed};
+use crate::task::{Evaluation, Task};
 use crate::trainer::{EpochRecord, Learner, Trainer, misfit};
 use crate::weight_step::{Part, StepSettings, weight_step};
 use crate::{
@@ -189,14 +189,16 @@ pub fn retrain<T: Task>(
     let mut network = build();
     task.start(&train, &mut network, progress)?;
     let average = settings.average.map(|share| {
-        let mean = build();
+        let mut mean = build();
+        // Weights of another run bring how they standardise.
+        mean.set_feature_norm(network.feature_norm().map(FeatureNorm::share));
         tch::no_grad(|| {
             let pairs = mean.parameters().values().zip(network.parameters().values());
             pairs.for_each(|(mean, start)| mean.shallow_clone().copy_(start));
         });
         Average::new(mean, share)
     });
-    let parameters = count(&network);
+    let parameters = network.trained_numbers();
     let record = NetworkRecord {
         task: T::NAME.to_owned(),
         architecture: architecture.clone(),
@@ -237,17 +239,9 @@ pub fn retrain<T: Task>(
     Ok(RetrainResult { records, validation, metrics: metrics.unwrap_or_default(), parameters })
 }
 
-fn count(network: &Network) -> u64 {
-    network.parameters().iter().filter(|(name, _)| !is_fixed(name)).map(|(_, p)| p.numel() as u64).sum()
-}
-
 /// Number of trained numbers of `architecture` as [`retrain`] would train it.
 pub fn parameters<T: Task>(recipe: &Recipe, task: &T, architecture: &Architecture) -> Result<u64> {
     let space = recipe.space_of(architecture)?;
-    Ok(count(&Network::new::<T>(
-        &space,
-        &dimensions(recipe, task, recipe.retrain.hidden),
-        Naming::Derived,
-        tch::Device::Cpu,
-    )))
+    let dimensions = dimensions(recipe, task, recipe.retrain.hidden);
+    Ok(Network::new::<T>(&space, &dimensions, Naming::Derived, tch::Device::Cpu).trained_numbers())
 }

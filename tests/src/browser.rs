@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 /// How long a page may take over one thing.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// File in the profile's folder of what the browser writes to its standard error.
+const LOG: &str = "browser.log";
+
 /// A browser with one tab.
 pub struct Browser {
     child: Child,
@@ -20,7 +23,7 @@ pub struct Browser {
     number: u64,
     session: Option<String>,
     // Declared last: the browser has ended when its profile goes.
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 impl Browser {
@@ -46,7 +49,8 @@ impl Browser {
             "--disable-dev-shm-usage",
         ]);
         command.arg(format!("--user-data-dir={}", profile.path().display())).arg("about:blank");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let log = std::fs::File::create(profile.path().join(LOG)).unwrap_or_else(|e| panic!("{LOG}: {e}"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{}: {e}", program.display()));
         let commands = child.stdin.take().unwrap_or_else(|| panic!("no input"));
         let output = child.stdout.take().unwrap_or_else(|| panic!("no output"));
@@ -59,7 +63,7 @@ impl Browser {
                 }
             }
         });
-        let mut browser = Browser { child, commands, messages, number: 0, session: None, _profile: profile };
+        let mut browser = Browser { child, commands, messages, number: 0, session: None, profile };
         let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
         let attached = json!({ "targetId": target["targetId"], "flatten": true });
         let attached = browser.call("Target.attachToTarget", attached);
@@ -75,16 +79,22 @@ impl Browser {
             command["sessionId"] = session.as_str().into();
         }
         let sent = self.commands.write_all(format!("{command}\0").as_bytes());
-        sent.unwrap_or_else(|e| panic!("{method}: the browser does not listen: {e}"));
+        sent.unwrap_or_else(|e| panic!("{method}: the browser does not listen: {e}\n{}", self.said()));
         let deadline = Instant::now() + LIMIT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let mut message = self.messages.recv_timeout(left).unwrap_or_else(|e| panic!("{method}: no answer: {e}"));
+            let message = self.messages.recv_timeout(left);
+            let mut message = message.unwrap_or_else(|e| panic!("{method}: no answer: {e}\n{}", self.said()));
             if message["id"] == self.number {
                 assert!(message["error"].is_null(), "{method}: {message}");
                 return message["result"].take();
             }
         }
+    }
+
+    /// What the browser itself complained about.
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.profile.path().join(LOG)).unwrap_or_default()
     }
 
     /// Opens a page.

@@ -31,7 +31,7 @@ fn splitmix64(state: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The formula's values of the parameter `name`, row-major: `gain · (2 u_i − 1)`, plus 1 where the name ends in `a_2`.
+/// The formula's values of the parameter `name`, row-major: `gain · (2 u_i − 1)`, plus 1 where the name ends in `a_2`, and for `embed_factor`.
 pub fn formula(name: &str, shape: &[i64]) -> Vec<f32> {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     let last = *shape.last().unwrap_or(&1) as f64;
@@ -40,7 +40,8 @@ pub fn formula(name: &str, shape: &[i64]) -> Vec<f32> {
         _ if name == "embedding.weight" => 1.0,
         _ => (-last.sqrt().log2().round_ties_even()).exp2(),
     };
-    let offset = if name.ends_with("a_2") { 1.0 } else { 0.0 };
+    // The factor is an addition of ours: near 0 the linear part would not count.
+    let offset = if name.ends_with("a_2") || name == "embed_factor" { 1.0 } else { 0.0 };
     let count = shape.iter().product::<i64>() as u64;
     let unit = |i: u64| (splitmix64(hash.wrapping_add(i)) >> 40) as f64 / f64::from(1u32 << 24);
     (0..count).map(|i| (gain * (2.0 * unit(i) - 1.0) + offset) as f32).collect()

@@ -23,9 +23,9 @@ fn verify_one(number: u64) -> (BTreeSet<Operation>, BTreeMap<&'static str, f64>)
     // Two in three are of the paper's space; the rest of all published operations.
     let wide = number % 9 >= 6;
     let heads = rng.random_range(1..4);
-    let joint = (task == TaskName::Itm).then_some(32);
+    let joint = (task == TaskName::Itm).then_some(80);
     let joint_features = joint.is_some() && number % 4 < 2;
-    let joint_linear = joint.is_some().then_some(12).filter(|_| number % 5 < 3);
+    let joint_linear = joint.is_some().then_some(40).filter(|_| number % 5 < 3);
     let outputs = if task == TaskName::Vqa { 17 } else { 1 };
     let d = Dimensions { joint, joint_features, joint_linear, ..official(64 * heads, outputs) };
     let architecture = random_architecture(&mut rng, wide, &d);
@@ -65,7 +65,7 @@ fn verify_one(number: u64) -> (BTreeSet<Operation>, BTreeMap<&'static str, f64>)
 #[test]
 fn features_of_different_size_survive_8_bits() {
     survive_8_bits(TaskName::Vgd, &official(64, 1));
-    let joint = Dimensions { joint: Some(32), joint_features: true, joint_linear: Some(16), ..official(64, 1) };
+    let joint = Dimensions { joint: Some(80), joint_features: true, joint_linear: Some(40), ..official(64, 1) };
     survive_8_bits(TaskName::Itm, &joint);
 }
 

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use mmnas_bundle::manifest::{Dimensions, TaskName};
 use mmnas_runtime::{LoadOptions, Timed};
+use mmnas_search::data::ItmData;
 use mmnas_search::export::{self, ExportOptions};
-use mmnas_search::recipe::Sight;
+use mmnas_search::recipe::{Recipe, Sight};
 use mmnas_search::task::Task as _;
-use mmnas_search::{load_tensors, retrain};
+use mmnas_search::{Network, load_tensors, retrain};
 use mmnas_tests::alone::alone;
 use mmnas_tests::captions::{Data, architecture, open, recipe, write_data};
+use mmnas_tests::fixtures::official;
 use tch::{Kind, Tensor};
 
 const LINEAR: &str = "linear = { width = 8, share = 0.9, image_ridge = 0.1, text_ridge = 0.1 }";
@@ -49,27 +52,47 @@ fn the_closed_form_ranks_at_once_and_stays() {
     assert!(manifest.contains("\"joint\": 20") && manifest.contains("\"joint_linear\": 8"), "{manifest}");
 }
 
+/// A network as a training on the first captions would make it.
+fn started(task: &ItmData, captions: usize) -> Result<Network, mmnas_search::Error> {
+    let d = Dimensions {
+        feature: task.data().feature(),
+        vocabulary: task.data().vocabulary().len(),
+        joint: task.joint(),
+        joint_linear: task.joint_linear(),
+        ..official(64, 1)
+    };
+    let mut network = export::derived_network(TaskName::Itm, &architecture(), &d)?;
+    task.start(&(0..captions).collect::<Vec<_>>(), &mut network, false)?;
+    Ok(network)
+}
+
+fn linear_recipe() -> Recipe {
+    recipe(&[&format!("contrastive={{ width = 12, weight = 1.0, temperature = 0.1, {LINEAR} }}")])
+}
+
 /// A control that sees one side only must not learn the other side from the closed form.
 #[test]
 fn a_control_of_one_side_has_no_linear_part() {
     let _alone = alone();
     let data = write_data(40);
-    let contrastive = format!("contrastive={{ width = 12, weight = 1.0, temperature = 0.1, {LINEAR} }}");
-    let recipe = recipe(&[&contrastive]);
     for sight in [Sight::Text, Sight::Image, Sight::Both] {
-        let mut task = data.load_for(&recipe);
+        let mut task = data.load_for(&linear_recipe());
         task.data_mut().set_sight(sight);
-        let d = mmnas_bundle::manifest::Dimensions {
-            feature: task.data().feature(),
-            vocabulary: task.data().vocabulary().len(),
-            joint: task.joint(),
-            joint_linear: task.joint_linear(),
-            ..mmnas_tests::fixtures::official(64, 1)
-        };
-        let task_name = mmnas_bundle::manifest::TaskName::Itm;
-        let mut network = export::derived_network(task_name, &architecture(), &d).unwrap();
-        task.start(&(0..40).collect::<Vec<_>>(), &mut network, false).unwrap();
+        let network = started(&task, 200).unwrap();
         let sum = network.parameters()["embed_w.weight"].abs().sum(Kind::Float).double_value(&[]);
         assert_eq!(sum > 0.0, sight == Sight::Both, "{sight:?} {sum}");
     }
+}
+
+#[test]
+fn too_little_to_correlate_is_an_error_that_says_so() {
+    let _alone = alone();
+    let task = write_data(1).load_for(&linear_recipe());
+    let error = started(&task, 5).unwrap_err().to_string();
+    assert!(error.contains("expected features that differ from image to image"), "{error}");
+    let data = write_data(2);
+    let task = data.load_for(&linear_recipe());
+    let error = started(&task, 3).unwrap_err().to_string();
+    assert!(error.contains("expected words that 4 captions have and others have not"), "{error}");
+    assert!(started(&task, 10).is_ok());
 }

@@ -9,6 +9,9 @@ pub type BoxXyxy = [f32; 4];
 /// Divisors of the four deltas (Fast R-CNN's).
 pub const DELTA_SCALE: [f32; 4] = [0.1, 0.1, 0.2, 0.2];
 
+/// Square pixels that a region counts at least where regions count by their areas, so that one without a size counts too.
+pub const LEAST_AREA: f32 = 1.0;
+
 /// The smallest relative distance in a relation, before the logarithm.
 const MIN_DISTANCE: f64 = 1e-3;
 /// A region counts as the target of grounding from this intersection over union on.

@@ -299,7 +299,7 @@ pub struct Manifest {
     pub architecture: Architecture,
     /// Sizes of the network.
     pub dimensions: Dimensions,
-    /// Number of trained numbers in the network, the vision stage not counted.
+    /// Number of numbers in the network's parameters, the vision stage not counted.
     pub parameters: u64,
     /// How text becomes ids.
     pub text: TextSettings,

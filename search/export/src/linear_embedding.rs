@@ -1,6 +1,7 @@
 //! The linear part of the joint embedding: the words of a text added up, the features of an image by the area of their regions, each
 //! through one matrix.
 
+use mmnas_bundle::boxes::LEAST_AREA;
 use mmnas_bundle::manifest::Dtype;
 
 use crate::Result;
@@ -10,8 +11,6 @@ use crate::mask::Mask;
 use crate::source::Source;
 use crate::value_type::Elem;
 
-/// Square pixels that a region counts at least.
-const LEAST_AREA: f32 = 1.0;
 /// The share of what is not there is e to the power of this.
 const NOT_THERE: f32 = -1e9;
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mmnas_bundle::Error;
 use tch::{Device, Kind, Tensor};
 
 use super::ItmData;
@@ -27,6 +28,8 @@ struct Weighted {
 /// Sums over true pairs of an image `x` and the words `c` of a caption.
 struct Sums {
     pairs: f64,
+    /// What is taken from every `x` first.
+    origin: Tensor,
     x: Tensor,
     xx: Tensor,
     c: Tensor,
@@ -50,35 +53,57 @@ impl ItmData {
         progress: bool,
     ) -> Result<()> {
         let _guard = tch::no_grad_guard();
-        let parameter = |name: &str| network.parameters()[name].shallow_clone();
+        let found = network.dimensions().joint_linear;
+        if found != Some(settings.width) {
+            let found = format!("{found:?}");
+            return Err(Error::invalid("network", "dimensions.joint_linear", settings.width, found).into());
+        }
+        let parameter = |name: &str| -> Result<Tensor> {
+            let known = network.parameters().get(name).map(Tensor::shallow_clone);
+            Ok(known.ok_or_else(|| Error::invalid("network", name, "a parameter of the linear part", "none"))?)
+        };
         let share = settings.share;
-        let _ = parameter("embed_factor").f_fill_((share / (1.0 - share)).sqrt())?;
-        if self.common().sight() != Sight::Both || train.is_empty() {
+        let _ = parameter("embed_factor")?.f_fill_((share / (1.0 - share)).sqrt())?;
+        if self.common().sight() != Sight::Both {
             return Ok(());
         }
         let words = self.weighted_words(train);
+        // A word that every caption has says nothing.
+        if words.weights.abs().sum(Kind::Double).double_value(&[]) == 0.0 {
+            let expected = format!("words that {LEAST_CAPTIONS} captions have and others have not");
+            return Err(Error::invalid("captions", "contrastive.linear", expected, "none").into());
+        }
         let sums = self.sums(train, &words, network, progress)?;
         let n = sums.pairs;
-        let (mean_x, mean_c) = (&sums.x / n, &sums.c / n);
+        // From the first images' mean on: squares of large means would take the digits of what varies little.
+        let (moved_x, mean_c) = (&sums.x / n, &sums.c / n);
+        let mean_x = &moved_x + &sums.origin;
         let count = words.places.len() as i64;
         let cc = Tensor::from_slice(&sums.cc).view([count, count]) / n - mean_c.outer(&mean_c);
         // Features that vary little count as much as those that vary much; words by how rare they are.
-        let covariance = &sums.xx / n - mean_x.outer(&mean_x);
-        let deviation = covariance.diagonal(0, 0, 1).clamp_min(1e-12).sqrt();
+        let covariance = &sums.xx / n - moved_x.outer(&moved_x);
+        let variance = covariance.diagonal(0, 0, 1);
+        let constant = variance.le_tensor(&((mean_x.square() + 1e-12) * 1e-12));
+        let deviation = variance.clamp_min(0.0).sqrt().masked_fill(&constant, f64::INFINITY);
+        if bool::try_from(constant.all())? {
+            let expected = "features that differ from image to image";
+            return Err(Error::invalid("features", "contrastive.linear", expected, "the same for all images").into());
+        }
         let moments = Moments {
             of_x: covariance / deviation.outer(&deviation),
-            of_both: (&sums.xc / n - mean_x.outer(&mean_c)) / deviation.unsqueeze(1) * &words.weights,
+            of_both: (&sums.xc / n - moved_x.outer(&mean_c)) / deviation.unsqueeze(1) * &words.weights,
             of_y: cc * words.weights.outer(&words.weights),
         };
         let (of_x, of_c) =
             correlated_directions(&moments, (settings.image_ridge, settings.text_ridge), settings.width as i64)?;
         let (of_x, of_c) = (of_x / deviation.unsqueeze(1), of_c * words.weights.unsqueeze(1));
-        let copy = |name: &str, value: &Tensor| -> Result<()> { Ok(parameter(name).f_copy_(value)?) };
+        let copy = |name: &str, value: &Tensor| -> Result<()> { Ok(parameter(name)?.f_copy_(value)?) };
         copy("embed_a.weight", &of_x.tr())?;
         copy("embed_a.bias", &-mean_x.unsqueeze(0).matmul(&of_x).squeeze_dim(0))?;
         let rows: Vec<i64> = words.places.keys().copied().collect();
         let order: Vec<i64> = words.places.values().map(|&place| place as i64).collect();
-        let table = parameter("embed_w.weight");
+        let table = parameter("embed_w.weight")?;
+        let _ = table.shallow_clone().f_zero_()?;
         let chosen = of_c.index_select(0, &Tensor::from_slice(&order)).to_kind(Kind::Float).to_device(table.device());
         let _ =
             table.shallow_clone().f_index_copy_(0, &Tensor::from_slice(&rows).to_device(table.device()), &chosen)?;
@@ -112,6 +137,7 @@ impl ItmData {
         let images: Vec<(usize, Vec<usize>)> = of_image.into_iter().collect();
         let mut sums = Sums {
             pairs: train.len() as f64,
+            origin: zeros(&[d]),
             x: zeros(&[d]),
             xx: zeros(&[d, d]),
             c: zeros(&[v]),
@@ -134,6 +160,10 @@ impl ItmData {
             }
             let pairs: Vec<(usize, usize)> = chunk.iter().map(|(image, captions)| (captions[0], *image)).collect();
             let x = network.pooled_by_area(&self.pairs(&pairs)?).to_device(Device::Cpu).to_kind(Kind::Double);
+            if done == 0 {
+                sums.origin = x.mean_dim(0i64, false, Kind::Double);
+            }
+            let x = x - &sums.origin;
             let counts = Tensor::from_slice(&counts).view([chunk.len() as i64, v as i64]);
             let weights: Vec<f64> = chunk.iter().map(|(_, captions)| captions.len() as f64).collect();
             let weighted = &x * Tensor::from_slice(&weights).unsqueeze(1);

@@ -48,7 +48,13 @@ pub(super) fn of(
         }
         None => settings.head,
     };
-    let linear = size("embed_w.weight", 1).ok();
+    let own = size("embed_x.weight", 0).ok();
+    let linear = own.and_then(|_| size("embed_w.weight", 1).ok());
+    let joint = own.map(|own| own.saturating_add(linear.unwrap_or(0)));
+    if let Some(joint) = joint.filter(|&joint| u64::try_from(joint).map_or(true, |joint| joint > weights.count())) {
+        let expected = format!("rows of a network of {} numbers", weights.count());
+        return Err(wrong(file, "embed_x.weight, embed_w.weight", &expected, joint.to_string()));
+    }
     Ok(Dimensions {
         hidden,
         feature: size("imgfeat_linear.weight", 1)?,
@@ -58,7 +64,7 @@ pub(super) fn of(
         attflat: size("attflat_x.mlp.fc.linear.weight", 0)?,
         head,
         relation: size("linear_y_rel.weight", 0)?,
-        joint: size("embed_x.weight", 0).ok().map(|own| own + linear.unwrap_or(0)),
+        joint,
         joint_features: size("embed_f.weight", 0).is_ok(),
         joint_linear: linear,
     })

@@ -54,10 +54,12 @@ impl Task for ItmData {
     }
 
     fn start(&self, train: &[usize], network: &mut Network, progress: bool) -> Result<()> {
-        if let Some(settings) = self.contrastive().and_then(|settings| settings.linear) {
-            self.start_linear(train, settings, network, progress)?;
+        // First, as the weights of another run bring how features are standardised.
+        self.common().start(network)?;
+        match self.contrastive().and_then(|settings| settings.linear) {
+            Some(settings) => self.start_linear(train, settings, network, progress),
+            None => Ok(()),
         }
-        self.common().start(network)
     }
 
     fn labels(&self) -> &[String] {

@@ -3,14 +3,16 @@
 //! step, and no step changes them: on a few thousand images they rank better than what the network learns there, and its own
 //! embedding beside them better than either.
 
+use mmnas_bundle::boxes::LEAST_AREA;
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Tensor, nn};
 
 use crate::layers::Linear;
 
-/// Whether `name` is a parameter of the linear part: one that no step changes.
-pub(crate) fn is_fixed(name: &str) -> bool {
-    ["embed_w.", "embed_a.", "embed_factor"].iter().any(|prefix| name.starts_with(prefix))
+/// Whether `name` is a parameter of the linear part of a network that has one: no step changes it.
+pub(crate) fn is_fixed(name: &str, d: &Dimensions) -> bool {
+    const FIXED: [&str; 5] = ["embed_w.weight", "embed_w.bias", "embed_a.weight", "embed_a.bias", "embed_factor"];
+    d.joint_linear.is_some() && FIXED.contains(&name)
 }
 
 /// Matrices of words and of features.
@@ -34,7 +36,7 @@ pub(super) fn unit(x: &Tensor) -> Tensor {
 /// What each region counts by the area that it covers, `[batch, regions, 1]`, from boxes `[batch, regions, 4]`: they add to 1.
 fn shares(boxes: &Tensor, padding: Option<&Tensor>) -> Tensor {
     let sizes = (boxes.narrow(-1, 2, 2) - boxes.narrow(-1, 0, 2)).clamp_min(0.0);
-    let areas = (sizes.narrow(-1, 0, 1) * sizes.narrow(-1, 1, 1)).clamp_min(LEAST_AREA);
+    let areas = (sizes.narrow(-1, 0, 1) * sizes.narrow(-1, 1, 1)).clamp_min(f64::from(LEAST_AREA));
     let areas = match padding {
         Some(padding) => areas.masked_fill(&padding.view([boxes.size()[0], boxes.size()[1], 1]), 0.0),
         None => areas,
@@ -42,9 +44,6 @@ fn shares(boxes: &Tensor, padding: Option<&Tensor>) -> Tensor {
     let sum = areas.sum_dim_intlist(1, true, Kind::Float);
     areas / sum
 }
-
-/// Square pixels that a region counts at least, so that one without a size counts too.
-const LEAST_AREA: f64 = 1.0;
 
 /// `Σ shareᵣ fᵣ`, `[batch, D]`, of features `[batch, regions, D]`.
 pub(crate) fn mean_by_area(features: &Tensor, boxes: &Tensor, padding: Option<&Tensor>) -> Tensor {
