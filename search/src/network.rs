@@ -355,7 +355,12 @@ impl Network {
 
     /// The standardised features of each image, a region counting as much as it covers, `[batch, D]`.
     pub(crate) fn pooled_by_area(&self, inputs: &Inputs) -> Tensor {
-        mean_by_area(&self.standardised(&inputs.features), &inputs.boxes, inputs.region_mask().as_ref())
+        mean_by_area(&self.standardised_features(inputs), &inputs.boxes, inputs.region_mask().as_ref())
+    }
+
+    /// The features as the network reads them, `[batch, regions, D]`.
+    pub(crate) fn standardised_features(&self, inputs: &Inputs) -> Tensor {
+        self.standardised(&inputs.features)
     }
 
     /// The head's output with what the joint embeddings say.

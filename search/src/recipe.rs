@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use published::Published;
 pub use search::{SearchSettings, StopRule};
 pub use space::SpaceSettings;
-pub use train::{ContrastiveSettings, HardBy, LinearSettings, NegativeSettings, TrainSettings};
+pub use train::{ContrastiveSettings, HardBy, LinearSettings, NegativeSettings, Ridges, TrainSettings};
 
 use crate::data::{Hiding, SplitShares, TextRules};
 use crate::{Error, Pool, Precision, Result};
@@ -51,16 +51,20 @@ pub struct Recipe {
 }
 
 /// Regions of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegionSettings {
     /// Those beyond this many are left out (published: 100; 36 in image-text matching).
     pub max: usize,
+    /// Grounding: the layer that reads features starts from the directions in which the regions that phrases mean correlate most with
+    /// the phrases' words, in place of random ones; none: it does not. An addition of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlate: Option<Ridges>,
 }
 
 impl Default for RegionSettings {
     fn default() -> Self {
-        RegionSettings { max: 100 }
+        RegionSettings { max: 100, correlate: None }
     }
 }
 
@@ -181,6 +185,9 @@ impl Recipe {
         if self.regions.max > 4096 {
             return Err(("regions.max", "1 to 4096", self.regions.max.to_string()));
         }
+        self.regions
+            .correlate
+            .map_or(Ok(()), |ridges| ridges.check(["regions.correlate.image_ridge", "regions.correlate.text_ridge"]))?;
         for settings in [&self.search.weights, &self.retrain] {
             settings.check(m.head)?;
         }

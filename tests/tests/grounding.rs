@@ -2,18 +2,20 @@
 //! what they are, a phrase finds its region and the deltas move its box.
 
 use mmnas_bundle::boxes::{self, BoxXyxy};
+use mmnas_bundle::manifest::{Dimensions, TaskName};
 use mmnas_bundle::samples::{PhraseSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{FeatureStore, FeatureWriter, RegionFeatures};
 use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
 use mmnas_search::data::{DataFiles, VgdData};
 use mmnas_search::export::ExportOptions;
 use mmnas_search::operations::Dropout;
-use mmnas_search::recipe::Recipe;
+use mmnas_search::recipe::{Recipe, Sight};
 use mmnas_search::task::Task;
 use mmnas_search::task::vgd::ScorePadding;
 use mmnas_search::{Inputs, Naming, Network, Path, RunFolder, Space, export, retrain, rng, search};
 use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
+use mmnas_tests::captions::architecture;
 use rand::RngExt as _;
 use tch::Tensor;
 
@@ -177,6 +179,51 @@ fn a_phrase_may_mean_any_of_its_boxes() {
     };
     assert_eq!(any.evaluate(&[0, 2], 8, &mut second).unwrap().score, 1.0);
     assert_eq!(each.evaluate(&[0, 2, 3], 8, &mut second).unwrap().score, 2.0 / 3.0);
+}
+
+/// Six of the sixteen features say what a region is; the rest is noise. Of these the layer that reads features keeps away from the start.
+#[test]
+fn features_start_from_what_phrases_mean() {
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    let set = ["regions={ max = 100, correlate = { image_ridge = 0.1, text_ridge = 0.1 } }".to_owned()];
+    let recipe = Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &set).unwrap();
+    let files = DataFiles::new(folder.path().join("phrases.jsonl"), folder.path().join("features"));
+    let mut data = VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap();
+    data.data_mut().follow(&recipe).unwrap();
+    let d = Dimensions {
+        feature: FEATURE,
+        vocabulary: data.data().vocabulary().len(),
+        ..mmnas_tests::fixtures::official(64, 1)
+    };
+    let started = |data: &VgdData| {
+        let mut network = export::derived_network(TaskName::Vgd, &architecture(), &d).unwrap();
+        data.start(&data.data().samples_of_images().concat(), &mut network, false).map(|()| network)
+    };
+    let network = started(&data).unwrap();
+    let (weight, bias) = (&network.parameters()["imgfeat_linear.weight"], &network.parameters()["imgfeat_linear.bias"]);
+    let size = |from: i64, count: i64| weight.narrow(1, from, count).square().mean(tch::Kind::Float).double_value(&[]);
+    assert!(size(0, 6) > 50.0 * size(6, 10), "{} {}", size(0, 6), size(6, 10));
+    // Regions have a mean of nearly 0 behind it, and the variance that random weights would give them.
+    let (inputs, regions) = data.data().inputs_of_images(&[0, 1, 2], &[[1].as_slice(); 3]).unwrap();
+    let rows: Vec<Tensor> =
+        regions.iter().zip(0..).map(|(r, k)| inputs.features.get(k).narrow(0, 0, r.boxes.len() as i64)).collect();
+    let states = Tensor::cat(&rows, 0).linear(weight, Some(bias));
+    let mean = states.mean_dim(0i64, false, tch::Kind::Float).norm().double_value(&[]);
+    let deviation = states.square().mean(tch::Kind::Float).sqrt().double_value(&[]);
+    assert!(mean < 0.5 * 64f64.sqrt() * deviation && (0.3..0.9).contains(&deviation), "{mean} {deviation}");
+    // A control that sees one side only keeps random weights, and other tasks refuse.
+    data.data_mut().set_sight(Sight::Image);
+    let random = started(&data).unwrap();
+    let weight = random.parameters()["imgfeat_linear.weight"].shallow_clone();
+    let size = |from: i64, count: i64| weight.narrow(1, from, count).square().mean(tch::Kind::Float).double_value(&[]);
+    assert!(size(0, 6) < 2.0 * size(6, 10));
+    let captions = mmnas_tests::captions::write_data(2);
+    let mut captions = captions.load_for(&recipe);
+    captions.data_mut().follow(&recipe).unwrap();
+    let mut network = export::derived_network(TaskName::Itm, &architecture(), &d).unwrap();
+    let error = captions.start(&[0, 1], &mut network, false).unwrap_err().to_string();
+    assert!(error.contains("regions.correlate") && error.contains("vgd") && error.contains("found itm"), "{error}");
 }
 
 /// As published, everything is padded to the most tokens and regions; that changes shapes and no result.

@@ -20,6 +20,7 @@ mod itm_data;
 mod joint_space;
 mod linear_start;
 mod negatives;
+mod region_start;
 mod split;
 #[cfg(test)]
 mod test_data;

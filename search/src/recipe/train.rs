@@ -115,14 +115,29 @@ impl LinearSettings {
         if !(self.share > 0.0 && self.share < 1.0) {
             return Err(("contrastive.linear.share", "above 0 and below 1", self.share.to_string()));
         }
-        for (field, ridge) in
-            [("contrastive.linear.image_ridge", self.image_ridge), ("contrastive.linear.text_ridge", self.text_ridge)]
-        {
-            if !(1e-6..=1e6).contains(&ridge) {
-                return Err((field, "0.000001 to 1000000", ridge.to_string()));
-            }
+        let ridges = Ridges { image_ridge: self.image_ridge, text_ridge: self.text_ridge };
+        ridges.check(["contrastive.linear.image_ridge", "contrastive.linear.text_ridge"])
+    }
+}
+
+/// What a canonical correlation analysis adds to variances, in units of their mean: the more, the less it follows what few samples
+/// have.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ridges {
+    /// To the variance of each feature.
+    pub image_ridge: f64,
+    /// To the variance of each word.
+    pub text_ridge: f64,
+}
+
+impl Ridges {
+    pub(super) fn check(self, fields: [&'static str; 2]) -> std::result::Result<(), Wrong> {
+        let mut ridges = fields.into_iter().zip([self.image_ridge, self.text_ridge]);
+        match ridges.find(|(_, ridge)| !(1e-6..=1e6).contains(ridge)) {
+            Some((field, ridge)) => Err((field, "0.000001 to 1000000", ridge.to_string())),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

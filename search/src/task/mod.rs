@@ -145,6 +145,17 @@ pub struct EpochStart<'a> {
     pub batch: usize,
 }
 
+/// An error where the recipe wants regions to be correlated with words for a task that does not say which regions are meant.
+fn refuse_correlation(data: &ImageTextData, task: &str) -> Result<()> {
+    match data.correlate() {
+        Some(_) => {
+            let expected = "a task that says which region a text means: vgd";
+            Err(mmnas_bundle::Error::invalid("recipe", "regions.correlate", expected, task).into())
+        }
+        None => Ok(()),
+    }
+}
+
 /// A task on its data. Data sets are read from several threads.
 pub trait Task: Sync {
     /// The task's name in runs and, where one can be exported, in bundles: "vqa", "itm", "vgd".
@@ -189,6 +200,7 @@ pub trait Task: Sync {
     /// Gives a new network what it starts from besides random weights; `train` is what it will be trained on. Says how far it is where
     /// `progress` asks for it.
     fn start(&self, _train: &[usize], network: &mut Network, _progress: bool) -> Result<()> {
+        refuse_correlation(self.data(), Self::NAME)?;
         self.data().start(network)
     }
 

@@ -11,7 +11,7 @@ use crate::data::{ImageTextData, VgdData};
 use crate::layers::{LayerNorm, Linear, MASKED};
 use crate::operations::Dropout;
 use crate::report::Example;
-use crate::{Inputs, Result};
+use crate::{Inputs, Network, Result};
 
 /// A prediction counts as right from this intersection over union with the target on.
 const RIGHT_IOU: f32 = 0.5;
@@ -143,6 +143,14 @@ impl Task for VgdData {
 
     fn outputs(&self) -> usize {
         1
+    }
+
+    fn start(&self, train: &[usize], network: &mut Network, progress: bool) -> Result<()> {
+        if let Some(ridges) = self.common().correlate() {
+            self.start_regions(train, ridges, network, progress)?;
+        }
+        // Last: weights of another run have learnt from theirs.
+        self.common().start(network)
     }
 
     fn labels(&self) -> &[String] {

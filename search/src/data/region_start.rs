@@ -1,0 +1,132 @@
+//! What the layer that reads regions' features starts from in grounding: the directions in which the regions that phrases mean
+//! correlate most with the phrases' words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mmnas_bundle::{Error, UNK};
+use tch::{Device, Kind, Tensor};
+
+use super::VgdData;
+use crate::correlation::{Moments, correlated_directions};
+use crate::progress::Progress;
+use crate::recipe::{Ridges, Sight};
+use crate::{Network, Result};
+
+/// Words in fewer phrases are told by their vectors alone.
+const LEAST_PHRASES: usize = 2;
+/// Words at most, the most frequent ones: time grows with their cube.
+const MOST_WORDS: usize = 4096;
+/// Images or phrases that are read at once.
+const CHUNK: usize = 16;
+
+/// What stands for each word: itself, where it is frequent enough, and its vector, both by how rare it is.
+struct Words {
+    width: usize,
+    of_word: BTreeMap<i64, Vec<(usize, f64)>>,
+}
+
+impl VgdData {
+    /// Gives `imgfeat_linear` of `network` those directions, as large as its random weights are. A network that sees one side only keeps
+    /// these.
+    pub(crate) fn start_regions(
+        &self,
+        train: &[usize],
+        settings: Ridges,
+        network: &mut Network,
+        progress: bool,
+    ) -> Result<()> {
+        if self.common().sight() != Sight::Both {
+            return Ok(());
+        }
+        let _guard = tch::no_grad_guard();
+        let words = self.words_of_phrases(train);
+        let images: BTreeSet<usize> = train.iter().map(|&phrase| self.common().image_of(phrase)).collect();
+        let images: Vec<usize> = images.into_iter().collect();
+        let bar = if progress { Progress::new("start", images.len() as u64) } else { Progress::quiet() };
+        let (d, w) = (self.common().feature() as i64, words.width as i64);
+        let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Double, Device::Cpu));
+        let (mut regions, mut x, mut xx) = (0f64, zeros(&[d]), zeros(&[d, d]));
+        for (done, chunk) in images.chunks(CHUNK).enumerate() {
+            bar.at((done * CHUNK) as u64, || "what regions and words go together".to_owned());
+            let (inputs, _) = self.common().inputs_of_images(chunk, &vec![[UNK].as_slice(); chunk.len()])?;
+            let features = network.standardised_features(&inputs);
+            for (row, &count) in inputs.region_count.iter().enumerate() {
+                let of_image = features.get(row as i64).narrow(0, 0, count).to_device(Device::Cpu);
+                xx += of_image.tr().matmul(&of_image).to_kind(Kind::Double);
+                x += of_image.to_kind(Kind::Double).sum_dim_intlist(0i64, false, Kind::Double);
+                regions += count as f64;
+            }
+        }
+        let mean = x / regions;
+        let (mut phrases, mut xy, mut yy) = (0f64, zeros(&[d, w]), zeros(&[w, w]));
+        for chunk in train.chunks(CHUNK) {
+            let batch = self.batch(chunk)?;
+            let features = network.standardised_features(&batch.inputs);
+            let meant = (features * batch.scores.unsqueeze(-1)).sum_dim_intlist(1, false, Kind::Float);
+            // A phrase whose box no region comes near says nothing.
+            let found = batch
+                .scores
+                .sum_dim_intlist(-1, true, Kind::Float)
+                .gt(0.0)
+                .to_device(Device::Cpu)
+                .to_kind(Kind::Double);
+            let meant = (meant.to_device(Device::Cpu).to_kind(Kind::Double) - &mean) * &found;
+            let mut y = vec![0f64; chunk.len() * words.width];
+            for (row, &phrase) in chunk.iter().enumerate() {
+                for (place, value) in self.tokens(phrase).iter().filter_map(|word| words.of_word.get(word)).flatten() {
+                    y[row * words.width + place] += value;
+                }
+            }
+            let y = Tensor::from_slice(&y).view([chunk.len() as i64, w]) * &found;
+            phrases += found.sum(Kind::Double).double_value(&[]);
+            xy += meant.tr().matmul(&y);
+            yy += y.tr().matmul(&y);
+        }
+        bar.finish();
+        if phrases == 0.0 || yy.trace().double_value(&[]) == 0.0 {
+            let expected = "phrases whose box a region comes near, of words that not all of them have";
+            return Err(Error::invalid("phrases", "regions.correlate", expected, "none").into());
+        }
+        // Regions are compared with all others, so what is meant at all is a direction too; the words' mean stays in.
+        let moments = Moments { of_x: xx / regions - mean.outer(&mean), of_both: xy / phrases, of_y: yy / phrases };
+        let missing = || Error::invalid("network", "imgfeat_linear", "a layer of the features", "none");
+        let parameter = |name: &str| network.parameters().get(name).map(Tensor::shallow_clone).ok_or_else(missing);
+        let (weight, bias) = (parameter("imgfeat_linear.weight")?, parameter("imgfeat_linear.bias")?);
+        let hidden = weight.size()[0];
+        let (directions, _) = correlated_directions(&moments, (settings.image_ridge, settings.text_ridge), hidden)?;
+        // Random weights, uniform in ± 1 / √D, give features of variance 1 a variance of a third.
+        let directions = directions * (hidden as f64 / 3.0).sqrt();
+        weight.shallow_clone().f_copy_(&directions.tr())?;
+        Ok(bias.shallow_clone().f_copy_(&-mean.unsqueeze(0).matmul(&directions).squeeze_dim(0))?)
+    }
+
+    fn words_of_phrases(&self, train: &[usize]) -> Words {
+        let mut phrases: BTreeMap<i64, usize> = BTreeMap::new();
+        for &phrase in train {
+            for &word in &self.tokens(phrase).iter().copied().collect::<BTreeSet<i64>>() {
+                *phrases.entry(word).or_default() += 1;
+            }
+        }
+        let rarity = |count: usize| (train.len() as f64 / count as f64).ln();
+        let mut of_word: BTreeMap<i64, Vec<(usize, f64)>> = BTreeMap::new();
+        let mut frequent: Vec<(i64, usize)> =
+            phrases.iter().map(|(&word, &count)| (word, count)).filter(|(_, count)| *count >= LEAST_PHRASES).collect();
+        frequent.sort_by_key(|&(word, count)| (std::cmp::Reverse(count), word));
+        frequent.truncate(MOST_WORDS);
+        let width = frequent.len();
+        for (place, (word, count)) in frequent.into_iter().enumerate() {
+            of_word.entry(word).or_default().push((place, rarity(count)));
+        }
+        let Some(vectors) = self.common().word_vectors() else { return Words { width, of_word } };
+        let mut dimensions = 0;
+        for (word, vector) in &vectors.rows {
+            let word = *word as i64;
+            let Some(&count) = phrases.get(&word) else { continue };
+            let length = vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt().max(1e-12);
+            let scaled = vector.iter().enumerate().map(|(k, v)| (width + k, rarity(count) * f64::from(*v) / length));
+            of_word.entry(word).or_default().extend(scaled);
+            dimensions = dimensions.max(vector.len());
+        }
+        Words { width: width + dimensions, of_word }
+    }
+}
