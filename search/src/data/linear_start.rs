@@ -1,12 +1,13 @@
 //! What the linear part of the joint embedding starts from: the directions in which captions and images of the training part
 //! correlate most.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mmnas_bundle::Error;
 use tch::{Device, Kind, Tensor};
 
 use super::ItmData;
+use super::frequent_words::WordCounts;
 use crate::correlation::{Moments, correlated_directions};
 use crate::progress::Progress;
 use crate::recipe::{LinearSettings, Sight};
@@ -14,8 +15,6 @@ use crate::{Network, Result};
 
 /// Words in fewer captions are left out: too few to tell what they go with.
 const LEAST_CAPTIONS: usize = 4;
-/// Words at most, the most frequent ones: time grows with their cube.
-const MOST_WORDS: usize = 4096;
 /// Images that are read at once.
 const CHUNK: usize = 256;
 
@@ -111,18 +110,8 @@ impl ItmData {
     }
 
     fn weighted_words(&self, train: &[usize]) -> Weighted {
-        let mut captions: BTreeMap<i64, usize> = BTreeMap::new();
-        for &caption in train {
-            for &word in &self.tokens(caption).iter().copied().collect::<BTreeSet<i64>>() {
-                *captions.entry(word).or_default() += 1;
-            }
-        }
-        let mut frequent: Vec<(i64, usize)> =
-            captions.into_iter().filter(|(_, captions)| *captions >= LEAST_CAPTIONS).collect();
-        frequent.sort_by_key(|&(word, captions)| (std::cmp::Reverse(captions), word));
-        frequent.truncate(MOST_WORDS);
-        let weight = |&(_, captions): &(i64, usize)| (train.len() as f64 / captions as f64).ln();
-        let weights: Vec<f64> = frequent.iter().map(weight).collect();
+        let frequent = WordCounts::of(train.iter().map(|&caption| self.tokens(caption))).frequent(LEAST_CAPTIONS);
+        let weights: Vec<f64> = frequent.iter().map(|(_, rarity)| *rarity).collect();
         let places = frequent.iter().enumerate().map(|(place, &(word, _))| (word, place)).collect();
         Weighted { places, weights: Tensor::from_slice(&weights) }
     }

@@ -14,6 +14,7 @@ mod contractions;
 mod conversion;
 mod cut_files;
 mod data_files;
+mod frequent_words;
 mod hiding;
 mod image_text;
 mod itm_data;

@@ -7,6 +7,7 @@ use mmnas_bundle::{Error, UNK};
 use tch::{Device, Kind, Tensor};
 
 use super::VgdData;
+use super::frequent_words::WordCounts;
 use crate::correlation::{Moments, correlated_directions};
 use crate::progress::Progress;
 use crate::recipe::{Ridges, Sight};
@@ -14,8 +15,6 @@ use crate::{Network, Result};
 
 /// Words in fewer phrases are told by their vectors alone.
 const LEAST_PHRASES: usize = 2;
-/// Words at most, the most frequent ones: time grows with their cube.
-const MOST_WORDS: usize = 4096;
 /// Images or phrases that are read at once.
 const CHUNK: usize = 16;
 
@@ -101,29 +100,18 @@ impl VgdData {
     }
 
     fn words_of_phrases(&self, train: &[usize]) -> Words {
-        let mut phrases: BTreeMap<i64, usize> = BTreeMap::new();
-        for &phrase in train {
-            for &word in &self.tokens(phrase).iter().copied().collect::<BTreeSet<i64>>() {
-                *phrases.entry(word).or_default() += 1;
-            }
-        }
-        let rarity = |count: usize| (train.len() as f64 / count as f64).ln();
-        let mut of_word: BTreeMap<i64, Vec<(usize, f64)>> = BTreeMap::new();
-        let mut frequent: Vec<(i64, usize)> =
-            phrases.iter().map(|(&word, &count)| (word, count)).filter(|(_, count)| *count >= LEAST_PHRASES).collect();
-        frequent.sort_by_key(|&(word, count)| (std::cmp::Reverse(count), word));
-        frequent.truncate(MOST_WORDS);
+        let counts = WordCounts::of(train.iter().map(|&phrase| self.tokens(phrase)));
+        let frequent = counts.frequent(LEAST_PHRASES);
         let width = frequent.len();
-        for (place, (word, count)) in frequent.into_iter().enumerate() {
-            of_word.entry(word).or_default().push((place, rarity(count)));
-        }
+        let places = frequent.into_iter().enumerate().map(|(place, (word, rarity))| (word, vec![(place, rarity)]));
+        let mut of_word: BTreeMap<i64, Vec<(usize, f64)>> = places.collect();
         let Some(vectors) = self.common().word_vectors() else { return Words { width, of_word } };
         let mut dimensions = 0;
         for (word, vector) in &vectors.rows {
             let word = *word as i64;
-            let Some(&count) = phrases.get(&word) else { continue };
+            let Some(rarity) = counts.rarity(word) else { continue };
             let length = vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt().max(1e-12);
-            let scaled = vector.iter().enumerate().map(|(k, v)| (width + k, rarity(count) * f64::from(*v) / length));
+            let scaled = vector.iter().enumerate().map(|(k, v)| (width + k, rarity * f64::from(*v) / length));
             of_word.entry(word).or_default().extend(scaled);
             dimensions = dimensions.max(vector.len());
         }
