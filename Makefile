@@ -129,8 +129,10 @@ fuzz: setup
 gpu-bundle: setup
 	$(CARGO) build --release --locked -p mmnas-tests --bin gpu-check --bin gpu-bundles --bin bench-search
 	$(CARGO) build --release --locked -p mmnas-runtime --bin mmnas
+	$(CARGO) build --release --locked -p mmnas-search --bin mmnas-search
 	@rm -rf "$(GPU)" && mkdir -p "$(GPU)/fixtures"
-	@cp $(BIN)/gpu-check $(BIN)/gpu-bundles $(BIN)/bench-search $(BIN)/mmnas tests/gpu-check.sh "$(GPU)"
+	@cp $(BIN)/gpu-check $(BIN)/gpu-bundles $(BIN)/bench-search $(BIN)/mmnas $(BIN)/mmnas-search tests/gpu-check.sh tests/resume-check.sh "$(GPU)"
+	@cp -r search/recipes "$(GPU)"
 	@cp -r tests/fixtures/official tests/fixtures/official_full "$(GPU)/fixtures"
 	@tar -C "$(TARGET)" -czf "$(GPU).tar.gz" gpu-check
 	@echo "$(GPU).tar.gz: unpack it on a machine with a GPU and PyTorch 2.11, and run gpu-check/gpu-check.sh"

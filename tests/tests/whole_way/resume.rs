@@ -161,3 +161,18 @@ fn a_search_that_is_killed_resumes_to_the_same_alpha_and_weights() {
     assert!(command(&part).status().unwrap().success());
     assert_same_bits(&whole, &part);
 }
+
+/// What `make gpu-check` does on a GPU.
+#[test]
+fn the_check_of_a_device_passes_on_the_processor() {
+    let _alone = alone();
+    let root = mmnas_tests::c_consumer::workspace_root();
+    let mut check = std::process::Command::new(root.join("tests/resume-check.sh"));
+    check.arg(mmnas_tests::programs::program("mmnas-search").unwrap()).arg(root.join("search/recipes")).arg("cpu");
+    // Threads that wait for each other take minutes where something else runs too.
+    check.env("OMP_NUM_THREADS", "1");
+    let output = check.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.matches("killed and resumed on cpu: the same log").count(), 2, "{said}");
+}
