@@ -84,7 +84,7 @@ pub(crate) fn embedding(source: Source<'_>, g: &mut Graph, state: &mut ImageStat
     }
 }
 
-/// A linear layer of features. In 8 bits each feature is first multiplied by its largest weight and its weights divided by it:
+/// A linear layer of features. In 8 bits each feature is first multiplied by a factor and its weights divided by it:
 /// features differ by orders of magnitude (maps, boxes, scores of classes), and a scale for all of them would round to
 /// nothing what is small and counts.
 pub(crate) fn of_features(
@@ -98,7 +98,7 @@ pub(crate) fn of_features(
         return source.linear(g, features, layer, inputs, outputs);
     }
     let (matrix, bias) = (source.matrix(layer, inputs, outputs)?, source.bias(layer, outputs)?);
-    let (factors, even) = evened_rows(&matrix);
+    let (factors, even) = evened_rows(&matrix, source.weights.feature_sizes());
     let factors = g.weight(&format!("{layer}.factors"), &factors);
     let features = g.node("Mul", &[features, &factors], vec![]);
     let (weight_name, bias_name) = (format!("{layer}.weight"), format!("{layer}.bias"));

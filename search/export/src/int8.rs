@@ -54,12 +54,19 @@ pub(crate) fn quantise_rows(matrix: &Weight) -> Quantised {
     quantised
 }
 
-/// The largest size of each row of a matrix (1 where all are zeros), and the rows divided by them.
-pub(crate) fn evened_rows(matrix: &Weight) -> (Weight, Weight) {
+/// Factors of the inputs of a matrix, and the matrix with its rows divided by them. Where the inputs' largest sizes are known, input
+/// times factor and row have the same largest size, the root of what the input gives at most (SmoothQuant, Xiao et al. 2023, with
+/// equal shares): rows that nearly cancel out, as those of correlated features do, lose ten times as much where the inputs alone
+/// take up what they differ by. Without, every row's largest number becomes 1. A row of zeros keeps its input as it is.
+pub(crate) fn evened_rows(matrix: &Weight, input_sizes: Option<&[f32]>) -> (Weight, Weight) {
     let columns = matrix.shape[1].max(1);
     let largest = |row: &[f32]| row.iter().fold(0f32, |largest, v| largest.max(v.abs()));
-    let factor = |row: &[f32]| Some(largest(row)).filter(|largest| *largest > 0.0).unwrap_or(1.0);
-    let factors: Vec<f32> = matrix.data.chunks_exact(columns).map(factor).collect();
+    let factor = |(input, row): (usize, &[f32])| {
+        let size = input_sizes.and_then(|sizes| sizes.get(input)).filter(|size| **size > 0.0);
+        let factor = size.map_or(largest(row), |size| (largest(row) / size).sqrt());
+        Some(factor).filter(|factor| *factor > 0.0 && factor.is_finite()).unwrap_or(1.0)
+    };
+    let factors: Vec<f32> = matrix.data.chunks_exact(columns).enumerate().map(factor).collect();
     let rows = matrix.data.chunks_exact(columns).zip(&factors);
     let even = rows.flat_map(|(row, factor)| row.iter().map(move |v| v / factor)).collect();
     (Weight::new(&[factors.len()], factors), Weight::new(&matrix.shape, even))
@@ -133,9 +140,43 @@ mod tests {
     #[test]
     fn evened_rows_times_their_factors_are_the_matrix() {
         let matrix = Weight::new(&[3, 2], vec![4.0, -8.0, 0.0, 0.0, 0.01, 0.0025]);
-        let (factors, even) = evened_rows(&matrix);
+        let (factors, even) = evened_rows(&matrix, None);
         assert_eq!((factors.data, factors.shape), (vec![8.0, 1.0, 0.01], vec![3]));
         assert_eq!((even.data, even.shape), (vec![0.5, -1.0, 0.0, 0.0, 1.0, 0.25], vec![3, 2]));
+        // The first input is at most 2, the second unknown, the third at most 100.
+        let (factors, even) = evened_rows(&matrix, Some(&[2.0, 0.0, 100.0]));
+        assert_eq!(factors.data, [2.0, 1.0, 0.01]);
+        assert_eq!(even.data, [2.0, -4.0, 0.0, 0.0, 1.0, 0.25]);
+    }
+
+    /// A few inputs give a hundred times what each of the others does, and nearly cancel out.
+    #[test]
+    fn what_cancels_out_leaves_what_is_small() {
+        let (inputs, outputs) = (64, 4);
+        let noise = |k: usize| ((k as f64 * 12.9898).sin() * 43_758.545).fract();
+        let large = |k: usize| k / 2 % 4 == 0;
+        let sizes = [1.0f32; 64];
+        let weight = |k: usize, o: usize| {
+            let of_pair = if large(k) { 100.0 } else { 1.0 } * (0.5 + noise(k / 2 * outputs + o).abs());
+            (if k.is_multiple_of(2) { of_pair } else { -of_pair }) as f32
+        };
+        let data = (0..inputs * outputs).map(|at| weight(at / outputs, at % outputs)).collect();
+        let matrix = Weight::new(&[inputs, outputs], data);
+        let input = |k: usize| (0.6 + 0.4 * noise(1000 + if large(k) { k / 2 } else { k })) as f32;
+        let exact = |o: usize| (0..inputs).map(|k| input(k) * matrix.data[k * outputs + o]).sum::<f32>();
+        let error = |sizes: Option<&[f32]>| -> f32 {
+            let (factors, even) = evened_rows(&matrix, sizes);
+            let numbers: Vec<f32> = (0..inputs).map(|k| input(k) * factors.data[k]).collect();
+            let step = numbers.iter().fold(0f32, |largest, v| largest.max(v.abs())) / 255.0;
+            let Quantised { numbers: weights, scales } = quantise_columns(&even);
+            let product = |o: usize| {
+                let of =
+                    |k: usize| (numbers[k] / step).round() * step * f32::from(weights[k * outputs + o]) * scales[o];
+                (0..inputs).map(of).sum::<f32>()
+            };
+            (0..outputs).map(|o| (product(o) - exact(o)).powi(2)).sum::<f32>().sqrt()
+        };
+        assert!(error(Some(&sizes)) < 0.5 * error(None), "{} {}", error(Some(&sizes)), error(None));
     }
 
     #[test]

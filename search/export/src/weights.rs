@@ -2,6 +2,9 @@ use std::collections::BTreeMap;
 
 use crate::{Error, Result};
 
+/// Features are hardly ever further from their mean, in deviations.
+const LARGEST_DEVIATION: f32 = 4.0;
+
 /// A parameter: f32, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weight {
@@ -45,11 +48,15 @@ impl Weight {
 
 /// Parameters by name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Weights(BTreeMap<String, Weight>);
+pub struct Weights {
+    parameters: BTreeMap<String, Weight>,
+    /// About the largest size of each feature, where it is known.
+    feature_sizes: Option<Vec<f32>>,
+}
 
 impl FromIterator<(String, Weight)> for Weights {
     fn from_iter<I: IntoIterator<Item = (String, Weight)>>(iter: I) -> Self {
-        Weights(iter.into_iter().collect())
+        Weights { parameters: iter.into_iter().collect(), feature_sizes: None }
     }
 }
 
@@ -57,7 +64,7 @@ impl Weights {
     /// The parameter `name`, which must have the given shape.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&Weight> {
         let wrong = |found: String| Error::Parameter { name: name.to_owned(), expected: format!("{shape:?}"), found };
-        let weight = self.0.get(name).ok_or_else(|| wrong("none".into()))?;
+        let weight = self.parameters.get(name).ok_or_else(|| wrong("none".into()))?;
         if weight.shape != shape {
             return Err(wrong(format!("{:?}", weight.shape)));
         }
@@ -66,35 +73,36 @@ impl Weights {
 
     /// Whether there is a parameter `name`.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.parameters.contains_key(name)
     }
 
     /// Adds or replaces a parameter.
     pub fn insert(&mut self, name: impl Into<String>, weight: Weight) {
-        self.0.insert(name.into(), weight);
+        self.parameters.insert(name.into(), weight);
     }
 
     /// Removes a parameter.
     pub fn remove(&mut self, name: &str) -> Option<Weight> {
-        self.0.remove(name)
+        self.parameters.remove(name)
     }
 
     /// With names that all begin with `prefix` made shorter by it; as it is where one does not.
     pub(crate) fn without_prefix(self, prefix: &str) -> Weights {
-        if !self.0.keys().all(|name| name.starts_with(prefix)) {
+        if !self.parameters.keys().all(|name| name.starts_with(prefix)) {
             return self;
         }
-        Weights(self.0.into_iter().map(|(name, weight)| (name[prefix.len()..].to_owned(), weight)).collect())
+        let shorter = |(name, weight): (String, Weight)| (name[prefix.len()..].to_owned(), weight);
+        Weights { parameters: self.parameters.into_iter().map(shorter).collect(), ..self }
     }
 
     /// The parameters by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Weight)> {
-        self.0.iter().map(|(name, weight)| (name.as_str(), weight))
+        self.parameters.iter().map(|(name, weight)| (name.as_str(), weight))
     }
 
     /// Number of numbers in all parameters together.
     pub fn count(&self) -> u64 {
-        self.0.values().map(|w| w.data.len() as u64).sum()
+        self.parameters.values().map(|w| w.data.len() as u64).sum()
     }
 
     /// Folds the standardisation `(x − mean) / std` of region features into the layers that read them, `imgfeat_linear` and, where
@@ -106,7 +114,14 @@ impl Weights {
                 self.fold_into(layer, mean, std)?;
             }
         }
+        let size = |(mean, std): (&f32, &f32)| mean.abs() + LARGEST_DEVIATION * std;
+        self.feature_sizes = Some(mean.iter().zip(std).map(size).collect());
         Ok(())
+    }
+
+    /// About the largest size of each of the features that a layer reads, where their mean and deviation were folded in.
+    pub(crate) fn feature_sizes(&self) -> Option<&[f32]> {
+        self.feature_sizes.as_deref()
     }
 
     /// Computed in double precision: `W' = W / std`, `b' = b − W' · mean`. The features' weights in a weighted mean of
@@ -114,7 +129,7 @@ impl Weights {
     fn fold_into(&mut self, layer: &str, mean: &[f32], std: &[f32]) -> Result<()> {
         let d = mean.len();
         let (weight_name, bias_name) = (format!("{layer}.weight"), format!("{layer}.bias"));
-        let rows = self.0.get(&bias_name).map_or(0, |bias| bias.data.len());
+        let rows = self.parameters.get(&bias_name).map_or(0, |bias| bias.data.len());
         let weight = self.get(&weight_name, &[rows, d])?;
         let scaled: Vec<f64> =
             weight.data.iter().zip(std.iter().cycle()).map(|(w, s)| f64::from(*w) / f64::from(*s)).collect();
