@@ -63,7 +63,7 @@ pub use answer::Answer;
 pub use draw::draw_boxes;
 pub use error::{Error, ErrorCode, Result};
 pub use evaluate::{
-    Evaluated, Evaluation, GroundingEvaluation, Recall, RetrievalEvaluation, WordNet, Wups, evaluate,
+    Evaluated, Evaluation, GroundingEvaluation, Recall, RetrievalEvaluation, RetrievalStage, WordNet, Wups, evaluate,
     evaluate_grounding, evaluate_retrieval,
 };
 pub use explain::{Explanation, RegionWeight, WordWeight};

@@ -283,7 +283,7 @@ impl Model {
     }
 
     /// The labels, where the bundle can answer and `top_k` is in range.
-    fn check_answering(&self, top_k: usize) -> Result<&[String]> {
+    pub(crate) fn check_answering(&self, top_k: usize) -> Result<&[String]> {
         self.check_task(TaskName::Vqa)?;
         if top_k == 0 {
             return Err(Error::argument("top_k", "at least 1", top_k));

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mmnas_bundle::samples::{CaptionSample, PhraseSample, VqaSample, read_json_lines};
-use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed, evaluate, evaluate_grounding, evaluate_retrieval, verify};
+use mmnas_runtime::{
+    ErrorCode, LoadOptions, Model, RetrievalStage, Timed, evaluate, evaluate_grounding, evaluate_retrieval, verify,
+};
 use mmnas_tests::c_consumer::workspace_root;
 use mmnas_tests::programs;
 
@@ -51,6 +53,13 @@ fn they_answer_ground_and_retrieve() {
     let questions: Vec<VqaSample> = read_json_lines(&file).unwrap();
     let answers = evaluate(&model("vqa"), &questions, &images, None, &mut |_| {}).unwrap();
     assert!(answers.questions == 64 && answers.correct >= 45, "{answers:?}");
+    assert_eq!((answers.known, answers.single, answers.single_correct), (64, 64, answers.correct));
+    // An answer that the bundle does not know, and one that is a list.
+    let mut others = questions.clone();
+    others[0].answer = "no such thing".to_owned();
+    others[1].answer = "red, blue".to_owned();
+    let of_others = evaluate(&model("vqa"), &others, &images, None, &mut |_| {}).unwrap();
+    assert_eq!((of_others.known, of_others.single, of_others.single_correct), (62, 63, of_others.correct));
     let (file, images) = scenes("vgd");
     let phrases: Vec<PhraseSample> = read_json_lines(&file).unwrap();
     let grounded = evaluate_grounding(&model("vgd"), &phrases, &images, &mut |_| {}).unwrap();
@@ -58,17 +67,34 @@ fn they_answer_ground_and_retrieve() {
     let (file, images) = scenes("itm");
     let captions: Vec<CaptionSample> = read_json_lines(&file).unwrap();
     let itm = model("itm");
-    let ranked = |shortlist| evaluate_retrieval(&itm, &captions, &images, shortlist, &mut |_| {}).unwrap();
-    let all = ranked(None);
+    let ranked = |shortlist| {
+        let mut stages = Vec::new();
+        let ranks = evaluate_retrieval(&itm, &captions, &images, shortlist, &mut |stage, done, of| {
+            if done == 1 {
+                stages.push((stage, of));
+            }
+        })
+        .unwrap();
+        (ranks, stages)
+    };
+    let (all, stages) = ranked(None);
+    let told = [
+        (RetrievalStage::EncodingImages, 8),
+        (RetrievalStage::EncodingCaptions, 40),
+        (RetrievalStage::ScoringCaptions, 40),
+        (RetrievalStage::ScoringImages, 8),
+    ];
+    assert_eq!(stages, told[..3]);
     assert!(all.images == 8 && all.captions == 40, "{all:?}");
     assert!(all.image_to_text.at_1 >= 0.85 && all.text_to_image.at_1 >= 0.85, "{all:?}");
     // In two steps: with every candidate the same, with one the joint embedding decides alone.
-    let every = ranked(Some(40));
+    let (every, stages) = ranked(Some(40));
+    assert_eq!(stages, told);
     assert_eq!((every.image_to_text, every.text_to_image), (all.image_to_text, all.text_to_image));
-    let one = ranked(Some(1));
+    let (one, _) = ranked(Some(1));
     assert_eq!(one.text_to_image.at_1, one.text_to_image.at_5);
     assert!(one.text_to_image.at_1 >= 0.5, "{one:?}");
-    let refused = evaluate_retrieval(&itm, &captions, &images, Some(0), &mut |_| {}).unwrap_err();
+    let refused = evaluate_retrieval(&itm, &captions, &images, Some(0), &mut |_, _, _| {}).unwrap_err();
     assert_eq!(refused.code(), ErrorCode::InvalidArgument);
 }
 

@@ -4,8 +4,8 @@ use clap::Args;
 use mmnas_runtime::bundle::manifest::TaskName;
 use mmnas_runtime::bundle::samples::read_json_lines;
 use mmnas_runtime::{
-    Evaluated, Evaluation, GroundingEvaluation, LoadOptions, Model, Recall, RetrievalEvaluation, WordNet, evaluate,
-    evaluate_grounding, evaluate_retrieval,
+    Evaluated, Evaluation, GroundingEvaluation, LoadOptions, Model, Recall, RetrievalEvaluation, RetrievalStage,
+    WordNet, evaluate, evaluate_grounding, evaluate_retrieval,
 };
 use serde::de::DeserializeOwned;
 
@@ -85,11 +85,33 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
             print(serde_json::to_value(&e), &e.bundle, of_groundings(&e))
         }
         TaskName::Itm => {
-            let e = measured(arguments, "captions", |samples, images, done| {
-                evaluate_retrieval(&model, samples, images, arguments.shortlist, done)
-            })?;
+            let mut bar = progress::Stages::default();
+            let e = evaluate_retrieval(
+                &model,
+                &samples(arguments)?,
+                &arguments.images,
+                arguments.shortlist,
+                &mut |stage, done, of| bar.at(unit(stage), done, of),
+            )?;
+            drop(bar);
             print(serde_json::to_value(&e), &e.bundle, of_ranks(&e))
         }
+    }
+}
+
+fn samples<T: DeserializeOwned>(arguments: &Arguments) -> Result<Vec<T>, Failure> {
+    let mut samples: Vec<T> = read_json_lines(&arguments.samples)?;
+    samples.truncate(arguments.limit.map_or(usize::MAX, std::num::NonZeroUsize::get));
+    Ok(samples)
+}
+
+/// What a stage's bar counts.
+fn unit(stage: RetrievalStage) -> &'static str {
+    match stage {
+        RetrievalStage::EncodingImages => "images encoded",
+        RetrievalStage::EncodingCaptions => "captions encoded",
+        RetrievalStage::ScoringCaptions => "captions scored",
+        RetrievalStage::ScoringImages => "images scored",
     }
 }
 
@@ -99,14 +121,9 @@ fn measured<T: DeserializeOwned, E>(
     what: &'static str,
     evaluate: impl FnOnce(&[T], &Path, &mut dyn FnMut(usize)) -> mmnas_runtime::Result<E>,
 ) -> Result<E, Failure> {
-    let mut samples: Vec<T> = read_json_lines(&arguments.samples)?;
-    samples.truncate(arguments.limit.map_or(usize::MAX, std::num::NonZeroUsize::get));
+    let samples: Vec<T> = samples(arguments)?;
     let bar = progress::bar(samples.len(), what);
-    let outcome = evaluate(&samples, &arguments.images, &mut |done| {
-        // An image has several captions.
-        bar.set_length(bar.length().unwrap_or(0).max(done as u64));
-        bar.set_position(done as u64);
-    });
+    let outcome = evaluate(&samples, &arguments.images, &mut |done| bar.set_position(done as u64));
     bar.finish_and_clear();
     Ok(outcome?)
 }
@@ -117,6 +134,14 @@ fn percent(share: f64) -> String {
 
 fn of_answers(e: &Evaluation) -> Vec<(&'static str, String)> {
     let mut rows = vec![("test accuracy", format!("{} ({} of {})", percent(e.accuracy), e.correct, e.questions))];
+    if e.single < e.questions {
+        let share = percent(e.single_correct as f64 / e.single.max(1) as f64);
+        rows.push(("the same, answers that are no lists", format!("{share} ({} of {})", e.single_correct, e.single)));
+    }
+    if e.known < e.questions {
+        let most = percent(e.known as f64 / e.questions.max(1) as f64);
+        rows.push(("answers that the bundle knows", format!("{most} ({} of {})", e.known, e.questions)));
+    }
     rows.extend(e.wups.map(|w| ("WUPS 0.9 / 0.0", format!("{} / {}", percent(w.at_0_9), percent(w.at_0_0)))));
     rows.push((
         "milliseconds an answer, image known / image new",

@@ -17,3 +17,32 @@ pub(super) fn bar(length: usize, unit: &str) -> ProgressBar {
         Err(_) => bar,
     }
 }
+
+/// One bar after another: the stages of a task.
+pub(super) struct Stages {
+    unit: &'static str,
+    bar: ProgressBar,
+}
+
+impl Default for Stages {
+    fn default() -> Stages {
+        Stages { unit: "", bar: ProgressBar::hidden() }
+    }
+}
+
+impl Stages {
+    /// `done` of `of` things, called `unit`; another unit is another stage.
+    pub(super) fn at(&mut self, unit: &'static str, done: usize, of: usize) {
+        if unit != self.unit {
+            self.bar.finish_and_clear();
+            *self = Stages { unit, bar: bar(of, unit) };
+        }
+        self.bar.set_position(done as u64);
+    }
+}
+
+impl Drop for Stages {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -5,12 +5,12 @@ mod retrieval;
 mod word_net;
 mod wups;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Instant;
 
 pub use grounding::{GroundingEvaluation, evaluate_grounding};
-pub use retrieval::{Recall, RetrievalEvaluation, evaluate_retrieval};
+pub use retrieval::{Recall, RetrievalEvaluation, RetrievalStage, evaluate_retrieval};
 pub use word_net::WordNet;
 pub use wups::Wups;
 
@@ -60,6 +60,12 @@ pub struct Evaluation {
     pub correct: usize,
     /// `correct / questions`, 0 to 1.
     pub accuracy: f64,
+    /// Number of questions whose answer is one of the bundle's labels: no more can be right.
+    pub known: usize,
+    /// Number of questions whose answer is no list of several.
+    pub single: usize,
+    /// How many of these are right.
+    pub single_correct: usize,
     /// Mean WUPS, where a WordNet was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wups: Option<Wups>,
@@ -84,7 +90,9 @@ pub fn evaluate(
     word_net: Option<&WordNet>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluation> {
-    let (mut correct, mut sums) = (0, Wups::default());
+    let labels: HashSet<_> = model.check_answering(1)?.iter().map(|label| wups::word_set(label)).collect();
+    let (mut correct, mut known, mut single, mut single_correct) = (0, 0, 0, 0);
+    let mut sums = Wups::default();
     let times = timed_by_image(
         model,
         samples,
@@ -94,7 +102,12 @@ pub fn evaluate(
         |image, sample| {
             let answers = model.answer(image, &sample.question, 1)?;
             let found = answers.first().map_or("", |best| best.label.as_str());
-            correct += usize::from(wups::same_words(found, &sample.answer));
+            let expected = wups::word_set(&sample.answer);
+            let (right, alone) = (wups::word_set(found) == expected, expected.len() == 1);
+            correct += usize::from(right);
+            known += usize::from(labels.contains(&expected));
+            single += usize::from(alone);
+            single_correct += usize::from(alone && right);
             if let Some(net) = word_net {
                 sums.at_0_9 += wups::wups(net, found, &sample.answer, 0.9);
                 sums.at_0_0 += wups::wups(net, found, &sample.answer, 0.0);
@@ -107,6 +120,9 @@ pub fn evaluate(
         questions: samples.len(),
         correct,
         accuracy: correct as f64 / samples.len() as f64,
+        known,
+        single,
+        single_correct,
         wups: word_net
             .map(|_| Wups { at_0_9: sums.at_0_9 / samples.len() as f64, at_0_0: sums.at_0_0 / samples.len() as f64 }),
         milliseconds_known: times.known,

@@ -53,9 +53,22 @@ pub struct RetrievalEvaluation {
     pub milliseconds_pair: f64,
 }
 
+/// What an evaluation of retrieval is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetrievalStage {
+    /// Image files become image states.
+    EncodingImages,
+    /// Captions become text states.
+    EncodingCaptions,
+    /// Of each caption its candidates are scored.
+    ScoringCaptions,
+    /// Of each image its candidates are scored; with a shortlist alone, without they are those of the captions.
+    ScoringImages,
+}
+
 /// Ranks the captions of `samples` for their images, which lie in the folder `images`, and the images for their captions. Every
 /// pair is scored; with `shortlist` only the so many candidates of each query whose joint embeddings are nearest, and a match
-/// that is not among them is not found. `progress` is called with the number of captions done.
+/// that is not among them is not found. `progress` is called with the stage, how many of its images or captions are done, and of how many.
 ///
 /// # Errors
 /// No sample or none with a caption; a shortlist of 0 or of a network without a joint embedding; a sample whose image leaves the folder or cannot be read, or a caption without a word; a
@@ -65,17 +78,23 @@ pub fn evaluate_retrieval(
     samples: &[CaptionSample],
     images: &Path,
     shortlist: Option<usize>,
-    progress: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(RetrievalStage, usize, usize),
 ) -> Result<RetrievalEvaluation> {
-    let encode = |sample: &CaptionSample| model.encode_image_file(&image_files::inside(images, &sample.image)?);
-    let states = samples.iter().map(encode).collect::<Result<Vec<ImageState>>>()?;
     let captions: Vec<(usize, &String)> =
         samples.iter().enumerate().flat_map(|(k, sample)| sample.captions.iter().map(move |c| (k, c))).collect();
     if captions.is_empty() {
         return Err(Error::argument("samples", "at least one caption", 0));
     }
-    let encode = |(_, caption): &(usize, &String)| model.encode_text(caption);
-    let texts = captions.iter().map(encode).collect::<Result<Vec<TextState>>>()?;
+    let mut states: Vec<ImageState> = Vec::with_capacity(samples.len());
+    for sample in samples {
+        states.push(model.encode_image_file(&image_files::inside(images, &sample.image)?)?);
+        progress(RetrievalStage::EncodingImages, states.len(), samples.len());
+    }
+    let mut texts: Vec<TextState> = Vec::with_capacity(captions.len());
+    for (_, caption) in &captions {
+        texts.push(model.encode_text(caption)?);
+        progress(RetrievalStage::EncodingCaptions, texts.len(), captions.len());
+    }
     let nearest = shortlist.map(|count| Nearest::new(model, &states, &texts, count)).transpose()?;
     // [image][caption]: what captions are ranked by for an image, and images for a caption. They differ in what was scored.
     let mut of_captions = vec![vec![f32::NEG_INFINITY; texts.len()]; states.len()];
@@ -92,7 +111,7 @@ pub fn evaluate_retrieval(
     for text in 0..texts.len() {
         let candidates = nearest.as_ref().map_or_else(|| (0..states.len()).collect(), |nearest| nearest.images(text));
         score(&candidates.iter().map(|&image| (image, text)).collect::<Vec<_>>(), &mut of_captions)?;
-        progress(text + 1);
+        progress(RetrievalStage::ScoringCaptions, text + 1, texts.len());
     }
     let mut of_images = Vec::new();
     if let Some(nearest) = &nearest {
@@ -100,6 +119,7 @@ pub fn evaluate_retrieval(
         for image in 0..states.len() {
             let pairs: Vec<_> = nearest.texts(image).into_iter().map(|text| (image, text)).collect();
             score(&pairs, &mut of_images)?;
+            progress(RetrievalStage::ScoringImages, image + 1, states.len());
         }
     }
     let of_images = if nearest.is_some() { &of_images } else { &of_captions };

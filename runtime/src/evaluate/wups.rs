@@ -1,6 +1,8 @@
 //! WUPS, the soft accuracy of DAQUAR (Malinowski and Fritz, 2014): answers are sets of words, and a word that is near a true one
 //! in WordNet counts in part.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::word_net::WordNet;
@@ -22,10 +24,9 @@ fn words(answer: &str) -> Vec<&str> {
     answer.split(',').map(str::trim).filter(|word| !word.is_empty()).collect()
 }
 
-/// Whether two answers are the same set of words.
-pub(super) fn same_words(a: &str, b: &str) -> bool {
-    let (a, b) = (words(a), words(b));
-    a.iter().all(|word| b.contains(word)) && b.iter().all(|word| a.contains(word))
+/// The same, each once and in an order that does not depend on theirs: two answers with equal ones are the same.
+pub(super) fn word_set(answer: &str) -> BTreeSet<&str> {
+    words(answer).into_iter().collect()
 }
 
 /// The smaller of the products of every found word's best similarity to the true ones and of every true word's to the found.
@@ -93,7 +94,7 @@ mod tests {
         // The dog among the true ones has no better match than a sofa.
         let expected = 4.0 / 7.0;
         assert!((wups(&net, "sofa", "sofa, dog", 0.0) - expected).abs() < 1e-12);
-        assert!(same_words("a, b", "b,a") && !same_words("a", "a, b"));
+        assert!(word_set("a, b") == word_set("b,a") && word_set("a") != word_set("a, b"));
     }
 
     #[test]
