@@ -17,6 +17,10 @@ use crate::{Network, Result};
 const LEAST_PHRASES: usize = 2;
 /// Images or phrases that are read at once.
 const CHUNK: usize = 16;
+/// Phrases whose words are multiplied at once: a product has the width of all words, however few phrases it is of.
+const PHRASES: usize = 512;
+/// Features that vary by less of their size are the same everywhere.
+const LEAST_VARIANCE: f64 = 1e-12;
 
 /// What stands for each word: itself, where it is frequent enough, and its vector, both by how rare it is.
 struct Words {
@@ -41,35 +45,32 @@ impl VgdData {
         let words = self.words_of_phrases(train);
         let images: BTreeSet<usize> = train.iter().map(|&phrase| self.common().image_of(phrase)).collect();
         let images: Vec<usize> = images.into_iter().collect();
-        let bar = if progress { Progress::new("start", images.len() as u64) } else { Progress::quiet() };
+        let bar =
+            if progress { Progress::new("start", (images.len() + train.len()) as u64) } else { Progress::quiet() };
         let (d, w) = (self.common().feature() as i64, words.width as i64);
         let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Double, Device::Cpu));
         let (mut regions, mut x, mut xx) = (0f64, zeros(&[d]), zeros(&[d, d]));
         for (done, chunk) in images.chunks(CHUNK).enumerate() {
-            bar.at((done * CHUNK) as u64, || "what regions and words go together".to_owned());
+            bar.at((done * CHUNK) as u64, || "what regions there are".to_owned());
             let (inputs, _) = self.common().inputs_of_images(chunk, &vec![[UNK].as_slice(); chunk.len()])?;
             let features = network.standardised_features(&inputs);
             for (row, &count) in inputs.region_count.iter().enumerate() {
-                let of_image = features.get(row as i64).narrow(0, 0, count).to_device(Device::Cpu);
-                xx += of_image.tr().matmul(&of_image).to_kind(Kind::Double);
-                x += of_image.to_kind(Kind::Double).sum_dim_intlist(0i64, false, Kind::Double);
+                let of_image =
+                    features.get(row as i64).narrow(0, 0, count).to_device(Device::Cpu).to_kind(Kind::Double);
+                xx += of_image.tr().matmul(&of_image);
+                x += of_image.sum_dim_intlist(0i64, false, Kind::Double);
                 regions += count as f64;
             }
         }
         let mean = x / regions;
         let (mut phrases, mut xy, mut yy) = (0f64, zeros(&[d, w]), zeros(&[w, w]));
-        for chunk in train.chunks(CHUNK) {
-            let batch = self.batch(chunk)?;
-            let features = network.standardised_features(&batch.inputs);
-            let meant = (features * batch.scores.unsqueeze(-1)).sum_dim_intlist(1, false, Kind::Float);
+        for (done, chunk) in train.chunks(PHRASES).enumerate() {
+            bar.at((images.len() + done * PHRASES) as u64, || "what regions and words go together".to_owned());
+            let meant = chunk.chunks(CHUNK).map(|part| self.meant(part, network)).collect::<Result<Vec<_>>>()?;
+            let (meant, found): (Vec<Tensor>, Vec<Tensor>) = meant.into_iter().unzip();
             // A phrase whose box no region comes near says nothing.
-            let found = batch
-                .scores
-                .sum_dim_intlist(-1, true, Kind::Float)
-                .gt(0.0)
-                .to_device(Device::Cpu)
-                .to_kind(Kind::Double);
-            let meant = (meant.to_device(Device::Cpu).to_kind(Kind::Double) - &mean) * &found;
+            let found = Tensor::cat(&found, 0);
+            let meant = (Tensor::cat(&meant, 0) - &mean) * &found;
             let mut y = vec![0f64; chunk.len() * words.width];
             for (row, &phrase) in chunk.iter().enumerate() {
                 for (place, value) in self.tokens(phrase).iter().filter_map(|word| words.of_word.get(word)).flatten() {
@@ -86,8 +87,15 @@ impl VgdData {
             let expected = "phrases whose box a region comes near, of words that not all of them have";
             return Err(Error::invalid("phrases", "regions.correlate", expected, "none").into());
         }
+        let of_x = xx / regions - mean.outer(&mean);
+        let size = mean.square().sum(Kind::Double).double_value(&[]);
+        // Not at most: of numbers that are none nothing is larger.
+        if !(of_x.trace().double_value(&[]) > LEAST_VARIANCE * size.max(LEAST_VARIANCE)) {
+            let expected = "features that differ from region to region";
+            return Err(Error::invalid("features", "regions.correlate", expected, "the same for all regions").into());
+        }
         // Regions are compared with all others, so what is meant at all is a direction too; the words' mean stays in.
-        let moments = Moments { of_x: xx / regions - mean.outer(&mean), of_both: xy / phrases, of_y: yy / phrases };
+        let moments = Moments { of_x, of_both: xy / phrases, of_y: yy / phrases };
         let missing = || Error::invalid("network", "imgfeat_linear", "a layer of the features", "none");
         let parameter = |name: &str| network.parameters().get(name).map(Tensor::shallow_clone).ok_or_else(missing);
         let (weight, bias) = (parameter("imgfeat_linear.weight")?, parameter("imgfeat_linear.bias")?);
@@ -97,6 +105,16 @@ impl VgdData {
         let directions = directions * (hidden as f64 / 3.0).sqrt();
         weight.shallow_clone().f_copy_(&directions.tr())?;
         Ok(bias.shallow_clone().f_copy_(&-mean.unsqueeze(0).matmul(&directions).squeeze_dim(0))?)
+    }
+
+    /// The mean features of the regions that each phrase means, by how well they fit, `[phrases, D]`, and 1 where there is one, `[phrases, 1]`.
+    fn meant(&self, phrases: &[usize], network: &Network) -> Result<(Tensor, Tensor)> {
+        let batch = self.batch(phrases)?;
+        let features = network.standardised_features(&batch.inputs);
+        let meant = (features * batch.scores.unsqueeze(-1)).sum_dim_intlist(1, false, Kind::Float);
+        let found = batch.scores.sum_dim_intlist(-1, true, Kind::Float).gt(0.0);
+        let double = |x: Tensor| x.to_device(Device::Cpu).to_kind(Kind::Double);
+        Ok((double(meant), double(found)))
     }
 
     fn words_of_phrases(&self, train: &[usize]) -> Words {
