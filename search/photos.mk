@@ -34,7 +34,8 @@ TEST_vgd = $(PHOTO_DATA)/phrases/dev.jsonl
 EVALUATE_itm := --shortlist 100
 
 RECIPE_OF = search/recipes/$(DATASET_$*)$(SUFFIX).toml
-# What was found is retrained by a recipe of its own where there is one; comparisons retrain by the search's.
+# The search and the retraining of what was found have recipes of their own where there are such; comparisons do not.
+SEARCH_RECIPE_OF = $(or $(wildcard $(RECIPE_OF:.toml=_search.toml)),$(RECIPE_OF))
 RETRAIN_RECIPE_OF = $(or $(wildcard $(RECIPE_OF:.toml=_retrain.toml)),$(RECIPE_OF))
 DEVICE := $(if $(SUFFIX),--device cuda)
 RUN_OF = --task $* --recipe $(1) $(SET) --features $(PHOTOS)/$*/features --word-vectors $(WORDS) $(DEVICE)
@@ -78,7 +79,7 @@ $(TEST_vqa): | build
 # A stage's mark says that it is whole; a stage that was ended goes on where it was.
 $(PHOTOS)/vqa/search.done: | $(TEST_vqa)
 $(PHOTOS)/%/search.done: | $(PHOTOS)/%/features/features.json $(WORDS)
-	@$(SEARCH) search $(call RUN_OF,$(RECIPE_OF)) $(TRAIN_OF) --resume --out $(PHOTOS)/$*/search && touch $@
+	@$(SEARCH) search $(call RUN_OF,$(SEARCH_RECIPE_OF)) $(TRAIN_OF) --resume --out $(PHOTOS)/$*/search && touch $@
 
 $(PHOTOS)/%/retrain.done: | $(PHOTOS)/%/search.done
 	@$(SEARCH) retrain $(call RUN_OF,$(RETRAIN_RECIPE_OF)) $(TRAIN_OF) --architecture $(PHOTOS)/$*/search/architecture.json --resume --out $(PHOTOS)/$*/retrain \
