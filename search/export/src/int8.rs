@@ -154,7 +154,7 @@ mod tests {
     fn what_cancels_out_leaves_what_is_small() {
         let (inputs, outputs) = (64, 4);
         let noise = |k: usize| ((k as f64 * 12.9898).sin() * 43_758.545).fract();
-        let large = |k: usize| k / 2 % 4 == 0;
+        let large = |k: usize| (k / 2).is_multiple_of(4);
         let sizes = [1.0f32; 64];
         let weight = |k: usize, o: usize| {
             let of_pair = if large(k) { 100.0 } else { 1.0 } * (0.5 + noise(k / 2 * outputs + o).abs());

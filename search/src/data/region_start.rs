@@ -89,8 +89,7 @@ impl VgdData {
         }
         let of_x = xx / regions - mean.outer(&mean);
         let size = mean.square().sum(Kind::Double).double_value(&[]);
-        // Not at most: of numbers that are none nothing is larger.
-        if !(of_x.trace().double_value(&[]) > LEAST_VARIANCE * size.max(LEAST_VARIANCE)) {
+        if of_x.trace().double_value(&[]) <= LEAST_VARIANCE * size.max(LEAST_VARIANCE) {
             let expected = "features that differ from region to region";
             return Err(Error::invalid("features", "regions.correlate", expected, "the same for all regions").into());
         }
