@@ -56,7 +56,7 @@ pub(crate) fn quantise_rows(matrix: &Weight) -> Quantised {
 
 /// Factors of the inputs of a matrix, and the matrix with its rows divided by them. Where the inputs' largest sizes are known, input
 /// times factor and row have the same largest size, the root of what the input gives at most (SmoothQuant, Xiao et al. 2023, with
-/// equal shares): rows that nearly cancel out, as those of correlated features do, lose ten times as much where the inputs alone
+/// equal shares): rows that nearly cancel out, as those of correlated features do, lose several times as much where the inputs alone
 /// take up what they differ by. Without, every row's largest number becomes 1. A row of zeros keeps its input as it is.
 pub(crate) fn evened_rows(matrix: &Weight, input_sizes: Option<&[f32]>) -> (Weight, Weight) {
     let columns = matrix.shape[1].max(1);
