@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use image::{ImageFormat, Rgb, RgbImage};
 use mmnas_bundle::RegionFeatures;
@@ -195,7 +195,15 @@ fn the_service_answers_measures_and_refuses() {
     service.post("/images", &photograph(8));
     service.post("/images", &photograph(9));
     assert_eq!(ask("what").0, 400);
-    let (_, metrics) = service.get("/metrics");
+    // A request is off the queue's count a moment after whoever asked has the answer.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let metrics = loop {
+        let (_, metrics) = service.get("/metrics");
+        if metrics.contains("mmnas_queue_pending 0") || Instant::now() > deadline {
+            break metrics;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
     for line in [
         r#"mmnas_requests_total{path="/ask",status="200"} 1"#,
         r#"mmnas_requests_total{path="/images",status="415"} 1"#,
