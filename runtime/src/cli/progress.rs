@@ -31,10 +31,9 @@ impl Default for Stages {
 }
 
 impl Stages {
-    /// `done` of `of` things, called `unit`; another unit is another stage.
+    /// `done` of `of` things, called `unit`; another unit is another stage, whose bar takes the place of the one before.
     pub(super) fn at(&mut self, unit: &'static str, done: usize, of: usize) {
         if unit != self.unit {
-            self.bar.finish_and_clear();
             *self = Stages { unit, bar: bar(of, unit) };
         }
         self.bar.set_position(done as u64);

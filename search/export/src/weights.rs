@@ -165,6 +165,7 @@ mod tests {
         let standardised: Vec<f32> = (0..3).map(|k| (x[k] - mean[k]) / std[k]).collect();
         let expected = apply(&weights, &standardised);
         weights.fold_feature_norm(&mean, &std).unwrap();
+        assert_eq!(weights.feature_sizes(), Some(&[9.0, 4.0, 36.0][..]), "mean and four deviations");
         for (a, b) in apply(&weights, &x).iter().zip(&expected) {
             assert!((a - b).abs() < 1e-5, "{a} {b}");
         }
