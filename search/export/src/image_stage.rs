@@ -130,3 +130,48 @@ pub(crate) fn image(source: Source<'_>, g: &mut Graph, architecture: &Architectu
     biases.retain(|block, _| *block >= first);
     Ok(ImageState { regions: y, features: Some(features), biases, mask })
 }
+
+#[cfg(test)]
+mod tests {
+    use mmnas_bundle::manifest::{Dimensions, Form, Precision};
+
+    use super::*;
+    use crate::{Weight, Weights};
+
+    /// What a feature gives at most is shared by its factor and its weights, where its size is known.
+    #[test]
+    fn in_8_bits_features_have_factors_by_their_sizes() {
+        let dimensions = Dimensions {
+            hidden: 2,
+            feature: 2,
+            embedding: 1,
+            vocabulary: 1,
+            outputs: 1,
+            attflat: 1,
+            head: 1,
+            relation: 1,
+            joint: None,
+            joint_features: false,
+            joint_linear: None,
+        };
+        let mut weights: Weights = [
+            ("imgfeat_linear.weight".to_owned(), Weight::new(&[2, 2], vec![8.0, 0.5, -2.0, 3.0])),
+            ("imgfeat_linear.bias".to_owned(), Weight::new(&[2], vec![0.0; 2])),
+        ]
+        .into_iter()
+        .collect();
+        let factors = |weights: &Weights| -> Vec<f32> {
+            let mut g = Graph::new("image", Form { precision: Precision::Int8, ..Form::ORT_FP32 });
+            of_features(Source { weights, dimensions: &dimensions }, &mut g, "features", ("imgfeat_linear", 2))
+                .unwrap();
+            let found =
+                g.proto.initializer.iter().find(|i| i.name.as_deref() == Some("imgfeat_linear.factors")).unwrap();
+            let bytes = found.raw_data.as_deref().unwrap();
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+        };
+        assert_eq!(factors(&weights), [8.0, 3.0]);
+        weights.fold_feature_norm(&[0.0, 10.0], &[0.5, 0.5]).unwrap();
+        // The weights are doubled by the deviations; the features are at most 2 and 12.
+        assert_eq!(factors(&weights), [8f32.sqrt(), 0.5f32.sqrt()]);
+    }
+}
