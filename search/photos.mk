@@ -123,11 +123,12 @@ transfer-vqa transfer-itm transfer-vgd: transfer-%: | $(PHOTOS)/%/features/featu
 LEVERS_vqa := sigmoid last-weights less-dropout
 # The recipe for one GPU has the linear part.
 LEVERS_itm := $(if $(SUFFIX),,linear) no-features embedding-alone
-LEVERS_vgd := last-weights less-dropout correlate
+LEVERS_vgd := last-weights less-dropout correlate region-linear
 LEVER_sigmoid := --set 'text.answer_scores="sigmoid"'
 LEVER_last-weights := --set retrain.average=0.0
 LEVER_less-dropout := --set model.dropout=0.2
 LEVER_correlate := --set 'regions.correlate={ image_ridge = 2.0, text_ridge = 3.0 }'
+LEVER_region-linear := --set 'regions.linear={ width = 64, deviation = 0.75, ridges = { image_ridge = 3.0, text_ridge = 1.0 } }'
 LEVER_linear := --set 'contrastive.linear={ width = 256, share = 0.5, image_ridge = 2.0, text_ridge = 0.5 }'
 LEVER_no-features := --set contrastive.features=false
 LEVER_embedding-alone := --set retrain.negatives.from_epoch=99

@@ -126,6 +126,7 @@ pub(crate) fn main() -> Result<()> {
         joint: None,
         joint_features: false,
         joint_linear: None,
+        region_joint: None,
     };
     space.check(&dimensions)?;
     tch::manual_seed(1);

@@ -64,6 +64,7 @@ mod tests {
             joint: None,
             joint_features: false,
             joint_linear: None,
+            region_joint: None,
         };
         let store = nn::VarStore::new(Device::Cpu);
         let pool = AttFlat::new(store.root() / "attflat_x", &d);

@@ -299,7 +299,8 @@ impl Network {
     }
 
     /// The task's output for `inputs` along `path`; for VQA logits `[batch, answers]`. A network with a joint embedding gives
-    /// those of text and image beside it: `[batch, outputs + 2 joint]`.
+    /// those of text and image beside it: `[batch, outputs + 2 joint]`; one with linear embeddings of regions their scores,
+    /// `[batch, regions, 6]`.
     pub fn forward(&self, inputs: &Inputs, path: &Path, dropout: Dropout) -> Tensor {
         self.forward_in(inputs, path, dropout, self.precision)
     }
@@ -320,7 +321,8 @@ impl Network {
         };
         let features = self.standardised(&inputs.features);
         let mut y = self.regions(&features, precision);
-        let joint = self.dimensions.joint.map(|_| self.first_guided());
+        let d = &self.dimensions;
+        let joint = d.joint.or(d.region_joint).map(|_| self.first_guided());
         let mut before_text = None;
         for (block, choice) in path.0.iter().enumerate().skip(encoder) {
             if joint == Some(block) {
@@ -345,10 +347,7 @@ impl Network {
         });
         let output = self.head.output(&text, &y, region_mask.as_ref(), dropout);
         match embedded {
-            Some((texts, images)) => {
-                let output = self.with_joint_score(output, &texts, &images);
-                Tensor::cat(&[output, texts, images], -1)
-            }
+            Some((texts, images)) => self.head.beside(output, &texts, &images),
             None => output,
         }
     }
@@ -361,14 +360,6 @@ impl Network {
     /// The features as the network reads them, `[batch, regions, D]`.
     pub(crate) fn standardised_features(&self, inputs: &Inputs) -> Tensor {
         self.standardised(&inputs.features)
-    }
-
-    /// The head's output with what the joint embeddings say.
-    fn with_joint_score(&self, output: Tensor, texts: &Tensor, images: &Tensor) -> Tensor {
-        match self.head.joint_score(texts, images) {
-            Some(score) => output + score,
-            None => output,
-        }
     }
 
     /// Scale and bias, where a pair's logit is `scale · cosine + bias` of its joint embeddings as long as nothing else was trained.

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 pub use published::Published;
 pub use search::{SearchSettings, StopRule};
 pub use space::SpaceSettings;
-pub use train::{ContrastiveSettings, HardBy, LinearSettings, NegativeSettings, Ridges, TrainSettings};
+pub use train::{
+    ContrastiveSettings, HardBy, LinearSettings, NegativeSettings, RegionLinearSettings, Ridges, TrainSettings,
+};
 
 use crate::data::{Hiding, SplitShares, TextRules};
 use crate::{Error, Pool, Precision, Result};
@@ -52,7 +54,7 @@ pub struct Recipe {
 
 /// Regions of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct RegionSettings {
     /// Those beyond this many are left out (published: 100; 36 in image-text matching).
     pub max: usize,
@@ -60,11 +62,32 @@ pub struct RegionSettings {
     /// the phrases' words, in place of random ones; none: it does not. An addition of ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlate: Option<Ridges>,
+    /// Grounding: what a linear map says of regions and words counts in the regions' scores; none: the network's own scores alone, as
+    /// published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linear: Option<RegionLinearSettings>,
 }
 
 impl Default for RegionSettings {
     fn default() -> Self {
-        RegionSettings { max: 100, correlate: None }
+        RegionSettings { max: 100, correlate: None, linear: None }
+    }
+}
+
+impl RegionSettings {
+    /// The field by which regions are to be correlated with words, where there is such.
+    pub(crate) fn field_of_correlation(&self) -> Option<&'static str> {
+        let correlate = self.correlate.map(|_| "regions.correlate");
+        correlate.or(self.linear.map(|_| "regions.linear"))
+    }
+
+    fn check(&self) -> std::result::Result<(), Wrong> {
+        if self.max > 4096 {
+            return Err(("regions.max", "1 to 4096", self.max.to_string()));
+        }
+        self.correlate
+            .map_or(Ok(()), |ridges| ridges.check(["regions.correlate.image_ridge", "regions.correlate.text_ridge"]))?;
+        self.linear.map_or(Ok(()), RegionLinearSettings::check)
     }
 }
 
@@ -182,12 +205,7 @@ impl Recipe {
                 return Err((field, "1 to 1024", blocks.to_string()));
             }
         }
-        if self.regions.max > 4096 {
-            return Err(("regions.max", "1 to 4096", self.regions.max.to_string()));
-        }
-        self.regions
-            .correlate
-            .map_or(Ok(()), |ridges| ridges.check(["regions.correlate.image_ridge", "regions.correlate.text_ridge"]))?;
+        self.regions.check()?;
         for settings in [&self.search.weights, &self.retrain] {
             settings.check(m.head)?;
         }
@@ -312,6 +330,18 @@ mod tests {
             ("search.weights.average=0.9", "search.weights.average"),
             ("retrain.epoch_samples=0", "epoch_samples"),
             ("text.shortlist={ images = 0, candidates = 1 }", "text.shortlist.images"),
+            (
+                "regions.linear={ width = 0, deviation = 1.0, ridges = { image_ridge = 1.0, text_ridge = 1.0 } }",
+                "linear.width",
+            ),
+            (
+                "regions.linear={ width = 8, deviation = 0.0, ridges = { image_ridge = 1.0, text_ridge = 1.0 } }",
+                "deviation",
+            ),
+            (
+                "regions.linear={ width = 8, deviation = 1.0, ridges = { image_ridge = 0.0, text_ridge = 1.0 } }",
+                "ridges.image_ridge",
+            ),
             ("contrastive={ width = 0, weight = 1.0, temperature = 0.1 }", "contrastive.width"),
             ("contrastive={ width = 8, weight = 1.0, temperature = 0.0 }", "contrastive.temperature"),
         ] {

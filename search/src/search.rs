@@ -235,6 +235,7 @@ pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> D
         joint: task.joint(),
         joint_features: task.joint_features(),
         joint_linear: task.joint_linear(),
+        region_joint: task.region_joint(),
         ..recipe.widths(hidden)
     }
 }

@@ -200,6 +200,7 @@ mod tests {
             joint: None,
             joint_features: false,
             joint_linear: None,
+            region_joint: None,
         };
         let space = |name: &str| Space::new(&["none"], &[name], (1, 1), &Pool::standard()).unwrap();
         for (name, hidden, head, fits) in [

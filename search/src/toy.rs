@@ -94,6 +94,7 @@ pub(crate) fn supernet() -> Network {
         joint: None,
         joint_features: false,
         joint_linear: None,
+        region_joint: None,
     };
     Network::new::<ToyOf<false>>(&Space::published(1, 2), &dimensions, Naming::Supernet, Device::Cpu)
 }

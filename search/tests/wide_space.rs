@@ -19,6 +19,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     joint: None,
     joint_features: false,
     joint_linear: None,
+    region_joint: None,
 };
 
 fn inputs() -> Inputs {

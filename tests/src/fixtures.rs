@@ -70,6 +70,7 @@ pub fn official(hidden: usize, outputs: usize) -> Dimensions {
         joint: None,
         joint_features: false,
         joint_linear: None,
+        region_joint: None,
     }
 }
 
@@ -87,6 +88,7 @@ pub fn official_full(outputs: usize) -> Dimensions {
         joint: None,
         joint_features: false,
         joint_linear: None,
+        region_joint: None,
     }
 }
 

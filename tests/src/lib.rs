@@ -12,6 +12,7 @@ pub mod fixtures;
 pub mod header;
 pub mod mutation;
 pub mod onnx;
+pub mod phrases;
 pub mod programs;
 pub mod python;
 pub mod service;

@@ -26,8 +26,9 @@ fn verify_one(number: u64) -> (BTreeSet<Operation>, BTreeMap<&'static str, f64>)
     let joint = (task == TaskName::Itm).then_some(80);
     let joint_features = joint.is_some() && number % 4 < 2;
     let joint_linear = joint.is_some().then_some(40).filter(|_| number % 5 < 3);
+    let region_joint = (task == TaskName::Vgd).then_some(40).filter(|_| number % 5 < 3);
     let outputs = if task == TaskName::Vqa { 17 } else { 1 };
-    let d = Dimensions { joint, joint_features, joint_linear, ..official(64 * heads, outputs) };
+    let d = Dimensions { joint, joint_features, joint_linear, region_joint, ..official(64 * heads, outputs) };
     let architecture = random_architecture(&mut rng, wide, &d);
     let mut network = formula_network(task, &architecture, &d);
     let mut weights = weights_of(&network);
@@ -65,6 +66,7 @@ fn verify_one(number: u64) -> (BTreeSet<Operation>, BTreeMap<&'static str, f64>)
 #[test]
 fn features_of_different_size_survive_8_bits() {
     survive_8_bits(TaskName::Vgd, &official(64, 1));
+    survive_8_bits(TaskName::Vgd, &Dimensions { region_joint: Some(40), ..official(64, 1) });
     let joint = Dimensions { joint: Some(80), joint_features: true, joint_linear: Some(40), ..official(64, 1) };
     survive_8_bits(TaskName::Itm, &joint);
 }

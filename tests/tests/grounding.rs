@@ -1,10 +1,10 @@
 //! Visual grounding is searched and trained by the same code as question answering: on made-up regions whose features say
 //! what they are, a phrase finds its region and the deltas move its box.
 
-use mmnas_bundle::boxes::{self, BoxXyxy};
+use mmnas_bundle::boxes;
 use mmnas_bundle::manifest::{Dimensions, TaskName};
 use mmnas_bundle::samples::{PhraseSample, read_json_lines, to_json_lines};
-use mmnas_bundle::{FeatureStore, FeatureWriter, RegionFeatures};
+use mmnas_bundle::{FeatureStore, RegionFeatures};
 use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
 use mmnas_search::data::{DataFiles, VgdData};
 use mmnas_search::export::ExportOptions;
@@ -12,48 +12,12 @@ use mmnas_search::operations::Dropout;
 use mmnas_search::recipe::{Recipe, Sight};
 use mmnas_search::task::Task;
 use mmnas_search::task::vgd::ScorePadding;
-use mmnas_search::{Inputs, Naming, Network, Path, RunFolder, Space, export, retrain, rng, search};
+use mmnas_search::{Inputs, Naming, Network, Path, RunFolder, Space, export, retrain, search};
 use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
 use mmnas_tests::captions::architecture;
-use rand::RngExt as _;
+use mmnas_tests::phrases::{FEATURE, write_data, write_regions};
 use tch::Tensor;
-
-const KINDS: [&str; 6] = ["dog", "cat", "red car", "blue car", "tall tree", "house"];
-const FEATURE: usize = 16;
-
-/// 120 images of 3 to 6 regions of different kinds, a phrase for each region; the box that is meant is the region's,
-/// moved by a tenth of its size.
-fn write_data(folder: &std::path::Path) {
-    write_regions(folder, |is_kind, noise| f32::from(u8::from(is_kind)) + noise);
-}
-
-/// The same with other features: from whether one stands for the region's kind, and a noise.
-fn write_regions(folder: &std::path::Path, feature: impl Fn(bool, f32) -> f32) {
-    let mut rng = rng(5, "grounding", 0);
-    let (mut images, mut samples) = (Vec::new(), Vec::new());
-    for number in 0..120 {
-        let name = format!("{number}.png");
-        let first = rng.random_range(0..KINDS.len());
-        let count = rng.random_range(3..=KINDS.len());
-        let (mut features, mut regions) = (Vec::new(), Vec::new());
-        for kind in (0..count).map(|k| (first + k) % KINDS.len()) {
-            features.extend((0..FEATURE).map(|k| feature(k == kind, rng.random_range(-0.1..0.1f32))));
-            let (x, y) = (rng.random_range(10.0..150.0f32), rng.random_range(10.0..150.0f32));
-            let (w, h) = (rng.random_range(30.0..80.0f32), rng.random_range(30.0..80.0f32));
-            let region: BoxXyxy = [x, y, x + w, y + h];
-            regions.push(region);
-            let box_xyxy = boxes::clip(&[x + 0.1 * w, y + 0.1 * h, x + 1.1 * w, y + 1.1 * h], 240, 240);
-            samples.push(PhraseSample { image: name.clone(), phrase: format!("the {}", KINDS[kind]), box_xyxy });
-        }
-        images.push((name, RegionFeatures { features, boxes: regions, size: (240, 240) }));
-    }
-    std::fs::create_dir(folder.join("features")).unwrap();
-    let mut writer = FeatureWriter::new(&folder.join("features"), FEATURE, "made up".into());
-    writer.write_shard(images).unwrap();
-    writer.finish().unwrap();
-    std::fs::write(folder.join("phrases.jsonl"), to_json_lines(&samples).unwrap()).unwrap();
-}
 
 #[test]
 fn a_phrase_finds_its_region() {
@@ -269,6 +233,7 @@ fn published_padding_changes_shapes_and_no_loss() {
         joint: None,
         joint_features: false,
         joint_linear: None,
+        region_joint: None,
     };
     let network = Network::new::<VgdData>(&Space::published(1, 3), &dimensions, Naming::Supernet, tch::Device::Cpu);
     let path = Path::single(&[0, 1, 2, 3]);

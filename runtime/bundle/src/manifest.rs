@@ -30,7 +30,7 @@ pub const VISION_FORMAT: &str = "mmnas-vision";
 /// The newest major version that this crate reads and the one it writes.
 pub const MAJOR: u32 = 1;
 /// The minor version that this crate writes. Readers accept any minor version and ignore fields that they do not know.
-pub const MINOR: u32 = 4;
+pub const MINOR: u32 = 5;
 
 /// Name and version of a file format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +102,10 @@ pub struct Dimensions {
     /// image by area. Less than `joint`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joint_linear: Option<usize>,
+    /// Width of the linear embeddings of texts and of single regions, whose products count in the regions' scores, where the network has
+    /// such (VGD): see [`Stages::text`] and [`Stages::image`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_joint: Option<usize>,
 }
 
 impl Dimensions {
@@ -238,9 +242,10 @@ impl Stage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stages {
     /// `tokens`, `token_count` → text state; with it `text_attention`, AttFlat's weights of the words, and, with a joint
-    /// embedding, `text_embedding`, of length 1.
+    /// embedding, `text_embedding`, of length 1; with linear embeddings of regions `text_embedding`, of any length.
     pub text: Stage,
-    /// `features`, `boxes`, `region_count` → image state; with a joint embedding `image_embedding`, of length 1.
+    /// `features`, `boxes`, `region_count` → image state; with a joint embedding `image_embedding`, of length 1; with linear
+    /// embeddings of regions `region_embedding`, one a region.
     pub image: Stage,
     /// text state, image state → head; for VQA and ITM with it `region_attention`, AttFlat's weights of the regions.
     pub fusion: Stage,
@@ -288,7 +293,7 @@ impl AnswerScores {
     }
 }
 
-/// A bundle's manifest, format version 1.4.
+/// A bundle's manifest, format version 1.5.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Format name and version.
@@ -391,8 +396,8 @@ impl Manifest {
                 d.hidden,
             ));
         }
-        if let Some(joint) = d.joint {
-            check_size(file, "dimensions.joint", joint)?;
+        for (name, value) in [("joint", d.joint), ("region_joint", d.region_joint)] {
+            value.map_or(Ok(()), |value| check_size(file, &format!("dimensions.{name}"), value))?;
         }
         if let Some(linear) = d.joint_linear {
             check_size(file, "dimensions.joint_linear", linear)?;

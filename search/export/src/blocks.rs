@@ -216,6 +216,7 @@ mod tests {
             joint: None,
             joint_features: false,
             joint_linear: None,
+            region_joint: None,
         };
         let source = Source { weights: &Weights::default(), dimensions: &dimensions };
         let mut graph = Graph::new("text", Form::ORT_FP32);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mmnas_bundle::Architecture;
-use mmnas_bundle::manifest::{Dtype, TaskName};
+use mmnas_bundle::manifest::TaskName;
 
 use crate::Result;
 use crate::blocks::Side;
@@ -12,7 +12,7 @@ use crate::head::head;
 use crate::image_stage::{self, late_heads};
 use crate::mask::Mask;
 use crate::source::{Source, decoder_prefix};
-use crate::states::{ImageState, text_readers};
+use crate::states::{ImageState, embeddings, text_readers};
 use crate::text_stage;
 
 /// The stage as a graph of its own, which begins as `graph`.
@@ -45,11 +45,7 @@ pub(crate) fn build(
     let first_key = keys_values.values().next().map_or_else(String::new, |(key, _)| key.clone());
     let mask = Mask::new("token_count", &first_key, 2);
     let pooled = g.float_input("text_pooled", &["batch", &(2 * h).to_string()]);
-    let joint = source.dimensions.joint.map(|joint| {
-        let shape = ["batch", &joint.to_string()];
-        let of_text = g.input("text_embedding", Dtype::F32, &shape);
-        (of_text, g.input("image_embedding", Dtype::F32, &shape))
-    });
+    let joint = embeddings(source.dimensions).map(|[of_text, of_image]| (of_text.input(g), of_image.input(g)));
     fuse(source, g, (architecture, task), (pooled.as_str(), keys_values, mask), image, joint)?;
     Ok(graph)
 }
@@ -64,18 +60,13 @@ pub(crate) fn build_merged(
     let g = &mut graph;
     let mut text = text_stage::text(source, g, architecture)?;
     let mut image = image_stage::image(source, g, architecture)?;
-    let joint = match source.dimensions.joint {
-        Some(joint) => {
-            let of_text = text_stage::embedding(source, g, &mut text, joint)?;
-            Some((of_text, image_stage::embedding(source, g, &mut image, joint)?))
-        }
-        None => None,
-    };
+    let of_text = text_stage::embedding(source, g, &mut text)?;
+    let joint = of_text.zip(image_stage::embedding(source, g, &mut image)?);
     fuse(source, g, (architecture, task), (&text.pooled, text.keys_values, text.mask), image, joint)?;
     Ok(graph)
 }
 
-/// The decoder from its first block on that reads the text, and the head, to which `joint` embeddings of text and image add;
+/// The decoder from its first block on that reads the text, and the head, to which `joint` embeddings of text and image or regions add;
 /// declares the outputs.
 fn fuse(
     source: Source<'_>,

@@ -4,6 +4,7 @@ use mmnas_bundle::manifest::TaskName;
 
 use crate::graph::Graph;
 use crate::layers::Product;
+use crate::linear_embedding;
 use crate::mask::Mask;
 use crate::source::Source;
 use crate::value_type::Elem;
@@ -20,7 +21,7 @@ pub(crate) fn head(
 ) -> Result<()> {
     match task {
         TaskName::Vqa | TaskName::Itm => pooled_head(source, g, (pooled, y), mask, joint),
-        TaskName::Vgd => grounding_head(source, g, pooled, y),
+        TaskName::Vgd => grounding_head(source, g, pooled, y, joint),
     }
 }
 
@@ -55,8 +56,15 @@ fn pooled_head(
     Ok(())
 }
 
-/// Per region `LN(AttFlat(x) + Linear(H → 2 H)(y))` → a score and four deltas, from one product.
-fn grounding_head(source: Source<'_>, g: &mut Graph, pooled: &str, y: &str) -> Result<()> {
+/// Per region `LN(AttFlat(x) + Linear(H → 2 H)(y))` → a score and four deltas, from one product; to the scores are added the products of
+/// `linear` embeddings of the text and the regions, where there are such.
+fn grounding_head(
+    source: Source<'_>,
+    g: &mut Graph,
+    pooled: &str,
+    y: &str,
+    linear: Option<(String, String)>,
+) -> Result<()> {
     let h = source.dimensions.hidden;
     let regions = source.linear(g, y, "attfc_y", h, 2 * h)?;
     let pooled = g.unsqueeze(pooled, &[1]);
@@ -67,7 +75,10 @@ fn grounding_head(source: Source<'_>, g: &mut Graph, pooled: &str, y: &str) -> R
     let product = Product { name: "proj_both.weight", matrix: &matrix, bias: Some(("proj_both.bias", &bias)) };
     let both = g.plain_product(&fused, &product);
     let parts = g.split(&both, -1, &[1, 4]);
-    let scores = g.squeeze(&parts[0], &[-1]);
+    let mut scores = g.squeeze(&parts[0], &[-1]);
+    if let Some((text, regions)) = linear {
+        scores = linear_embedding::with_scores(g, &scores, (&text, &regions));
+    }
     g.output(&scores, "scores", &["batch", "regions"]);
     g.output(&parts[1], "deltas", &["batch", "regions", "4"]);
     Ok(())

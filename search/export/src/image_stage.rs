@@ -15,15 +15,14 @@ use crate::linear_embedding;
 use crate::mask::Mask;
 use crate::regions::relation_biases;
 use crate::source::{Source, decoder_prefix};
-use crate::states::{ImageState, relation_readers};
+use crate::states::{ImageState, embeddings, relation_readers};
 
 /// The stage as a graph of its own, which begins as `graph`.
 pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: Graph) -> Result<Graph> {
     let g = &mut graph;
     let mut state = image(source, g, architecture)?;
-    if let Some(joint) = source.dimensions.joint {
-        let embedding = embedding(source, g, &mut state, joint)?;
-        g.output(&embedding, "image_embedding", &["batch", &joint.to_string()]);
+    if let Some(embedding) = embedding(source, g, &mut state)? {
+        embeddings(source.dimensions).iter().for_each(|[_, of_image]| of_image.output(g, &embedding));
     }
     g.output(&state.regions, "regions", &["batch", "regions", &source.dimensions.hidden.to_string()]);
     if !state.biases.is_empty() {
@@ -62,8 +61,17 @@ pub(crate) fn late_heads(source: Source<'_>, architecture: &Architecture) -> Res
     Ok(readers.into_iter().filter(|r| r.block >= first).map(|r| (r.block, r.heads)).collect())
 }
 
-/// The image's joint embedding, `[batch, joint]`.
-pub(crate) fn embedding(source: Source<'_>, g: &mut Graph, state: &mut ImageState, joint: usize) -> Result<String> {
+/// The image's joint embedding or the linear ones of its regions, as [`embeddings`] says, where the network has either.
+pub(crate) fn embedding(source: Source<'_>, g: &mut Graph, state: &mut ImageState) -> Result<Option<String>> {
+    let d = source.dimensions;
+    match (d.joint, d.region_joint, &state.features) {
+        (Some(joint), _, _) => joint_embedding(source, g, state, joint).map(Some),
+        (None, Some(width), Some(features)) => linear_embedding::regions(source, g, features, width).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn joint_embedding(source: Source<'_>, g: &mut Graph, state: &mut ImageState, joint: usize) -> Result<String> {
     let (pooled, attention) = source.att_flat(g, &state.regions, &mut state.mask, "attflat_e")?;
     let seen = match &state.features {
         Some(features) if source.dimensions.joint_features => {
@@ -153,6 +161,7 @@ mod tests {
             joint: None,
             joint_features: false,
             joint_linear: None,
+            region_joint: None,
         };
         let mut weights: Weights = [
             ("imgfeat_linear.weight".to_owned(), Weight::new(&[2, 2], vec![8.0, 0.5, -2.0, 3.0])),

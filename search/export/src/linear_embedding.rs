@@ -1,5 +1,6 @@
 //! The linear part of the joint embedding: the words of a text added up, the features of an image by the area of their regions, each
-//! through one matrix.
+//! through one matrix. In grounding the features of single regions go through that matrix, and the products with a text's count in their
+//! scores.
 
 use mmnas_bundle::boxes::LEAST_AREA;
 use mmnas_bundle::manifest::Dtype;
@@ -65,6 +66,28 @@ pub(crate) fn image(
     let mean = g.node("MatMul", &[&shares, features], vec![]);
     let mean = g.squeeze(&mean, &[1]);
     of_features(source, g, &mean, ("embed_a", linear))
+}
+
+/// Of single regions, `[batch, regions, region_joint]` in 32 bits, from `features` `[batch, regions, D]`.
+pub(crate) fn regions(source: Source<'_>, g: &mut Graph, features: &str, width: usize) -> Result<String> {
+    let factor = source.weights.get("embed_factor", &[1])?.data[0];
+    let of_regions = of_features(source, g, features, ("embed_a", width))?;
+    let of_regions = g.cast(&of_regions, Elem::F32);
+    Ok(g.in_f32(|g| {
+        let factor = g.scalar(factor);
+        g.node("Mul", &[&of_regions, &factor], vec![])
+    }))
+}
+
+/// `scores` `[batch, regions]` and the products of the embeddings `text` `[batch, region_joint]` and `regions`, both in 32 bits.
+pub(crate) fn with_scores(g: &mut Graph, scores: &str, (text, regions): (&str, &str)) -> String {
+    let scores = g.cast(scores, Elem::F32);
+    g.in_f32(|g| {
+        let column = g.unsqueeze(text, &[2]);
+        let product = g.node("MatMul", &[regions, &column], vec![]);
+        let product = g.squeeze(&product, &[2]);
+        g.node("Add", &[&scores, &product], vec![])
+    })
 }
 
 /// `linear` and the network's `own` embedding, which has length 1, as one of length 1: the linear part, of length 1 too, counts a factor

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use mmnas_bundle::manifest::{Dimensions, Dtype};
 use mmnas_bundle::{Architecture, OperationKind};
 
 use crate::Result;
 use crate::blocks::kind_of;
+use crate::graph::Graph;
 use crate::mask::Mask;
 use crate::source::{Source, decoder_prefix};
 
@@ -35,6 +37,45 @@ pub(crate) struct ImageState {
     pub biases: BTreeMap<usize, String>,
     /// The regions.
     pub mask: Mask,
+}
+
+/// An embedding that flows from the text or the image to the head, in 32 bits.
+#[derive(Debug)]
+pub(crate) struct Embedding {
+    name: &'static str,
+    shape: Vec<String>,
+}
+
+impl Embedding {
+    fn new(name: &'static str, named: &[&str], width: usize) -> Embedding {
+        let named = named.iter().map(|dim| (*dim).to_owned());
+        Embedding { name, shape: named.chain([width.to_string()]).collect() }
+    }
+
+    fn dims(&self) -> Vec<&str> {
+        self.shape.iter().map(String::as_str).collect()
+    }
+
+    /// Declares it as an input; returns its name.
+    pub(crate) fn input(&self, g: &mut Graph) -> String {
+        g.input(self.name, Dtype::F32, &self.dims())
+    }
+
+    /// Declares `value` as that output.
+    pub(crate) fn output(&self, g: &mut Graph, value: &str) {
+        g.output(value, self.name, &self.dims());
+    }
+}
+
+/// The embeddings of a network, of the text and of the image: joint ones, `[batch, joint]` each, or linear ones, of the text `[batch, region_joint]` and
+/// of every region `[batch, regions, region_joint]`.
+pub(crate) fn embeddings(d: &Dimensions) -> Option<[Embedding; 2]> {
+    let of_image = match d.joint {
+        Some(joint) => Embedding::new("image_embedding", &["batch"], joint),
+        None => Embedding::new("region_embedding", &["batch", "regions"], d.region_joint?),
+    };
+    let width = d.joint.or(d.region_joint)?;
+    Some([Embedding::new("text_embedding", &["batch"], width), of_image])
 }
 
 /// A block of the decoder with its heads.

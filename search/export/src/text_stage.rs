@@ -11,16 +11,16 @@ use crate::layers::Product;
 use crate::linear_embedding;
 use crate::mask::Mask;
 use crate::source::{Source, decoder_prefix, encoder_prefix};
-use crate::states::{Reader, TextState, text_readers};
+use crate::states::{Reader, TextState, embeddings, text_readers};
+use crate::value_type::Elem;
 use crate::{Result, Weight};
 
 /// The stage as a graph of its own, which begins as `graph`.
 pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: Graph) -> Result<Graph> {
     let g = &mut graph;
     let mut state = text(source, g, architecture)?;
-    if let Some(joint) = source.dimensions.joint {
-        let embedding = embedding(source, g, &mut state, joint)?;
-        g.output(&embedding, "text_embedding", &["batch", &joint.to_string()]);
+    if let Some(embedding) = embedding(source, g, &mut state)? {
+        embeddings(source.dimensions).iter().for_each(|[of_text, _]| of_text.output(g, &embedding));
     }
     for reader in text_readers(source, architecture)? {
         let shape = ["batch", &reader.heads.to_string(), "tokens", &reader.head.to_string()];
@@ -34,14 +34,20 @@ pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: 
     Ok(graph)
 }
 
-/// The text's joint embedding, `[batch, joint]`.
-pub(crate) fn embedding(source: Source<'_>, g: &mut Graph, state: &mut TextState, joint: usize) -> Result<String> {
+/// The text's joint embedding or the linear one beside those of regions, as [`embeddings`] says, where the network has either.
+pub(crate) fn embedding(source: Source<'_>, g: &mut Graph, state: &mut TextState) -> Result<Option<String>> {
+    let d = source.dimensions;
+    let mut linear = |g: &mut Graph, width| linear_embedding::text(source, g, (&state.tokens, &mut state.mask), width);
+    let Some(joint) = d.joint else {
+        let linear = d.region_joint.map(|width| linear(g, width)).transpose()?;
+        return Ok(linear.map(|linear| g.cast(&linear, Elem::F32)));
+    };
     let own = source.embedding(g, &state.pooled, "embed_x", joint, None)?;
     match source.joint_linear() {
-        0 => Ok(own),
-        linear => {
-            let linear = linear_embedding::text(source, g, (&state.tokens, &mut state.mask), linear)?;
-            linear_embedding::beside(source, g, &linear, &own)
+        0 => Ok(Some(own)),
+        width => {
+            let linear = linear(g, width)?;
+            linear_embedding::beside(source, g, &linear, &own).map(Some)
         }
     }
 }

@@ -11,7 +11,7 @@ use tch::Device;
 use super::Hiding;
 use super::data_files::{DataFiles, Flaw, HashedFile, Sample, Samples};
 use super::word_vectors::{self, WordVectors};
-use crate::recipe::{Recipe, RegionSettings, Ridges, Sight};
+use crate::recipe::{Recipe, RegionSettings, Sight};
 use crate::{InitialWeights, Network, Result, RunInputs};
 
 /// What the data sets of all tasks have in common: samples that belong to images, features of the images on disk, words.
@@ -138,7 +138,7 @@ impl ImageTextData {
             word_vectors_file: files.word_vectors.clone(),
             word_vectors: None,
             initial: files.initial.clone(),
-            regions: RegionSettings { max: usize::MAX, correlate: None },
+            regions: RegionSettings { max: usize::MAX, ..RegionSettings::default() },
             padded_tokens: None,
             sight: Sight::Both,
             hiding: Hiding::default(),
@@ -187,9 +187,9 @@ impl ImageTextData {
         self.sight = sight;
     }
 
-    /// How the layer that reads features starts from correlations, where the recipe asks for it.
-    pub(crate) fn correlate(&self) -> Option<Ridges> {
-        self.regions.correlate
+    /// What the recipe says of regions.
+    pub(crate) fn region_settings(&self) -> RegionSettings {
+        self.regions
     }
 
     /// What a network is shown of every sample.

@@ -8,9 +8,9 @@ use tch::{Device, Kind, Tensor};
 
 use super::ItmData;
 use super::frequent_words::WordCounts;
-use crate::correlation::{Moments, correlated_directions};
+use crate::correlation::{DirectionWeights, Moments, correlated_directions};
 use crate::progress::Progress;
-use crate::recipe::{LinearSettings, Sight};
+use crate::recipe::{LinearSettings, Ridges, Sight};
 use crate::{Network, Result};
 
 /// Words in fewer captions are left out: too few to tell what they go with.
@@ -93,8 +93,9 @@ impl ItmData {
             of_both: (&sums.xc / n - moved_x.outer(&mean_c)) / deviation.unsqueeze(1) * &words.weights,
             of_y: cc * words.weights.outer(&words.weights),
         };
-        let (of_x, of_c) =
-            correlated_directions(&moments, (settings.image_ridge, settings.text_ridge), settings.width as i64)?;
+        let ridges = Ridges { image_ridge: settings.image_ridge, text_ridge: settings.text_ridge };
+        let weights = DirectionWeights::Correlation;
+        let (of_x, of_c) = correlated_directions(&moments, ridges, settings.width as i64, weights)?;
         let (of_x, of_c) = (of_x / deviation.unsqueeze(1), of_c * words.weights.unsqueeze(1));
         let copy = |name: &str, value: &Tensor| -> Result<()> { Ok(parameter(name)?.f_copy_(value)?) };
         copy("embed_a.weight", &of_x.tr())?;

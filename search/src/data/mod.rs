@@ -21,6 +21,7 @@ mod itm_data;
 mod joint_space;
 mod linear_start;
 mod negatives;
+mod region_moments;
 mod region_start;
 mod split;
 #[cfg(test)]

@@ -1,137 +1,72 @@
-//! What the layer that reads regions' features starts from in grounding: the directions in which the regions that phrases mean
-//! correlate most with the phrases' words.
+//! What a network for grounding starts from: the directions in which the regions that phrases mean correlate most with the phrases' words.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use mmnas_bundle::{Error, UNK};
-use tch::{Device, Kind, Tensor};
+use mmnas_bundle::Error;
+use tch::Tensor;
 
 use super::VgdData;
-use super::frequent_words::WordCounts;
-use crate::correlation::{Moments, correlated_directions};
-use crate::progress::Progress;
-use crate::recipe::{Ridges, Sight};
+use super::region_moments::RegionMoments;
+use crate::correlation::{DirectionWeights, correlated_directions};
+use crate::recipe::{RegionLinearSettings, Ridges, Sight};
 use crate::{Network, Result};
 
-/// Words in fewer phrases are told by their vectors alone.
-const LEAST_PHRASES: usize = 2;
-/// Images or phrases that are read at once.
-const CHUNK: usize = 16;
-/// Phrases whose words are multiplied at once: a product has the width of all words, however few phrases it is of.
-const PHRASES: usize = 512;
-/// Features that vary by less of their size are the same everywhere.
-const LEAST_VARIANCE: f64 = 1e-12;
-
-/// What stands for each word: itself, where it is frequent enough, and its vector, both by how rare it is.
-struct Words {
-    width: usize,
-    of_word: BTreeMap<i64, Vec<(usize, f64)>>,
+impl VgdData {
+    /// Gives `network` what the recipe wants to come from the phrases `train` and their regions. A network that sees one side only
+    /// keeps what it has: there is nothing to correlate.
+    pub(crate) fn start_from_regions(&self, train: &[usize], network: &mut Network, progress: bool) -> Result<()> {
+        let settings = self.common().region_settings();
+        let Some(field) = settings.field_of_correlation().filter(|_| self.common().sight() == Sight::Both) else {
+            return Ok(());
+        };
+        let _guard = tch::no_grad_guard();
+        let known = self.region_moments(train, field, network, progress)?;
+        settings.correlate.map_or(Ok(()), |ridges| start_features(&known, ridges, network))?;
+        settings.linear.map_or(Ok(()), |linear| start_scores(&known, linear, network))
+    }
 }
 
-impl VgdData {
-    /// Gives `imgfeat_linear` of `network` those directions, as large as its random weights are. A network that sees one side only keeps
-    /// these.
-    pub(crate) fn start_regions(
-        &self,
-        train: &[usize],
-        settings: Ridges,
-        network: &mut Network,
-        progress: bool,
-    ) -> Result<()> {
-        if self.common().sight() != Sight::Both {
-            return Ok(());
-        }
-        let _guard = tch::no_grad_guard();
-        let words = self.words_of_phrases(train);
-        let images: BTreeSet<usize> = train.iter().map(|&phrase| self.common().image_of(phrase)).collect();
-        let images: Vec<usize> = images.into_iter().collect();
-        let bar =
-            if progress { Progress::new("start", (images.len() + train.len()) as u64) } else { Progress::quiet() };
-        let (d, w) = (self.common().feature() as i64, words.width as i64);
-        let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Double, Device::Cpu));
-        let (mut regions, mut x, mut xx) = (0f64, zeros(&[d]), zeros(&[d, d]));
-        for (done, chunk) in images.chunks(CHUNK).enumerate() {
-            bar.at((done * CHUNK) as u64, || "what regions there are".to_owned());
-            let (inputs, _) = self.common().inputs_of_images(chunk, &vec![[UNK].as_slice(); chunk.len()])?;
-            let features = network.standardised_features(&inputs);
-            for (row, &count) in inputs.region_count.iter().enumerate() {
-                let of_image =
-                    features.get(row as i64).narrow(0, 0, count).to_device(Device::Cpu).to_kind(Kind::Double);
-                xx += of_image.tr().matmul(&of_image);
-                x += of_image.sum_dim_intlist(0i64, false, Kind::Double);
-                regions += count as f64;
-            }
-        }
-        let mean = x / regions;
-        let (mut phrases, mut xy, mut yy) = (0f64, zeros(&[d, w]), zeros(&[w, w]));
-        for (done, chunk) in train.chunks(PHRASES).enumerate() {
-            bar.at((images.len() + done * PHRASES) as u64, || "what regions and words go together".to_owned());
-            let meant = chunk.chunks(CHUNK).map(|part| self.meant(part, network)).collect::<Result<Vec<_>>>()?;
-            let (meant, found): (Vec<Tensor>, Vec<Tensor>) = meant.into_iter().unzip();
-            // A phrase whose box no region comes near says nothing.
-            let found = Tensor::cat(&found, 0);
-            let meant = (Tensor::cat(&meant, 0) - &mean) * &found;
-            let mut y = vec![0f64; chunk.len() * words.width];
-            for (row, &phrase) in chunk.iter().enumerate() {
-                for (place, value) in self.tokens(phrase).iter().filter_map(|word| words.of_word.get(word)).flatten() {
-                    y[row * words.width + place] += value;
-                }
-            }
-            let y = Tensor::from_slice(&y).view([chunk.len() as i64, w]) * &found;
-            phrases += found.sum(Kind::Double).double_value(&[]);
-            xy += meant.tr().matmul(&y);
-            yy += y.tr().matmul(&y);
-        }
-        bar.finish();
-        if phrases == 0.0 || yy.trace().double_value(&[]) == 0.0 {
-            let expected = "phrases whose box a region comes near, of words that not all of them have";
-            return Err(Error::invalid("phrases", "regions.correlate", expected, "none").into());
-        }
-        let of_x = xx / regions - mean.outer(&mean);
-        let size = mean.square().sum(Kind::Double).double_value(&[]);
-        if of_x.trace().double_value(&[]) <= LEAST_VARIANCE * size.max(LEAST_VARIANCE) {
-            let expected = "features that differ from region to region";
-            return Err(Error::invalid("features", "regions.correlate", expected, "the same for all regions").into());
-        }
-        // Regions are compared with all others, so what is meant at all is a direction too; the words' mean stays in.
-        let moments = Moments { of_x, of_both: xy / phrases, of_y: yy / phrases };
-        let missing = || Error::invalid("network", "imgfeat_linear", "a layer of the features", "none");
-        let parameter = |name: &str| network.parameters().get(name).map(Tensor::shallow_clone).ok_or_else(missing);
-        let (weight, bias) = (parameter("imgfeat_linear.weight")?, parameter("imgfeat_linear.bias")?);
-        let hidden = weight.size()[0];
-        let (directions, _) = correlated_directions(&moments, (settings.image_ridge, settings.text_ridge), hidden)?;
-        // Random weights, uniform in ± 1 / √D, give features of variance 1 a variance of a third.
-        let directions = directions * (hidden as f64 / 3.0).sqrt();
-        weight.shallow_clone().f_copy_(&directions.tr())?;
-        Ok(bias.shallow_clone().f_copy_(&-mean.unsqueeze(0).matmul(&directions).squeeze_dim(0))?)
-    }
+fn parameter(network: &Network, name: &str) -> Result<Tensor> {
+    let known = network.parameters().get(name).map(Tensor::shallow_clone);
+    Ok(known.ok_or_else(|| Error::invalid("network", name, "a parameter of the network", "none"))?)
+}
 
-    /// The mean features of the regions that each phrase means, by how well they fit, `[phrases, D]`, and 1 where there is one, `[phrases, 1]`.
-    fn meant(&self, phrases: &[usize], network: &Network) -> Result<(Tensor, Tensor)> {
-        let batch = self.batch(phrases)?;
-        let features = network.standardised_features(&batch.inputs);
-        let meant = (features * batch.scores.unsqueeze(-1)).sum_dim_intlist(1, false, Kind::Float);
-        let found = batch.scores.sum_dim_intlist(-1, true, Kind::Float).gt(0.0);
-        let double = |x: Tensor| x.to_device(Device::Cpu).to_kind(Kind::Double);
-        Ok((double(meant), double(found)))
-    }
+/// Gives the layer of the features the directions, as large as its random weights are.
+fn start_features(known: &RegionMoments, ridges: Ridges, network: &Network) -> Result<()> {
+    let (mut weight, mut bias) =
+        (parameter(network, "imgfeat_linear.weight")?, parameter(network, "imgfeat_linear.bias")?);
+    let hidden = weight.size()[0];
+    let (directions, _) = correlated_directions(&known.moments, ridges, hidden, DirectionWeights::Correlation)?;
+    // Random weights, uniform in ± 1 / √D, give features of variance 1 a variance of a third.
+    let directions = directions * (hidden as f64 / 3.0).sqrt();
+    weight.f_copy_(&directions.tr())?;
+    Ok(bias.f_copy_(&-known.mean.unsqueeze(0).matmul(&directions).squeeze_dim(0))?)
+}
 
-    fn words_of_phrases(&self, train: &[usize]) -> Words {
-        let counts = WordCounts::of(train.iter().map(|&phrase| self.tokens(phrase)));
-        let frequent = counts.frequent(LEAST_PHRASES);
-        let width = frequent.len();
-        let places = frequent.into_iter().enumerate().map(|(place, (word, rarity))| (word, vec![(place, rarity)]));
-        let mut of_word: BTreeMap<i64, Vec<(usize, f64)>> = places.collect();
-        let Some(vectors) = self.common().word_vectors() else { return Words { width, of_word } };
-        let mut dimensions = 0;
-        for (word, vector) in &vectors.rows {
-            let word = *word as i64;
-            let Some(rarity) = counts.rarity(word) else { continue };
-            let length = vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt().max(1e-12);
-            let scaled = vector.iter().enumerate().map(|(k, v)| (width + k, rarity * f64::from(*v) / length));
-            of_word.entry(word).or_default().extend(scaled);
-            dimensions = dimensions.max(vector.len());
-        }
-        Words { width: width + dimensions, of_word }
+/// Gives the linear part of the scores its matrices.
+fn start_scores(known: &RegionMoments, settings: RegionLinearSettings, network: &Network) -> Result<()> {
+    let mut table = parameter(network, "embed_w.weight")?;
+    let width = settings.width as i64;
+    if table.size().get(1) != Some(&width) {
+        let found = format!("{:?}", network.dimensions().region_joint);
+        return Err(Error::invalid("network", "dimensions.region_joint", settings.width, found).into());
     }
+    let moments = &known.moments;
+    let (of_x, of_y) = correlated_directions(moments, settings.ridges, width, DirectionWeights::Root)?;
+    // Variance of the products over all regions and phrases: regions have a mean of 0.
+    let of_both = |directions: &Tensor, moment: &Tensor| directions.tr().matmul(&moment.matmul(directions));
+    let variance = (of_both(&of_x, &moments.of_x) * of_both(&of_y, &moments.of_y)).sum(tch::Kind::Double);
+    let factor = settings.deviation / variance.double_value(&[]).max(1e-300).sqrt();
+    let numbers = Vec::<f64>::try_from(of_y.contiguous().view([-1]))?;
+    let (rows, words) = (table.size()[0], settings.width);
+    let mut values = vec![0f32; rows as usize * words];
+    for (&word, places) in known.words.of_word.iter().filter(|(word, _)| (0..rows).contains(*word)) {
+        let row = &mut values[word as usize * words..][..words];
+        for (k, to) in row.iter_mut().enumerate() {
+            *to = places.iter().map(|&(place, value)| value * numbers[place * words + k]).sum::<f64>() as f32;
+        }
+    }
+    table.f_copy_(&Tensor::from_slice(&values).view([rows, width]))?;
+    parameter(network, "embed_a.weight")?.f_copy_(&of_x.tr())?;
+    parameter(network, "embed_a.bias")?.f_copy_(&-known.mean.unsqueeze(0).matmul(&of_x).squeeze_dim(0))?;
+    let _ = parameter(network, "embed_factor")?.f_fill_(factor)?;
+    Ok(())
 }

@@ -51,7 +51,11 @@ pub(super) fn of(
     let own = size("embed_x.weight", 0).ok();
     let linear = own.and_then(|_| size("embed_w.weight", 1).ok());
     let joint = own.map(|own| own.saturating_add(linear.unwrap_or(0)));
-    if let Some(joint) = joint.filter(|&joint| u64::try_from(joint).map_or(true, |joint| joint > weights.count())) {
+    // Without an embedding of its own a network that grounds has linear ones of regions.
+    let of_regions = own.is_none() && settings.task == TaskName::Vgd;
+    let region_joint = size("embed_w.weight", 1).ok().filter(|_| of_regions);
+    let widest = joint.or(region_joint);
+    if let Some(joint) = widest.filter(|&joint| u64::try_from(joint).map_or(true, |joint| joint > weights.count())) {
         let expected = format!("rows of a network of {} numbers", weights.count());
         return Err(wrong(file, "embed_x.weight, embed_w.weight", &expected, joint.to_string()));
     }
@@ -67,5 +71,6 @@ pub(super) fn of(
         joint,
         joint_features: size("embed_f.weight", 0).is_ok(),
         joint_linear: linear,
+        region_joint,
     })
 }

@@ -12,13 +12,13 @@ use super::{Inputs, Network};
 /// Outputs of the stages, by name.
 #[derive(Debug)]
 pub struct StageOutputs {
-    /// `text_pooled` `[batch, 2 H]`; `text_attention` `[batch, tokens]`; `text_embedding` `[batch, joint]` where the network
-    /// has such embeddings; for each GA block `b` of the decoder `key_b` and `value_b`
+    /// `text_pooled` `[batch, 2 H]`; `text_attention` `[batch, tokens]`; `text_embedding` `[batch, joint]`, or
+    /// `[batch, region_joint]`, where the network has such embeddings; for each GA block `b` of the decoder `key_b` and `value_b`
     /// `[batch, heads, tokens, head width]`.
     pub text: Vec<(String, Tensor)>,
     /// `regions` `[batch, regions, H]` after the blocks before the first GA; `relation_bias`
     /// `[batch, RSA blocks from there on · heads, regions, regions]` where there are such blocks; `image_embedding`
-    /// `[batch, joint]`.
+    /// `[batch, joint]`, or `region_embedding` `[batch, regions, region_joint]`.
     pub image: Vec<(String, Tensor)>,
     /// Output of the head.
     pub output: Tensor,
@@ -77,7 +77,9 @@ impl Network {
         let embedded = self.head.embed(&sides, off);
         if let Some((of_text, of_image)) = &embedded {
             text.push(("text_embedding".to_owned(), of_text.shallow_clone()));
-            image.push(("image_embedding".to_owned(), of_image.shallow_clone()));
+            let of_regions = self.dimensions.region_joint.is_some();
+            let name = if of_regions { "region_embedding" } else { "image_embedding" };
+            image.push((name.to_owned(), of_image.shallow_clone()));
         }
         let context = Context { text: Some(&x), text_mask: text_mask.as_ref(), ..context };
         for block in first_guided..self.blocks.len() {
@@ -85,8 +87,10 @@ impl Network {
         }
         let region_attention = self.head.region_attention(&y, region_mask.as_ref());
         let mut output = self.head.output(&pooled, &y, region_mask.as_ref(), off);
-        if let Some((of_text, of_image)) = &embedded {
-            output = self.with_joint_score(output, of_text, of_image);
+        if let Some((of_text, of_image)) = &embedded
+            && let Some(score) = self.head.joint_score(of_text, of_image)
+        {
+            output += score;
         }
         StageOutputs { text, image, output, region_attention }
     }

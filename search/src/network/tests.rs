@@ -21,6 +21,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     joint: None,
     joint_features: false,
     joint_linear: None,
+    region_joint: None,
 };
 
 /// A supernet whose weights are the same whatever other tests draw.

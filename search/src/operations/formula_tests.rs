@@ -20,6 +20,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     joint: None,
     joint_features: false,
     joint_linear: None,
+    region_joint: None,
 };
 
 /// Rows of numbers: positions of features, or a weight's outputs of inputs.

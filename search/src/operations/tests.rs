@@ -23,6 +23,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     joint: None,
     joint_features: false,
     joint_linear: None,
+    region_joint: None,
 };
 
 fn randn(shape: &[i64]) -> Tensor {

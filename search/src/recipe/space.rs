@@ -65,6 +65,7 @@ impl Recipe {
             joint: None,
             joint_features: false,
             joint_linear: None,
+            region_joint: None,
         }
     }
 

@@ -120,6 +120,34 @@ impl LinearSettings {
     }
 }
 
+/// The linear part of the scores of grounding, an addition of ours: what each region is and each word says goes through one matrix, and
+/// the product of both counts in the region's score. The matrices are those of a canonical correlation analysis of the phrases of the
+/// training part and the regions that they mean; no step changes them. They know the phrases that they come from too well to say what a
+/// network still has to learn of these, so training does not read that score; validation and everything after it does.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegionLinearSettings {
+    /// Directions that are kept, at most 4096.
+    pub width: usize,
+    /// Deviation of this part of the scores over the regions and phrases of the training part, 0.001 to 1000; the network's own scores are
+    /// logarithms of probabilities.
+    pub deviation: f64,
+    /// What the analysis adds to variances.
+    pub ridges: Ridges,
+}
+
+impl RegionLinearSettings {
+    pub(super) fn check(self) -> std::result::Result<(), Wrong> {
+        if self.width == 0 || self.width > 4096 {
+            return Err(("regions.linear.width", "1 to 4096", self.width.to_string()));
+        }
+        if !(1e-3..=1e3).contains(&self.deviation) {
+            return Err(("regions.linear.deviation", "0.001 to 1000", self.deviation.to_string()));
+        }
+        self.ridges.check(["regions.linear.ridges.image_ridge", "regions.linear.ridges.text_ridge"])
+    }
+}
+
 /// What a canonical correlation analysis adds to variances, in units of their mean: the more, the less it follows what few samples
 /// have.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

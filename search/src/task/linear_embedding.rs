@@ -2,6 +2,9 @@
 //! text the sum of its words, each through one matrix. Both matrices come from a closed form (`data/linear_start.rs`), before the first
 //! step, and no step changes them: on a few thousand images they rank better than what the network learns there, and its own
 //! embedding beside them better than either.
+//!
+//! In grounding the same matrices stand for single regions (`data/region_scores.rs`): the product of what a text and a region give
+//! counts in the region's score.
 
 use mmnas_bundle::boxes::LEAST_AREA;
 use mmnas_bundle::manifest::Dimensions;
@@ -9,10 +12,10 @@ use tch::{Kind, Tensor, nn};
 
 use crate::layers::Linear;
 
-/// Whether `name` is a parameter of the linear part of a network that has one: no step changes it.
+/// Whether `name` is a parameter of a linear part of a network that has one: no step changes it.
 pub(crate) fn is_fixed(name: &str, d: &Dimensions) -> bool {
     const FIXED: [&str; 5] = ["embed_w.weight", "embed_w.bias", "embed_a.weight", "embed_a.bias", "embed_factor"];
-    d.joint_linear.is_some() && FIXED.contains(&name)
+    d.joint_linear.or(d.region_joint).is_some() && FIXED.contains(&name)
 }
 
 /// Matrices of words and of features.
@@ -66,12 +69,22 @@ impl LinearEmbedding {
 
     /// Embedding of texts from tokens `[batch, tokens]`, `[batch, linear]` of length 1 times the factor.
     pub(super) fn text(&self, tokens: &Tensor, padding: Option<&Tensor>) -> Tensor {
+        unit(&self.words(tokens, padding)) * &self.factor
+    }
+
+    /// The sum of the texts' words, `[batch, linear]`, from tokens `[batch, tokens]`.
+    pub(super) fn words(&self, tokens: &Tensor, padding: Option<&Tensor>) -> Tensor {
         let words = Tensor::embedding(&self.words, tokens, -1, false, false);
         let words = match padding {
             Some(padding) => words.masked_fill(&padding.view([tokens.size()[0], tokens.size()[1], 1]), 0.0),
             None => words,
         };
-        unit(&(words.sum_dim_intlist(1, false, Kind::Float) + &self.words_bias)) * &self.factor
+        words.sum_dim_intlist(1, false, Kind::Float) + &self.words_bias
+    }
+
+    /// What each region gives, `[batch, regions, linear]` times the factor, from standardised features `[batch, regions, D]`.
+    pub(super) fn regions(&self, features: &Tensor) -> Tensor {
+        self.features.forward(features) * &self.factor
     }
 
     /// Embedding of images from standardised features `[batch, regions, D]` and boxes `[batch, regions, 4]`, as that of texts.

@@ -42,14 +42,25 @@ pub trait Head: std::fmt::Debug + Send {
         None
     }
 
-    /// The joint embeddings of texts and images, each `[batch, joint]` of length 1, where the network has them.
+    /// The joint embeddings of texts and images, each `[batch, joint]` of length 1, or the linear ones of texts `[batch, region_joint]` and of
+    /// regions `[batch, regions, region_joint]`, where the network has either.
     fn embed(&self, _sides: &Sides<'_>, _dropout: Dropout) -> Option<(Tensor, Tensor)> {
         None
     }
 
-    /// What the joint embeddings of [`Head::embed`] add to the output, `[batch, outputs]`.
+    /// What the embeddings of [`Head::embed`] add to the output, of its shape.
     fn joint_score(&self, _texts: &Tensor, _images: &Tensor) -> Option<Tensor> {
         None
+    }
+
+    /// What a network with such embeddings gives for the loss and the metric to read: the output with [`Head::joint_score`], and the
+    /// embeddings beside it.
+    fn beside(&self, output: Tensor, texts: &Tensor, images: &Tensor) -> Tensor {
+        let output = match self.joint_score(texts, images) {
+            Some(score) => output + score,
+            None => output,
+        };
+        Tensor::cat(&[&output, texts, images], -1)
     }
 
     /// Scale and bias, where a pair's logit is `scale · cosine + bias` of its embeddings as long as nothing else was trained.
@@ -147,10 +158,10 @@ pub struct EpochStart<'a> {
 
 /// An error where the recipe wants regions to be correlated with words for a task that does not say which regions are meant.
 fn refuse_correlation(data: &ImageTextData, task: &str) -> Result<()> {
-    match data.correlate() {
-        Some(_) => {
+    match data.region_settings().field_of_correlation() {
+        Some(field) => {
             let expected = "a task that says which region a text means: vgd";
-            Err(mmnas_bundle::Error::invalid("recipe", "regions.correlate", expected, task).into())
+            Err(mmnas_bundle::Error::invalid("recipe", field, expected, task).into())
         }
         None => Ok(()),
     }
@@ -194,6 +205,11 @@ pub trait Task: Sync {
 
     /// Width of the linear part of the joint embedding.
     fn joint_linear(&self) -> Option<usize> {
+        None
+    }
+
+    /// Width of the linear embeddings of texts and single regions.
+    fn region_joint(&self) -> Option<usize> {
         None
     }
 

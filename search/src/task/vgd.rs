@@ -5,7 +5,8 @@ use mmnas_bundle::manifest::Dimensions;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, Tensor, nn};
 
-use super::{Evaluation, Forward, Head, Reduction as LossReduction, Task};
+use super::linear_embedding::LinearEmbedding;
+use super::{Evaluation, Forward, Head, Reduction as LossReduction, Sides, Task};
 use crate::att_flat::AttFlat;
 use crate::data::{ImageTextData, VgdData};
 use crate::layers::{LayerNorm, Linear, MASKED};
@@ -15,6 +16,8 @@ use crate::{Inputs, Network, Result};
 
 /// A prediction counts as right from this intersection over union with the target on.
 const RIGHT_IOU: f32 = 0.5;
+/// A score and four deltas.
+const OUTPUTS: i64 = 5;
 /// Weight of the deltas' loss beside the scores'.
 const DELTA_WEIGHT: f64 = 0.5;
 
@@ -30,7 +33,8 @@ pub enum ScorePadding {
 }
 
 /// The published head: per region `LN(AttFlat(x) + Linear(H → 2H)(y_i))` → a score and four deltas, as
-/// `[batch, regions, 5]`, the score before any softmax.
+/// `[batch, regions, 5]`, the score before any softmax. Beside it may stand linear embeddings, of texts and of regions, whose products are
+/// scores too.
 #[derive(Debug)]
 pub struct VgdHead {
     text: AttFlat,
@@ -38,6 +42,7 @@ pub struct VgdHead {
     norm: LayerNorm,
     scores: Linear,
     deltas: Linear,
+    linear: Option<LinearEmbedding>,
 }
 
 impl Head for VgdHead {
@@ -53,6 +58,34 @@ impl Head for VgdHead {
         let fused = self.norm.forward(&(text.unsqueeze(1) + self.region.forward(y)));
         Tensor::cat(&[self.scores.forward(&fused), self.deltas.forward(&fused)], -1)
     }
+
+    fn embed(&self, sides: &Sides<'_>, _dropout: Dropout) -> Option<(Tensor, Tensor)> {
+        let linear = self.linear.as_ref()?;
+        Some(tch::no_grad(|| (linear.words(sides.tokens, sides.text_mask), linear.regions(sides.features))))
+    }
+
+    fn joint_score(&self, texts: &Tensor, regions: &Tensor) -> Option<Tensor> {
+        Some(linear_scores(texts, regions).constant_pad_nd([0, 4]))
+    }
+
+    /// The linear scores stay apart, `[batch, regions, 6]`: the loss does not read them.
+    fn beside(&self, output: Tensor, texts: &Tensor, regions: &Tensor) -> Tensor {
+        Tensor::cat(&[output, linear_scores(texts, regions)], -1)
+    }
+}
+
+/// What linear embeddings of texts `[batch, k]` and of regions `[batch, regions, k]` give each region, `[batch, regions, 1]`.
+fn linear_scores(texts: &Tensor, regions: &Tensor) -> Tensor {
+    regions.matmul(&texts.unsqueeze(-1))
+}
+
+/// The head's output, `[batch, regions, 5]`, with the linear scores that may stand beside it added.
+fn with_linear_scores(output: Tensor) -> Tensor {
+    if output.size()[2] <= OUTPUTS {
+        return output;
+    }
+    let scores = output.narrow(-1, 0, 1) + output.narrow(-1, OUTPUTS, 1);
+    Tensor::cat(&[scores, output.narrow(-1, 1, OUTPUTS - 1)], -1)
 }
 
 /// Samples of one batch.
@@ -130,6 +163,7 @@ impl Task for VgdData {
             norm: LayerNorm::new(vs / "proj_norm", 2 * d.hidden),
             scores: Linear::new(vs / "proj_scores", 2 * d.hidden, 1, true),
             deltas: Linear::new(vs / "proj_reg", 2 * d.hidden, 4, true),
+            linear: d.region_joint.map(|width| LinearEmbedding::new(vs, d, width)),
         })
     }
 
@@ -145,10 +179,12 @@ impl Task for VgdData {
         1
     }
 
+    fn region_joint(&self) -> Option<usize> {
+        self.common().region_settings().linear.map(|settings| settings.width)
+    }
+
     fn start(&self, train: &[usize], network: &mut Network, progress: bool) -> Result<()> {
-        if let Some(ridges) = self.common().correlate() {
-            self.start_regions(train, ridges, network, progress)?;
-        }
+        self.start_from_regions(train, network, progress)?;
         // Last: weights of another run have learnt from theirs.
         self.common().start(network)
     }
@@ -173,7 +209,8 @@ impl Task for VgdData {
         for (number, indices) in samples.chunks(batch).enumerate() {
             let first = number * batch;
             let batch = VgdData::batch(self, indices)?;
-            let found = grounded_boxes(&forward(&batch.inputs), &batch, self.padding());
+            let output = with_linear_scores(forward(&batch.inputs));
+            let found = grounded_boxes(&output, &batch, self.padding());
             for (row, (found, targets)) in found.iter().zip(&batch.targets).enumerate() {
                 let is_right = targets.iter().any(|target| boxes::iou(found, target) >= RIGHT_IOU);
                 right += usize::from(is_right);

@@ -120,6 +120,7 @@ impl Options {
             joint: None,
             joint_features: false,
             joint_linear: None,
+            region_joint: None,
         }
     }
 

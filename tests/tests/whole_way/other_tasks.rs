@@ -33,6 +33,7 @@ fn bundle(task: TaskName) -> (tempfile::TempDir, PathBuf) {
         joint: None,
         joint_features: false,
         joint_linear: None,
+        region_joint: None,
     };
     let network = formula_network(task, &architecture, &d);
     let recorded = record_stages(&network, task, 6, vision.vision().regions.count(), 1).unwrap();
