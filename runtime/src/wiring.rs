@@ -32,7 +32,7 @@ pub(crate) const SCORES: &str = "scores";
 pub(crate) const TEXT_ATTENTION: &str = "text_attention";
 /// How much each region counts in the pooled image, f32 `[batch, regions]`.
 pub(crate) const REGION_ATTENTION: &str = "region_attention";
-/// The joint embedding of a text, f32 `[batch, joint]`.
+/// The embedding of a text: the joint one, f32 `[batch, joint]`, or for grounding the linear one, `[batch, region_joint]`.
 pub(crate) const TEXT_EMBEDDING: &str = "text_embedding";
 /// The joint embedding of an image, f32 `[batch, joint]`.
 pub(crate) const IMAGE_EMBEDDING: &str = "image_embedding";

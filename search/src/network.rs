@@ -170,6 +170,13 @@ impl Network {
         &self.parameters
     }
 
+    /// The parameter `name`, shared as in [`Network::parameters`].
+    pub(crate) fn parameter(&self, name: &str) -> Result<Tensor> {
+        let known = self.parameters.get(name).map(Tensor::shallow_clone);
+        let missing = || mmnas_bundle::Error::invalid("network", name, "a parameter of the network", "none");
+        Ok(known.ok_or_else(missing)?)
+    }
+
     /// Standardises features from now on.
     pub fn set_feature_norm(&mut self, norm: Option<FeatureNorm>) {
         let here = |t: Tensor| t.to_device(self.device);

@@ -60,11 +60,11 @@ pub struct RegionSettings {
     pub max: usize,
     /// Grounding: the layer that reads features starts from the directions in which the regions that phrases mean correlate most with
     /// the phrases' words, in place of random ones; none: it does not. An addition of ours.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub correlate: Option<Ridges>,
     /// Grounding: what a linear map says of regions and words counts in the regions' scores; none: the network's own scores alone, as
     /// published.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub linear: Option<RegionLinearSettings>,
 }
 

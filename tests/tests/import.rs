@@ -204,3 +204,21 @@ fn the_command_imports_verifies_and_tells_what_is_missing() {
     let output = programs::run("mmnas-search", &itm);
     assert!(output.code == Some(1) && output.stderr.contains("of another shape: proj.bias"), "{}", output.stderr);
 }
+
+/// A few bytes that ask for matrices of terabytes.
+#[test]
+fn a_linear_part_larger_than_the_file_is_an_error() {
+    let place = Place::new();
+    let float = (tch::Kind::Float, tch::Device::Cpu);
+    let mut tensors = tiny();
+    tensors.insert("embedding.weight".to_owned(), Tensor::zeros([60_000, 1], float));
+    tensors.insert("embed_w.weight".to_owned(), Tensor::zeros([1, 600_000], float));
+    let file = place.path("large.safetensors");
+    save_tensors(&file, &tensors, Default::default()).unwrap();
+    let files = ImportFiles { checkpoint: file, vocabulary: place.path("words.txt"), labels: None };
+    let architecture = Architecture::read(&fixtures::path("official/tiny.arch.json")).unwrap();
+    let settings = ImportSettings { task: TaskName::Vgd, ..SETTINGS };
+    let error =
+        import(&files, &architecture, settings, None, &place.path("out"), &ExportOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("embed_w.weight") && error.to_string().contains("60000 × 600000"), "{error}");
+}

@@ -13,8 +13,8 @@ use mmnas_search::export::{self, ExportOptions};
 use mmnas_search::operations::Dropout;
 use mmnas_search::recipe::{Recipe, Sight};
 use mmnas_search::task::Task as _;
-use mmnas_search::task::vgd::ScorePadding;
-use mmnas_search::{Network, RunFolder, load_tensors, retrain};
+use mmnas_search::task::vgd::{ScorePadding, with_linear_scores};
+use mmnas_search::{FeatureNorm, Network, RunFolder, load_tensors, retrain};
 use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
 use mmnas_tests::captions::{architecture, write_data as write_captions};
@@ -22,10 +22,10 @@ use mmnas_tests::fixtures::official;
 use mmnas_tests::phrases::{write_data, write_regions};
 use tch::{Kind, Tensor};
 
-const LINEAR: &str = "regions.linear={ width = 8, deviation = 6.0, ridges = { image_ridge = 0.1, text_ridge = 0.1 } }";
+const LINEAR: &str = "regions.linear={ width = 32, deviation = 6.0, ridges = { image_ridge = 0.1, text_ridge = 0.1 } }";
 
 fn recipe(more: &[&str]) -> Recipe {
-    let set = ["retrain.hidden=64", "retrain.batch=16", "retrain.epochs=1", "retrain.epoch_samples=16"];
+    let set = ["retrain.hidden=64", "retrain.batch=16", "retrain.epoch_samples=32", "model.standardise=true"];
     let set: Vec<String> = set.iter().chain(more).map(|s| (*s).to_owned()).collect();
     Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &set).unwrap()
 }
@@ -37,9 +37,9 @@ fn load(folder: &Path, recipe: &Recipe) -> VgdData {
     data
 }
 
-/// Trains one epoch of 16 phrases; gives its score and the weights.
-fn train(folder: &Path, name: &str, more: &[&str]) -> (f64, BTreeMap<String, Tensor>) {
-    let recipe = recipe(more);
+/// Trains for so many epochs of 32 phrases; gives the score of the weights that were kept and these.
+fn train(folder: &Path, name: &str, more: &[&str], epochs: usize) -> (f64, BTreeMap<String, Tensor>) {
+    let recipe = recipe(&[more, &[&format!("retrain.epochs={epochs}")]].concat());
     let data = load(folder, &recipe);
     let inputs = data.data().run_inputs(VgdData::NAME, Some(&architecture()));
     let run = RunFolder::open(&folder.join(name), &recipe, &inputs, false).unwrap();
@@ -48,37 +48,34 @@ fn train(folder: &Path, name: &str, more: &[&str]) -> (f64, BTreeMap<String, Ten
     (trained.validation, weights.into_iter().collect())
 }
 
+const FIXED: [&str; 5] = ["embed_w.weight", "embed_w.bias", "embed_a.weight", "embed_a.bias", "embed_factor"];
+
 #[test]
-fn the_closed_form_grounds_at_once_and_training_does_not_read_it() {
+fn the_closed_form_grounds_at_once_and_training_neither_reads_nor_changes_it() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     write_data(folder.path());
-    let (without, plain) = train(folder.path(), "without", &[]);
-    let (with, linear) = train(folder.path(), "with", &[LINEAR]);
+    let (without, plain) = train(folder.path(), "without", &[], 1);
+    let (with, linear) = train(folder.path(), "with", &[LINEAR], 1);
     // By chance 22 %. Features say what a region is.
     assert!(with > 0.9 && with > without + 0.3, "with {with}, without {without}");
     // It knows its own phrases too well: a loss that read it would leave the network nothing to learn.
     for (name, weight) in &plain {
         assert!(weight.equal(&linear[name]), "{name}");
     }
-    assert_eq!(linear.len(), plain.len() + 5, "two layers of weights and biases, and a factor");
-    let recipe = recipe(&[LINEAR]);
-    let data = load(folder.path(), &recipe);
-    let parts: Vec<usize> = data.data().samples_of_images().concat();
-    let untrained = started(&data, &parts).unwrap();
-    for name in ["embed_w.weight", "embed_a.weight"] {
-        let weight = &linear[name];
-        assert!(
-            weight.size() == untrained.parameters()[name].size()
-                && weight.abs().sum(Kind::Float).double_value(&[]) > 0.0
-        );
+    assert_eq!(linear.len(), plain.len() + FIXED.len());
+    let (_, later) = train(folder.path(), "longer", &[LINEAR], 3);
+    for name in FIXED {
+        assert!(linear[name].equal(&later[name]), "{name}");
+        let is_there = linear[name].abs().sum(Kind::Float).double_value(&[]) > 0.0;
+        assert_eq!(is_there, name != "embed_w.bias", "{name}: words are not centred");
     }
     let bundle = folder.path().join("bundle");
     export::export(&folder.path().join("with"), None, &bundle, &ExportOptions::default()).unwrap();
     let report = mmnas_runtime::verify(&bundle, &LoadOptions::default(), Timed::No).unwrap();
     assert!(report.passed() && report.measured.len() == 2, "{report:#?}");
     let manifest = std::fs::read_to_string(bundle.join("manifest.json")).unwrap();
-    assert!(manifest.contains("\"region_joint\": 8") && !manifest.contains("\"joint\""), "{manifest}");
+    assert!(manifest.contains("\"region_joint\": 32") && !manifest.contains("\"joint\""), "{manifest}");
     runtime_grounds(folder.path(), &bundle);
 }
 
@@ -94,24 +91,41 @@ fn runtime_grounds(folder: &Path, bundle: &Path) {
             boxes::iou(&found[0].box_xyxy, &sample.box_xyxy) >= 0.5
         });
         let right = right.count();
+        // Images of several numbers of regions in one batch.
+        let encoded: Vec<_> = samples[..12]
+            .iter()
+            .map(|s| {
+                (model.encode_regions(&store.get(&s.image).unwrap()).unwrap(), model.encode_text(&s.phrase).unwrap())
+            })
+            .collect();
+        let pairs: Vec<_> = encoded.iter().map(|(image, text)| (image, text)).collect();
+        for (sample, found) in samples.iter().zip(model.ground_pairs(&pairs, 1).unwrap()) {
+            assert!(boxes::iou(&found[0].box_xyxy, &sample.box_xyxy) >= 0.5, "{form}: {}", sample.phrase);
+        }
         assert!(right >= 90, "{form}: {right} of 100");
     }
 }
 
 /// A network as a training on `train` would make it.
 fn started(data: &VgdData, train: &[usize]) -> Result<Network, mmnas_search::Error> {
+    let mut network = untrained(data)?;
+    data.start(train, &mut network, false)?;
+    Ok(network)
+}
+
+/// The same before it is given what it starts from.
+fn untrained(data: &VgdData) -> Result<Network, mmnas_search::Error> {
     let d = Dimensions {
         feature: data.data().feature(),
         vocabulary: data.data().vocabulary().len(),
         region_joint: data.region_joint(),
         ..official(64, 1)
     };
-    let mut network = export::derived_network(TaskName::Vgd, &architecture(), &d)?;
-    data.start(train, &mut network, false)?;
-    Ok(network)
+    export::derived_network(TaskName::Vgd, &architecture(), &d)
 }
 
-/// The scores' deviation over what the matrices come from is the recipe's, whatever the features' size and mean.
+/// Over all regions and all phrases that the matrices come from, whatever the features' size and mean; and what validation reads is what
+/// bundles are checked against.
 #[test]
 fn the_linear_scores_have_the_deviation_of_the_recipe() {
     let _alone = alone();
@@ -121,18 +135,39 @@ fn the_linear_scores_have_the_deviation_of_the_recipe() {
     let data = load(folder.path(), &recipe);
     let train: Vec<usize> = data.data().samples_of_images().concat();
     let network = started(&data, &train).unwrap();
-    let path = mmnas_search::Path::single(&vec![0; network.space().len()]);
-    // One by one: padding would be among the regions.
-    let scores: Vec<Tensor> = train
+    let parameter = |name: &str| network.parameters()[name].detach();
+    let images: Vec<usize> = (0..data.data().images()).collect();
+    let (inputs, regions) = data.data().inputs_of_images(&images, &vec![[1].as_slice(); images.len()]).unwrap();
+    let rows: Vec<Tensor> =
+        regions.iter().zip(0..).map(|(r, k)| inputs.features.get(k).narrow(0, 0, r.boxes.len() as i64)).collect();
+    let regions = Tensor::cat(&rows, 0).linear(&parameter("embed_a.weight"), Some(parameter("embed_a.bias")));
+    let mean = regions.mean_dim(0i64, false, Kind::Float).abs().max().double_value(&[]);
+    assert!(mean < 1e-4, "{mean}");
+    let table = parameter("embed_w.weight");
+    let texts: Vec<Tensor> = train
         .iter()
         .map(|&phrase| {
-            let output = network.forward(&data.batch(&[phrase]).unwrap().inputs, &path, Dropout(0.0));
-            assert_eq!(output.size()[2], 6, "a score, four deltas and the linear score");
-            output.select(-1, 5).view([-1])
+            table.index_select(0, &Tensor::from_slice(data.tokens(phrase))).sum_dim_intlist(0, false, Kind::Float)
         })
         .collect();
-    let deviation = Tensor::cat(&scores, 0).square().mean(Kind::Float).sqrt().double_value(&[]);
-    assert!((4.0..8.0).contains(&deviation), "{deviation} for 6");
+    let scores = Tensor::stack(&texts, 0).matmul(&regions.tr()) * parameter("embed_factor");
+    let deviation = scores.square().mean(Kind::Float).sqrt().double_value(&[]);
+    assert!((deviation - 6.0).abs() < 6e-3, "{deviation} for 6");
+
+    // Phrases of several lengths and images of several numbers of regions.
+    let batch = data.batch(&train[..40]).unwrap();
+    assert!(batch.inputs.region_count.iter().min() < batch.inputs.region_count.iter().max());
+    assert!(batch.inputs.token_count.iter().min() < batch.inputs.token_count.iter().max());
+    let path = mmnas_search::Path::single(&vec![0; network.space().len()]);
+    let found = network.forward(&batch.inputs, &path, Dropout(0.0));
+    assert_eq!(found.size()[2], 6, "a score, four deltas and the linear score");
+    let found = with_linear_scores(&found);
+    let expected = network.stage_outputs(&batch.inputs).output;
+    for (row, &count) in (0..).zip(&batch.inputs.region_count) {
+        let there = |output: &Tensor| output.get(row).narrow(0, 0, count);
+        let worst = (there(&found) - there(&expected)).abs().max().double_value(&[]);
+        assert!(worst < 1e-4, "{row}: {worst}");
+    }
 }
 
 #[test]
@@ -160,4 +195,39 @@ fn a_control_of_one_side_has_no_linear_scores_and_other_tasks_refuse() {
     let mut network = export::derived_network(TaskName::Itm, &architecture(), &d).unwrap();
     let error = captions.start(&[0, 1], &mut network, false).unwrap_err().to_string();
     assert!(error.contains("regions.linear") && error.contains("found itm"), "{error}");
+}
+
+/// The other run's words about its features hold for the linear part too: it is made for features as they are standardised in the end.
+#[test]
+fn it_fits_the_norm_that_initial_weights_bring() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    write_data(folder.path());
+    train(folder.path(), "first", &[], 1);
+    let recipe = recipe(&[LINEAR]);
+    let mut files = DataFiles::new(folder.path().join("phrases.jsonl"), folder.path().join("features"));
+    files.initial = Some(folder.path().join("first"));
+    let mut data = VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap();
+    data.data_mut().follow(&recipe).unwrap();
+    let (other, _) = load_tensors(&folder.path().join("first/network.safetensors")).unwrap();
+    let norm = |name: &str| other[name].shallow_clone();
+    let features = data.data().feature() as i64;
+    let own = || FeatureNorm {
+        mean: Tensor::full([features], 5.0, (Kind::Float, tch::Device::Cpu)),
+        std: Tensor::full([features], 2.0, (Kind::Float, tch::Device::Cpu)),
+    };
+    let train: Vec<usize> = data.data().samples_of_images().concat();
+    let start = |data: &VgdData, norm: FeatureNorm| {
+        let mut network = untrained(data).unwrap();
+        network.set_feature_norm(Some(norm));
+        data.start(&train, &mut network, false).unwrap();
+        network
+    };
+    let brought = start(&data, own());
+    let theirs = FeatureNorm { mean: norm("feature_norm.mean"), std: norm("feature_norm.std") };
+    let at_once = start(&data, theirs);
+    for name in FIXED {
+        assert!(brought.parameters()[name].equal(&at_once.parameters()[name]), "{name}");
+    }
+    assert!(brought.parameters()["imgfeat_linear.weight"].equal(&other["imgfeat_linear.weight"]), "their layer");
 }

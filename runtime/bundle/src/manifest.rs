@@ -406,6 +406,10 @@ impl Manifest {
                 return Err(Error::invalid(file, "dimensions.joint_linear", "less than dimensions.joint", found));
             }
         }
+        if d.region_joint.is_some() && (self.task != TaskName::Vgd || d.joint.is_some()) {
+            let found = format!("{}, with joint {:?}", self.task, d.joint);
+            return Err(Error::invalid(file, "dimensions.region_joint", "task vgd without dimensions.joint", found));
+        }
         check_size(file, "text.max_tokens", self.text.max_tokens)?;
         for (field, stage) in self.fields() {
             stage.check(file, field)?;

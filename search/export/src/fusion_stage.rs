@@ -34,7 +34,7 @@ pub(crate) fn build(
         let all = g.float_input("relation_bias", &["batch", &total, "regions", "regions"]);
         biases.extend(late.iter().map(|(block, _)| *block).zip(g.split(&all, 1, &heads)));
     }
-    let image = ImageState { regions, features: None, biases, mask };
+    let image = ImageState { regions, biases, mask };
     let mut keys_values = BTreeMap::new();
     for reader in text_readers(source, architecture)? {
         let shape = ["batch", &reader.heads.to_string(), "tokens", &reader.head.to_string()];
@@ -59,9 +59,9 @@ pub(crate) fn build_merged(
 ) -> Result<Graph> {
     let g = &mut graph;
     let mut text = text_stage::text(source, g, architecture)?;
-    let mut image = image_stage::image(source, g, architecture)?;
+    let (mut image, features) = image_stage::image(source, g, architecture)?;
     let of_text = text_stage::embedding(source, g, &mut text)?;
-    let joint = of_text.zip(image_stage::embedding(source, g, &mut image)?);
+    let joint = of_text.zip(image_stage::embedding(source, g, &mut image, &features)?);
     fuse(source, g, (architecture, task), (&text.pooled, text.keys_values, text.mask), image, joint)?;
     Ok(graph)
 }

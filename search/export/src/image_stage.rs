@@ -20,8 +20,8 @@ use crate::states::{ImageState, embeddings, relation_readers};
 /// The stage as a graph of its own, which begins as `graph`.
 pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: Graph) -> Result<Graph> {
     let g = &mut graph;
-    let mut state = image(source, g, architecture)?;
-    if let Some(embedding) = embedding(source, g, &mut state)? {
+    let (mut state, features) = image(source, g, architecture)?;
+    if let Some(embedding) = embedding(source, g, &mut state, &features)? {
         embeddings(source.dimensions).iter().for_each(|[_, of_image]| of_image.output(g, &embedding));
     }
     g.output(&state.regions, "regions", &["batch", "regions", &source.dimensions.hidden.to_string()]);
@@ -61,34 +61,44 @@ pub(crate) fn late_heads(source: Source<'_>, architecture: &Architecture) -> Res
     Ok(readers.into_iter().filter(|r| r.block >= first).map(|r| (r.block, r.heads)).collect())
 }
 
-/// The image's joint embedding or the linear ones of its regions, as [`embeddings`] says, where the network has either.
-pub(crate) fn embedding(source: Source<'_>, g: &mut Graph, state: &mut ImageState) -> Result<Option<String>> {
+/// The image's joint embedding or the linear ones of its regions, as [`embeddings`] says, where the network has either; `features`
+/// are those of the regions, `[batch, regions, D]`.
+pub(crate) fn embedding(
+    source: Source<'_>,
+    g: &mut Graph,
+    state: &mut ImageState,
+    features: &str,
+) -> Result<Option<String>> {
     let d = source.dimensions;
-    match (d.joint, d.region_joint, &state.features) {
-        (Some(joint), _, _) => joint_embedding(source, g, state, joint).map(Some),
-        (None, Some(width), Some(features)) => linear_embedding::regions(source, g, features, width).map(Some),
-        _ => Ok(None),
+    match (d.joint, d.region_joint) {
+        (Some(joint), _) => joint_embedding(source, g, (state, features), joint).map(Some),
+        (None, Some(width)) => linear_embedding::regions(source, g, features, width).map(Some),
+        (None, None) => Ok(None),
     }
 }
 
-fn joint_embedding(source: Source<'_>, g: &mut Graph, state: &mut ImageState, joint: usize) -> Result<String> {
+fn joint_embedding(
+    source: Source<'_>,
+    g: &mut Graph,
+    (state, features): (&mut ImageState, &str),
+    joint: usize,
+) -> Result<String> {
     let (pooled, attention) = source.att_flat(g, &state.regions, &mut state.mask, "attflat_e")?;
-    let seen = match &state.features {
-        Some(features) if source.dimensions.joint_features => {
-            let attention = g.unsqueeze(&attention, &[1]);
-            let mean = g.node("MatMul", &[&attention, features], vec![]);
-            let mean = g.squeeze(&mean, &[1]);
-            Some(of_features(source, g, &mean, ("embed_f", joint - source.joint_linear()))?)
-        }
-        _ => None,
+    let seen = if source.dimensions.joint_features {
+        let attention = g.unsqueeze(&attention, &[1]);
+        let mean = g.node("MatMul", &[&attention, features], vec![]);
+        let mean = g.squeeze(&mean, &[1]);
+        Some(of_features(source, g, &mean, ("embed_f", joint - source.joint_linear()))?)
+    } else {
+        None
     };
     let own = source.embedding(g, &pooled, "embed_y", joint, seen.as_deref())?;
-    match (&state.features, source.joint_linear()) {
-        (Some(features), linear @ 1..) => {
+    match source.joint_linear() {
+        0 => Ok(own),
+        linear => {
             let linear = linear_embedding::image(source, g, (features, &mut state.mask), linear)?;
             linear_embedding::beside(source, g, &linear, &own)
         }
-        _ => Ok(own),
     }
 }
 
@@ -114,8 +124,8 @@ pub(crate) fn of_features(
     Ok(g.product(&features, &product))
 }
 
-/// The image's side of the network.
-pub(crate) fn image(source: Source<'_>, g: &mut Graph, architecture: &Architecture) -> Result<ImageState> {
+/// The image's side of the network, and the features that it reads, `[batch, regions, D]`.
+pub(crate) fn image(source: Source<'_>, g: &mut Graph, architecture: &Architecture) -> Result<(ImageState, String)> {
     let d = source.dimensions;
     let features = g.float_input("features", &["batch", "regions", &d.feature.to_string()]);
     let mut mask = Mask::new("region_count", &features, 1);
@@ -136,7 +146,7 @@ pub(crate) fn image(source: Source<'_>, g: &mut Graph, architecture: &Architectu
         y = source.block(g, &y, *operation, &decoder_prefix(block), Side { own: &mut mask, text: None, bias })?;
     }
     biases.retain(|block, _| *block >= first);
-    Ok(ImageState { regions: y, features: Some(features), biases, mask })
+    Ok((ImageState { regions: y, biases, mask }, features))
 }
 
 #[cfg(test)]

@@ -70,12 +70,17 @@ pub(crate) fn image(
 
 /// Of single regions, `[batch, regions, region_joint]` in 32 bits, from `features` `[batch, regions, D]`.
 pub(crate) fn regions(source: Source<'_>, g: &mut Graph, features: &str, width: usize) -> Result<String> {
-    let factor = source.weights.get("embed_factor", &[1])?.data[0];
     let of_regions = of_features(source, g, features, ("embed_a", width))?;
-    let of_regions = g.cast(&of_regions, Elem::F32);
+    Ok(g.cast(&of_regions, Elem::F32))
+}
+
+/// What texts give times what the scores are multiplied by, in 32 bits.
+pub(crate) fn scaled(source: Source<'_>, g: &mut Graph, text: &str) -> Result<String> {
+    let factor = source.weights.get("embed_factor", &[1])?.data[0];
+    let text = g.cast(text, Elem::F32);
     Ok(g.in_f32(|g| {
         let factor = g.scalar(factor);
-        g.node("Mul", &[&of_regions, &factor], vec![])
+        g.node("Mul", &[&text, &factor], vec![])
     }))
 }
 

@@ -31,8 +31,6 @@ pub(crate) struct TextState {
 pub(crate) struct ImageState {
     /// `[batch, regions, H]`.
     pub regions: String,
-    /// What they were made of, `[batch, regions, D]`, where the graph has it.
-    pub features: Option<String>,
     /// Biases of the blocks from there on that read relations, each `[batch, heads, regions, regions]`.
     pub biases: BTreeMap<usize, String>,
     /// The regions.

@@ -12,7 +12,6 @@ use crate::linear_embedding;
 use crate::mask::Mask;
 use crate::source::{Source, decoder_prefix, encoder_prefix};
 use crate::states::{Reader, TextState, embeddings, text_readers};
-use crate::value_type::Elem;
 use crate::{Result, Weight};
 
 /// The stage as a graph of its own, which begins as `graph`.
@@ -39,8 +38,9 @@ pub(crate) fn embedding(source: Source<'_>, g: &mut Graph, state: &mut TextState
     let d = source.dimensions;
     let mut linear = |g: &mut Graph, width| linear_embedding::text(source, g, (&state.tokens, &mut state.mask), width);
     let Some(joint) = d.joint else {
-        let linear = d.region_joint.map(|width| linear(g, width)).transpose()?;
-        return Ok(linear.map(|linear| g.cast(&linear, Elem::F32)));
+        let Some(width) = d.region_joint else { return Ok(None) };
+        let words = linear(g, width)?;
+        return linear_embedding::scaled(source, g, &words).map(Some);
     };
     let own = source.embedding(g, &state.pooled, "embed_x", joint, None)?;
     match source.joint_linear() {

@@ -106,7 +106,7 @@ impl Weights {
     }
 
     /// Folds the standardisation `(x − mean) / std` of region features into the layers that read them, `imgfeat_linear` and, where
-    /// there are such, the joint embedding's `embed_f` and `embed_a`.
+    /// there are such, `embed_f` of the joint embedding and `embed_a` of a linear part.
     pub fn fold_feature_norm(&mut self, mean: &[f32], std: &[f32]) -> Result<()> {
         self.fold_into("imgfeat_linear", mean, std)?;
         for layer in ["embed_f", "embed_a"] {

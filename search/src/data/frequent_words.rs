@@ -24,9 +24,10 @@ impl WordCounts {
         WordCounts { texts: number, counts }
     }
 
-    /// `ln(texts / texts with it)`; none for a word that no text has.
-    pub(super) fn rarity(&self, word: i64) -> Option<f64> {
-        self.counts.get(&word).map(|&count| (self.texts as f64 / count as f64).ln())
+    /// `ln(texts / texts with it)`; a word that no text has is as rare as those that one has.
+    pub(super) fn rarity(&self, word: i64) -> f64 {
+        let count = self.counts.get(&word).copied().unwrap_or(1);
+        (self.texts as f64 / count as f64).ln()
     }
 
     /// The words that at least `least` texts have, the most frequent first, with their rarity; at most [`MOST_WORDS`].
@@ -35,6 +36,6 @@ impl WordCounts {
             self.counts.iter().map(|(&word, &count)| (word, count)).filter(|(_, count)| *count >= least).collect();
         frequent.sort_by_key(|&(word, count)| (std::cmp::Reverse(count), word));
         frequent.truncate(MOST_WORDS);
-        frequent.into_iter().filter_map(|(word, _)| Some((word, self.rarity(word)?))).collect()
+        frequent.into_iter().map(|(word, _)| (word, self.rarity(word))).collect()
     }
 }

@@ -57,12 +57,8 @@ impl ItmData {
             let found = format!("{found:?}");
             return Err(Error::invalid("network", "dimensions.joint_linear", settings.width, found).into());
         }
-        let parameter = |name: &str| -> Result<Tensor> {
-            let known = network.parameters().get(name).map(Tensor::shallow_clone);
-            Ok(known.ok_or_else(|| Error::invalid("network", name, "a parameter of the linear part", "none"))?)
-        };
         let share = settings.share;
-        let _ = parameter("embed_factor")?.f_fill_((share / (1.0 - share)).sqrt())?;
+        let _ = network.parameter("embed_factor")?.f_fill_((share / (1.0 - share)).sqrt())?;
         if self.common().sight() != Sight::Both {
             return Ok(());
         }
@@ -97,12 +93,12 @@ impl ItmData {
         let weights = DirectionWeights::Correlation;
         let (of_x, of_c) = correlated_directions(&moments, ridges, settings.width as i64, weights)?;
         let (of_x, of_c) = (of_x / deviation.unsqueeze(1), of_c * words.weights.unsqueeze(1));
-        let copy = |name: &str, value: &Tensor| -> Result<()> { Ok(parameter(name)?.f_copy_(value)?) };
+        let copy = |name: &str, value: &Tensor| -> Result<()> { Ok(network.parameter(name)?.f_copy_(value)?) };
         copy("embed_a.weight", &of_x.tr())?;
         copy("embed_a.bias", &-mean_x.unsqueeze(0).matmul(&of_x).squeeze_dim(0))?;
         let rows: Vec<i64> = words.places.keys().copied().collect();
         let order: Vec<i64> = words.places.values().map(|&place| place as i64).collect();
-        let table = parameter("embed_w.weight")?;
+        let table = network.parameter("embed_w.weight")?;
         let _ = table.shallow_clone().f_zero_()?;
         let chosen = of_c.index_select(0, &Tensor::from_slice(&order)).to_kind(Kind::Float).to_device(table.device());
         let _ =

@@ -11,7 +11,7 @@ use crate::correlation::Moments;
 use crate::progress::Progress;
 use crate::{Network, Result};
 
-/// Words in fewer phrases are told by their vectors alone.
+/// Words in fewer phrases, none even, are told by their vectors alone.
 const LEAST_PHRASES: usize = 2;
 /// Images or phrases that are read at once.
 const CHUNK: usize = 16;
@@ -121,7 +121,7 @@ impl VgdData {
         let mut dimensions = 0;
         for (word, vector) in &vectors.rows {
             let word = *word as i64;
-            let Some(rarity) = counts.rarity(word) else { continue };
+            let rarity = counts.rarity(word);
             let length = vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt().max(1e-12);
             let scaled = vector.iter().enumerate().map(|(k, v)| (width + k, rarity * f64::from(*v) / length));
             of_word.entry(word).or_default().extend(scaled);

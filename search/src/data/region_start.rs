@@ -7,7 +7,11 @@ use super::VgdData;
 use super::region_moments::RegionMoments;
 use crate::correlation::{DirectionWeights, correlated_directions};
 use crate::recipe::{RegionLinearSettings, Ridges, Sight};
+use crate::task::Task as _;
 use crate::{Network, Result};
+
+/// Products of what regions and phrases give vary by more, where the two have anything in common.
+const LEAST_OF_PRODUCTS: f64 = 1e-12;
 
 impl VgdData {
     /// Gives `network` what the recipe wants to come from the phrases `train` and their regions. A network that sees one side only
@@ -17,6 +21,11 @@ impl VgdData {
         let Some(field) = settings.field_of_correlation().filter(|_| self.common().sight() == Sight::Both) else {
             return Ok(());
         };
+        let (expected, found) = (self.region_joint(), network.dimensions().region_joint);
+        if found != expected {
+            let told = |width: Option<usize>| width.map_or_else(|| "none".to_owned(), |width| width.to_string());
+            return Err(Error::invalid("network", "dimensions.region_joint", told(expected), told(found)).into());
+        }
         let _guard = tch::no_grad_guard();
         let known = self.region_moments(train, field, network, progress)?;
         settings.correlate.map_or(Ok(()), |ridges| start_features(&known, ridges, network))?;
@@ -24,15 +33,10 @@ impl VgdData {
     }
 }
 
-fn parameter(network: &Network, name: &str) -> Result<Tensor> {
-    let known = network.parameters().get(name).map(Tensor::shallow_clone);
-    Ok(known.ok_or_else(|| Error::invalid("network", name, "a parameter of the network", "none"))?)
-}
-
 /// Gives the layer of the features the directions, as large as its random weights are.
 fn start_features(known: &RegionMoments, ridges: Ridges, network: &Network) -> Result<()> {
     let (mut weight, mut bias) =
-        (parameter(network, "imgfeat_linear.weight")?, parameter(network, "imgfeat_linear.bias")?);
+        (network.parameter("imgfeat_linear.weight")?, network.parameter("imgfeat_linear.bias")?);
     let hidden = weight.size()[0];
     let (directions, _) = correlated_directions(&known.moments, ridges, hidden, DirectionWeights::Correlation)?;
     // Random weights, uniform in ± 1 / √D, give features of variance 1 a variance of a third.
@@ -43,18 +47,20 @@ fn start_features(known: &RegionMoments, ridges: Ridges, network: &Network) -> R
 
 /// Gives the linear part of the scores its matrices.
 fn start_scores(known: &RegionMoments, settings: RegionLinearSettings, network: &Network) -> Result<()> {
-    let mut table = parameter(network, "embed_w.weight")?;
+    let mut table = network.parameter("embed_w.weight")?;
     let width = settings.width as i64;
-    if table.size().get(1) != Some(&width) {
-        let found = format!("{:?}", network.dimensions().region_joint);
-        return Err(Error::invalid("network", "dimensions.region_joint", settings.width, found).into());
-    }
     let moments = &known.moments;
     let (of_x, of_y) = correlated_directions(moments, settings.ridges, width, DirectionWeights::Root)?;
     // Variance of the products over all regions and phrases: regions have a mean of 0.
     let of_both = |directions: &Tensor, moment: &Tensor| directions.tr().matmul(&moment.matmul(directions));
     let variance = (of_both(&of_x, &moments.of_x) * of_both(&of_y, &moments.of_y)).sum(tch::Kind::Double);
-    let factor = settings.deviation / variance.double_value(&[]).max(1e-300).sqrt();
+    let variance = variance.double_value(&[]);
+    // Each side's own is 1 where anything correlates.
+    if variance.is_nan() || variance < LEAST_OF_PRODUCTS {
+        let expected = "phrases that go with what their regions are";
+        return Err(Error::invalid("phrases", "regions.linear", expected, "no correlation").into());
+    }
+    let factor = settings.deviation / variance.sqrt();
     let numbers = Vec::<f64>::try_from(of_y.contiguous().view([-1]))?;
     let (rows, words) = (table.size()[0], settings.width);
     let mut values = vec![0f32; rows as usize * words];
@@ -65,8 +71,8 @@ fn start_scores(known: &RegionMoments, settings: RegionLinearSettings, network: 
         }
     }
     table.f_copy_(&Tensor::from_slice(&values).view([rows, width]))?;
-    parameter(network, "embed_a.weight")?.f_copy_(&of_x.tr())?;
-    parameter(network, "embed_a.bias")?.f_copy_(&-known.mean.unsqueeze(0).matmul(&of_x).squeeze_dim(0))?;
-    let _ = parameter(network, "embed_factor")?.f_fill_(factor)?;
+    network.parameter("embed_a.weight")?.f_copy_(&of_x.tr())?;
+    network.parameter("embed_a.bias")?.f_copy_(&-known.mean.unsqueeze(0).matmul(&of_x).squeeze_dim(0))?;
+    let _ = network.parameter("embed_factor")?.f_fill_(factor)?;
     Ok(())
 }

@@ -54,16 +54,23 @@ pub(super) fn of(
     // Without an embedding of its own a network that grounds has linear ones of regions.
     let of_regions = own.is_none() && settings.task == TaskName::Vgd;
     let region_joint = size("embed_w.weight", 1).ok().filter(|_| of_regions);
-    let widest = joint.or(region_joint);
-    if let Some(joint) = widest.filter(|&joint| u64::try_from(joint).map_or(true, |joint| joint > weights.count())) {
-        let expected = format!("rows of a network of {} numbers", weights.count());
-        return Err(wrong(file, "embed_x.weight, embed_w.weight", &expected, joint.to_string()));
+    let (feature, vocabulary) = (size("imgfeat_linear.weight", 1)?, size("embedding.weight", 0)?);
+    // Matrices that the shapes ask for are no larger than all that the file holds.
+    let asked =
+        [("embed_x.weight", joint, hidden), ("embed_w.weight", linear.or(region_joint), vocabulary.max(feature))];
+    for (name, width, rows) in asked {
+        let Some(width) = width else { continue };
+        let numbers = u64::try_from(rows).ok().zip(u64::try_from(width).ok()).and_then(|(a, b)| a.checked_mul(b));
+        if numbers.is_none_or(|numbers| numbers > weights.count()) {
+            let expected = format!("a matrix of a network of {} numbers", weights.count());
+            return Err(wrong(file, name, &expected, format!("{rows} × {width}")));
+        }
     }
     Ok(Dimensions {
         hidden,
-        feature: size("imgfeat_linear.weight", 1)?,
+        feature,
         embedding: size("embedding.weight", 1)?,
-        vocabulary: size("embedding.weight", 0)?,
+        vocabulary,
         outputs: if settings.task == TaskName::Vqa { size("proj.weight", 0)? } else { 1 },
         attflat: size("attflat_x.mlp.fc.linear.weight", 0)?,
         head,

@@ -77,8 +77,7 @@ impl Network {
         let embedded = self.head.embed(&sides, off);
         if let Some((of_text, of_image)) = &embedded {
             text.push(("text_embedding".to_owned(), of_text.shallow_clone()));
-            let of_regions = self.dimensions.region_joint.is_some();
-            let name = if of_regions { "region_embedding" } else { "image_embedding" };
+            let name = if of_image.dim() == 3 { "region_embedding" } else { "image_embedding" };
             image.push((name.to_owned(), of_image.shallow_clone()));
         }
         let context = Context { text: Some(&x), text_mask: text_mask.as_ref(), ..context };

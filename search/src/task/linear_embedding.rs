@@ -3,7 +3,7 @@
 //! step, and no step changes them: on a few thousand images they rank better than what the network learns there, and its own
 //! embedding beside them better than either.
 //!
-//! In grounding the same matrices stand for single regions (`data/region_scores.rs`): the product of what a text and a region give
+//! In grounding the same matrices stand for single regions (`data/region_start.rs`): the product of what a text and a region give
 //! counts in the region's score.
 
 use mmnas_bundle::boxes::LEAST_AREA;
@@ -26,7 +26,7 @@ pub(super) struct LinearEmbedding {
     /// `[linear]`.
     words_bias: Tensor,
     features: Linear,
-    /// What the linear part counts beside the network's, which counts 1.
+    /// What the linear part of a joint embedding counts beside the network's, which counts 1; in grounding what its scores are multiplied by.
     factor: Tensor,
 }
 
@@ -72,8 +72,12 @@ impl LinearEmbedding {
         unit(&self.words(tokens, padding)) * &self.factor
     }
 
-    /// The sum of the texts' words, `[batch, linear]`, from tokens `[batch, tokens]`.
-    pub(super) fn words(&self, tokens: &Tensor, padding: Option<&Tensor>) -> Tensor {
+    /// The sum of the texts' words times the factor, `[batch, linear]`, from tokens `[batch, tokens]`.
+    pub(super) fn scaled_words(&self, tokens: &Tensor, padding: Option<&Tensor>) -> Tensor {
+        self.words(tokens, padding) * &self.factor
+    }
+
+    fn words(&self, tokens: &Tensor, padding: Option<&Tensor>) -> Tensor {
         let words = Tensor::embedding(&self.words, tokens, -1, false, false);
         let words = match padding {
             Some(padding) => words.masked_fill(&padding.view([tokens.size()[0], tokens.size()[1], 1]), 0.0),
@@ -82,9 +86,9 @@ impl LinearEmbedding {
         words.sum_dim_intlist(1, false, Kind::Float) + &self.words_bias
     }
 
-    /// What each region gives, `[batch, regions, linear]` times the factor, from standardised features `[batch, regions, D]`.
+    /// What each region gives, `[batch, regions, linear]`, from standardised features `[batch, regions, D]`.
     pub(super) fn regions(&self, features: &Tensor) -> Tensor {
-        self.features.forward(features) * &self.factor
+        self.features.forward(features)
     }
 
     /// Embedding of images from standardised features `[batch, regions, D]` and boxes `[batch, regions, 4]`, as that of texts.

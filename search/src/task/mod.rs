@@ -53,8 +53,8 @@ pub trait Head: std::fmt::Debug + Send {
         None
     }
 
-    /// What a network with such embeddings gives for the loss and the metric to read: the output with [`Head::joint_score`], and the
-    /// embeddings beside it.
+    /// What a network with such embeddings gives for the loss and the metric to read: if a head has nothing else in mind, the output with
+    /// [`Head::joint_score`], and the embeddings beside it.
     fn beside(&self, output: Tensor, texts: &Tensor, images: &Tensor) -> Tensor {
         let output = match self.joint_score(texts, images) {
             Some(score) => output + score,

@@ -61,7 +61,7 @@ impl Head for VgdHead {
 
     fn embed(&self, sides: &Sides<'_>, _dropout: Dropout) -> Option<(Tensor, Tensor)> {
         let linear = self.linear.as_ref()?;
-        Some(tch::no_grad(|| (linear.words(sides.tokens, sides.text_mask), linear.regions(sides.features))))
+        Some(tch::no_grad(|| (linear.scaled_words(sides.tokens, sides.text_mask), linear.regions(sides.features))))
     }
 
     fn joint_score(&self, texts: &Tensor, regions: &Tensor) -> Option<Tensor> {
@@ -77,15 +77,6 @@ impl Head for VgdHead {
 /// What linear embeddings of texts `[batch, k]` and of regions `[batch, regions, k]` give each region, `[batch, regions, 1]`.
 fn linear_scores(texts: &Tensor, regions: &Tensor) -> Tensor {
     regions.matmul(&texts.unsqueeze(-1))
-}
-
-/// The head's output, `[batch, regions, 5]`, with the linear scores that may stand beside it added.
-fn with_linear_scores(output: Tensor) -> Tensor {
-    if output.size()[2] <= OUTPUTS {
-        return output;
-    }
-    let scores = output.narrow(-1, 0, 1) + output.narrow(-1, OUTPUTS, 1);
-    Tensor::cat(&[scores, output.narrow(-1, 1, OUTPUTS - 1)], -1)
 }
 
 /// Samples of one batch.
@@ -107,7 +98,16 @@ pub struct VgdBatch {
     pub sizes: Vec<(u32, u32)>,
 }
 
-/// The scores' log-probabilities, `[batch, regions]`, from the head's output.
+/// The head's output, `[batch, regions, 5]`, from what [`Network::forward`] gives: the linear scores that may stand beside it added.
+pub fn with_linear_scores(output: &Tensor) -> Tensor {
+    if output.size()[2] <= OUTPUTS {
+        return output.shallow_clone();
+    }
+    let scores = output.narrow(-1, 0, 1) + output.narrow(-1, OUTPUTS, 1);
+    Tensor::cat(&[scores, output.narrow(-1, 1, OUTPUTS - 1)], -1)
+}
+
+/// The scores' log-probabilities, `[batch, regions]`, from the head's output; linear scores that stand beside it are not read.
 pub fn log_probabilities(output: &Tensor, region_count: &[i64], padding: ScorePadding) -> Tensor {
     let scores = output.select(-1, 0);
     let n = scores.size()[1];
@@ -134,9 +134,10 @@ pub fn loss(
     divergence + moved.sum(Kind::Float) / mask.sum(Kind::Float).clamp_min(1.0) * DELTA_WEIGHT
 }
 
-/// The box of the best region of each sample, moved by its deltas and clipped to the image.
+/// The box of the best region of each sample, moved by its deltas and clipped to the image, from what [`Network::forward`] gives.
 pub fn grounded_boxes(output: &Tensor, batch: &VgdBatch, padding: ScorePadding) -> Vec<BoxXyxy> {
-    let log_probabilities = log_probabilities(output, &batch.inputs.region_count, padding);
+    let output = with_linear_scores(output);
+    let log_probabilities = log_probabilities(&output, &batch.inputs.region_count, padding);
     let ground = |row: usize| {
         // Padding never wins, whichever regions share the softmax.
         let there = log_probabilities.get(row as i64).narrow(0, 0, batch.inputs.region_count[row]);
@@ -184,8 +185,9 @@ impl Task for VgdData {
     }
 
     fn start(&self, train: &[usize], network: &mut Network, progress: bool) -> Result<()> {
+        // First, as the weights of another run bring how features are standardised; and last, as they have learnt from theirs.
+        self.common().start(network)?;
         self.start_from_regions(train, network, progress)?;
-        // Last: weights of another run have learnt from theirs.
         self.common().start(network)
     }
 
@@ -209,8 +211,7 @@ impl Task for VgdData {
         for (number, indices) in samples.chunks(batch).enumerate() {
             let first = number * batch;
             let batch = VgdData::batch(self, indices)?;
-            let output = with_linear_scores(forward(&batch.inputs));
-            let found = grounded_boxes(&output, &batch, self.padding());
+            let found = grounded_boxes(&forward(&batch.inputs), &batch, self.padding());
             for (row, (found, targets)) in found.iter().zip(&batch.targets).enumerate() {
                 let is_right = targets.iter().any(|target| boxes::iou(found, target) >= RIGHT_IOU);
                 right += usize::from(is_right);
