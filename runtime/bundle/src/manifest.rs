@@ -1,8 +1,10 @@
 //! `manifest.json`, format version 1, and the folders that it describes. The schema is documented in `BUNDLE.md`.
 
 mod detector;
+mod dimensions;
 mod form;
 mod measured;
+mod stage;
 mod unique;
 mod vision;
 
@@ -12,8 +14,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use detector::{Channels, Corners, Detector, DetectorInput, DetectorOutput, Fit, Layout};
+pub use dimensions::Dimensions;
 pub use form::{Form, Precision, Variant};
 pub use measured::Measured;
+pub use stage::{Dim, Dtype, Graph, Stage, TensorSpec};
 use unique::unique_names;
 pub use vision::{Grid, RegionSource, Resize, Vision, VisionManifest};
 
@@ -72,49 +76,6 @@ impl std::fmt::Display for TaskName {
     }
 }
 
-/// Sizes of a network. All counts of elements.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dimensions {
-    /// H, width of text and region states.
-    pub hidden: usize,
-    /// D, width of a region's features.
-    pub feature: usize,
-    /// Width of a word vector.
-    pub embedding: usize,
-    /// Number of token ids.
-    pub vocabulary: usize,
-    /// Number of outputs of the head: answers for VQA, 1 for ITM and VGD.
-    pub outputs: usize,
-    /// Inner width of AttFlat's MLP (512 in the published models).
-    pub attflat: usize,
-    /// Width of an attention head (64 in the published models); H is a multiple of it.
-    pub head: usize,
-    /// Width of the shared relation layer (64 in the published models).
-    pub relation: usize,
-    /// Width of the joint embedding of texts and images, where the network has such a head beside the published one (ITM):
-    /// see [`Stages::text`] and [`Stages::image`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub joint: Option<usize>,
-    /// Whether the image's joint embedding reads the features too, beside the regions.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub joint_features: bool,
-    /// How many of the joint embedding's numbers, the first ones, are a linear part: of the words of a text and of the features of an
-    /// image by area. Less than `joint`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub joint_linear: Option<usize>,
-    /// Width of the linear embeddings of texts and of single regions, whose products count in the regions' scores, where the network has
-    /// such (VGD): see [`Stages::text`] and [`Stages::image`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region_joint: Option<usize>,
-}
-
-impl Dimensions {
-    /// Number of attention heads, H / head width.
-    pub fn heads(&self) -> usize {
-        self.hidden / self.head.max(1)
-    }
-}
-
 /// How text becomes ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextSettings {
@@ -122,120 +83,6 @@ pub struct TextSettings {
     pub tokenizer: String,
     /// Longer texts are cut to this many tokens.
     pub max_tokens: usize,
-}
-
-/// One ONNX file of a stage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Graph {
-    /// Which operators it uses.
-    pub variant: Variant,
-    /// Its number format.
-    pub precision: Precision,
-    /// File name.
-    pub file: String,
-    /// File of its weights, where they lie beside the graph: ONNX files end at 2 GiB. In the graph it has this name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<String>,
-}
-
-impl Graph {
-    /// Operators and number format together.
-    pub fn form(&self) -> Form {
-        Form { variant: self.variant, precision: self.precision }
-    }
-
-    /// The graph's files.
-    pub fn files(&self) -> impl Iterator<Item = &str> {
-        [Some(self.file.as_str()), self.data.as_deref()].into_iter().flatten()
-    }
-}
-
-/// Element type of a tensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dtype {
-    /// 32-bit float.
-    F32,
-    /// 64-bit signed integer.
-    I64,
-    /// 8-bit unsigned integer.
-    U8,
-}
-
-/// One dimension of a tensor: a number, or a name where it varies (the same name is the same size in one call).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Dim {
-    /// Always this size.
-    Fixed(usize),
-    /// Varies from call to call.
-    Named(String),
-}
-
-/// An input or output of a stage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TensorSpec {
-    /// The graph's name for it.
-    pub name: String,
-    /// Element type.
-    pub dtype: Dtype,
-    /// Dimensions, outermost first.
-    pub shape: Vec<Dim>,
-    /// Whether the values are logarithms of what acts. Near zero a logarithm turns the rounding of its argument into any
-    /// difference, so two such tensors are compared by their exponentials.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub logarithm: bool,
-}
-
-impl TensorSpec {
-    /// A spec; in `shape`, text that parses as a number is a fixed size.
-    pub fn new(name: impl Into<String>, dtype: Dtype, shape: &[&str]) -> TensorSpec {
-        let dim = |d: &&str| d.parse().map_or_else(|_| Dim::Named((*d).to_owned()), Dim::Fixed);
-        TensorSpec { name: name.into(), dtype, shape: shape.iter().map(dim).collect(), logarithm: false }
-    }
-}
-
-/// A stage of the network: the same function in one or more graphs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stage {
-    /// The files, any of which can run the stage.
-    pub graphs: Vec<Graph>,
-    /// What the stage reads.
-    pub inputs: Vec<TensorSpec>,
-    /// What it gives.
-    pub outputs: Vec<TensorSpec>,
-}
-
-impl Stage {
-    /// The graph of a form.
-    pub fn graph(&self, form: Form) -> Option<&Graph> {
-        self.graphs.iter().find(|graph| graph.form() == form)
-    }
-
-    /// Checks that the stage has graphs, each form once, and that no two inputs or outputs share a name; `field` names
-    /// the stage in errors.
-    fn check(&self, file: &Path, field: &str) -> Result<()> {
-        if self.graphs.is_empty() {
-            return Err(Error::invalid(file, format!("{field}.graphs"), "at least one graph", "none"));
-        }
-        let twice = |names: Vec<String>| {
-            let mut seen = std::collections::BTreeSet::new();
-            names.into_iter().find(|name| !seen.insert(name.clone()))
-        };
-        let names = |specs: &[TensorSpec]| specs.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>();
-        let forms: Vec<String> = self.graphs.iter().map(|graph| graph.form().to_string()).collect();
-        for (part, names) in [("graphs", forms), ("inputs", names(&self.inputs)), ("outputs", names(&self.outputs))] {
-            if let Some(name) = twice(names) {
-                return Err(Error::invalid(
-                    file,
-                    format!("{field}.{part}"),
-                    "every name once",
-                    format!("{name:?} twice"),
-                ));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The stages that every network has. `fusion` reads outputs of the other two by their names.
@@ -374,42 +221,7 @@ impl Manifest {
 
     /// Checks what a manifest says against itself; `file` names it in errors.
     pub fn check(&self, file: &Path) -> Result<()> {
-        let d = &self.dimensions;
-        let sizes = [
-            ("hidden", d.hidden),
-            ("feature", d.feature),
-            ("embedding", d.embedding),
-            ("vocabulary", d.vocabulary),
-            ("outputs", d.outputs),
-            ("attflat", d.attflat),
-            ("head", d.head),
-            ("relation", d.relation),
-        ];
-        for (name, value) in sizes {
-            check_size(file, &format!("dimensions.{name}"), value)?;
-        }
-        if !d.hidden.is_multiple_of(d.head) {
-            return Err(Error::invalid(
-                file,
-                "dimensions.hidden",
-                format!("a multiple of the head width {}", d.head),
-                d.hidden,
-            ));
-        }
-        for (name, value) in [("joint", d.joint), ("region_joint", d.region_joint)] {
-            value.map_or(Ok(()), |value| check_size(file, &format!("dimensions.{name}"), value))?;
-        }
-        if let Some(linear) = d.joint_linear {
-            check_size(file, "dimensions.joint_linear", linear)?;
-            if d.joint.is_none_or(|joint| joint <= linear) {
-                let found = format!("{linear}, with joint {:?}", d.joint);
-                return Err(Error::invalid(file, "dimensions.joint_linear", "less than dimensions.joint", found));
-            }
-        }
-        if d.region_joint.is_some() && (self.task != TaskName::Vgd || d.joint.is_some()) {
-            let found = format!("{}, with joint {:?}", self.task, d.joint);
-            return Err(Error::invalid(file, "dimensions.region_joint", "task vgd without dimensions.joint", found));
-        }
+        self.dimensions.check(self.task, file)?;
         check_size(file, "text.max_tokens", self.text.max_tokens)?;
         for (field, stage) in self.fields() {
             stage.check(file, field)?;
@@ -432,11 +244,11 @@ impl Manifest {
         }
         if let Some(vision) = &self.vision {
             vision.check(file)?;
-            if vision.feature != d.feature {
+            if vision.feature != self.dimensions.feature {
                 return Err(Error::invalid(
                     file,
                     "vision.feature",
-                    format!("dimensions.feature, {}", d.feature),
+                    format!("dimensions.feature, {}", self.dimensions.feature),
                     vision.feature,
                 ));
             }
