@@ -25,7 +25,7 @@ pub struct Dimensions {
     /// Width of the shared relation layer (64 in the published models).
     pub relation: usize,
     /// Width of the joint embedding of texts and images, where the network has such a head beside the published one (ITM):
-    /// see [`Stages::text`] and [`Stages::image`].
+    /// see [`Stages::text`](super::Stages::text) and [`Stages::image`](super::Stages::image).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joint: Option<usize>,
     /// Whether the image's joint embedding reads the features too, beside the regions.
@@ -36,7 +36,7 @@ pub struct Dimensions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joint_linear: Option<usize>,
     /// Width of the linear embeddings of texts and of single regions, whose products count in the regions' scores, where the network has
-    /// such (VGD): see [`Stages::text`] and [`Stages::image`].
+    /// such (VGD): see [`Stages::text`](super::Stages::text) and [`Stages::image`](super::Stages::image).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region_joint: Option<usize>,
 }
