@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::Architecture;
-use mmnas_bundle::manifest::TaskName;
+use mmnas_bundle::manifest::{Dimensions, TaskName};
 use mmnas_export::Weights;
 use mmnas_search::export::ExportOptions;
 use mmnas_search::import::{ImportFiles, ImportSettings, import};
 use mmnas_search::{Error, Result, TensorMap, save_tensors};
+use mmnas_tests::alone::alone;
+use mmnas_tests::exported::formula_network;
 use mmnas_tests::fixtures::{self, tensors, worst_difference};
 use mmnas_tests::onnx::OnnxNetwork;
 use mmnas_tests::programs;
@@ -221,4 +223,25 @@ fn a_linear_part_larger_than_the_file_is_an_error() {
     let error =
         import(&files, &architecture, settings, None, &place.path("out"), &ExportOptions::default()).unwrap_err();
     assert!(error.to_string().contains("embed_w.weight") && error.to_string().contains("60000 × 600000"), "{error}");
+}
+
+/// The sizes of a network that grounds with a linear part follow from its shapes, as all others.
+#[test]
+fn the_linear_part_of_a_networks_scores_is_imported() {
+    let _alone = alone();
+    let place = Place::new();
+    let architecture = mmnas_search::architectures::preset("mcan:1").unwrap();
+    let d = Dimensions { region_joint: Some(12), ..fixtures::official(64, 1) };
+    let network = formula_network(TaskName::Vgd, &architecture, &d);
+    let tensors: TensorMap = network.parameters().iter().map(|(n, p)| (n.clone(), p.detach().copy())).collect();
+    let file = place.path("linear.safetensors");
+    save_tensors(&file, &tensors, Default::default()).unwrap();
+    let files = ImportFiles { checkpoint: file, vocabulary: place.path("words.txt"), labels: None };
+    let settings = ImportSettings { task: TaskName::Vgd, ..SETTINGS };
+    let out = place.path("out");
+    import(&files, &architecture, settings, None, &out, &ExportOptions::default()).unwrap();
+    let bundle = mmnas_bundle::Bundle::open(&out, true).unwrap();
+    assert_eq!(bundle.manifest().dimensions, d);
+    let image = &bundle.manifest().stages.image;
+    assert!(image.outputs.iter().any(|spec| spec.name == "region_embedding"), "{image:?}");
 }

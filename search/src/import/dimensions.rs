@@ -56,8 +56,7 @@ pub(super) fn of(
     let region_joint = size("embed_w.weight", 1).ok().filter(|_| of_regions);
     let (feature, vocabulary) = (size("imgfeat_linear.weight", 1)?, size("embedding.weight", 0)?);
     // Matrices that the shapes ask for are no larger than all that the file holds.
-    let asked =
-        [("embed_x.weight", joint, hidden), ("embed_w.weight", linear.or(region_joint), vocabulary.max(feature))];
+    let asked = [("embed_x.weight", own, hidden), ("embed_w.weight", linear.or(region_joint), vocabulary.max(feature))];
     for (name, width, rows) in asked {
         let Some(width) = width else { continue };
         let numbers = u64::try_from(rows).ok().zip(u64::try_from(width).ok()).and_then(|(a, b)| a.checked_mul(b));
