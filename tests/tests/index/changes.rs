@@ -7,11 +7,7 @@ fn states_are_replaced_deleted_and_their_room_is_given_back() {
     let place = Place::new();
     let model = place.model();
     let path = place.path("index");
-    let mut index = ImageIndex::create(&model, &path).unwrap();
-    for seed in 0..30 {
-        index.put(&seed.to_string(), &image(&model, seed)).unwrap();
-    }
-    index.commit().unwrap();
+    let mut index = filled(&model, &path, 30);
     let reader = ImageIndex::open(&model, &path, Access::Read).unwrap();
     // A shortlist that is there follows what is committed.
     assert_eq!(index.rank(&texts(&model), 30, Candidates::Shortlist(30)).unwrap()[0].len(), 30);
@@ -65,12 +61,7 @@ fn what_is_not_its_own_or_damaged_is_refused() {
     let place = Place::new();
     let model = place.model();
     let path = place.path("index");
-    let mut index = ImageIndex::create(&model, &path).unwrap();
-    for seed in 0..5 {
-        index.put(&seed.to_string(), &image(&model, seed)).unwrap();
-    }
-    index.commit().unwrap();
-    drop(index);
+    drop(filled(&model, &path, 5));
     assert_eq!(ImageIndex::create(&model, &path).unwrap_err().code(), ErrorCode::Exists);
     assert!(TextIndex::open(&model, &path, Access::Read).unwrap_err().to_string().contains("kind"));
     let other = place.path("other");

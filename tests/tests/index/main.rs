@@ -84,6 +84,14 @@ fn image(model: &Model, seed: u64) -> ImageState {
     model.encode_regions(&regions(3 + seed as usize % 6, 64, seed)).unwrap()
 }
 
+/// A new index of so many images, committed, whose keys are their seeds.
+fn filled(model: &Model, path: &Path, count: u64) -> ImageIndex {
+    let mut index = ImageIndex::create(model, path).unwrap();
+    (0..count).for_each(|seed| index.put(&seed.to_string(), &image(model, seed)).unwrap());
+    index.commit().unwrap();
+    index
+}
+
 fn texts(model: &Model) -> Vec<TextState> {
     TEXTS.iter().map(|text| model.encode_text(text).unwrap()).collect()
 }
