@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mmnas_bundle::manifest::{Dimensions, TaskName};
-use mmnas_bundle::samples::{PhraseSample, read_json_lines};
-use mmnas_bundle::{FeatureStore, boxes};
+use mmnas_bundle::samples::{PhraseSample, read_json_lines, to_json_lines};
+use mmnas_bundle::{FeatureStore, FeatureWriter, RegionFeatures, boxes};
 use mmnas_runtime::{LoadOptions, Model, Timed};
 use mmnas_search::data::{DataFiles, VgdData};
 use mmnas_search::export::{self, ExportOptions};
@@ -19,7 +19,7 @@ use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
 use mmnas_tests::captions::{architecture, write_data as write_captions};
 use mmnas_tests::fixtures::official;
-use mmnas_tests::phrases::{write_data, write_regions};
+use mmnas_tests::phrases::{FEATURE, write_data, write_regions};
 use tch::{Kind, Tensor};
 
 const LINEAR: &str = "regions.linear={ width = 32, deviation = 6.0, ridges = { image_ridge = 0.1, text_ridge = 0.1 } }";
@@ -197,7 +197,36 @@ fn a_control_of_one_side_has_no_linear_scores_and_other_tasks_refuse() {
     assert!(error.contains("regions.linear") && error.contains("found itm"), "{error}");
 }
 
-/// The other run's words about its features hold for the linear part too: it is made for features as they are standardised in the end.
+/// Phrases that mean both of two opposite regions mean, on the whole, none: there is nothing to scale.
+#[test]
+fn phrases_that_go_with_no_region_are_an_error_that_says_so() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let boxes = [[0.0, 0.0, 40.0, 40.0], [100.0, 100.0, 140.0, 140.0]];
+    let (mut images, mut samples) = (Vec::new(), Vec::new());
+    for (number, thing) in ["dogs", "cats", "cars", "trees"].into_iter().enumerate() {
+        let image = format!("{number}.png");
+        let half = |sign: f32| (0..FEATURE).map(move |k| if k % 4 == number { sign } else { 0.0 });
+        let features = half(1.0).chain(half(-1.0)).collect();
+        let phrase = |box_xyxy| PhraseSample { image: image.clone(), phrase: format!("two {thing} {thing}"), box_xyxy };
+        samples.extend(boxes.map(phrase));
+        images.push((image.clone(), RegionFeatures { features, boxes: boxes.to_vec(), size: (240, 240) }));
+    }
+    std::fs::create_dir(folder.path().join("features")).unwrap();
+    let mut writer = FeatureWriter::new(&folder.path().join("features"), FEATURE, "made up".into());
+    writer.write_shard(images).unwrap();
+    writer.finish().unwrap();
+    std::fs::write(folder.path().join("phrases.jsonl"), to_json_lines(&samples).unwrap()).unwrap();
+    let mut recipe = recipe(&[LINEAR]);
+    recipe.text.any_box = true;
+    let data = load(folder.path(), &recipe);
+    let train: Vec<usize> = data.data().samples_of_images().concat();
+    // Words need two phrases each.
+    let error = started(&data, &[train.clone(), train].concat()).unwrap_err().to_string();
+    assert!(error.contains("regions.linear") && error.contains("go with what their regions are"), "{error}");
+}
+
+/// Another run's weights bring how features are standardised: the linear part is made for features as they are standardised in the end.
 #[test]
 fn it_fits_the_norm_that_initial_weights_bring() {
     let _alone = alone();
