@@ -11,7 +11,11 @@ use mmnas_search::recorded::seeded_inputs;
 use mmnas_search::{Inputs, Network, Path, architectures};
 
 use crate::bench::floor::Machine;
+use crate::bench::published_pass::{LoadedInputs, PublishedPass};
 use crate::exported::formula_network;
+
+/// Before a number of pairs, asks for [`Pass::Published`].
+const PUBLISHED: &str = "published ";
 
 /// What the published code computes for one pair: regions and tokens with their padding, and how many are there.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +28,17 @@ pub struct Padded {
     pub tokens: (usize, usize),
 }
 
+/// Which forward pass computes the padding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// As the published code writes it ([`PublishedPass`]).
+    Published,
+    /// This project's [`Network`], by which it trains: the same results by fewer steps.
+    Network,
+}
+
 /// `items` pairs, padded.
-fn inputs(network: &Network, padded: &Padded, items: i64) -> Inputs {
+pub fn inputs(network: &Network, padded: &Padded, items: i64) -> Inputs {
     let batch = seeded_inputs(network, padded.tokens.1, padded.regions.1, 3);
     let copies = |tensor: &tch::Tensor| {
         let one = tensor.narrow(0, 0, 1);
@@ -44,21 +57,28 @@ fn inputs(network: &Network, padded: &Padded, items: i64) -> Inputs {
 }
 
 /// The child: for every line of the standard input, which is a number of pairs, runs them as one batch and prints its
-/// milliseconds; for the line `machine`, what the machine does.
+/// milliseconds, as the published code does them where `published ` stands before the number; for the line `machine`, what
+/// the machine does.
 pub fn serve(padded: &Padded, d: &Dimensions, threads: usize) {
     tch::set_num_threads(threads as i32);
     let _guard = tch::no_grad_guard();
     let architecture = architectures::preset(&format!("mmnas-{}", padded.task)).unwrap_or_else(|e| panic!("{e}"));
     let network = formula_network(padded.task, &architecture, d);
+    let published = PublishedPass::new(padded.task, &architecture, &network);
     let path = Path::single(&vec![0; architecture.encoder.len() + architecture.decoder.len()]);
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         if line == "machine" {
             let machine = Machine::measure();
             println!("{} {}", machine.gflops, machine.gigabytes);
         } else {
-            let inputs = inputs(&network, padded, line.parse().unwrap_or(1));
+            let of_published = line.strip_prefix(PUBLISHED);
+            let inputs = inputs(&network, padded, of_published.unwrap_or(&line).parse().unwrap_or(1));
+            let loaded = of_published.map(|_| LoadedInputs::new(&inputs));
             let start = Instant::now();
-            drop(network.forward(&inputs, &path, Dropout(0.0)));
+            match &loaded {
+                Some(loaded) => drop(published.forward(loaded)),
+                None => drop(network.forward(&inputs, &path, Dropout(0.0))),
+            }
             println!("{}", start.elapsed().as_secs_f64() * 1e3);
         }
         let _ = std::io::stdout().flush();
@@ -97,8 +117,9 @@ impl LibtorchSide {
     }
 
     /// Milliseconds of a batch of pairs.
-    pub fn milliseconds(&mut self, pairs: usize) -> f64 {
-        self.ask(&pairs.to_string())[0]
+    pub fn milliseconds(&mut self, pass: Pass, pairs: usize) -> f64 {
+        let before = if pass == Pass::Published { PUBLISHED } else { "" };
+        self.ask(&format!("{before}{pairs}"))[0]
     }
 
     /// What the machine does.

@@ -1,4 +1,4 @@
-//! What the benchmarks share: a task without files and training steps on it, the padded forward pass, what the machine can do
+//! What the benchmarks share: a task without files and training steps on it, the padded forward pass in two ways, what the machine can do
 //! at best, interleaved timing, the memory of a process, the machine.
 
 pub mod comparison;
@@ -6,4 +6,5 @@ pub mod floor;
 pub mod libtorch_side;
 pub mod machine;
 pub mod made_up;
+pub mod published_pass;
 pub mod steps;

@@ -1,5 +1,5 @@
-//! The runtime beside the padded forward pass in libtorch, which is what the published code runs: whole calls, kept states,
-//! retrieval in batches, and the time to the first answer. `make bench` runs it.
+//! The runtime beside the padded forward pass in libtorch, as the published code writes it and as this project trains by it:
+//! whole calls, kept states, retrieval in batches, and the time to the first answer. `make bench` runs it.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -14,7 +14,7 @@ use mmnas_search::recorded::{record, seeded_inputs};
 use mmnas_search::{architectures, rng};
 use mmnas_tests::bench::comparison::Spread;
 use mmnas_tests::bench::floor::{Machine, Multiplications};
-use mmnas_tests::bench::libtorch_side::{LibtorchSide, Padded, serve};
+use mmnas_tests::bench::libtorch_side::{LibtorchSide, Padded, Pass, serve};
 use mmnas_tests::bench::machine;
 use mmnas_tests::exported::{formula_network, weights_of, write};
 use mmnas_tests::fixtures::{official, official_full};
@@ -61,13 +61,22 @@ const PADDED_BATCH: usize = 32;
 /// Threads of either side that have nothing to do wait in a loop for some milliseconds.
 const PAUSE: Duration = Duration::from_millis(15);
 
-/// One measured way: what, in which form, milliseconds, times as fast as the padded pass, the floor.
+/// The padded passes, in the order of the columns.
+const PASSES: [(Pass, &str); 2] = [(Pass::Published, "as published"), (Pass::Network, "this project's")];
+
+/// One measured way: what, in which form, milliseconds, times as fast as each of the padded passes, the floor.
 struct Row {
     what: String,
     form: Option<Form>,
     milliseconds: Spread,
-    times: Spread,
+    times: Vec<Spread>,
     floor: Option<f64>,
+}
+
+/// How many times as long as `own` each of the padded passes took, round by round.
+fn times_as_fast(padded: &[Vec<f64>; 2], own: &[f64]) -> Vec<Spread> {
+    let over = |padded: &Vec<f64>| Spread::of(padded.iter().zip(own).map(|(padded, own)| padded / own).collect());
+    padded.iter().map(over).collect()
 }
 
 fn dimensions(options: &Options, task: TaskName) -> Dimensions {
@@ -162,7 +171,7 @@ impl Loaded {
     }
 }
 
-fn bench(options: &Options, call: &Padded) -> (Machine, Spread, Vec<Row>) {
+fn bench(options: &Options, call: &Padded) -> (Machine, [Spread; 2], Vec<Row>) {
     let task = call.task;
     let mut arguments = vec!["--libtorch".to_owned(), "--task".to_owned(), task.to_string()];
     arguments.extend(["--threads".to_owned(), options.threads.to_string()]);
@@ -204,13 +213,15 @@ fn bench(options: &Options, call: &Padded) -> (Machine, Spread, Vec<Row>) {
         + if task == TaskName::Itm { 0.0 } else { bytes(Form::ORT_FP32, &["text"]) - embedding };
     let kept_floor = peak.milliseconds(kept_text + all.fusion, kept_bytes);
 
-    let mut padded = Vec::new();
+    let mut padded = [const { Vec::new() }; 2];
     let mut times = vec![Vec::new(); 4];
     // The first round is a warm-up.
     for round in 0..=options.repetitions {
-        std::thread::sleep(PAUSE);
-        libtorch.milliseconds(1);
-        let of_padded = libtorch.milliseconds(1);
+        let of_padded = PASSES.map(|(pass, _)| {
+            std::thread::sleep(PAUSE);
+            libtorch.milliseconds(pass, 1);
+            libtorch.milliseconds(pass, 1)
+        });
         let mut found = Vec::new();
         for loaded in &forms {
             for run in [Loaded::whole, Loaded::kept] {
@@ -221,7 +232,7 @@ fn bench(options: &Options, call: &Padded) -> (Machine, Spread, Vec<Row>) {
             }
         }
         if round > 0 {
-            padded.push(of_padded);
+            padded.iter_mut().zip(of_padded).for_each(|(padded, of_padded)| padded.push(of_padded));
             times.iter_mut().zip(found).for_each(|(times, found)| times.push(found));
         }
     }
@@ -234,7 +245,7 @@ fn bench(options: &Options, call: &Padded) -> (Machine, Spread, Vec<Row>) {
                 what: what.to_owned(),
                 form: Some(loaded.form),
                 milliseconds: Spread::of(own.clone()),
-                times: Spread::of(padded.iter().zip(own).map(|(a, b)| a / b).collect()),
+                times: times_as_fast(&padded, own),
                 floor: (loaded.form == Form::ORT_FP32).then_some(floor),
             });
         }
@@ -245,7 +256,7 @@ fn bench(options: &Options, call: &Padded) -> (Machine, Spread, Vec<Row>) {
     if task == TaskName::Vqa {
         rows.extend(first_answers(options, [&bundle, &inside], folder.path(), &forms[0]));
     }
-    (peak, Spread::of(padded), rows)
+    (peak, padded.map(Spread::of), rows)
 }
 
 /// Every text with every image, kept, in batches; milliseconds a pair.
@@ -264,30 +275,29 @@ fn retrieval(
         let encode = |seed: usize| model.encode_regions(&regions(call.regions.0, width, seed as u64));
         let images: Vec<ImageState> =
             (0..images).map(encode).collect::<Result<_, _>>().unwrap_or_else(|e| panic!("{e}"));
-        let (mut own, mut times, mut batched) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut own, mut single, mut batched) = (Vec::new(), [const { Vec::new() }; 2], [const { Vec::new() }; 2]);
         for _ in 0..texts {
-            std::thread::sleep(PAUSE);
-            libtorch.milliseconds(1);
-            let padded = libtorch.milliseconds(1);
-            let of_batch = libtorch.milliseconds(PADDED_BATCH) / PADDED_BATCH as f64;
+            for (k, (pass, _)) in PASSES.into_iter().enumerate() {
+                std::thread::sleep(PAUSE);
+                libtorch.milliseconds(pass, 1);
+                single[k].push(libtorch.milliseconds(pass, 1));
+                batched[k].push(libtorch.milliseconds(pass, PADDED_BATCH) / PADDED_BATCH as f64);
+            }
             std::thread::sleep(PAUSE);
             let spent = milliseconds(|| {
                 let text = model.encode_text(&loaded.text)?;
                 model.rank_images(&text, &images, 10)
             });
-            let each = spent / images.len() as f64;
-            own.push(each);
-            times.push(padded / each);
-            batched.push(of_batch / each);
+            own.push(spent / images.len() as f64);
         }
-        let row = |what: String, times: Vec<f64>, floor: bool| Row {
+        let row = |what: String, padded: [Vec<f64>; 2], floor: bool| Row {
             what,
             form: Some(loaded.form),
             milliseconds: Spread::of(own.clone()),
-            times: Spread::of(times),
+            times: times_as_fast(&padded, &own),
             floor: (floor && loaded.form == Form::ORT_FP32).then(|| peak.milliseconds(multiplications, 0.0)),
         };
-        rows.push(row(format!("a pair of {} × {texts}", images.len()), times, true));
+        rows.push(row(format!("a pair of {} × {texts}", images.len()), single, true));
         rows.push(row(format!("  to padded by {PADDED_BATCH}"), batched, false));
     }
     rows
@@ -325,14 +335,14 @@ fn first_answers(options: &Options, [bundle, inside]: [&Path; 2], folder: &Path,
     let row = |((what, _, arguments), times): ((&str, &Path, &[&str]), Vec<f64>)| Row {
         what: what.to_owned(),
         form: arguments[1].parse().ok(),
-        times: Spread::of(times.iter().map(|ms| whole / ms).collect()),
+        times: vec![Spread::of(times.iter().map(|ms| whole / ms).collect())],
         milliseconds: Spread::of(times),
         floor: None,
     };
     ways.into_iter().zip(times).map(row).collect()
 }
 
-fn print(options: &Options, about: &str, (call, peak, padded): (&Padded, Machine, Spread), rows: &[Row]) {
+fn print(options: &Options, about: &str, (call, peak, padded): (&Padded, Machine, [Spread; 2]), rows: &[Row]) {
     println!(
         "\n{}, {} of {} regions, {} of {} words; {about}, {} in use: {:.0} GFLOP/s, {:.1} GB/s",
         call.task,
@@ -344,32 +354,38 @@ fn print(options: &Options, about: &str, (call, peak, padded): (&Padded, Machine
         peak.gflops,
         peak.gigabytes
     );
-    println!(
-        "{:<24} {:<10} {:>8} {:>20} {:>14} {:>9}",
-        "", "form", "ms", "(least to most)", "times as fast", "floor ms"
-    );
-    println!("{:<24} {:<10} {:>8.2}", "padded, libtorch", "", padded.median);
+    println!("{:<24} {:<10} {:>8} {:>20} {:>29} {:>9}", "", "form", "ms", "", "times as fast as padded,", "");
+    let [(_, published), (_, network)] = PASSES;
+    println!("{:<35} {:>8} {:>20} {published:>14} {network:>14} {:>9}", "", "", "(least to most)", "floor ms");
+    for ((_, name), padded) in PASSES.iter().zip(padded) {
+        println!("{:<35} {:>8.2}", format!("padded, libtorch, {name}"), padded.median);
+    }
     for row in rows {
         let form = row.form.map_or_else(String::new, |form| form.to_string());
         let spread = format!("({:.2} to {:.2})", row.milliseconds.least, row.milliseconds.most);
+        let times: Vec<String> = row.times.iter().map(|times| format!("{:>14.2}", times.median)).collect();
         let floor = row.floor.map_or_else(String::new, |floor| format!("{floor:.2}"));
         println!(
-            "{:<24} {form:<10} {:>8.2} {spread:>20} {:>14.2} {floor:>9}",
-            row.what, row.milliseconds.median, row.times.median
+            "{:<24} {form:<10} {:>8.2} {spread:>20} {:<29} {floor:>9}",
+            row.what,
+            row.milliseconds.median,
+            times.join(" ")
         );
     }
 }
 
-fn report(call: &Padded, peak: Machine, padded: Spread, rows: &[Row]) -> Value {
+fn report(call: &Padded, peak: Machine, [published, network]: [Spread; 2], rows: &[Row]) -> Value {
     let row = |row: &Row| {
         let mut value = json!({
             "what": row.what.trim(),
             "form": row.form.map(|form| form.to_string()),
             "milliseconds": row.milliseconds.json(),
-            "times_as_fast": row.times.json(),
+            "times_as_fast": row.times[0].json(),
         });
-        if let (Some(floor), Some(map)) = (row.floor, value.as_object_mut()) {
-            map.insert("floor_milliseconds".to_owned(), json!(floor));
+        let of_network = row.times.get(1).map(|times| ("times_as_fast_as_network", times.json()));
+        let floor = row.floor.map(|floor| ("floor_milliseconds", json!(floor)));
+        for (name, number) in of_network.into_iter().chain(floor) {
+            value[name] = number;
         }
         value
     };
@@ -377,7 +393,8 @@ fn report(call: &Padded, peak: Machine, padded: Spread, rows: &[Row]) -> Value {
         "task": call.task,
         "gflops": peak.gflops,
         "gigabytes_per_second": peak.gigabytes,
-        "padded_milliseconds": padded.json(),
+        "padded_milliseconds": published.json(),
+        "padded_network_milliseconds": network.json(),
         "rows": rows.iter().map(row).collect::<Vec<_>>(),
     })
 }
