@@ -27,13 +27,8 @@ pub(crate) fn build(
     let regions = g.float_input("regions", &["batch", "regions", &h.to_string()]);
     let mask = Mask::new("region_count", &regions, 1);
     let late = late_heads(source, architecture)?;
-    let mut biases = BTreeMap::new();
-    if !late.is_empty() {
-        let heads: Vec<usize> = late.iter().map(|(_, heads)| *heads).collect();
-        let total = heads.iter().sum::<usize>().to_string();
-        let all = g.float_input("relation_bias", &["batch", &total, "regions", "regions"]);
-        biases.extend(late.iter().map(|(block, _)| *block).zip(g.split(&all, 1, &heads)));
-    }
+    let total = late.iter().map(|(_, heads)| heads).sum::<usize>().to_string();
+    let biases = (!late.is_empty()).then(|| g.float_input("relation_bias", &["batch", &total, "regions", "regions"]));
     let image = ImageState { regions, biases, mask };
     let mut keys_values = BTreeMap::new();
     for reader in text_readers(source, architecture)? {
@@ -76,12 +71,15 @@ fn fuse(
     mut image: ImageState,
     joint: Option<(String, String)>,
 ) -> Result<()> {
+    let (blocks, heads): (Vec<usize>, Vec<usize>) = late_heads(source, architecture)?.into_iter().unzip();
+    let biases = image.biases.map_or_else(Vec::new, |all| g.split(&all, 1, &heads));
+    let biases: BTreeMap<usize, String> = blocks.into_iter().zip(biases).collect();
     let mut y = image.regions;
     for (block, operation) in architecture.decoder.iter().enumerate().skip(architecture.image_blocks()) {
         let side = Side {
             own: &mut image.mask,
             text: keys_values.get(&block).map(|keys_values| (&mut text_mask, keys_values)),
-            bias: image.biases.get(&block).map(String::as_str),
+            bias: biases.get(&block).map(String::as_str),
         };
         y = source.block(g, &y, *operation, &decoder_prefix(block), side)?;
     }

@@ -137,12 +137,14 @@ impl Graph {
         }
     }
 
-    fn fresh(&mut self, hint: &str) -> String {
+    /// A name that no other value has.
+    pub(super) fn fresh(&mut self, hint: &str) -> String {
         self.values += 1;
         format!("{hint}.{}", self.values)
     }
 
-    fn push(
+    /// Appends a node of `domain`; the types of its outputs follow from its inputs.
+    pub(super) fn push(
         &mut self,
         op: &str,
         domain: &str,
@@ -159,7 +161,8 @@ impl Graph {
         };
         let types = inference::infer(&node);
         // How many numbers a Range gives is data to it, as is a shape that was computed; whoever makes one declares it.
-        let is_data = op == "Range" || op == "Reshape" && node.integers.get(1).is_some_and(Option::is_none);
+        let is_data =
+            op == "Range" || ["Reshape", "Expand"].contains(&op) && node.integers.get(1).is_some_and(Option::is_none);
         if types.is_none() && !is_data {
             self.untyped.get_or_insert_with(|| format!("{op} of {:?}", node.inputs));
         }
@@ -197,78 +200,6 @@ impl Graph {
         let outputs: [String; N] = std::array::from_fn(|_| self.fresh(&op.to_lowercase()));
         self.push(op, "", inputs.iter().map(|&s| s.to_owned()).collect(), outputs.to_vec(), vec![]);
         outputs
-    }
-
-    /// Splits `value` along `axis` into parts of the given sizes.
-    pub(crate) fn split(&mut self, value: &str, axis: i64, sizes: &[usize]) -> Vec<String> {
-        if sizes.len() == 1 {
-            return vec![value.to_owned()];
-        }
-        let outputs: Vec<String> = sizes.iter().map(|_| self.fresh("split")).collect();
-        let sizes = self.integers(&sizes.iter().map(|&n| n as i64).collect::<Vec<_>>());
-        let attributes = vec![("axis", Attribute::Int(axis))];
-        self.push("Split", "", vec![value.to_owned(), sizes], outputs.clone(), attributes);
-        outputs
-    }
-
-    /// Concatenates along `axis`.
-    pub(crate) fn concat(&mut self, values: &[&str], axis: i64) -> String {
-        if let [only] = values {
-            return (*only).to_owned();
-        }
-        self.node("Concat", values, vec![("axis", Attribute::Int(axis))])
-    }
-
-    /// Permutes dimensions.
-    pub(crate) fn transpose(&mut self, value: &str, order: &[i64]) -> String {
-        self.node("Transpose", &[value], vec![("perm", Attribute::Ints(order.to_vec()))])
-    }
-
-    /// Gives a value another shape; 0 keeps a dimension.
-    pub(crate) fn reshape(&mut self, value: &str, shape: &[i64]) -> String {
-        let shape = self.integers(shape);
-        self.node("Reshape", &[value, &shape], vec![])
-    }
-
-    /// Gives a value whose first dimension is the first two of `like` in one those two again.
-    pub(crate) fn unfold_like(&mut self, value: &str, like: &str) -> String {
-        let attributes = vec![("start", Attribute::Int(0)), ("end", Attribute::Int(2))];
-        let first = self.node("Shape", &[like], attributes);
-        let rest = self.type_of(value).map_or_else(Vec::new, |known| known.shape[1..].to_vec());
-        let sizes: Vec<i64> = rest.iter().map(|dim| if let Dim::Fixed(n) = dim { *n as i64 } else { -1 }).collect();
-        let sizes = self.integers(&sizes);
-        let shape = self.concat(&[&first, &sizes], 0);
-        let unfolded = self.node("Reshape", &[value, &shape], vec![]);
-        let known = self.type_of(value).zip(self.type_of(like));
-        let unfolded_type = known.map(|(value, like)| ValueType::new(value.elem, [&like.shape[..2], &rest].concat()));
-        self.types.extend(unfolded_type.map(|known| (unfolded.clone(), known)));
-        unfolded
-    }
-
-    /// Inserts dimensions of size 1.
-    pub(crate) fn unsqueeze(&mut self, value: &str, axes: &[i64]) -> String {
-        let axes = self.integers(axes);
-        self.node("Unsqueeze", &[value, &axes], vec![])
-    }
-
-    /// Removes dimensions of size 1.
-    pub(crate) fn squeeze(&mut self, value: &str, axes: &[i64]) -> String {
-        let axes = self.integers(axes);
-        self.node("Squeeze", &[value, &axes], vec![])
-    }
-
-    /// `0, 1, …` up to the size of `value` in the dimension `axis`.
-    pub(crate) fn positions(&mut self, value: &str, axis: usize) -> String {
-        let at = axis as i64;
-        let attributes = vec![("start", Attribute::Int(at)), ("end", Attribute::Int(at + 1))];
-        let size = self.node("Shape", &[value], attributes);
-        let size = self.squeeze(&size, &[0]);
-        let (zero, one) = (self.integer(0), self.integer(1));
-        let positions = self.node("Range", &[&zero, &size, &one], vec![]);
-        // The number of positions is data to the operator, but it is known to be this dimension.
-        let dim = self.type_of(value).and_then(|known| known.shape.get(axis)).cloned();
-        self.types.extend(dim.map(|dim| (positions.clone(), ValueType::new(Elem::I64, vec![dim]))));
-        positions
     }
 
     /// The value in another element type; itself where it has that.

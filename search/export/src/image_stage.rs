@@ -25,11 +25,9 @@ pub(crate) fn build(source: Source<'_>, architecture: &Architecture, mut graph: 
         embeddings(source.dimensions).iter().for_each(|[_, of_image]| of_image.output(g, &embedding));
     }
     g.output(&state.regions, "regions", &["batch", "regions", &source.dimensions.hidden.to_string()]);
-    if !state.biases.is_empty() {
-        let biases: Vec<&str> = state.biases.values().map(String::as_str).collect();
-        let biases = g.concat(&biases, 1);
+    if let Some(biases) = &state.biases {
         let heads = late_heads(source, architecture)?.iter().map(|(_, heads)| heads).sum::<usize>();
-        g.logarithm_output(&biases, "relation_bias", &["batch", &heads.to_string(), "regions", "regions"]);
+        g.logarithm_output(biases, "relation_bias", &["batch", &heads.to_string(), "regions", "regions"]);
     }
     Ok(graph)
 }
@@ -129,24 +127,29 @@ pub(crate) fn image(source: Source<'_>, g: &mut Graph, architecture: &Architectu
     let d = source.dimensions;
     let features = g.float_input("features", &["batch", "regions", &d.feature.to_string()]);
     let mut mask = Mask::new("region_count", &features, 1);
+    let first = architecture.image_blocks();
     let readers = relation_readers(source, architecture)?;
-    let mut biases = BTreeMap::new();
+    let (early, late) = readers.split_at(readers.partition_point(|reader| reader.block < first));
+    let (mut biases, mut late_biases) = (BTreeMap::new(), None);
     if !readers.is_empty() {
         // In 32 bits: logarithms of small numbers.
         let boxes = g.input("boxes", Dtype::F32, &["batch", "regions", "4"]);
         let all = g.in_f32(|g| relation_biases(source, g, &boxes, &readers))?;
         let all = g.cast(&all, g.float());
-        let heads: Vec<usize> = readers.iter().map(|reader| reader.heads).collect();
-        biases.extend(readers.iter().map(|reader| reader.block).zip(g.split(&all, 1, &heads)));
+        // Those of the blocks from there on stay together.
+        let of_late = late.iter().map(|reader| reader.heads).sum::<usize>();
+        let heads: Vec<usize> =
+            early.iter().map(|reader| reader.heads).chain((of_late > 0).then_some(of_late)).collect();
+        let mut parts = g.split(&all, 1, &heads);
+        late_biases = (of_late > 0).then(|| parts.pop()).flatten();
+        biases.extend(early.iter().map(|reader| reader.block).zip(parts));
     }
     let mut y = of_features(source, g, &features, ("imgfeat_linear", d.hidden))?;
-    let first = architecture.image_blocks();
     for (block, operation) in architecture.decoder[..first].iter().enumerate() {
         let bias = biases.get(&block).map(String::as_str);
         y = source.block(g, &y, *operation, &decoder_prefix(block), Side { own: &mut mask, text: None, bias })?;
     }
-    biases.retain(|block, _| *block >= first);
-    Ok((ImageState { regions: y, biases, mask }, features))
+    Ok((ImageState { regions: y, biases: late_biases, mask }, features))
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod mask;
 mod model;
 mod onnx;
 mod regions;
+mod reshaping;
 mod segments;
 mod source;
 mod states;

@@ -31,8 +31,9 @@ pub(crate) struct TextState {
 pub(crate) struct ImageState {
     /// `[batch, regions, H]`.
     pub regions: String,
-    /// Biases of the blocks from there on that read relations, each `[batch, heads, regions, regions]`.
-    pub biases: BTreeMap<usize, String>,
+    /// Biases of the blocks from there on that read relations, `[batch, heads of all, regions, regions]`; none where there is
+    /// no such block.
+    pub biases: Option<String>,
     /// The regions.
     pub mask: Mask,
 }
