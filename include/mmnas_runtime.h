@@ -47,6 +47,9 @@
  *     find_package(mmnas_runtime REQUIRED)                                           CMake, shared and static:
  *     target_link_libraries(program mmnas::runtime)      or mmnas::runtime_static
  *
+ * With a DIR that is no folder of the system, pkg-config is to be told of it, PKG_CONFIG_PATH=DIR/lib/pkgconfig, and so is
+ * the program that links the shared library: -Wl,-rpath,DIR/lib.
+ *
  * The library runs on every processor of its kind (x86-64: SSE2, aarch64: NEON is the least); ONNX Runtime uses what more
  * there is. On Linux it wants a glibc and a libstdc++ at least as new as those that it was built with asked for: built on
  * Debian 12, glibc 2.34.
@@ -432,7 +435,7 @@ typedef struct mmnas_image mmnas_image;
 typedef struct mmnas_index mmnas_index;
 
 /**
- * The keys of an index, as they were when they were asked for.
+ * The keys of an index, as they were when they were asked for, or words of a text.
  */
 typedef struct mmnas_keys mmnas_keys;
 
@@ -1180,6 +1183,26 @@ mmnas_status mmnas_text_encode_batch(const struct mmnas_model *model,
  * Threads: the text may be read from many threads at once.
  */
 size_t mmnas_text_tokens(const struct mmnas_text *text);
+
+/**
+ * Lists the words of a text that a model does not know, as the text has them: it reads each of them as one and the same unknown
+ * word, and answers all the same. Words beyond mmnas_model_max_tokens() are not looked at.
+ *
+ * @param model      the model that will be asked
+ * @param text       the text, UTF-8, need not be NUL-terminated
+ * @param text_len   the number of bytes of the text
+ * @param words_out  receives the words, none where the model knows all, which the caller owns and frees with mmnas_keys_free(), or
+ *                   NULL on failure
+ * @param error_out  receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT or MMNAS_STATUS_INVALID_BUNDLE
+ *
+ * Threads: may be called from many threads at once with the same model.
+ */
+mmnas_status mmnas_text_unknown_words(const struct mmnas_model *model,
+                                      const char *text,
+                                      size_t text_len,
+                                      struct mmnas_keys **words_out,
+                                      struct mmnas_error **error_out);
 
 /**
  * Frees a text. Answers about it stay valid, as do indexes that hold it.

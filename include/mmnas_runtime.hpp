@@ -205,6 +205,23 @@ Result<std::vector<Object>> made_all(std::size_t count, Call &&call)
     return objects;
 }
 
+// A list of strings that `call` makes.
+template <class Call>
+Result<std::vector<std::string>> listed(Call &&call)
+{
+    mmnas_keys *raw = nullptr;
+    if (auto result = done([&](mmnas_error **error) { return call(&raw, error); }); !result)
+        return result.error();
+    const Handle<mmnas_keys, mmnas_keys_free> owned(raw);
+    std::vector<std::string> strings;
+    for (std::size_t i = 0; i < mmnas_keys_count(raw); ++i) {
+        std::size_t length = 0;
+        const char *string = mmnas_keys_get(raw, i, &length);
+        strings.emplace_back(string, length);
+    }
+    return strings;
+}
+
 // The handles of objects, or of pointers to objects.
 template <class Raw, class Object>
 std::vector<const Raw *> handles(Span<Object> objects)
@@ -659,7 +676,7 @@ public:
             return mmnas_text_encode(model.get(), text.data(), text.size(), out, error);
         });
     }
-    // Any list of what std::string_view can be made of.
+    // Any container of what std::string_view can be made of, such as a std::vector<std::string>.
     template <class Texts>
     static Result<std::vector<Text>> encode_batch(const Model &model, const Texts &texts)
     {
@@ -676,6 +693,14 @@ public:
     }
 
     std::size_t tokens() const noexcept { return mmnas_text_tokens(get()); }
+
+    // The words of `text` that the model does not know: it reads each of them as one and the same unknown word.
+    static Result<std::vector<std::string>> unknown_words(const Model &model, std::string_view text)
+    {
+        return detail::listed([&](mmnas_keys **words, mmnas_error **error) {
+            return mmnas_text_unknown_words(model.get(), text.data(), text.size(), words, error);
+        });
+    }
 
     mmnas_text *get() const noexcept { return handle_.get(); }
 
@@ -828,18 +853,9 @@ public:
     }
     Result<std::vector<std::string>> keys() const
     {
-        mmnas_keys *raw = nullptr;
-        auto call = [&](mmnas_error **error) { return mmnas_index_keys(get(), &raw, error); };
-        if (auto result = detail::done(call); !result)
-            return result.error();
-        const detail::Handle<mmnas_keys, mmnas_keys_free> owned(raw);
-        std::vector<std::string> keys;
-        for (std::size_t i = 0; i < mmnas_keys_count(raw); ++i) {
-            std::size_t length = 0;
-            const char *key = mmnas_keys_get(raw, i, &length);
-            keys.emplace_back(key, length);
-        }
-        return keys;
+        return detail::listed([&](mmnas_keys **keys, mmnas_error **error) {
+            return mmnas_index_keys(get(), keys, error);
+        });
     }
 
     // `shortlist` 0 scores everything.

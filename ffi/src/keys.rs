@@ -1,11 +1,11 @@
-//! The keys of an index.
+//! Lists of strings: the keys of an index, words of a text.
 
 use std::ffi::c_char;
 
 use crate::boundary;
 use crate::strings::Text;
 
-/// The keys of an index, as they were when they were asked for.
+/// The keys of an index, as they were when they were asked for, or words of a text.
 pub struct mmnas_keys {
     pub(crate) keys: Vec<Text>,
 }

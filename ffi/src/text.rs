@@ -5,8 +5,10 @@ use std::ffi::c_char;
 use runtime::TextState;
 
 use crate::error::mmnas_error;
+use crate::keys::mmnas_keys;
 use crate::model::mmnas_model;
 use crate::status::mmnas_status;
+use crate::strings::Text;
 use crate::{boundary, strings};
 
 /// A text as a model reads it: a question, a caption or a phrase.
@@ -83,6 +85,36 @@ pub unsafe extern "C" fn mmnas_text_encode_batch(
 #[unsafe(no_mangle)]
 pub extern "C" fn mmnas_text_tokens(text: *const mmnas_text) -> usize {
     boundary::read(text, 0, |text| text.text.tokens())
+}
+
+/// Lists the words of a text that a model does not know, as the text has them: it reads each of them as one and the same unknown
+/// word, and answers all the same. Words beyond mmnas_model_max_tokens() are not looked at.
+///
+/// @param model      the model that will be asked
+/// @param text       the text, UTF-8, need not be NUL-terminated
+/// @param text_len   the number of bytes of the text
+/// @param words_out  receives the words, none where the model knows all, which the caller owns and frees with mmnas_keys_free(), or
+///                   NULL on failure
+/// @param error_out  receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT or MMNAS_STATUS_INVALID_BUNDLE
+///
+/// Threads: may be called from many threads at once with the same model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_text_unknown_words(
+    model: *const mmnas_model,
+    text: *const c_char,
+    text_len: usize,
+    words_out: *mut *mut mmnas_keys,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let body = || {
+        let model = boundary::handle("model", model)?;
+        // SAFETY: the caller lends `text_len` bytes for the time of the call.
+        let text = unsafe { strings::text("text", text, text_len) }?;
+        Ok(mmnas_keys { keys: model.model.unread(text)?.unknown.iter().map(|word| Text::new(word)).collect() })
+    };
+    // SAFETY: the caller passes for each of both NULL or a place to write to.
+    unsafe { boundary::make("words_out", words_out, error_out, body) }
 }
 
 /// Frees a text. Answers about it stay valid, as do indexes that hold it.

@@ -25,8 +25,22 @@ pub enum Error {
         /// What the decoder says.
         reason: String,
     },
+    /// A sample that a bundle is measured on is at fault.
+    #[error("samples: {number} ({image}): {source}")]
+    Sample {
+        /// Which one, from 1.
+        number: usize,
+        /// Its image.
+        image: String,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
     /// No ONNX Runtime could be loaded.
-    #[error("no usable ONNX Runtime (1.28 or newer) found; tried {}", tried.join("; "))]
+    #[error(
+        "no usable ONNX Runtime (1.28 or newer) found; the environment variable MMNAS_ORT_DYLIB or the option for it may name the \
+         library or its folder; tried {}",
+        tried.join("; ")
+    )]
     OnnxRuntimeMissing {
         /// Every place that was tried, each with the reason why it did not do.
         tried: Vec<String>,
@@ -183,6 +197,7 @@ impl Error {
                 ErrorCode::InvalidArgument
             }
             Error::Image { .. } => ErrorCode::Image,
+            Error::Sample { source, .. } => source.code(),
             Error::OnnxRuntimeMissing { .. } | Error::OnnxRuntimeTaken { .. } => ErrorCode::OnnxRuntimeMissing,
             Error::Inference { .. } | Error::Tensor { .. } => ErrorCode::Inference,
             Error::WrongTask { .. } | Error::NoVision { .. } => ErrorCode::WrongTask,
@@ -208,8 +223,15 @@ impl Error {
     pub fn onnxruntime_code(&self) -> Option<i32> {
         match self {
             Error::Inference { code, .. } => Some(*code),
+            Error::Sample { source, .. } => source.onnxruntime_code(),
             _ => None,
         }
+    }
+
+    /// The error as one of the sample `place`, counted from 0, about `image`.
+    pub(crate) fn of_sample(place: usize, image: &str) -> impl FnOnce(Error) -> Error {
+        let image = image.to_owned();
+        move |source| Error::Sample { number: place + 1, image, source: Box::new(source) }
     }
 
     /// An [`Error::Inference`].

@@ -34,7 +34,8 @@ fn collect(folder: &Path, prefix: &str, names: &mut Vec<String>) -> Result<()> {
         let name = format!("{prefix}{name}");
         if kind.is_dir() {
             collect(&path, &format!("{name}/"), names)?;
-        } else if path.metadata().map_err(Error::read(&path))?.is_file() {
+        } else if path.metadata().map_or(kind.is_symlink(), |meta| meta.is_file()) {
+            // A link to nothing too: whoever decodes it says so, or leaves it out.
             names.push(name);
         }
     }

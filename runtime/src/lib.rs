@@ -75,7 +75,7 @@ pub use index::{Access, Candidates, EmbeddingFormat, Hit, ImageIndex, IndexKind,
 pub use limits::{CancelToken, Limits};
 pub use matching::{Match, Ranked};
 pub use model::Model;
-pub use onnxruntime::onnxruntime;
+pub use onnxruntime::{ONNX_RUNTIME_TARGET, onnxruntime};
 pub use options::LoadOptions;
 pub use pixels::{PixelBuffer, PixelFormat};
 pub use provider::{Provider, ProviderError};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mmnas_bundle::boxes;
 use mmnas_bundle::manifest::{Form, MANIFEST, Manifest, Stage, TaskName};
-use mmnas_bundle::{Bundle, BundleFiles, RegionFeatures, TextEncoder, UNK};
+use mmnas_bundle::{Bundle, BundleFiles, RegionFeatures, TextEncoder, UNK, Unread};
 
 use crate::limits::Watched;
 use crate::session::{GraphFile, Sessions, only_graph};
@@ -234,6 +234,15 @@ impl Model {
     /// The numbers of a tensor of an image's state, where it has such.
     pub(crate) fn image_tensor<'a>(&self, image: &'a ImageState, name: &str) -> Result<Option<&'a [f32]>> {
         Ok(self.image_tensors(image)?.get(name).and_then(Tensor::as_f32))
+    }
+
+    /// What the network does not see of a text: words that its vocabulary does not hold, and those beyond the manifest's
+    /// `text.max_tokens`. A text may be worth a question to whoever wrote it where there are such.
+    ///
+    /// # Errors
+    /// A text that the bundle's tokenizer cannot read.
+    pub fn unread(&self, text: &str) -> Result<Unread> {
+        Ok(self.loaded.text_encoder.unread(text, self.manifest().text.max_tokens)?)
     }
 
     /// The parts of a text that its tokens stand for.

@@ -16,7 +16,10 @@ pub(crate) fn checked_boxes(regions: &RegionFeatures, width: usize) -> Result<Co
         return Err(Error::argument("regions", format!("1 to {MAX_REGIONS}"), count));
     }
     if regions.features.len() != count * width {
-        let found = format!("{} numbers", regions.features.len());
+        let found = match regions.features.len() {
+            numbers if numbers.is_multiple_of(count) => format!("{count} × {}", numbers / count),
+            numbers => format!("{numbers} numbers"),
+        };
         return Err(Error::argument("features", format!("{count} regions × {width} numbers"), found));
     }
     if let Some(value) = regions.features.iter().find(|v| !v.is_finite()) {

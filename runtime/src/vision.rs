@@ -29,10 +29,16 @@ const MAX_DECODED_BYTES: u64 = 512 << 20;
 /// as people see it.
 pub(crate) fn decode_file(file: &Path) -> Result<RgbImage> {
     // Opening a pipe would block, so ask before opening.
-    let meta = file.metadata().map_err(Error::read(file))?;
-    if !meta.is_file() {
-        let reason = "expected an image file, found a folder or device".to_owned();
-        return Err(Error::Image { image: file.display().to_string(), reason });
+    let refused = |found: &str| {
+        let reason = format!("expected an image file, found {found}");
+        Error::Image { image: file.display().to_string(), reason }
+    };
+    match file.metadata() {
+        Ok(meta) if meta.is_file() => {}
+        Ok(meta) if meta.is_dir() => return Err(refused("a folder")),
+        Ok(_) => return Err(refused("a pipe or device")),
+        Err(_) if file.is_symlink() => return Err(refused("a link to nothing")),
+        Err(error) => return Err(Error::read(file)(error)),
     }
     let handle = File::open(file).map_err(Error::read(file))?;
     decode(BufReader::new(handle), &file.display().to_string())
@@ -60,8 +66,11 @@ fn decode(source: impl BufRead + Seek, name: &str) -> Result<RgbImage> {
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(unread)?;
-    if decoder.total_bytes() > MAX_DECODED_BYTES {
-        let found = format!("expected at most {MAX_DECODED_BYTES} bytes of pixels, found {}", decoder.total_bytes());
+    // As the file has them, and as RGB, which they become.
+    let (width, height) = decoder.dimensions();
+    let bytes = decoder.total_bytes().max(3 * u64::from(width) * u64::from(height));
+    if bytes > MAX_DECODED_BYTES {
+        let found = format!("expected at most {MAX_DECODED_BYTES} bytes of pixels, found {bytes}");
         return Err(failed(found));
     }
     // What a file's metadata says wrongly or not at all is as it lies.

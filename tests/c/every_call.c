@@ -114,6 +114,7 @@ static void read_texts(const mmnas_model *model, mmnas_text *texts[COUNT])
 {
     size_t lengths[COUNT];
     mmnas_text *one = NULL;
+    mmnas_keys *unknown = NULL;
 
     for (int i = 0; i < COUNT; i++)
         lengths[i] = strlen(TEXTS[i]);
@@ -124,6 +125,11 @@ static void read_texts(const mmnas_model *model, mmnas_text *texts[COUNT])
     FAILS(MMNAS_STATUS_EMPTY_TEXT, mmnas_text_encode(model, TEXT("?"), &one, &error));
     lengths[3] = 0;
     mmnas_text *some[COUNT];
+    /* This bundle knows no word at all. */
+    OK(mmnas_text_unknown_words(model, TEXT("Wug?"), &unknown, &error));
+    EXPECT(mmnas_keys_count(unknown) == 1);
+    EXPECT(strcmp(mmnas_keys_get(unknown, 0, NULL), "Wug") == 0);
+    mmnas_keys_free(unknown);
     FAILS(MMNAS_STATUS_EMPTY_TEXT, mmnas_text_encode_batch(model, TEXTS, lengths, COUNT, some, &error));
     for (int i = 0; i < COUNT; i++)
         EXPECT(some[i] == NULL);

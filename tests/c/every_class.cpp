@@ -87,6 +87,9 @@ void vqa(const std::string &bundle, const std::string &file)
     const auto uneven = model.answer_batch(std::vector<const mmnas::Image *>{&image}, texts, 1);
     EXPECT(!uneven && uneven.error().status == MMNAS_STATUS_INVALID_ARGUMENT);
 
+    const auto unknown = mmnas::Text::unknown_words(model, "what, a Wug?").or_throw();
+    EXPECT(unknown.size() == 3 && unknown[2] == "Wug");
+
     const std::vector<std::uint8_t> pixels(30 * 20 * 3, 100);
     const auto grey = mmnas::Image::from_pixels(model, pixels, 30, 20, 90, MMNAS_PIXEL_FORMAT_RGB).or_throw();
     EXPECT((grey.size() == std::pair<std::uint32_t, std::uint32_t>(30, 20)));

@@ -238,6 +238,7 @@ static void nothing_at_all(void)
     REFUSED_WITH_NULL(mmnas_image_region_box(NULL, 0, NULL, &error));
     mmnas_image_free(NULL);
     REFUSED_WITH_NULL(mmnas_text_encode(NULL, NULL, 0, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_text_unknown_words(NULL, NULL, 0, NULL, &error));
     REFUSED_WITH_NULL(mmnas_text_encode_batch(NULL, NULL, NULL, 0, NULL, &error));
     EXPECT(mmnas_text_tokens(NULL) == 0);
     mmnas_text_free(NULL);

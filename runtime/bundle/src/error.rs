@@ -69,6 +69,13 @@ pub enum Error {
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// What is wrong with JSON, without the place: whoever tells it names the place too.
+pub(crate) fn json_reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
+}
+
 impl Error {
     /// An [`Error::Io`] for `path`.
     pub fn io(path: impl AsRef<Path>, action: &'static str) -> impl FnOnce(std::io::Error) -> Error {
@@ -97,7 +104,7 @@ impl Error {
             file,
             format!("line {}, column {}", error.line(), error.column()),
             "JSON of the right form",
-            error,
+            json_reason(error),
         )
     }
 }

@@ -239,6 +239,11 @@ impl FeatureStore {
         self.places.contains_key(name)
     }
 
+    /// Width and height of the image `name` in pixels, where it is there; a side of 0 is not known.
+    pub fn size(&self, name: &str) -> Option<(u32, u32)> {
+        self.places.get(name).map(|&(shard, row)| self.shards[shard].sizes[row])
+    }
+
     /// The regions of the image `name`.
     pub fn get(&self, name: &str) -> Result<RegionFeatures> {
         let missing =

@@ -34,5 +34,5 @@ pub use files::{
 pub use manifest::Manifest;
 pub use operation::{Operation, OperationName, OperationNameError};
 pub use operation_kind::{Heads, OperationKind};
-pub use text::{CLS, PAD, TextEncoder, UNK, Vocabulary};
+pub use text::{CLS, PAD, TextEncoder, UNK, Unread, Vocabulary};
 pub use vision_bundle::VisionBundle;

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::boxes::BoxXyxy;
+use crate::error::json_reason;
 use crate::files::open;
 use crate::{Error, Result};
 
@@ -60,6 +61,9 @@ pub struct PhraseSample {
     pub box_xyxy: BoxXyxy,
 }
 
+/// What some editors begin a file of UTF-8 with; it is no part of the text.
+pub const BYTE_ORDER_MARK: &str = "\u{feff}";
+
 /// A line above this length is an error, not an allocation.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 
@@ -112,6 +116,10 @@ pub fn for_each_json_line<T: DeserializeOwned>(
         if read == 0 {
             break;
         }
+        // A mark that some editors put before the first line.
+        if number == 1 && line.starts_with(BYTE_ORDER_MARK.as_bytes()) {
+            line.drain(..BYTE_ORDER_MARK.len());
+        }
         let field = || format!("line {number}");
         if read as u64 > MAX_LINE_BYTES {
             if line.last() != Some(&b'\n') {
@@ -124,8 +132,10 @@ pub fn for_each_json_line<T: DeserializeOwned>(
         } else if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         } else {
-            let sample = serde_json::from_slice(&line)
-                .map_err(|e| Error::invalid(file, field(), "a JSON object of the right form", e));
+            let sample = serde_json::from_slice(&line).map_err(|e| {
+                let place = format!("line {number}, column {}", e.column());
+                Error::invalid(file, place, "a JSON object of the right form", json_reason(&e))
+            });
             each(number, sample)?;
         }
         found = true;
@@ -163,9 +173,13 @@ mod tests {
         let mut text = to_json_lines(&[good.clone(), good.clone()]).unwrap();
         std::fs::write(file.path(), &text).unwrap();
         assert_eq!(read_json_lines::<VqaSample>(file.path()).unwrap(), [good.clone(), good]);
+        std::fs::write(file.path(), format!("{BYTE_ORDER_MARK}{text}")).unwrap();
+        assert_eq!(read_json_lines::<VqaSample>(file.path()).unwrap().len(), 2);
         text.push_str("\n{\"image\": 3}\n");
         std::fs::write(file.path(), &text).unwrap();
-        assert!(read_json_lines::<VqaSample>(file.path()).unwrap_err().to_string().contains("line 4"));
+        let error = read_json_lines::<VqaSample>(file.path()).unwrap_err().to_string();
+        // The place once.
+        assert!(error.contains("line 4, column 11: expected") && error.matches("line").count() == 1, "{error}");
     }
 
     #[test]

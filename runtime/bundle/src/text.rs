@@ -130,6 +130,25 @@ impl Vocabulary {
     }
 }
 
+/// What a network sees of a text and what not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// How many words it does see, unknown ones counted.
+    pub words: usize,
+    /// The words that the vocabulary does not hold, as the text has them, in their order: the network reads each of them as one and
+    /// the same unknown word.
+    pub unknown: Vec<String>,
+    /// How many words were cut off at the end.
+    pub beyond: usize,
+}
+
+impl Unread {
+    /// Whether the network sees the text as it is.
+    pub fn is_all(&self) -> bool {
+        self.unknown.is_empty() && self.beyond == 0
+    }
+}
+
 /// Turns text into token ids by a Hugging Face tokenizers file.
 #[derive(Debug, Clone)]
 pub struct TextEncoder {
@@ -173,6 +192,20 @@ impl TextEncoder {
             return Err(Error::EmptyText { text: text.chars().take(80).collect() });
         }
         Ok(ids)
+    }
+
+    /// What the ids of [`TextEncoder::encode`] leave out of `text`.
+    pub fn unread(&self, text: &str, max_tokens: usize) -> Result<Unread> {
+        let text = cut(text);
+        let encoding = self.tokenizer.encode(text, false);
+        let encoding = encoding.map_err(|e| Error::invalid("tokenizer.json", "(encode)", "ids", e))?;
+        let (ids, places) = (encoding.get_ids(), encoding.get_offsets());
+        let read = ids.iter().zip(places).take(max_tokens);
+        let unknown = read.filter(|(id, _)| i64::from(**id) == UNK);
+        let word = |(_, &(from, to)): (&u32, &(usize, usize))| text.get(from..to).unwrap_or_default().to_owned();
+        let unknown = unknown.map(word).collect();
+        let words = ids.len().min(max_tokens);
+        Ok(Unread { words, unknown, beyond: ids.len() - words })
     }
 
     /// The parts of `text` that the ids of [`TextEncoder::encode`] stand for, as they are written there.
@@ -301,6 +334,19 @@ mod tests {
         let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("t")).unwrap();
         assert_eq!(encoder.pieces("WHAT Colour, is  the dög?", 9).unwrap(), ["WHAT", "Colour", "is", "the", "dög"]);
         assert_eq!(encoder.pieces("What colour is", 2).unwrap(), ["What", "colour"]);
+    }
+
+    #[test]
+    fn words_that_are_not_read_are_told() {
+        let mut vocabulary = Vocabulary::new();
+        vocabulary.add_text("what color is it").unwrap();
+        let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("t")).unwrap();
+        let unread = |text: &str| encoder.unread(text, 3).unwrap();
+        assert_eq!(unread("what color is"), Unread { words: 3, unknown: vec![], beyond: 0 });
+        let unknown = vec!["Colour".to_owned(), "wörter".to_owned()];
+        assert_eq!(unread("What Colour, wörter?"), Unread { words: 3, unknown, beyond: 0 });
+        assert_eq!(unread("what color is it really"), Unread { words: 3, unknown: vec![], beyond: 2 });
+        assert_eq!(unread("?").words, 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use mmnas_runtime::bundle::Unread;
 use mmnas_runtime::{Answer, LoadOptions, Model, draw_explanation};
 use serde_json::json;
 
@@ -10,9 +11,12 @@ use super::{Failure, output};
 
 const EXAMPLES: &str = "\
 Examples:
-  mmnas answer bundle photo.png \"what colour is the circle?\"
+  mmnas answer bundle photo.png \"what color is the circle?\"
   mmnas answer bundle photo.png \"what shape is it?\" \"is it red?\" --top 1 --json
-  mmnas answer bundle photo.png \"what colour is the circle?\" --explain out.png";
+  mmnas answer bundle photo.png \"what color is the circle?\" --explain out.png
+
+A bundle knows the words of the texts that it was trained on. Others, which it reads as one and the same unknown word, are
+told on the standard error output, and in JSON.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -37,6 +41,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
+    output::check_new(arguments.explain.as_deref())?;
+    if arguments.explain.is_some() {
+        output::check_picture("--explain", &arguments.image)?;
+    }
     let start = Instant::now();
     let model = Model::load(&arguments.bundle, options)?;
     let loaded = Instant::now();
@@ -51,6 +59,8 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
         let title = best.first().map_or_else(String::new, |a| format!("{} {:.4}", a.label, a.probability));
         draw_explanation(&arguments.image, &explanation, &title, file)?;
     }
+    let questions: Vec<&str> = arguments.question.iter().map(String::as_str).collect();
+    let unread = output::tell_unread(&model, &questions)?;
     let milliseconds = |from: Instant, to: Instant| (to - from).as_secs_f64() * 1e3;
     let answered = Instant::now();
     tracing::info!(
@@ -63,10 +73,17 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
         return Ok(output::print(&text(&answers))?);
     }
     let top = |a: &Answer| json!({ "label": a.label, "probability": a.probability });
-    let entry = |(question, best): &(&str, Vec<Answer>)| json!({ "question": question, "top": best.iter().map(top).collect::<Vec<_>>() });
+    let entry = |((question, best), unread): (&(&str, Vec<Answer>), &Unread)| {
+        json!({
+            "question": question,
+            "top": best.iter().map(top).collect::<Vec<_>>(),
+            "unknown_words": unread.unknown,
+            "words_beyond": unread.beyond,
+        })
+    };
     output::print_json(&json!({
         "image": arguments.image.display().to_string(),
-        "answers": answers.iter().map(entry).collect::<Vec<_>>(),
+        "answers": answers.iter().zip(&unread).map(entry).collect::<Vec<_>>(),
         "milliseconds": {
             "load": milliseconds(start, loaded),
             "image": milliseconds(loaded, encoded),

@@ -51,7 +51,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
     let model = Model::load(&arguments.bundle, options)?;
-    let variant = model.form().to_string();
+    let (variant, provider) = (model.form().to_string(), model.provider().to_string());
     let task = model.manifest().task;
     for (option, given, of) in [
         ("--wordnet", arguments.wordnet.is_some(), TaskName::Vqa),
@@ -66,9 +66,12 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     }
     let print = |json: serde_json::Result<serde_json::Value>, about: &Evaluated, rows: Vec<(&str, String)>| {
         if arguments.json {
-            return output::print_json(&json?);
+            let mut json = json?;
+            json["variant"] = variant.as_str().into();
+            json["provider"] = provider.as_str().into();
+            return output::print_json(&json);
         }
-        Ok(output::print(&text(about, &variant, rows))?)
+        Ok(output::print(&text(about, (&variant, &provider), rows))?)
     };
     match task {
         TaskName::Vqa => {
@@ -175,10 +178,11 @@ fn of_ranks(e: &RetrievalEvaluation) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn text(about: &Evaluated, variant: &str, of_task: Vec<(&str, String)>) -> String {
+fn text(about: &Evaluated, (variant, provider): (&str, &str), of_task: Vec<(&str, String)>) -> String {
     let mut rows = vec![
         ("task", about.task.to_string()),
         ("variant", variant.to_owned()),
+        ("provider", provider.to_owned()),
         ("derived architecture", about.architecture.clone()),
         ("parameters", grouped(about.parameters)),
     ];

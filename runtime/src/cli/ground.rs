@@ -2,6 +2,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use mmnas_runtime::bundle::Unread;
 use mmnas_runtime::{Grounding, LoadOptions, Model, draw_boxes};
 use serde_json::json;
 
@@ -37,6 +38,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
+    output::check_new(arguments.draw.as_deref())?;
+    if arguments.draw.is_some() {
+        output::check_picture("--draw", &arguments.image)?;
+    }
     let model = Model::load(&arguments.bundle, options)?;
     let image = model.encode_file(&arguments.image)?;
     let mut found = Vec::with_capacity(arguments.phrase.len());
@@ -47,14 +52,21 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
         let best: Vec<_> = found.iter().filter_map(|(_, boxes)| Some(boxes.first()?.box_xyxy)).collect();
         draw_boxes(&arguments.image, &best, file)?;
     }
+    let phrases: Vec<&str> = arguments.phrase.iter().map(String::as_str).collect();
+    let unread = output::tell_unread(&model, &phrases)?;
     if !arguments.json {
         return Ok(output::print(&text(&found))?);
     }
     let entry = |g: &Grounding| json!({ "box_xyxy": g.box_xyxy, "probability": g.probability, "region": g.region });
-    let entries: Vec<_> = found
-        .iter()
-        .map(|(phrase, boxes)| json!({ "phrase": phrase, "top": boxes.iter().map(entry).collect::<Vec<_>>() }))
-        .collect();
+    let of_phrase = |((phrase, boxes), unread): (&(&str, Vec<Grounding>), &Unread)| {
+        json!({
+            "phrase": phrase,
+            "top": boxes.iter().map(entry).collect::<Vec<_>>(),
+            "unknown_words": unread.unknown,
+            "words_beyond": unread.beyond,
+        })
+    };
+    let entries: Vec<_> = found.iter().zip(&unread).map(of_phrase).collect();
     output::print_json(&json!({ "image": arguments.image.display().to_string(), "groundings": entries }))
 }
 

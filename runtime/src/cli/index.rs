@@ -3,7 +3,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use mmnas_runtime::bundle::FeatureStore;
+use mmnas_runtime::bundle::samples::BYTE_ORDER_MARK;
+use mmnas_runtime::bundle::{self, FeatureStore};
 use mmnas_runtime::{
     Access, Candidates, EmbeddingFormat, Error, ErrorCode, Hit, ImageIndex, IndexKind, LeftOut, LoadOptions, Model,
     TextIndex, image_files,
@@ -76,7 +77,7 @@ pub(super) struct Add {
     #[arg(long)]
     replace: bool,
     /// Leave out images that cannot be decoded, and say so, where the first would be an error
-    #[arg(long, requires = "images")]
+    #[arg(long, conflicts_with_all = ["features", "texts"])]
     skip_broken: bool,
 }
 
@@ -173,16 +174,7 @@ pub(super) fn run(command: &Command, options: &LoadOptions) -> Result<(), Failur
     match command {
         Command::Add(arguments) => add(arguments, options),
         Command::Search(arguments) => search(arguments, options),
-        Command::Delete(arguments) => {
-            let mut index = arguments.place.open(options, Access::Write)?;
-            let before = of_either!(&index, index => index.len());
-            of_either!(&mut index, index => {
-                arguments.key.iter().try_for_each(|key| index.delete(key))?;
-                index.commit()?;
-            });
-            let after = of_either!(&index, index => index.len());
-            arguments.place.tell(&index, Some(("deleted", before - after)), &[])
-        }
+        Command::Delete(arguments) => delete(arguments, options),
         Command::Compact(place) => {
             let mut index = place.open(options, Access::Write)?;
             of_either!(&mut index, index => index.compact())?;
@@ -193,33 +185,87 @@ pub(super) fn run(command: &Command, options: &LoadOptions) -> Result<(), Failur
     }
 }
 
+fn delete(arguments: &Delete, options: &LoadOptions) -> Result<(), Failure> {
+    let place = &arguments.place;
+    let mut index = place.open(options, Access::Write)?;
+    let before = of_either!(&index, index => index.len());
+    let missing: Vec<&String> =
+        arguments.key.iter().filter(|key| !of_either!(&index, index => index.contains(key))).collect();
+    of_either!(&mut index, index => {
+        arguments.key.iter().try_for_each(|key| index.delete(key))?;
+        index.commit()?;
+    });
+    output::tell_missing(&missing);
+    let after = of_either!(&index, index => index.len());
+    place.tell(&index, Some(("deleted", before - after)), &[])
+}
+
 fn add(arguments: &Add, options: &LoadOptions) -> Result<(), Failure> {
+    let place = &arguments.place;
+    let exists = place.index.symlink_metadata().is_ok();
+    let outcome = match &arguments.texts {
+        Some(file) => add_texts(arguments, file, exists, options),
+        None => add_images(arguments, exists, options),
+    };
+    // An index that was made for nothing would fix the kind of what can be added to it.
+    if outcome.is_err() && !exists && place.index.symlink_metadata().is_ok() {
+        let model = Model::load(&place.bundle, options)?;
+        let is_empty = match IndexKind::of(&place.index)? {
+            IndexKind::Image => ImageIndex::open(&model, &place.index, Access::Read)?.is_empty(),
+            IndexKind::Text => TextIndex::open(&model, &place.index, Access::Read)?.is_empty(),
+        };
+        if is_empty {
+            std::fs::remove_dir_all(&place.index).map_err(bundle::Error::io(&place.index, "remove"))?;
+        }
+    }
+    outcome
+}
+
+fn add_texts(arguments: &Add, file: &Path, exists: bool, options: &LoadOptions) -> Result<(), Failure> {
     let (place, replace) = (&arguments.place, arguments.replace);
     let model = Model::load(&place.bundle, options)?;
-    let exists = place.index.symlink_metadata().is_ok();
-    if let Some(file) = &arguments.texts {
-        let mut index = match exists {
-            true => TextIndex::open(&model, &place.index, Access::Write)?,
-            false => TextIndex::create(&model, &place.index)?,
-        };
-        let content = std::fs::read_to_string(file).map_err(mmnas_runtime::bundle::Error::io(file, "read"))?;
-        // Each once, however often it stands there.
-        let texts: BTreeSet<&str> = content.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let texts: Vec<&str> = texts.into_iter().filter(|text| replace || !index.contains(text)).collect();
-        let (encode, put) = (|text: &&str| model.encode_text(text), TextIndex::put);
-        fill(&mut index, &texts, (encode, put, TextIndex::commit), false)?;
-        return place.tell(&Index::Texts(index), Some(("added", texts.len())), &[]);
+    let content = std::fs::read_to_string(file).map_err(bundle::Error::io(file, "read"))?;
+    let content = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&content);
+    // Each once, however often it stands there.
+    let mut texts = BTreeSet::new();
+    for (number, line) in (1..).zip(content.lines().map(str::trim)).filter(|(_, line)| !line.is_empty()) {
+        if model.unread(line)?.words == 0 {
+            let expected = "a text of at least one word";
+            return Err(bundle::Error::invalid(file, format!("line {number}"), expected, format!("{line:?}")).into());
+        }
+        texts.insert(line);
     }
     let mut index = match exists {
-        true => ImageIndex::open(&model, &place.index, Access::Write)?,
-        false => ImageIndex::create(&model, &place.index)?,
+        true => TextIndex::open(&model, &place.index, Access::Write)?,
+        false => TextIndex::create(&model, &place.index)?,
     };
+    let texts: Vec<&str> = texts.into_iter().filter(|text| replace || !index.contains(text)).collect();
+    output::tell_unread(&model, &texts)?;
+    let (encode, put) = (|text: &&str| model.encode_text(text), TextIndex::put);
+    fill(&mut index, &texts, (encode, put, TextIndex::commit), false)?;
+    place.tell(&Index::Texts(index), Some(("added", texts.len())), &[])
+}
+
+fn add_images(arguments: &Add, exists: bool, options: &LoadOptions) -> Result<(), Failure> {
+    let (place, replace) = (&arguments.place, arguments.replace);
+    let model = Model::load(&place.bundle, options)?;
     let store = arguments.features.as_deref().map(FeatureStore::open).transpose()?;
+    if let (Some(store), Some(folder)) = (&store, &arguments.features) {
+        let width = model.manifest().dimensions.feature;
+        if store.feature() != width {
+            let expected = format!("{width} numbers a region, as the bundle reads");
+            return Err(bundle::Error::invalid(folder, "feature", expected, store.feature()).into());
+        }
+    }
     let names = match (&store, &arguments.images) {
         (Some(store), _) => store.names().into_iter().map(str::to_owned).collect(),
         (None, Some(folder)) => image_files(folder)?,
         // The arguments' group asks for one of them.
         (None, None) => Vec::new(),
+    };
+    let mut index = match exists {
+        true => ImageIndex::open(&model, &place.index, Access::Write)?,
+        false => ImageIndex::create(&model, &place.index)?,
     };
     let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| replace || !index.contains(name)).collect();
     let folder = arguments.images.as_deref().unwrap_or(Path::new(""));
@@ -283,6 +329,7 @@ fn search(arguments: &Search, options: &LoadOptions) -> Result<(), Failure> {
         (names, index.rank(&images, top, candidates)?)
     } else {
         let index = ImageIndex::open(&model, &place.index, Access::Read)?;
+        output::tell_unread(&model, &arguments.text.iter().map(String::as_str).collect::<Vec<_>>())?;
         let texts = arguments.text.iter().map(|text| model.encode_text(text)).collect::<Result<Vec<_>, _>>()?;
         (arguments.text.clone(), index.rank(&texts, top, candidates)?)
     };
@@ -305,6 +352,7 @@ fn search(arguments: &Search, options: &LoadOptions) -> Result<(), Failure> {
 }
 
 fn export(arguments: &Export, options: &LoadOptions) -> Result<(), Failure> {
+    output::check_new(Some(&arguments.out))?;
     let ending = arguments.out.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let format = match ending {
         "npy" => EmbeddingFormat::Npy,

@@ -73,7 +73,10 @@ fn text(bundle: &Bundle) -> String {
             "image",
             m.vision.as_ref().map_or_else(
                 || format!("regions of {} features", d.feature),
-                |v| format!("pixels ({}), or regions of {} features", v.backbone, d.feature),
+                |v| {
+                    let boxes = if v.regions.detector().is_some() { ", boxes of a detector" } else { "" };
+                    format!("pixels ({}{boxes}), or regions of {} features", v.backbone, d.feature)
+                },
             ),
         ),
         ("variants", m.forms().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),

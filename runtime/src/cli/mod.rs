@@ -21,7 +21,7 @@ use mmnas_runtime::{Error, ErrorCode, LoadOptions, Provider};
 
 const EXAMPLES: &str = "\
 Examples:
-  mmnas answer bundle photo.png \"what colour is the circle?\"
+  mmnas answer bundle photo.png \"what color is the circle?\"
   mmnas answer bundle photo.png \"what shape is it?\" \"is it red?\" --top 1 --json
   mmnas ground bundle photo.png \"the red square\" --draw boxes.png
   mmnas rank bundle --text \"a dog on a beach\" photos/*.jpg
@@ -189,7 +189,13 @@ pub(crate) fn run() -> ExitCode {
 
 fn start_log(verbose: u8) {
     let level = match verbose {
-        0 => return,
+        0 => {
+            // What this program warns of, such as another provider than the first that was asked for; ONNX Runtime's own
+            // warnings are of its insides.
+            let ours = tracing_subscriber::EnvFilter::new(format!("warn,{}=off", mmnas_runtime::ONNX_RUNTIME_TARGET));
+            let lines = tracing_subscriber::fmt().without_time().with_target(false).with_ansi(false);
+            return lines.with_env_filter(ours).with_writer(std::io::stderr).init();
+        }
         1 => tracing::Level::INFO,
         2 => tracing::Level::DEBUG,
         _ => tracing::Level::TRACE,

@@ -2,8 +2,10 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 
-use mmnas_runtime::LeftOut;
+use mmnas_runtime::bundle::{self, Unread};
+use mmnas_runtime::{LeftOut, Model};
 
 /// Writes `text` to the standard output, ending it with a line end.
 pub(super) fn print(text: &str) -> std::io::Result<()> {
@@ -34,6 +36,55 @@ pub(super) fn tell_left_out(images: &[LeftOut]) {
     if images.len() > MOST {
         let _ = writeln!(err, "mmnas: left out {} more", images.len() - MOST);
     }
+}
+
+/// Tells of keys that an index does not have, on the standard error output.
+pub(super) fn tell_missing(keys: &[&String]) {
+    for key in keys {
+        let _ = writeln!(std::io::stderr(), "mmnas: not in the index: {key}");
+    }
+}
+
+/// An error where `file`, which a command is to write at its end, is there already or has no folder: before the work and not
+/// after it.
+pub(super) fn check_new(file: Option<&Path>) -> Result<(), mmnas_runtime::Error> {
+    let Some(file) = file else { return Ok(()) };
+    if file.symlink_metadata().is_ok() {
+        return Err(bundle::Error::Exists { path: file.to_path_buf() }.into());
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    folder.read_dir().map(drop).map_err(|e| bundle::Error::io(folder, "write into")(e).into())
+}
+
+/// An error where `option` is to draw on `image` and that is no picture but region features.
+pub(super) fn check_picture(option: &'static str, image: &Path) -> Result<(), mmnas_runtime::Error> {
+    if !image.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
+        return Ok(());
+    }
+    let (expected, found) = ("a picture to draw on".to_owned(), format!("region features, {}", image.display()));
+    Err(mmnas_runtime::Error::Argument { argument: option, expected, found })
+}
+
+/// What the network does not see of each text; told on the standard error output, of the first texts that there is
+/// something to tell of.
+pub(super) fn tell_unread(model: &Model, texts: &[&str]) -> Result<Vec<Unread>, mmnas_runtime::Error> {
+    const MOST: usize = 10;
+    let unread = texts.iter().map(|text| model.unread(text)).collect::<Result<Vec<_>, _>>()?;
+    let mut err = std::io::stderr().lock();
+    let with: Vec<_> = texts.iter().zip(&unread).filter(|(_, unread)| !unread.is_all()).collect();
+    for (text, Unread { unknown, beyond, .. }) in with.iter().take(MOST) {
+        let text: String = text.chars().take(80).collect();
+        if !unknown.is_empty() {
+            let _ = writeln!(err, "mmnas: {text:?}: the bundle does not know: {}", unknown.join(", "));
+        }
+        if *beyond > 0 {
+            let _ = writeln!(err, "mmnas: {text:?}: the last {beyond} words are beyond what the bundle reads");
+        }
+    }
+    if with.len() > MOST {
+        let _ = writeln!(err, "mmnas: and so {} more texts", with.len() - MOST);
+    }
+    Ok(unread)
 }
 
 /// An error and its sources on one line; what an error already says of its source is not repeated.

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", default_value = "10")]
     top: NonZeroUsize,
     /// Write the best images side by side with their scores, as PNG; must not exist
-    #[arg(long, value_name = "FILE", requires = "text")]
+    #[arg(long, value_name = "FILE", conflicts_with = "image")]
     draw: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
@@ -41,8 +42,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
-    let model = Model::load(&arguments.bundle, options)?;
+    output::check_new(arguments.draw.as_deref())?;
     let candidates = &arguments.candidate;
+    if arguments.draw.is_some() {
+        candidates.iter().try_for_each(|image| output::check_picture("--draw", Path::new(image)))?;
+    }
+    let model = Model::load(&arguments.bundle, options)?;
     let bar = progress::bar(candidates.len(), "encoded");
     let top = arguments.top.get();
     let ranked = match (&arguments.text, &arguments.image) {
@@ -63,6 +68,11 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
         // The arguments' group asks for one of them.
         (None, None) => Vec::new(),
     };
+    let texts: Vec<&str> = match &arguments.text {
+        Some(text) => vec![text],
+        None => candidates.iter().map(String::as_str).collect(),
+    };
+    let unread = output::tell_unread(&model, &texts)?;
     let name = |ranked: &Ranked| candidates.get(ranked.index).map_or("", String::as_str);
     if let (Some(out), Some(text)) = (&arguments.draw, &arguments.text) {
         let images: Vec<(&Path, String)> =
@@ -71,7 +81,10 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     }
     if arguments.json {
         let entry = |r: &Ranked| json!({ "candidate": name(r), "index": r.index, "score": r.score.probability });
-        return output::print_json(&json!({ "ranked": ranked.iter().map(entry).collect::<Vec<_>>() }));
+        let unknown: BTreeSet<&String> = unread.iter().flat_map(|unread| &unread.unknown).collect();
+        return output::print_json(
+            &json!({ "ranked": ranked.iter().map(entry).collect::<Vec<_>>(), "unknown_words": unknown }),
+        );
     }
     let row = |r: &Ranked| vec![name(r).to_owned(), format!("{:.4}", r.score.probability)];
     Ok(output::print(&output::table(&ranked.iter().map(row).collect::<Vec<_>>(), &[1]))?)

@@ -6,7 +6,7 @@ use mmnas_bundle::samples::PhraseSample;
 use serde::Serialize;
 
 use super::{Evaluated, timed_by_image};
-use crate::{Model, Result};
+use crate::{Error, Model, Result};
 
 /// A box is right from this intersection over union with the phrase's on.
 const RIGHT_IOU: f32 = 0.5;
@@ -41,7 +41,7 @@ pub struct GroundingEvaluation {
 /// with the number of phrases done after every image.
 ///
 /// # Errors
-/// No sample; a sample whose image leaves the folder or cannot be read, or whose phrase holds no word; a bundle of another
+/// No sample; a sample whose image leaves the folder or cannot be read, or whose phrase holds no word, or whose box is inverted; a bundle of another
 /// task than VGD; a failure of ONNX Runtime.
 pub fn evaluate_grounding(
     model: &Model,
@@ -58,6 +58,11 @@ pub fn evaluate_grounding(
         images,
         progress,
         |image, sample| {
+            let [left, top, right, bottom] = sample.box_xyxy;
+            if !(sample.box_xyxy.iter().all(|v| v.is_finite()) && left <= right && top <= bottom) {
+                let (expected, found) = ("finite x1 y1 x2 y2, x2 ≥ x1, y2 ≥ y1", format!("{:?}", sample.box_xyxy));
+                return Err(Error::argument("box_xyxy", expected, found));
+            }
             let found = model.ground(image, &sample.phrase, 1)?;
             let iou = found.first().map_or(0.0, |best| boxes::iou(&best.box_xyxy, &sample.box_xyxy));
             correct += usize::from(iou >= RIGHT_IOU);

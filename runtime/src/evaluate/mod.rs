@@ -150,13 +150,14 @@ fn timed_by_image<T>(
     }
     let (mut encode_times, mut times) = (Vec::new(), Vec::with_capacity(samples.len()));
     for (image, of_image) in by_image(samples, image) {
-        let file = image_files::inside(images, image)?;
+        let first = of_image.first().map_or(0, |(place, _)| *place);
         let start = Instant::now();
-        let state = model.encode_image_file(&file)?;
+        let state = image_files::inside(images, image).and_then(|file| model.encode_image_file(&file));
+        let state = state.map_err(Error::of_sample(first, image))?;
         encode_times.push(milliseconds(start));
-        for sample in of_image {
+        for (place, sample) in of_image {
             let start = Instant::now();
-            each(&state, sample)?;
+            each(&state, sample).map_err(Error::of_sample(place, image))?;
             times.push(milliseconds(start));
         }
         progress(times.len());
@@ -165,16 +166,16 @@ fn timed_by_image<T>(
     Ok(Times { known, new: median(&mut encode_times) + known })
 }
 
-/// The samples of each image, images in the order of their first appearance.
-fn by_image<T>(samples: &[T], image: fn(&T) -> &String) -> Vec<(&str, Vec<&T>)> {
+/// The samples of each image with their places, images in the order of their first appearance.
+fn by_image<T>(samples: &[T], image: fn(&T) -> &String) -> Vec<(&str, Vec<(usize, &T)>)> {
     let mut places = HashMap::new();
-    let mut groups: Vec<(&str, Vec<&T>)> = Vec::new();
-    for sample in samples {
+    let mut groups: Vec<(&str, Vec<(usize, &T)>)> = Vec::new();
+    for (number, sample) in samples.iter().enumerate() {
         let place = *places.entry(image(sample).as_str()).or_insert(groups.len());
         if place == groups.len() {
             groups.push((image(sample), Vec::new()));
         }
-        groups[place].1.push(sample);
+        groups[place].1.push((number, sample));
     }
     groups
 }
@@ -213,6 +214,6 @@ mod tests {
         let samples = [sample("b", "1"), sample("a", "2"), sample("b", "3")];
         let groups = by_image(&samples, |sample| &sample.image);
         assert_eq!(groups.iter().map(|(image, q)| (*image, q.len())).collect::<Vec<_>>(), [("b", 2), ("a", 1)]);
-        assert_eq!(groups[0].1[1].question, "3");
+        assert_eq!((groups[0].1[1].0, groups[0].1[1].1.question.as_str()), (2, "3"));
     }
 }

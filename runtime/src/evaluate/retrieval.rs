@@ -80,19 +80,21 @@ pub fn evaluate_retrieval(
     shortlist: Option<usize>,
     progress: &mut dyn FnMut(RetrievalStage, usize, usize),
 ) -> Result<RetrievalEvaluation> {
+    let of_sample = |place: usize| Error::of_sample(place, samples.get(place).map_or("", |sample| &sample.image));
     let captions: Vec<(usize, &String)> =
         samples.iter().enumerate().flat_map(|(k, sample)| sample.captions.iter().map(move |c| (k, c))).collect();
     if captions.is_empty() {
         return Err(Error::argument("samples", "at least one caption", 0));
     }
     let mut states: Vec<ImageState> = Vec::with_capacity(samples.len());
-    for sample in samples {
-        states.push(model.encode_image_file(&image_files::inside(images, &sample.image)?)?);
+    for (place, sample) in samples.iter().enumerate() {
+        let state = image_files::inside(images, &sample.image).and_then(|file| model.encode_image_file(&file));
+        states.push(state.map_err(of_sample(place))?);
         progress(RetrievalStage::EncodingImages, states.len(), samples.len());
     }
     let mut texts: Vec<TextState> = Vec::with_capacity(captions.len());
-    for (_, caption) in &captions {
-        texts.push(model.encode_text(caption)?);
+    for (place, caption) in &captions {
+        texts.push(model.encode_text(caption).map_err(of_sample(*place))?);
         progress(RetrievalStage::EncodingCaptions, texts.len(), captions.len());
     }
     let nearest = shortlist.map(|count| Nearest::new(model, &states, &texts, count)).transpose()?;

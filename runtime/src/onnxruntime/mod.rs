@@ -162,13 +162,16 @@ fn load_library(library: &Path, threads: Threads) -> std::result::Result<Loaded,
     Ok(Loaded { library, version, shared: Shared { environment, threads }, memory_limit: None })
 }
 
+/// The target of ONNX Runtime's own messages in `tracing`, by which a program can tell them from this crate's.
+pub const ONNX_RUNTIME_TARGET: &str = "onnxruntime";
+
 /// ONNX Runtime's own messages go where this program's go and not straight to the standard error output.
 fn log(level: LogLevel, category: &str, _id: &str, place: &str, message: &str) {
     match level {
-        LogLevel::Fatal | LogLevel::Error => tracing::error!(category, place, "{message}"),
-        LogLevel::Warning => tracing::warn!(category, place, "{message}"),
-        LogLevel::Info => tracing::debug!(category, place, "{message}"),
-        LogLevel::Verbose => tracing::trace!(category, place, "{message}"),
+        LogLevel::Fatal | LogLevel::Error => tracing::error!(target: ONNX_RUNTIME_TARGET, category, place, "{message}"),
+        LogLevel::Warning => tracing::warn!(target: ONNX_RUNTIME_TARGET, category, place, "{message}"),
+        LogLevel::Info => tracing::debug!(target: ONNX_RUNTIME_TARGET, category, place, "{message}"),
+        LogLevel::Verbose => tracing::trace!(target: ONNX_RUNTIME_TARGET, category, place, "{message}"),
     }
 }
 

@@ -107,6 +107,10 @@ fn graphs(m: &Manifest) -> String {
             let _ = writeln!(text, "| {} | {name}, {} | {size:.2} |", graph.file, graph.form());
         }
     }
+    if let Some(detector) = m.vision.as_ref().and_then(|vision| vision.regions.detector()) {
+        let size = m.files.get(&detector.graph).map_or(0.0, |file| file.bytes as f64 / 1e6);
+        let _ = writeln!(text, "| {} | detector of the vision stage | {size:.2} |", detector.graph);
+    }
     text
 }
 

@@ -316,6 +316,9 @@ fn one(script: &mut Script<'_>, handles: &mut Handles, folder: &str) {
             out,
             error
         )),
+        30 if number.is_multiple_of(2) => {
+            make!(handles, mmnas_keys, |out, error| mmnas_text_unknown_words(first.cast(), words, len, out, error))
+        }
         30 => make!(handles, mmnas_keys, |out, error| mmnas_index_keys(first.cast(), out, error)),
         31 => {
             let _ = (mmnas_answers_count(first.cast()), mmnas_ranking_count(second.cast()));

@@ -1,0 +1,164 @@
+//! What `mmnas` says and leaves behind where something is not as it should be, with the bundles of the repository.
+
+use std::path::PathBuf;
+
+use mmnas_tests::c_consumer::{Output, workspace_root};
+use mmnas_tests::programs::run;
+use serde_json::Value;
+
+fn bundle(task: &str) -> String {
+    workspace_root().join("runtime/bundles").join(task).display().to_string()
+}
+
+fn scene(name: &str) -> String {
+    workspace_root().join("runtime/bundles/scenes").join(name).display().to_string()
+}
+
+/// A folder for one test, whose files have names in it.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn name(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    fn file(&self, name: &str, content: &str) -> String {
+        std::fs::write(self.path(name), content).unwrap();
+        self.name(name)
+    }
+}
+
+fn mmnas(arguments: &[&str]) -> Output {
+    run("mmnas", arguments)
+}
+
+/// The command fails with `code`, and says `told` on the standard error output and nothing on the other.
+fn fails(arguments: &[&str], code: i32, told: &str) {
+    let output = mmnas(arguments);
+    let text = output.stderr.clone();
+    assert_eq!(output.code, Some(code), "{arguments:?}: {text}");
+    assert!(text.contains(told) && output.stdout.is_empty(), "{arguments:?}: {text}");
+}
+
+fn json(arguments: &[&str]) -> (Value, String) {
+    let output = mmnas(&[arguments, &["--json"]].concat());
+    assert!(output.code == Some(0), "{arguments:?}: {}", output.stderr);
+    (serde_json::from_str(&output.stdout).unwrap(), output.stderr)
+}
+
+#[test]
+fn words_that_a_bundle_does_not_know_are_told() {
+    let (vqa, itm, vgd, image) = (bundle("vqa"), bundle("itm"), bundle("vgd"), scene("08018.png"));
+    let (answers, told) = json(&["answer", &vqa, &image, "what Colour is the large object?", "is there a circle?"]);
+    assert_eq!(told, "mmnas: \"what Colour is the large object?\": the bundle does not know: Colour\n");
+    assert_eq!(answers["answers"][0]["unknown_words"], serde_json::json!(["Colour"]));
+    assert_eq!(answers["answers"][1]["unknown_words"], serde_json::json!([]));
+    let long = "is there a circle ".repeat(9);
+    let (found, told) = json(&["ground", &vgd, &image, &long]);
+    let beyond = found["groundings"][0]["words_beyond"].as_u64().unwrap();
+    assert!(beyond > 0 && told.contains(&format!("the last {beyond} words are beyond")), "{told}");
+    let (ranked, _) = json(&["rank", &itm, "--image", &image, "a wug", "a red square"]);
+    assert_eq!(ranked["unknown_words"], serde_json::json!(["wug"]));
+}
+
+#[test]
+fn a_picture_that_cannot_be_written_is_an_error_before_the_work() {
+    let place = Place::new();
+    let (itm, vqa, image) = (bundle("itm"), bundle("vqa"), scene("08018.png"));
+    let there = place.file("there.png", "mine");
+    for out in [&there, &place.name("no/folder.png")] {
+        let told = if *out == there { "already exists" } else { "cannot write into" };
+        // The image is not there either, but that is not looked at any more.
+        fails(&["answer", &vqa, "none.png", "what?", "--explain", out], 1, told);
+        fails(&["ground", &bundle("vgd"), "none.png", "a circle", "--draw", out], 1, told);
+        fails(&["rank", &itm, "--text", "a circle", "none.png", "--draw", out], 1, told);
+    }
+    assert_eq!(std::fs::read_to_string(&there).unwrap(), "mine");
+    let new = place.name("new.png");
+    fails(&["answer", &vqa, "regions.npz", "what?", "--explain", &new], 1, "--explain: expected a picture");
+    fails(&["rank", &itm, "--image", &image, "a circle", "--draw", &new], 2, "--draw");
+    assert!(!place.path("new.png").exists());
+}
+
+#[test]
+fn an_index_that_nothing_was_added_to_is_not_made() {
+    let place = Place::new();
+    let (itm, index) = (bundle("itm"), place.name("index"));
+    let empty = place.file("empty.txt", "a circle\n\n?!\n");
+    fails(&["index", "add", &itm, &index, "--images", &place.name("none")], 1, "none: cannot read");
+    fails(
+        &["index", "add", &itm, &index, "--texts", &empty],
+        1,
+        "empty.txt: line 3: expected a text of at least one word",
+    );
+    fails(&["index", "add", &itm, &index, "--texts", &empty, "--skip-broken"], 2, "--skip-broken");
+    std::fs::create_dir(place.path("images")).unwrap();
+    std::fs::write(place.path("images/a.png"), "no picture").unwrap();
+    let images = place.name("images");
+    fails(&["index", "add", &itm, &index, "--images", &images], 1, "a.png: cannot decode");
+    assert!(!place.path("index").exists());
+    // The mark that some editors put before a text is no part of it.
+    let texts = place.file("texts.txt", "\u{feff}a circle\na red square\n");
+    let (told, _) = json(&["index", "add", &itm, &index, "--texts", &texts]);
+    assert_eq!(told["added"], 2);
+    let output = mmnas(&["index", "delete", &itm, &index, "a circle", "a wug"]);
+    assert!(output.stdout.contains("1 deleted, 1 states"), "{}", output.stdout);
+    assert_eq!(output.stderr, "mmnas: not in the index: a wug\n");
+    // An index that was there before is left as it is.
+    fails(&["index", "add", &itm, &index, "--images", &images], 1, "kind");
+    assert!(place.path("index").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_a_broken_image() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("images")).unwrap();
+    std::fs::copy(scene("08018.png"), place.path("images/a.png")).unwrap();
+    std::os::unix::fs::symlink("nowhere", place.path("images/b.png")).unwrap();
+    let (itm, images) = (bundle("itm"), place.name("images"));
+    fails(&["index", "add", &itm, &place.name("one"), "--images", &images], 1, "found a link to nothing");
+    let (told, _) = json(&["index", "add", &itm, &place.name("two"), "--images", &images, "--skip-broken"]);
+    assert_eq!((&told["added"], &told["left_out"][0]["image"]), (&1.into(), &"b.png".into()));
+}
+
+#[test]
+fn evaluation_names_the_sample_at_fault_and_what_ran() {
+    let place = Place::new();
+    let (images, good) =
+        (bundle("scenes"), "{\"image\": \"08018.png\", \"question\": \"is it red?\", \"answer\": \"no\"}\n");
+    let evaluate = |task: &str, samples: &str| {
+        ["evaluate", &bundle(task), "--samples", samples, "--images", &images].map(str::to_owned)
+    };
+    let told = |task: &str, content: &str, told: &str| {
+        let arguments = evaluate(task, &place.file("samples.jsonl", content));
+        fails(&arguments.each_ref().map(String::as_str), 1, told);
+    };
+    told(
+        "vqa",
+        &format!("{good}{}", good.replace("is it red", "")),
+        "samples: 2 (08018.png): text: expected at least one word",
+    );
+    told("vqa", &good.replace("08018", "none"), "samples: 1 (none.png): ");
+    told("vqa", "\n{\"image\": 3}\n", "samples.jsonl: line 2, column 11: expected a JSON object of the right form");
+    let phrase = "{\"image\": \"08018.png\", \"phrase\": \"a circle\", \"box_xyxy\": [5, 5, 1, 9]}\n";
+    told("vgd", phrase, "samples: 1 (08018.png): box_xyxy: expected finite x1 y1 x2 y2, x2 ≥ x1");
+    told("itm", "{\"image\": \"08018.png\", \"captions\": [\"a circle\", \"?\"]}\n", "samples: 1 (08018.png): text: ");
+    let arguments = evaluate("vqa", &place.file("samples.jsonl", &format!("\u{feff}{good}")));
+    let arguments = arguments.each_ref().map(String::as_str);
+    let (report, _) = json(&arguments);
+    assert_eq!((&report["variant"], &report["provider"]), (&"ort-int8".into(), &"cpu".into()));
+    let output = mmnas(&[&arguments[..], &["--provider", "cuda,cpu"]].concat());
+    // Where there is no GPU the second is taken, and that is said.
+    assert!(output.code == Some(0), "{}", output.stderr);
+    let on_cuda = output.stdout.lines().any(|line| line.starts_with("provider") && line.ends_with(" cuda"));
+    assert!(on_cuda || output.stderr.contains("cpu runs the graphs, because cuda: "), "{}", output.stderr);
+}
