@@ -76,8 +76,10 @@ pub enum Error {
         /// Names with both shapes.
         misshaped: Vec<String>,
     },
-    /// The loss or a gradient became infinite or not a number; the last checkpoint stays as it was.
-    #[error("epoch {epoch}, step {step}: expected a finite {what}, found {value}; the last checkpoint is kept")]
+    /// The loss or a gradient became infinite or not a number; a checkpoint that was written stays as it was.
+    #[error(
+        "epoch {epoch}, step {step}: expected a finite {what}, found {value}; a checkpoint, where one was written, is kept"
+    )]
     NotFinite {
         /// Epoch, from 0.
         epoch: usize,

@@ -59,9 +59,10 @@ pub fn import(
     let d = dimensions::of(&weights, architecture, settings, &files.checkpoint)?;
     let tokenizer = vocabulary::read(&files.vocabulary)?;
     let max_tokens = settings.max_tokens.unwrap_or(if settings.task == TaskName::Itm { 50 } else { 14 });
-    // Before anything is recorded, which needs words and room for them.
-    if tokenizer.len() > d.vocabulary {
-        let expected = format!("at least {} rows, one a word", tokenizer.len());
+    // Before anything is recorded, which needs words and room for them. Fewer words than rows are another network's: their ids
+    // would find wrong rows.
+    if tokenizer.len() != d.vocabulary {
+        let expected = format!("{} rows, one a word of {}", tokenizer.len(), files.vocabulary.display());
         return Err(wrong(&files.checkpoint, "embedding.weight", &expected, d.vocabulary.to_string()));
     }
     if max_tokens == 0 || max_tokens > MAX_TOKENS {

@@ -1,6 +1,6 @@
 //! Progress on standard error: a bar with rate and time left on a terminal, one line an epoch elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -49,7 +49,10 @@ impl Progress {
     pub fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None if !self.quiet => eprintln!("{text}"),
+            // Whoever closed standard error has enough of it: that is no reason to end a run.
+            None if !self.quiet => {
+                let _ = writeln!(std::io::stderr(), "{text}");
+            }
             None => {}
         }
     }

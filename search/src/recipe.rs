@@ -150,9 +150,9 @@ impl Recipe {
     /// As [`Recipe::read`], with the published behaviours of these names ([`Published::NAMES`], or "all").
     pub fn read_published(file: &Path, overrides: &[String], published: &[String]) -> Result<Recipe> {
         let text = std::fs::read_to_string(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
-        let mut table = table::parse(&text, file)?;
-        table::publish(&mut table, published, file)?;
-        Recipe::from_table(table, file, overrides, Pool::standard())
+        let mut layers = table::parse(&text, file)?;
+        table::publish(&mut layers.table, published, file)?;
+        Recipe::from_layers(layers, file, overrides, Pool::standard())
     }
 
     /// As [`Recipe::read`] from text; `file` names it in errors.
@@ -162,14 +162,13 @@ impl Recipe {
 
     /// As [`Recipe::parse`] for a recipe that may name the operations of `pool`.
     pub fn parse_with(text: &str, file: &Path, overrides: &[String], pool: Pool) -> Result<Recipe> {
-        Recipe::from_table(table::parse(text, file)?, file, overrides, pool)
+        Recipe::from_layers(table::parse(text, file)?, file, overrides, pool)
     }
 
-    fn from_table(mut table: toml::Table, file: &Path, overrides: &[String], pool: Pool) -> Result<Recipe> {
+    fn from_layers(layers: table::Layers, file: &Path, overrides: &[String], pool: Pool) -> Result<Recipe> {
+        let table::Layers { mut table, texts } = layers;
         table::set(&mut table, overrides, file)?;
-        let wrong =
-            |e: toml::de::Error| table::wrong(file, "(keys)", "the keys of a recipe", table::explain(e.message()));
-        let mut recipe: Recipe = table.try_into().map_err(wrong)?;
+        let mut recipe: Recipe = table.try_into().map_err(|e| table::misfit(&e, &texts, overrides, file))?;
         recipe.pool = pool;
         recipe.check().map_err(|(field, expected, found)| table::wrong(file, field, expected, found))?;
         recipe.check_space().map_err(|(field, expected, found)| table::wrong(file, &field, &expected, found))?;
@@ -311,6 +310,45 @@ mod tests {
         assert!(error.contains("r.toml") && error.contains("did you mean `epochs`?"), "{error}");
         let error = Recipe::parse(TEXT, Path::new("r.toml"), &["retrian.epochs=3".to_owned()]).unwrap_err().to_string();
         assert!(error.contains("did you mean `retrain`?"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_is_named_with_its_place() {
+        let read = |text: &str, set: &[&str]| {
+            let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
+            Recipe::parse(text, Path::new("r.toml"), &set).unwrap_err().to_string()
+        };
+        let place = |word: &str| {
+            let line = TEXT.lines().position(|line| line.starts_with(word)).unwrap() + 1;
+            format!("r.toml: line {line}, column 1: ")
+        };
+        let text = TEXT.replace("alpha_from_epoch =", "alpha_from =");
+        assert!(
+            read(&text, &[]).starts_with(&(place("alpha_from_epoch") + "search.alpha_from: ")),
+            "{}",
+            read(&text, &[])
+        );
+        let text = TEXT.replace("alpha_from_epoch = 1", "alpha_from_epoch = \"1\"");
+        let error = read(&text, &[]);
+        assert!(
+            error.starts_with(&(place("alpha_from_epoch") + "search.alpha_from_epoch: expected a value")),
+            "{error}"
+        );
+        let text = TEXT.replace("alpha_from_epoch = 1\n", "");
+        let error = read(&text, &[]);
+        assert!(error.contains(": search: ") && error.contains("missing field `alpha_from_epoch`"), "{error}");
+        for set in ["retrain.epochs=\"3\"", "retrain.epoch=3", "nowhere.epoch=3", "search.strategy={ kind = \"x\" }"] {
+            let key = set.split('=').next().unwrap();
+            let error = read(TEXT, &["seed=3", set]);
+            assert!(error.starts_with(&format!("r.toml: --set {key}: expected")), "{error}");
+        }
+        // The file that holds it, of those that the recipe is made of.
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("base.toml"), TEXT.replace("alpha_from_epoch =", "alpha_from =")).unwrap();
+        let top = folder.path().join("top.toml");
+        std::fs::write(&top, "base = \"base.toml\"\nseed = 3\n").unwrap();
+        let error = Recipe::read(&top, &[]).unwrap_err().to_string();
+        assert!(error.contains("base.toml: line "), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use mmnas_bundle::{Architecture, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::Recipe;
+use crate::retrain::NETWORK;
 use crate::{Error, Result};
 
 /// The folder of a run: its resolved recipe, its checkpoint, its log and what it found.
@@ -19,6 +20,9 @@ pub struct RunFolder {
 
 /// The file that the process of a run holds locked.
 const LOCK: &str = ".lock";
+
+/// The file of a run's records, one a line.
+pub(crate) const LOG: &str = "log.jsonl";
 
 /// `network.json`: what `network.safetensors` beside it holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,7 +50,8 @@ pub struct NetworkRecord {
 pub struct RunInputs {
     /// The task.
     pub task: String,
-    /// SHA-256 of the file of samples.
+    /// SHA-256 of the file of samples; where there are other files besides (validation, labels, tokenizer, word vectors, initial
+    /// weights), one over all.
     pub samples_sha256: String,
     /// SHA-256 of the vision graph that gave the features.
     pub vision_sha256: String,
@@ -66,8 +71,16 @@ fn same_text(file: &Path, now: &str) -> Result<()> {
     }
     let changed = started.lines().zip(now.lines()).find(|(a, b)| a != b);
     let (started, now) = changed.map_or(("more or fewer lines", "those of this call"), |(a, b)| (a.trim(), b.trim()));
-    Err(Error::OtherRun { file: file.to_path_buf(), started: started.to_owned(), now: now.to_owned() })
+    // The hash is over more than its name says.
+    let of_data = if started.starts_with("\"samples_sha256\"") { HASHED } else { "" };
+    Err(Error::OtherRun { file: file.to_path_buf(), started: format!("{of_data}{started}"), now: now.to_owned() })
 }
+
+/// What [`RunInputs::samples_sha256`] is the hash of, before the line that records it.
+const HASHED: &str = "samples, labels, tokenizer, word vectors and initial weights of ";
+
+/// What a run writes after its first checkpoint, and not before.
+const RESULTS: [&str; 3] = [NETWORK, "architecture.json", LOG];
 
 impl RunFolder {
     /// Starts a run in `path`, or goes on with the one that lies there where `resume` is set. A run that was started
@@ -84,6 +97,7 @@ impl RunFolder {
             same_text(&recipe_file, &recipe)?;
             same_text(&inputs_file, &inputs)?;
             run.lock()?;
+            run.check_checkpoint()?;
             mmnas_bundle::remove_unfinished(path);
             return Ok(run);
         }
@@ -107,6 +121,23 @@ impl RunFolder {
         write_atomically(&inputs_file, inputs.as_bytes())?;
         write_atomically(&recipe_file, recipe.as_bytes())?;
         Ok(run)
+    }
+
+    /// A run whose checkpoint is lost would begin anew, over its results. One that ended before its first checkpoint has none.
+    fn check_checkpoint(&self) -> Result<()> {
+        let checkpoint = self.checkpoint();
+        let has_content = |name: &&str| self.file(name).metadata().is_ok_and(|file| file.len() > 0);
+        match RESULTS.iter().find(|name| has_content(name)).filter(|_| !checkpoint.exists()) {
+            Some(result) => Err(Error::Checkpoint {
+                file: checkpoint,
+                field: "(file)".to_owned(),
+                expected: format!(
+                    "the checkpoint of the run that left {result} there (another --out starts a new run)"
+                ),
+                found: "none".to_owned(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Makes the run this process's own.
@@ -156,5 +187,58 @@ impl RunFolder {
         let file = self.file(name);
         let text = mmnas_bundle::samples::to_json_lines(values).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
         Ok(write_atomically(&file, text.as_bytes())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(samples_sha256: &str) -> RunInputs {
+        RunInputs {
+            task: "vqa".to_owned(),
+            samples_sha256: samples_sha256.to_owned(),
+            vision_sha256: "b".to_owned(),
+            features_sha256: "c".to_owned(),
+            architecture: None,
+        }
+    }
+
+    fn open(path: &Path, samples_sha256: &str) -> std::result::Result<RunFolder, String> {
+        let recipe = Recipe::parse(include_str!("../recipes/easy_vqa.toml"), Path::new("r.toml"), &[]).unwrap();
+        RunFolder::open(path, &recipe, &inputs(samples_sha256), true).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn results_without_their_checkpoint_are_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        open(folder.path(), "a").unwrap();
+        // What lies there before the first checkpoint.
+        for (name, text) in [("tokenizer.json", "{}"), ("labels.json", "[]"), ("space.json", "{}"), (LOG, "")] {
+            write(name, text);
+        }
+        open(folder.path(), "a").unwrap();
+        for name in RESULTS {
+            write(name, "x");
+            let error = open(folder.path(), "a").unwrap_err();
+            assert!(error.contains("checkpoint.safetensors: (file)") && error.contains(name), "{error}");
+            write("checkpoint.safetensors", "x");
+            open(folder.path(), "a").unwrap();
+            for file in [name, "checkpoint.safetensors"] {
+                std::fs::remove_file(folder.path().join(file)).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn other_data_are_called_by_what_they_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path(), "a").unwrap();
+        let error = open(folder.path(), "d").unwrap_err();
+        for part in ["inputs.json", "samples, labels, tokenizer, word vectors and initial weights of", "found", "\"d\""]
+        {
+            assert!(error.contains(part), "{error}");
+        }
     }
 }

@@ -284,6 +284,14 @@ pub fn search<T: Task>(
         progress: if progress { Progress::new("search", learner.steps) } else { Progress::quiet() },
         stop_after,
     };
+    let (first, epochs) = (recipe.search.alpha_from_epoch, recipe.search.weights.epochs);
+    if learner.strategy.learns_alpha() && first >= epochs {
+        // No error: whoever only tries a recipe out may cut its epochs.
+        trainer.progress.line(&format!(
+            "search.alpha_from_epoch is {first} and the epochs are 0 to {}: alpha is never trained, and what is found is chance",
+            epochs.saturating_sub(1)
+        ));
+    }
     let records = trainer.run(&mut learner)?;
     let architecture = learner.network.space().architecture(&learner.strategy.best());
     Ok(SearchResult { architecture, records })

@@ -10,6 +10,7 @@ use crate::events::write_events;
 use crate::operations::Dropout;
 use crate::progress::Progress;
 use crate::recipe::{Published, TrainSettings};
+use crate::run::LOG;
 use crate::seed::{seed, seed_torch};
 use crate::task::{EpochStart, Evaluation, Memory as _, Reduction, Task};
 use crate::weight_step::Part;
@@ -176,6 +177,11 @@ impl<T: Task> Trainer<'_, T> {
                 self.progress.finish();
                 return Ok(state.records);
             }
+            if !file.exists() {
+                // Results never lie in a folder that has had no checkpoint: where there are some without one, it was lost.
+                let spent = state.spent + started.elapsed().as_secs_f64();
+                self.save(learner, &TrainerState { spent, ..state.clone() }, &memory)?;
+            }
             let mut record = EpochRecord {
                 epoch: state.next.epoch,
                 learning_rate,
@@ -228,7 +234,7 @@ impl<T: Task> Trainer<'_, T> {
 
     fn publish(&self, learner: &dyn Learner<T>, state: &TrainerState) -> Result<()> {
         learner.publish(self.run)?;
-        self.run.write_json_lines("log.jsonl", &state.records)?;
+        self.run.write_json_lines(LOG, &state.records)?;
         write_events(self.run, &state.records)
     }
 

@@ -70,7 +70,10 @@ impl VisionSettings {
         let cells = self.grid.map_or(0, |grid| grid.saturating_mul(grid));
         let regions = cells.saturating_add(self.proposals.as_ref().map_or(0, |proposals| proposals.count));
         if regions == 0 || regions > manifest::MAX_REGIONS || self.grid == Some(0) {
-            return wrong("grid", format!("1 to {} regions", manifest::MAX_REGIONS), regions.to_string());
+            // Whose number is wrong: the cells' where there are no boxes, or where they alone are too many.
+            let of_grid = self.proposals.is_none() || self.grid == Some(0) || cells > manifest::MAX_REGIONS;
+            let field = if of_grid { "grid" } else { "proposals" };
+            return wrong(field, format!("1 to {} regions", manifest::MAX_REGIONS), regions.to_string());
         }
         if self.classes > 0 && (self.proposals.is_none() || self.classes > MAX_CLASSES) {
             return wrong("classes", format!("0, or with a detector up to {MAX_CLASSES}"), self.classes.to_string());

@@ -58,6 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
 impl WithTask for &Arguments {
     fn run<T: Task>(self, recipe: &Recipe, task: &mut T) -> Result<()> {
+        task.check()?;
         let contenders =
             self.contenders.iter().map(|name| Contender::parse(name, recipe)).collect::<Result<Vec<_>>>()?;
         let searching = contenders.iter().find(|c| matches!(c, Contender::Search { .. }));
@@ -72,6 +73,10 @@ impl WithTask for &Arguments {
         let seeds = recipe.seed..recipe.seed.saturating_add(self.seeds);
         let runs: Vec<(u64, &Contender)> =
             seeds.flat_map(|seed| contenders.iter().map(move |contender| (seed, contender))).collect();
+        // Before the first run, which may take hours.
+        for &(seed, contender) in &runs {
+            contender.check(recipe, seed, &[&self.out, &file])?;
+        }
         let mut busy = Vec::new();
         // What another process was at is looked at again after each pass with work in it: that process may have been ended.
         let mut passes = true;

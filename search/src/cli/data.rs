@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::TaskName;
-use mmnas_search::data::{DataFiles, ItmData, VgdData, VqaData};
+use mmnas_search::data::{DataFiles, ItmData, Parts, VgdData, VqaData};
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
 use mmnas_search::task::vgd::ScorePadding;
@@ -161,6 +161,12 @@ impl RunArguments {
         task: &T,
         architecture: Option<&Architecture>,
     ) -> Result<RunFolder> {
+        // Before the folder is written: what a failed start records would be in the way of the corrected command.
+        task.check()?;
+        match architecture {
+            Some(_) => Parts::for_training(task.data(), recipe)?,
+            None => Parts::for_search(task.data(), recipe)?,
+        };
         RunFolder::open(&self.out, recipe, &task.data().run_inputs(T::NAME, architecture), self.resume)
     }
 }

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mmnas_search::Result;
 use mmnas_search::compare::{Comparison, Summary, mean_and_deviation};
+use mmnas_search::{Error, Result};
 
 use super::output;
 
@@ -37,9 +37,28 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             }
             print_levers(&base, &records, arguments.markdown);
         }
-        None => print(&records, arguments.against.as_deref(), arguments.markdown),
+        None => {
+            if let Some(name) = &arguments.against {
+                check_contender(name, &records)?;
+            }
+            print(&records, arguments.against.as_deref(), arguments.markdown);
+        }
     }
     Ok(())
+}
+
+/// A contender that no record has is an error: each table would quietly be set against its first one.
+fn check_contender(name: &str, records: &[Comparison]) -> Result<()> {
+    let mut known: Vec<&str> = Vec::new();
+    for summary in records.iter().flat_map(|record| &record.summaries) {
+        if !known.contains(&summary.contender.as_str()) {
+            known.push(&summary.contender);
+        }
+    }
+    if known.contains(&name) {
+        return Ok(());
+    }
+    Err(Error::Contender { found: name.to_owned(), names: format!("one of the records', {}", known.join(", ")) })
 }
 
 /// Figures that a task's table has beside the score.

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::Path;
 
 use mmnas_bundle::Architecture;
 
@@ -90,6 +91,21 @@ impl Contender {
         Ok(Contender::Search { name: name.to_owned(), strategy: if same_kind { own.clone() } else { strategy } })
     }
 
+    /// Whether what it trains with `seed` is there and can be built. Of a search only its runs tell, and of a file in one of the
+    /// places `made_here` only those that come before.
+    pub fn check(&self, recipe: &Recipe, seed: u64, made_here: &[&Path]) -> Result<()> {
+        let comes_later = match self {
+            Contender::Search { .. } => true,
+            Contender::File { path, .. } => made_here.iter().any(|place| is_in(Path::new(path), place)),
+            _ => false,
+        };
+        if comes_later {
+            return Ok(());
+        }
+        let recipe = Recipe { seed, ..recipe.clone() };
+        recipe.space_of(&self.architecture(&recipe)?).map(|_| ())
+    }
+
     /// The architecture of a baseline.
     pub(super) fn architecture(&self, recipe: &Recipe) -> Result<Architecture> {
         match self {
@@ -120,8 +136,15 @@ impl Contender {
     }
 }
 
+/// Whether `path`, of which only the beginning need be there, is `place` or lies in it.
+fn is_in(path: &Path, place: &Path) -> bool {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let known = whole.ancestors().find_map(|part| part.canonicalize().ok());
+    place.canonicalize().is_ok_and(|place| known.is_some_and(|known| known.starts_with(place)))
+}
+
 /// Whether a file is a comparison's record rather than an architecture.
-fn is_record(file: &std::path::Path) -> bool {
+fn is_record(file: &Path) -> bool {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|value| value.get("outcomes").is_some())
 }
@@ -143,5 +166,37 @@ impl fmt::Display for Contender {
             Contender::Blind { sees: Sight::Image, preset } => write!(f, "image-only:{preset}"),
             Contender::Blind { preset, .. } => write!(f, "text-only:{preset}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contender_that_cannot_be_trained_is_found_before_anything_runs() {
+        let recipe = Recipe::parse(include_str!("../../recipes/easy_vqa.toml"), Path::new("r.toml"), &[]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        std::fs::create_dir(&out).unwrap();
+        let check = |name: &str| {
+            let contender = Contender::parse(name, &recipe).unwrap();
+            contender.check(&recipe, 2, &[&out, &folder.path().join("record.json")]).map_err(|e| e.to_string())
+        };
+        for name in ["gradient", "random-architecture", "mcan:1", "text-only:mcan:1"] {
+            check(name).unwrap();
+        }
+        let file = |name: &str| format!("found={}", folder.path().join(name).display());
+        assert!(check(&file("a-{seed}.json")).unwrap_err().contains("a-2.json"));
+        std::fs::write(folder.path().join("a-2.json"), "{").unwrap();
+        assert!(check(&file("a-{seed}.json")).unwrap_err().contains("a-2.json"));
+        let architecture =
+            |operation: &str| format!(r#"{{"epoch0": {{"enc": [["feed_forward"]], "dec": [["{operation}"]]}}}}"#);
+        std::fs::write(folder.path().join("a-2.json"), architecture("guided_att_64")).unwrap();
+        check(&file("a-{seed}.json")).unwrap();
+        std::fs::write(folder.path().join("a-2.json"), architecture("unheard_of")).unwrap();
+        assert!(check(&file("a-{seed}.json")).is_err());
+        // What another contender of the comparison is to find.
+        check(&file("out/gradient/seed-{seed}/search/architecture.json")).unwrap();
     }
 }

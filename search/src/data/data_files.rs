@@ -53,6 +53,11 @@ pub trait Sample: DeserializeOwned {
     fn flaw(&self) -> Option<Flaw> {
         None
     }
+
+    /// What is wrong with it in an image of this width and height in pixels.
+    fn flaw_in(&self, _size: (u32, u32)) -> Option<Flaw> {
+        None
+    }
 }
 
 impl Sample for VqaSample {
@@ -79,6 +84,18 @@ impl Sample for PhraseSample {
         let is_box = self.box_xyxy.iter().all(|v| v.is_finite()) && x1 <= x2 && y1 <= y2;
         let found = || format!("{:?}", self.box_xyxy);
         (!is_box).then(|| Flaw { field: "box_xyxy", expected: "x1 ≤ x2 and y1 ≤ y2 in pixels", found: found() })
+    }
+
+    fn flaw_in(&self, (width, height): (u32, u32)) -> Option<Flaw> {
+        let [x1, y1, x2, y2] = self.box_xyxy;
+        // No region can mean a box that is nowhere in the image; published boxes stick out a little.
+        let is_outside = x2 < 0.0 || y2 < 0.0 || x1 >= width as f32 || y1 >= height as f32;
+        let found = || format!("{:?} in {}, which is {width} × {height}", self.box_xyxy, self.image);
+        is_outside.then(|| Flaw {
+            field: "box_xyxy",
+            expected: "a box that is at least partly in its image",
+            found: found(),
+        })
     }
 }
 

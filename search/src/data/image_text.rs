@@ -99,6 +99,10 @@ fn read_samples<S: Sample>(files: &DataFiles, features: &[FeatureStore]) -> Resu
                 return Ok(Some(Flaw { field: "image", expected, found: found() }));
             }
         }
+        let size = features.iter().find_map(|store| store.size(sample.image()));
+        if let Some(flaw) = size.filter(|size| size.0 > 0 && size.1 > 0).and_then(|size| sample.flaw_in(size)) {
+            return Ok(Some(flaw));
+        }
         let mut words = Vec::new();
         for text in sample.texts() {
             let split = vocabulary.split(text)?;

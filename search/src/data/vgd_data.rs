@@ -92,3 +92,53 @@ impl VgdData {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mmnas_bundle::{FeatureWriter, RegionFeatures};
+
+    use super::*;
+    use crate::data::test_data::lines;
+
+    #[test]
+    fn a_box_that_is_nowhere_in_its_image_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("f")).unwrap();
+        let regions = |size| RegionFeatures { features: vec![0.0; 3], boxes: vec![[0.0, 0.0, 9.0, 9.0]], size };
+        let mut writer = FeatureWriter::new(&path("f"), 3, "vision".to_owned());
+        writer.write_shard(vec![("a".into(), regions((100, 50))), ("b".into(), regions((0, 0)))]).unwrap();
+        writer.finish().unwrap();
+        let sample = |image: &str, box_xyxy| PhraseSample { image: image.into(), phrase: "it".into(), box_xyxy };
+        // They stick out, or the size is not known.
+        let right = [
+            sample("a", [-5.0, -5.0, 3.0, 3.0]),
+            sample("a", [90.0, 40.0, 500.0, 500.0]),
+            sample("b", [500.0, 500.0, 600.0, 600.0]),
+        ];
+        let rules = TextRules {
+            max_tokens: 4,
+            ..crate::recipe::Recipe::parse(
+                include_str!("../../recipes/easy_vqa.toml"),
+                std::path::Path::new("r.toml"),
+                &[],
+            )
+            .unwrap()
+            .text
+        };
+        let load = |samples: &[PhraseSample], skip_broken| {
+            let files = DataFiles { skip_broken, ..DataFiles::new(lines(&path("s.jsonl"), samples), path("f")) };
+            VgdData::load(&files, &rules, ScorePadding::Masked, Device::Cpu).map_err(|e| e.to_string())
+        };
+        load(&right, false).unwrap();
+        for wrong in [[100.0, 0.0, 120.0, 9.0], [0.0, 50.0, 9.0, 60.0], [-9.0, 0.0, -1.0, 9.0], [0.0, -9.0, 9.0, -1.0]]
+        {
+            let samples = [right.as_slice(), &[sample("a", wrong)]].concat();
+            let error = load(&samples, false).unwrap_err();
+            for part in ["s.jsonl", "line 4: box_xyxy", "100 × 50"] {
+                assert!(error.contains(part), "{error}");
+            }
+            assert_eq!(load(&samples, true).unwrap().common().broken().count, 1);
+        }
+    }
+}

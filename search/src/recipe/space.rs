@@ -142,7 +142,10 @@ mod tests {
             ),
             ("space.encoder_operations=[]", ["space.encoder_operations", "at least one", "none"]),
             ("space.encoder_operations=[\"none\", \"none\"]", ["space.encoder_operations", "once", "none twice"]),
-            ("space.encoder_operation=[\"none\"]", ["(keys)", "encoder_operation", "encoder_operations"]),
+            (
+                "space.encoder_operation=[\"none\"]",
+                ["--set space.encoder_operation:", "unknown field", "encoder_operations"],
+            ),
             ("space.encoder_operations=[\"self_att_256\"]", ["search.weights.hidden", "256 (for self_att_256)", "128"]),
         ] {
             let error = recipe(&[set]).unwrap_err();

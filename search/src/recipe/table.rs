@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::Published;
@@ -20,8 +21,15 @@ pub(super) fn wrong(file: &Path, field: &str, expected: &str, found: impl ToStri
     }
 }
 
+/// A recipe's table and the texts that it is made of: its own, then that of its base, and so on.
+pub(super) struct Layers {
+    pub table: Table,
+    pub texts: Vec<(PathBuf, String)>,
+}
+
 /// The table of a recipe, whose key `base`, a file beside it, names the recipe that it changes.
-pub(super) fn parse(text: &str, file: &Path) -> Result<Table> {
+pub(super) fn parse(text: &str, file: &Path) -> Result<Layers> {
+    let mut texts: Vec<(PathBuf, String)> = Vec::new();
     let mut layers: Vec<Table> = Vec::new();
     let (mut text, mut place) = (text.to_owned(), file.to_path_buf());
     loop {
@@ -33,14 +41,17 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Table> {
         if layers.len() > MAX_BASES {
             return Err(wrong(&place, "base", &format!("at most {MAX_BASES} recipes on top of each other"), name));
         }
-        place = place.parent().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
-        text = std::fs::read_to_string(&place).map_err(mmnas_bundle::Error::io(&place, "read"))?;
+        let below = place.parent().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
+        texts.push((place, text));
+        text = std::fs::read_to_string(&below).map_err(mmnas_bundle::Error::io(&below, "read"))?;
+        place = below;
     }
+    texts.push((place, text));
     let mut whole = layers.pop().unwrap_or_default();
     while let Some(layer) = layers.pop() {
         merge(&mut whole, layer);
     }
-    Ok(whole)
+    Ok(Layers { table: whole, texts })
 }
 
 /// Puts the keys of `over` on top of those of `table`. Tables are merged; but one that says what kind it is replaces
@@ -105,8 +116,46 @@ pub(super) fn publish(table: &mut Table, names: &[String], file: &Path) -> Resul
     Ok(())
 }
 
+/// What is wrong with a table that is no recipe, and where: in one of its texts or in one of `overrides`.
+pub(super) fn misfit(error: &toml::de::Error, texts: &[(PathBuf, String)], overrides: &[String], file: &Path) -> Error {
+    let message = error.message();
+    let is_unknown = message.starts_with("unknown field");
+    // The keys down to the value are known to the error, but only its text gives them away.
+    let said = error.to_string();
+    let keys = said.trim_end().rsplit_once("\nin `").map(|(_, keys)| keys.trim_end_matches('`').split('.'));
+    let unknown = message.split('`').nth(1).filter(|_| is_unknown);
+    let path: Vec<&str> = keys.into_iter().flatten().chain(unknown).collect();
+    let key = path.join(".");
+    let begins =
+        |whole: &str, part: &str| whole.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let mut sets = overrides.iter().filter_map(|entry| Some(entry.split_once('=')?.0.trim()));
+    let set = sets.rfind(|set| begins(&key, set) || (is_unknown && begins(set, &key)));
+    let (place, field) = match (set, texts.iter().find_map(|(file, text)| Some((file, find(text, &path)?)))) {
+        (Some(set), _) => (file, format!("--set {set}")),
+        (None, Some((file, (line, column)))) => (file.as_path(), format!("line {line}, column {column}: {key}")),
+        (None, None) if key.is_empty() => (file, "(keys)".to_owned()),
+        (None, None) => (file, key),
+    };
+    let of_keys = is_unknown || message.starts_with("missing field");
+    wrong(place, &field, if of_keys { "the keys of a recipe" } else { "a value of this key" }, explain(message))
+}
+
+/// Line and column, from 1, of the key at the end of `path`.
+fn find(text: &str, path: &[&str]) -> Option<(usize, usize)> {
+    let (last, tables) = path.split_last()?;
+    let whole = DeTable::parse(text).ok()?;
+    let mut table = whole.get_ref();
+    for name in tables {
+        table = table.iter().find(|(key, _)| key.get_ref() == name)?.1.get_ref().as_table()?;
+    }
+    let (key, _) = table.iter().find(|(key, _)| key.get_ref() == last)?;
+    let before = text.get(..key.span().start)?;
+    let line = before.rsplit('\n').next()?;
+    Some((before.matches('\n').count() + 1, line.chars().count() + 1))
+}
+
 /// What serde says of a table that is no recipe, with the key that was probably meant where one is unknown.
-pub(super) fn explain(message: &str) -> String {
+fn explain(message: &str) -> String {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match quoted.split_first() {
         Some((unknown, known)) if message.starts_with("unknown") => {
@@ -138,13 +187,13 @@ mod tests {
         write("a.toml", "seed = 1\n[t]\nx = 1\ny = 2\ns = { kind = \"one\", v = 3 }");
         write("b.toml", "base = \"a.toml\"\n[t]\ny = 5\ns = { kind = \"two\" }");
         let text = "base = \"b.toml\"\nseed = 4";
-        let table = parse(text, &folder.path().join("c.toml")).unwrap();
+        let table = parse(text, &folder.path().join("c.toml")).unwrap().table;
         let expected: Table = "seed = 4\n[t]\nx = 1\ny = 5\ns = { kind = \"two\" }".parse().unwrap();
         assert_eq!(table, expected);
         write("loop.toml", "base = \"loop.toml\"");
-        let error = parse("base = \"loop.toml\"", &folder.path().join("d.toml")).unwrap_err().to_string();
+        let error = parse("base = \"loop.toml\"", &folder.path().join("d.toml")).err().unwrap().to_string();
         assert!(error.contains("at most 8 recipes"), "{error}");
-        let error = parse("base = \"none.toml\"", &folder.path().join("d.toml")).unwrap_err().to_string();
+        let error = parse("base = \"none.toml\"", &folder.path().join("d.toml")).err().unwrap().to_string();
         assert!(error.contains("none.toml"), "{error}");
     }
 

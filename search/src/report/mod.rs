@@ -11,6 +11,7 @@ mod cards;
 mod chart;
 mod content;
 mod curves;
+mod earlier;
 mod example;
 mod facts;
 pub(crate) mod notes;
@@ -31,11 +32,10 @@ use mmnas_bundle::{Error as BundleError, write_atomically};
 pub use example::{Candidate, EXAMPLES, Example};
 
 use crate::Result;
+use crate::run::LOG;
 use content::Content;
+use earlier::check_earlier;
 use thumbnail::Thumbnails;
-
-/// File of a run's records, one a line.
-const LOG: &str = "log.jsonl";
 
 /// What a report is made of and where it goes.
 #[derive(Debug, Clone)]
@@ -59,27 +59,30 @@ impl Default for ReportOptions {
 }
 
 /// Writes the report of the search or retraining in the folder `run` and returns the files that it wrote, the page first.
-/// The run may still be going on: what is there is shown. A picture that is asked for and cannot be drawn yet is an error.
+/// The run may still be going on: what is there is shown. A picture that is asked for and cannot be drawn yet is an error, and
+/// so is a file that is in the way and is no earlier page or picture of that kind: then nothing is written.
 pub fn report(run: &Path, options: &ReportOptions) -> Result<Vec<PathBuf>> {
     let content = Content::read(run)?;
     let missing =
         |file: &str, field: &str, expected: &str| BundleError::invalid(run.join(file), field, expected, "none");
     let page = page::page(&content, options.examples, &mut Thumbnails::of(options.images.as_deref()));
-    let mut files = vec![(options.out.clone().unwrap_or_else(|| run.join("report.html")), page)];
+    let mut files = vec![(options.out.clone().unwrap_or_else(|| run.join("report.html")), page, page::MARKS)];
     if let Some(file) = &options.svg {
         let stacks = content.architecture.as_ref();
         let stacks = stacks.ok_or_else(|| missing("architecture.json", "(file)", "an architecture, after an epoch"))?;
         let picture = architecture::draw(stacks, &content.palette, &content.inputs.task);
-        files.push((file.clone(), picture.standalone(&content.palette.style())));
+        files.push((file.clone(), picture.standalone(&content.palette.style()), picture::MARKS));
     }
     if let Some(file) = &options.alpha_svg {
         if content.blocks.is_empty() {
             return Err(missing(LOG, "probabilities", "those of a search, after an epoch").into());
         }
-        files.push((file.clone(), alphas::draw(&content).standalone(&content.palette.style())));
+        let picture = alphas::draw(&content).standalone(&content.palette.style());
+        files.push((file.clone(), picture, picture::MARKS));
     }
-    for (file, text) in &files {
+    files.iter().try_for_each(|(file, _, marks)| check_earlier(file, *marks))?;
+    for (file, text, _) in &files {
         write_atomically(file, text.as_bytes())?;
     }
-    Ok(files.into_iter().map(|(file, _)| file).collect())
+    Ok(files.into_iter().map(|(file, _, _)| file).collect())
 }

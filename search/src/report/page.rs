@@ -7,6 +7,7 @@ use super::axis::significant;
 use super::cards::cards;
 use super::content::Content;
 use super::curves::curves;
+use super::earlier::Marks;
 use super::facts::facts;
 use super::operation::Look;
 use super::palette::Palette;
@@ -16,6 +17,11 @@ use super::{architecture, notes, picture};
 use crate::EpochRecord;
 
 const STYLE: &str = include_str!("page.css");
+
+/// How a page is known again.
+pub(super) const MARKS: Marks = Marks { beginning: BEGINNING, further_on: FOOTER };
+const BEGINNING: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>";
+const FOOTER: &str = "<footer>Written by mmnas-search ";
 
 /// A part of the page: its name in links, its heading, its content.
 type Section = (&'static str, &'static str, String);
@@ -126,7 +132,7 @@ pub(super) fn page(content: &Content, examples: usize, thumbnails: &mut Thumbnai
     let title = escape(&content.title);
     let what = if content.inputs.architecture.is_none() { "Search" } else { "Retraining" };
     let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"/>\
+        "{BEGINNING}<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"/>\
          <meta name=\"color-scheme\" content=\"light dark\"/><title>{what}: {title}</title>\n<style>\n{}{STYLE}{}</style></head>\n\
          <body><h1>{what}: {title}</h1>",
         picture::STYLE,
@@ -151,6 +157,6 @@ pub(super) fn page(content: &Content, examples: usize, thumbnails: &mut Thumbnai
     for (id, heading, html) in &sections {
         let _ = writeln!(page, "<section id=\"{id}\"><h2>{heading}</h2>{html}</section>");
     }
-    let _ = writeln!(page, "<footer>Written by mmnas-search {}.</footer></body></html>", env!("CARGO_PKG_VERSION"));
+    let _ = writeln!(page, "{FOOTER}{}.</footer></body></html>", env!("CARGO_PKG_VERSION"));
     page
 }

@@ -1,9 +1,15 @@
 //! A picture in SVG, for a page or for a file of its own.
 
+use super::earlier::Marks;
 use super::text::escape;
 
 /// Style rules of what is in pictures, for pages and for pictures alone.
 pub(super) const STYLE: &str = include_str!("picture.css");
+
+/// How a picture in a file of its own is known again.
+pub(super) const MARKS: Marks = Marks { beginning: BEGINNING, further_on: GROUND };
+const BEGINNING: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ";
+const GROUND: &str = "<rect class=\"ground\" ";
 
 /// A picture.
 #[derive(Debug)]
@@ -35,9 +41,9 @@ impl Picture {
     pub(super) fn standalone(&self, style: &str) -> String {
         let (width, height) = (self.width, self.height);
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n\
+            "{BEGINNING}{width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n\
              <title>{}</title>\n<style>\n{STYLE}{style}</style>\n\
-             <rect class=\"ground\" width=\"{width}\" height=\"{height}\" rx=\"10\"/>\n{}\n</svg>\n",
+             {GROUND}width=\"{width}\" height=\"{height}\" rx=\"10\"/>\n{}\n</svg>\n",
             escape(&self.title),
             self.body
         )

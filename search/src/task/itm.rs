@@ -5,7 +5,7 @@ use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Reduction, Tensor, nn};
 
 use super::pooled_head::PooledHead;
-use super::{EpochStart, Evaluation, Forward, Head, Task, contrastive_loss, own_part, refuse_correlation};
+use super::{EpochStart, Evaluation, Forward, Head, Task, contrastive_loss, own_part};
 use crate::data::{ImageTextData, ItmData, Negatives};
 use crate::{Inputs, Network, Result};
 
@@ -54,7 +54,7 @@ impl Task for ItmData {
     }
 
     fn start(&self, train: &[usize], network: &mut Network, progress: bool) -> Result<()> {
-        refuse_correlation(self.common(), Self::NAME)?;
+        self.check()?;
         // First, as the weights of another run bring how features are standardised.
         self.common().start(network)?;
         match self.contrastive().and_then(|settings| settings.linear) {

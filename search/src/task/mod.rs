@@ -156,17 +156,6 @@ pub struct EpochStart<'a> {
     pub batch: usize,
 }
 
-/// An error where the recipe wants regions to be correlated with words for a task that does not say which regions are meant.
-fn refuse_correlation(data: &ImageTextData, task: &str) -> Result<()> {
-    match data.region_settings().field_of_correlation() {
-        Some(field) => {
-            let expected = "a task that says which region a text means: vgd";
-            Err(mmnas_bundle::Error::invalid("recipe", field, expected, task).into())
-        }
-        None => Ok(()),
-    }
-}
-
 /// A task on its data. Data sets are read from several threads.
 pub trait Task: Sync {
     /// The task's name in runs and, where one can be exported, in bundles: "vqa", "itm", "vgd".
@@ -213,10 +202,22 @@ pub trait Task: Sync {
         None
     }
 
+    /// Whether the task can do what its recipe asks for: asked before anything of a run is written. A task that does not say which
+    /// regions a text means cannot correlate regions with words.
+    fn check(&self) -> Result<()> {
+        match self.data().region_settings().field_of_correlation() {
+            Some(field) => {
+                let expected = "a task that says which region a text means: vgd";
+                Err(mmnas_bundle::Error::invalid("recipe", field, expected, Self::NAME).into())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Gives a new network what it starts from besides random weights; `train` is what it will be trained on. Says how far it is where
     /// `progress` asks for it.
     fn start(&self, _train: &[usize], network: &mut Network, _progress: bool) -> Result<()> {
-        refuse_correlation(self.data(), Self::NAME)?;
+        self.check()?;
         self.data().start(network)
     }
 

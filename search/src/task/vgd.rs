@@ -184,6 +184,10 @@ impl Task for VgdData {
         self.common().region_settings().linear.map(|settings| settings.width)
     }
 
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     fn start(&self, train: &[usize], network: &mut Network, progress: bool) -> Result<()> {
         // First, as the weights of another run bring how features are standardised; and last, as they have learnt from theirs.
         self.common().start(network)?;
