@@ -63,8 +63,8 @@ pub use answer::Answer;
 pub use draw::draw_boxes;
 pub use error::{Error, ErrorCode, Result};
 pub use evaluate::{
-    Evaluated, Evaluation, GroundingEvaluation, Recall, RetrievalEvaluation, RetrievalStage, WordNet, Wups, evaluate,
-    evaluate_grounding, evaluate_retrieval,
+    Evaluated, Evaluation, GroundingEvaluation, ImageSource, OfficialAccuracy, Prediction, Recall, RetrievalEvaluation,
+    RetrievalStage, WordNet, Wups, evaluate, evaluate_grounding, evaluate_retrieval, predict,
 };
 pub use explain::{Explanation, RegionWeight, WordWeight};
 pub use explain_picture::draw_explanation;

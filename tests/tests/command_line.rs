@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use mmnas_bundle::{FeatureWriter, RegionFeatures};
+use mmnas_runtime::{LoadOptions, Model};
 use mmnas_tests::c_consumer::{Output, workspace_root};
 use mmnas_tests::programs::run;
 use serde_json::Value;
@@ -161,4 +163,66 @@ fn evaluation_names_the_sample_at_fault_and_what_ran() {
     assert!(output.code == Some(0), "{}", output.stderr);
     let on_cuda = output.stdout.lines().any(|line| line.starts_with("provider") && line.ends_with(" cuda"));
     assert!(on_cuda || output.stderr.contains("cpu runs the graphs, because cuda: "), "{}", output.stderr);
+}
+
+/// Networks on region features alone, as published, are measured and asked by those; kept-back questions get a file of answers.
+#[test]
+fn features_stand_in_for_images_and_answers_go_to_a_file() {
+    let place = Place::new();
+    let (vqa, features, out) = (bundle("vqa"), place.name("features"), place.name("answers.json"));
+    let model = Model::load(vqa.as_ref(), &LoadOptions::default()).unwrap();
+    let regions = |shift: f32| {
+        let width = model.manifest().dimensions.feature;
+        let features = (0..3 * width).map(|k| (k as f32 * 0.37 + shift).sin()).collect();
+        let boxes = vec![[0.0, 0.0, 9.0, 9.0], [3.0, 2.0, 30.0, 20.0], [5.0, 5.0, 60.0, 40.0]];
+        RegionFeatures { features, boxes, size: (64, 48) }
+    };
+    let write = |name: &str, width: usize, images: Vec<(String, RegionFeatures)>| {
+        std::fs::create_dir(place.path(name)).unwrap();
+        let mut writer = FeatureWriter::new(&place.path(name), width, "vision".to_owned());
+        writer.write_shard(images).unwrap();
+        writer.finish().unwrap();
+    };
+    let width = model.manifest().dimensions.feature;
+    write("features", width, vec![("1".into(), regions(0.0)), ("2".into(), regions(9.0))]);
+    let question = "what color is the large object?";
+    let of = |image: &str, id: u64| {
+        let yes = format!("\"answers\": [{}]", ["\"yes\""; 10].join(", "));
+        format!(
+            "{{\"image\": \"{image}\", \"question\": \"{question}\", \"question_id\": {id}, \"answer\": \"yes\", \"answer_type\": \"yes/no\", {yes}}}\n"
+        )
+    };
+    let samples = place.file("samples.jsonl", &[of("2", 7), of("1", 4), of("2", 9)].concat());
+    let predict = ["predict", &vqa, "--samples", &samples, "--features", &features, "--out", &out];
+    let (told, _) = json(&predict);
+    assert_eq!(told["answers"], 3);
+    let answer = |image: &str| {
+        let state = model.encode_regions(&regions(if image == "1" { 0.0 } else { 9.0 })).unwrap();
+        model.answer(&state, question, 1).unwrap()[0].label.clone()
+    };
+    let expected = serde_json::json!([
+        { "question_id": 7, "answer": answer("2") },
+        { "question_id": 4, "answer": answer("1") },
+        { "question_id": 9, "answer": answer("2") },
+    ]);
+    let found: Value = serde_json::from_str(&std::fs::read_to_string(&out).unwrap()).unwrap();
+    assert_eq!(found, expected);
+    fails(&predict, 1, "already exists");
+    // The same features measure; what annotators gave is counted as the official evaluation does.
+    let evaluate = ["evaluate", &vqa, "--samples", &samples, "--features", &features];
+    let (report, _) = json(&evaluate);
+    let right = [answer("2"), answer("1"), answer("2")].iter().filter(|label| *label == "yes").count() as f64 / 3.0;
+    let official = &report["official"];
+    assert!((official["accuracy"].as_f64().unwrap() - right).abs() < 1e-9, "{report}");
+    assert_eq!((&official["questions"], &official["by_type"]["yes/no"]), (&3.into(), &official["accuracy"]));
+    assert!(mmnas(&evaluate).stdout.contains("official VQA accuracy"));
+    fails(&[&evaluate[..], &["--images", &features]].concat(), 2, "cannot be used with");
+    fails(&evaluate[..4], 2, "--features");
+    let missing = place.file("missing.jsonl", &of("3", 1));
+    fails(&["evaluate", &vqa, "--samples", &missing, "--features", &features], 1, "samples: 1 (3): ");
+    write("narrow", 3, vec![("1".into(), RegionFeatures { features: vec![0.0; 9], ..regions(0.0) })]);
+    let narrow = place.name("narrow");
+    let told = format!("feature: expected {width} numbers a region, as the bundle reads, found 3");
+    fails(&["evaluate", &vqa, "--samples", &samples, "--features", &narrow], 1, &told);
+    fails(&["index", "add", &bundle("itm"), &place.name("index"), "--features", &narrow], 1, "feature: expected ");
 }

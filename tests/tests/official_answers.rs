@@ -1,6 +1,6 @@
 //! Answers are normalised as the published code normalises them.
 
-use mmnas_search::data::answers::normalise;
+use mmnas_bundle::answers::normalise;
 use mmnas_tests::fixtures::json;
 
 #[test]

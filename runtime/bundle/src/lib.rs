@@ -3,10 +3,11 @@
 //! A *bundle* is a folder that holds an exported multimodal network: ONNX graphs of its stages, the tokenizer, the
 //! answer labels, recorded inputs and outputs, and a [`Manifest`] that describes them. This crate knows what an
 //! [`Architecture`] is, what a bundle holds, how text becomes ids ([`TextEncoder`]), and how boxes become relations and
-//! box features ([`boxes`]). It knows no engine: neither ONNX Runtime nor libtorch.
+//! box features ([`boxes`]), and what samples of data sets are ([`samples`], [`answers`]). It knows no engine: neither ONNX Runtime nor libtorch.
 //!
 //! Names follow Yu et al., "Deep Multimodal Neural Architecture Search" (ACM MM 2020), and its published code.
 
+pub mod answers;
 pub mod boxes;
 pub mod golden;
 pub mod manifest;
@@ -15,6 +16,7 @@ pub mod samples;
 
 mod architecture;
 mod bundle;
+mod contractions;
 mod error;
 mod features;
 mod files;

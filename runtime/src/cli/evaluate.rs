@@ -1,19 +1,21 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use mmnas_runtime::bundle::manifest::TaskName;
 use mmnas_runtime::bundle::samples::read_json_lines;
 use mmnas_runtime::{
-    Evaluated, Evaluation, GroundingEvaluation, LoadOptions, Model, Recall, RetrievalEvaluation, RetrievalStage,
-    WordNet, evaluate, evaluate_grounding, evaluate_retrieval,
+    Evaluated, Evaluation, GroundingEvaluation, ImageSource, LoadOptions, Model, Recall, RetrievalEvaluation,
+    RetrievalStage, WordNet, evaluate, evaluate_grounding, evaluate_retrieval,
 };
 use serde::de::DeserializeOwned;
 
+use super::images::Images;
 use super::{Failure, output, progress};
 
 const EXAMPLES: &str = "\
 A sample is a line of JSON. vqa: {\"image\": \"1.png\", \"question\": \"what is it?\", \"answer\": \"dog\"};
-an answer counts where the best label is the sample's letter for letter, several words in any order. vgd: image, phrase, box_xyxy;
+an answer counts where the best label is the sample's letter for letter, several words in any order; where samples have the answers of
+ten annotators, as VQA-v2 does, its official accuracy is told too. vgd: image, phrase, box_xyxy;
 the best box counts from an intersection over union of 0.5 on, with the sample's or with any that the file has for the phrase. itm: image, captions; every caption is
 scored with every image, or with --shortlist with the nearest.
 Milliseconds are medians; \"image new\" is encoding the image file plus an answer.
@@ -22,6 +24,7 @@ Examples:
   mmnas evaluate bundle --samples test.jsonl --images data/test
   mmnas evaluate bundle --samples test.jsonl --images data/test --variant ort-int8
   mmnas evaluate bundle --samples test.jsonl --images data/test --limit 1000 --json
+  mmnas evaluate bundle --samples val.jsonl --features features
   mmnas evaluate bundle --samples captions.jsonl --images photos --shortlist 100";
 
 #[derive(Args)]
@@ -32,9 +35,8 @@ pub(super) struct Arguments {
     /// File of samples, one JSON object a line
     #[arg(long, value_name = "FILE")]
     samples: PathBuf,
-    /// Folder that the samples' image names are relative to
-    #[arg(long, value_name = "DIR")]
-    images: PathBuf,
+    #[command(flatten)]
+    images: Images,
     /// Folder of a WordNet database, `dict` with index.noun and data.noun: WUPS beside the accuracy (vqa)
     #[arg(long, value_name = "DIR")]
     wordnet: Option<PathBuf>,
@@ -76,26 +78,24 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     match task {
         TaskName::Vqa => {
             let net = arguments.wordnet.as_deref().map(WordNet::read).transpose()?;
-            let e = measured(arguments, "questions", |samples, images, done| {
+            let e = measured(arguments, &model, "questions", |samples, images, done| {
                 evaluate(&model, samples, images, net.as_ref(), done)
             })?;
             print(serde_json::to_value(&e), &e.bundle, of_answers(&e))
         }
         TaskName::Vgd => {
-            let e = measured(arguments, "phrases", |samples, images, done| {
+            let e = measured(arguments, &model, "phrases", |samples, images, done| {
                 evaluate_grounding(&model, samples, images, done)
             })?;
             print(serde_json::to_value(&e), &e.bundle, of_groundings(&e))
         }
         TaskName::Itm => {
             let mut bar = progress::Stages::default();
-            let e = evaluate_retrieval(
-                &model,
-                &samples(arguments)?,
-                &arguments.images,
-                arguments.shortlist,
-                &mut |stage, done, of| bar.at(unit(stage), done, of),
-            )?;
+            let samples = samples(arguments)?;
+            let e = arguments.images.open(&model, |images| {
+                let watched = &mut |stage, done, of| bar.at(unit(stage), done, of);
+                Ok(evaluate_retrieval(&model, &samples, images, arguments.shortlist, watched)?)
+            })?;
             drop(bar);
             print(serde_json::to_value(&e), &e.bundle, of_ranks(&e))
         }
@@ -121,14 +121,17 @@ fn unit(stage: RetrievalStage) -> &'static str {
 /// Reads the samples and evaluates them, watched.
 fn measured<T: DeserializeOwned, E>(
     arguments: &Arguments,
+    model: &Model,
     what: &'static str,
-    evaluate: impl FnOnce(&[T], &Path, &mut dyn FnMut(usize)) -> mmnas_runtime::Result<E>,
+    evaluate: impl FnOnce(&[T], ImageSource<'_>, &mut dyn FnMut(usize)) -> mmnas_runtime::Result<E>,
 ) -> Result<E, Failure> {
     let samples: Vec<T> = samples(arguments)?;
     let bar = progress::bar(samples.len(), what);
-    let outcome = evaluate(&samples, &arguments.images, &mut |done| bar.set_position(done as u64));
+    let outcome = arguments
+        .images
+        .open(model, |images| Ok(evaluate(&samples, images, &mut |done| bar.set_position(done as u64))?));
     bar.finish_and_clear();
-    Ok(outcome?)
+    outcome
 }
 
 fn percent(share: f64) -> String {
@@ -137,6 +140,12 @@ fn percent(share: f64) -> String {
 
 fn of_answers(e: &Evaluation) -> Vec<(&'static str, String)> {
     let mut rows = vec![("test accuracy", format!("{} ({} of {})", percent(e.accuracy), e.correct, e.questions))];
+    if let Some(official) = &e.official {
+        let of = |(kind, accuracy): (&String, &f64)| format!("{kind} {}", percent(*accuracy));
+        let by_type = official.by_type.iter().map(of).collect::<Vec<_>>().join(", ");
+        let by_type = if by_type.is_empty() { by_type } else { format!(" ({by_type})") };
+        rows.push(("official VQA accuracy", format!("{}{by_type}", percent(official.accuracy))));
+    }
     if e.single < e.questions {
         let share = percent(e.single_correct as f64 / e.single.max(1) as f64);
         rows.push(("the same, answers that are no lists", format!("{share} ({} of {})", e.single_correct, e.single)));

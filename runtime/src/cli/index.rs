@@ -3,8 +3,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use mmnas_runtime::bundle;
 use mmnas_runtime::bundle::samples::BYTE_ORDER_MARK;
-use mmnas_runtime::bundle::{self, FeatureStore};
 use mmnas_runtime::{
     Access, Candidates, EmbeddingFormat, Error, ErrorCode, Hit, ImageIndex, IndexKind, LeftOut, LoadOptions, Model,
     TextIndex, image_files,
@@ -12,7 +12,7 @@ use mmnas_runtime::{
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::{Failure, output, progress};
+use super::{Failure, images, output, progress};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -202,26 +202,29 @@ fn delete(arguments: &Delete, options: &LoadOptions) -> Result<(), Failure> {
 
 fn add(arguments: &Add, options: &LoadOptions) -> Result<(), Failure> {
     let place = &arguments.place;
-    let exists = place.index.symlink_metadata().is_ok();
+    let mut made = false;
     let outcome = match &arguments.texts {
-        Some(file) => add_texts(arguments, file, exists, options),
-        None => add_images(arguments, exists, options),
+        Some(file) => add_texts(arguments, file, &mut made, options),
+        None => add_images(arguments, &mut made, options),
     };
-    // An index that was made for nothing would fix the kind of what can be added to it.
-    if outcome.is_err() && !exists && place.index.symlink_metadata().is_ok() {
-        let model = Model::load(&place.bundle, options)?;
-        let is_empty = match IndexKind::of(&place.index)? {
-            IndexKind::Image => ImageIndex::open(&model, &place.index, Access::Read)?.is_empty(),
-            IndexKind::Text => TextIndex::open(&model, &place.index, Access::Read)?.is_empty(),
-        };
-        if is_empty {
-            std::fs::remove_dir_all(&place.index).map_err(bundle::Error::io(&place.index, "remove"))?;
-        }
+    if outcome.is_err() && made {
+        // Whether that works or not, what went wrong first is told.
+        let _ = take_back(place, options);
     }
     outcome
 }
 
-fn add_texts(arguments: &Add, file: &Path, exists: bool, options: &LoadOptions) -> Result<(), Failure> {
+/// Removes an index that was made and that nothing came into: it would fix the kind of what can be added to it.
+fn take_back(place: &Place, options: &LoadOptions) -> Result<(), Failure> {
+    // To write, so that it is no other process's just now.
+    let index = place.open(options, Access::Write)?;
+    if of_either!(&index, index => index.is_empty()) {
+        std::fs::remove_dir_all(&place.index).map_err(bundle::Error::io(&place.index, "remove"))?;
+    }
+    Ok(())
+}
+
+fn add_texts(arguments: &Add, file: &Path, made: &mut bool, options: &LoadOptions) -> Result<(), Failure> {
     let (place, replace) = (&arguments.place, arguments.replace);
     let model = Model::load(&place.bundle, options)?;
     let content = std::fs::read_to_string(file).map_err(bundle::Error::io(file, "read"))?;
@@ -235,10 +238,12 @@ fn add_texts(arguments: &Add, file: &Path, exists: bool, options: &LoadOptions) 
         }
         texts.insert(line);
     }
+    let exists = place.index.symlink_metadata().is_ok();
     let mut index = match exists {
         true => TextIndex::open(&model, &place.index, Access::Write)?,
         false => TextIndex::create(&model, &place.index)?,
     };
+    *made = !exists;
     let texts: Vec<&str> = texts.into_iter().filter(|text| replace || !index.contains(text)).collect();
     output::tell_unread(&model, &texts)?;
     let (encode, put) = (|text: &&str| model.encode_text(text), TextIndex::put);
@@ -246,27 +251,22 @@ fn add_texts(arguments: &Add, file: &Path, exists: bool, options: &LoadOptions) 
     place.tell(&Index::Texts(index), Some(("added", texts.len())), &[])
 }
 
-fn add_images(arguments: &Add, exists: bool, options: &LoadOptions) -> Result<(), Failure> {
+fn add_images(arguments: &Add, made: &mut bool, options: &LoadOptions) -> Result<(), Failure> {
     let (place, replace) = (&arguments.place, arguments.replace);
     let model = Model::load(&place.bundle, options)?;
-    let store = arguments.features.as_deref().map(FeatureStore::open).transpose()?;
-    if let (Some(store), Some(folder)) = (&store, &arguments.features) {
-        let width = model.manifest().dimensions.feature;
-        if store.feature() != width {
-            let expected = format!("{width} numbers a region, as the bundle reads");
-            return Err(bundle::Error::invalid(folder, "feature", expected, store.feature()).into());
-        }
-    }
+    let store = arguments.features.as_deref().map(|folder| images::features(&model, folder)).transpose()?;
     let names = match (&store, &arguments.images) {
         (Some(store), _) => store.names().into_iter().map(str::to_owned).collect(),
         (None, Some(folder)) => image_files(folder)?,
         // The arguments' group asks for one of them.
         (None, None) => Vec::new(),
     };
+    let exists = place.index.symlink_metadata().is_ok();
     let mut index = match exists {
         true => ImageIndex::open(&model, &place.index, Access::Write)?,
         false => ImageIndex::create(&model, &place.index)?,
     };
+    *made = !exists;
     let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| replace || !index.contains(name)).collect();
     let folder = arguments.images.as_deref().unwrap_or(Path::new(""));
     let encode = |name: &&str| match &store {

@@ -4,9 +4,11 @@ mod answer;
 mod evaluate;
 mod extract;
 mod ground;
+mod images;
 mod index;
 mod info;
 mod output;
+mod predict;
 mod progress;
 mod rank;
 mod verify;
@@ -31,6 +33,7 @@ Examples:
   mmnas info bundle
   mmnas extract --vision vision --images data/train --out features
   mmnas evaluate bundle --samples test.jsonl --images data/test
+  mmnas predict bundle --samples test-dev.jsonl --features features --out answers.json
 
 ONNX Runtime 1.28 or newer is taken from --ort-library, else from the environment
 variable MMNAS_ORT_DYLIB, else from the folder of this program, else from the system.
@@ -119,6 +122,8 @@ enum Command {
     Extract(extract::Arguments),
     /// Measure the accuracy and the speed of a bundle on samples
     Evaluate(evaluate::Arguments),
+    /// Answer questions whose answers are kept back, for the server of VQA-v2
+    Predict(predict::Arguments),
 }
 
 /// Why a command did not end well.
@@ -167,6 +172,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Info(arguments) => info::run(arguments),
         Command::Extract(arguments) => extract::run(arguments, &options),
         Command::Evaluate(arguments) => evaluate::run(arguments, &options),
+        Command::Predict(arguments) => predict::run(arguments, &options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,11 +1,10 @@
 use std::collections::HashMap;
-use std::path::Path;
 
 use mmnas_bundle::boxes;
 use mmnas_bundle::samples::PhraseSample;
 use serde::Serialize;
 
-use super::{Evaluated, timed_by_image};
+use super::{Evaluated, ImageSource, timed_by_image};
 use crate::{Error, Model, Result};
 
 /// A box is right from this intersection over union with the phrase's on.
@@ -37,16 +36,16 @@ pub struct GroundingEvaluation {
     pub milliseconds_new: f64,
 }
 
-/// Grounds the phrases of `samples` in the images of the folder `images`, encoding each image once. `progress` is called
+/// Grounds the phrases of `samples` in `images`, a folder or region features, encoding each image once. `progress` is called
 /// with the number of phrases done after every image.
 ///
 /// # Errors
 /// No sample; a sample whose image leaves the folder or cannot be read, or whose phrase holds no word, or whose box is inverted; a bundle of another
 /// task than VGD; a failure of ONNX Runtime.
-pub fn evaluate_grounding(
+pub fn evaluate_grounding<'a>(
     model: &Model,
     samples: &[PhraseSample],
-    images: &Path,
+    images: impl Into<ImageSource<'a>>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<GroundingEvaluation> {
     let (mut correct, mut overlap) = (0, 0.0);
@@ -55,7 +54,7 @@ pub fn evaluate_grounding(
         model,
         samples,
         |sample| &sample.image,
-        images,
+        images.into(),
         progress,
         |image, sample| {
             let [left, top, right, bottom] = sample.box_xyxy;

@@ -1,24 +1,28 @@
 //! How well and how fast a bundle does its task on samples.
 
 mod grounding;
+mod images;
+mod predict;
 mod retrieval;
 mod word_net;
 mod wups;
 
-use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
 pub use grounding::{GroundingEvaluation, evaluate_grounding};
+pub use images::ImageSource;
+pub use predict::{Prediction, predict};
 pub use retrieval::{Recall, RetrievalEvaluation, RetrievalStage, evaluate_retrieval};
 pub use word_net::WordNet;
 pub use wups::Wups;
 
+use mmnas_bundle::answers::official_accuracy;
 use mmnas_bundle::manifest::{MANIFEST, TaskName};
 use mmnas_bundle::samples::VqaSample;
 use serde::Serialize;
 
-use crate::{Error, ImageState, Model, Result, image_files};
+use crate::{Error, ImageState, Model, Result};
 
 /// What was evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,6 +51,46 @@ impl Evaluated {
     }
 }
 
+/// The accuracy of VQA-v2, which counts an answer by how many of ten annotators gave it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct OfficialAccuracy {
+    /// Number of questions whose annotators' answers are known.
+    pub questions: usize,
+    /// Mean of [`official_accuracy`] over these, 0 to 1.
+    pub accuracy: f64,
+    /// The same by the kind of the answer: "yes/no", "number", "other".
+    pub by_type: BTreeMap<String, f64>,
+}
+
+/// Sums of official accuracies and their numbers, of all questions and by the kind of the answer.
+#[derive(Default)]
+struct Official {
+    all: (f64, usize),
+    by_type: BTreeMap<String, (f64, usize)>,
+}
+
+impl Official {
+    fn add(&mut self, answer: &str, sample: &VqaSample) {
+        if sample.answers.is_empty() {
+            return;
+        }
+        let accuracy = official_accuracy(answer, &sample.answers);
+        let add = |(sum, count): &mut (f64, usize)| {
+            *sum += accuracy;
+            *count += 1;
+        };
+        add(&mut self.all);
+        sample.answer_type.iter().for_each(|kind| add(self.by_type.entry(kind.clone()).or_default()));
+    }
+
+    fn mean(self) -> Option<OfficialAccuracy> {
+        let mean = |(sum, count): (f64, usize)| sum / count.max(1) as f64;
+        let by_type = self.by_type.into_iter().map(|(kind, sums)| (kind, mean(sums))).collect();
+        let questions = self.all.1;
+        (questions > 0).then(|| OfficialAccuracy { questions, accuracy: mean(self.all), by_type })
+    }
+}
+
 /// How well and how fast a bundle answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
@@ -66,6 +110,9 @@ pub struct Evaluation {
     pub single: usize,
     /// How many of these are right.
     pub single_correct: usize,
+    /// The accuracy by the annotators' answers, where the samples have such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub official: Option<OfficialAccuracy>,
     /// Mean WUPS, where a WordNet was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wups: Option<Wups>,
@@ -75,35 +122,36 @@ pub struct Evaluation {
     pub milliseconds_new: f64,
 }
 
-/// Asks the questions of `samples` about the images in the folder `images`, encoding each image once, and counts the
+/// Asks the questions of `samples` about `images`, a folder or region features, encoding each image once, and counts the
 /// answers that are right, and their WUPS by the nouns of a WordNet where one is given. A sample whose answer is no label of the
 /// bundle counts as wrong. `progress` is called with
 /// the number of questions asked after every image.
 ///
 /// # Errors
-/// No sample; a sample whose image leaves the folder or cannot be read, or whose question holds no word; a bundle of
+/// No sample; a sample whose image leaves the folder, is missing or cannot be read, or whose question holds no word; a bundle of
 /// another task than VQA; a failure of ONNX Runtime.
-pub fn evaluate(
+pub fn evaluate<'a>(
     model: &Model,
     samples: &[VqaSample],
-    images: &Path,
+    images: impl Into<ImageSource<'a>>,
     word_net: Option<&WordNet>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluation> {
     let labels: HashSet<_> = model.check_answering(1)?.iter().map(|label| wups::word_set(label)).collect();
     let (mut correct, mut known, mut single, mut single_correct) = (0, 0, 0, 0);
-    let mut sums = Wups::default();
+    let (mut sums, mut official) = (Wups::default(), Official::default());
     let times = timed_by_image(
         model,
         samples,
         |sample| &sample.image,
-        images,
+        images.into(),
         progress,
         |image, sample| {
             let answers = model.answer(image, &sample.question, 1)?;
             let found = answers.first().map_or("", |best| best.label.as_str());
             let expected = wups::word_set(&sample.answer);
             let (right, alone) = (wups::word_set(found) == expected, expected.len() == 1);
+            official.add(found, sample);
             correct += usize::from(right);
             known += usize::from(labels.contains(&expected));
             single += usize::from(alone);
@@ -123,6 +171,7 @@ pub fn evaluate(
         known,
         single,
         single_correct,
+        official: official.mean(),
         wups: word_net
             .map(|_| Wups { at_0_9: sums.at_0_9 / samples.len() as f64, at_0_0: sums.at_0_0 / samples.len() as f64 }),
         milliseconds_known: times.known,
@@ -136,12 +185,12 @@ struct Times {
     new: f64,
 }
 
-/// Encodes each image of `samples` once, from its file in the folder `images`, and does `each` with every sample on it.
+/// Encodes each image of `samples` once and does `each` with every sample on it.
 fn timed_by_image<T>(
     model: &Model,
     samples: &[T],
     image: fn(&T) -> &String,
-    images: &Path,
+    images: ImageSource<'_>,
     progress: &mut dyn FnMut(usize),
     mut each: impl FnMut(&ImageState, &T) -> Result<()>,
 ) -> Result<Times> {
@@ -152,8 +201,7 @@ fn timed_by_image<T>(
     for (image, of_image) in by_image(samples, image) {
         let first = of_image.first().map_or(0, |(place, _)| *place);
         let start = Instant::now();
-        let state = image_files::inside(images, image).and_then(|file| model.encode_image_file(&file));
-        let state = state.map_err(Error::of_sample(first, image))?;
+        let state = images.encode(model, image).map_err(Error::of_sample(first, image))?;
         encode_times.push(milliseconds(start));
         for (place, sample) in of_image {
             let start = Instant::now();
@@ -202,6 +250,24 @@ mod tests {
         assert_eq!(median(&mut []), 0.0);
         assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+
+    #[test]
+    fn official_accuracies_are_means_over_the_questions_that_annotators_answered() {
+        let sample = |kind: Option<&str>, given: &[(&str, usize)]| VqaSample {
+            answers: given.iter().flat_map(|(text, n)| vec![(*text).to_owned(); *n]).collect(),
+            answer_type: kind.map(str::to_owned),
+            ..VqaSample::default()
+        };
+        let mut official = Official::default();
+        official.add("dog", &sample(None, &[]));
+        assert_eq!(Official::default().mean(), None);
+        official.add("yes", &sample(Some("yes/no"), &[("yes", 10)]));
+        official.add("dog", &sample(Some("other"), &[("cat", 9), ("dog", 1)]));
+        official.add("cow", &sample(Some("other"), &[("cat", 9), ("dog", 1)]));
+        let found = official.mean().unwrap();
+        assert!(found.questions == 3 && (found.accuracy - 1.3 / 3.0).abs() < 1e-12, "{found:?}");
+        assert!((found.by_type["other"] - 0.15).abs() < 1e-12 && found.by_type["yes/no"] == 1.0, "{found:?}");
     }
 
     #[test]

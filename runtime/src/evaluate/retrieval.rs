@@ -1,12 +1,11 @@
-use std::path::Path;
 use std::time::Instant;
 
 use mmnas_bundle::samples::CaptionSample;
 use serde::Serialize;
 
-use super::{Evaluated, milliseconds};
+use super::{Evaluated, ImageSource, milliseconds};
 use crate::wiring::{IMAGE_EMBEDDING, TEXT_EMBEDDING};
-use crate::{Error, ImageState, Model, Result, TextState, image_files};
+use crate::{Error, ImageState, Model, Result, TextState};
 
 /// Shares of the queries whose match is among the best 1, 5 and 10, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -66,17 +65,17 @@ pub enum RetrievalStage {
     ScoringImages,
 }
 
-/// Ranks the captions of `samples` for their images, which lie in the folder `images`, and the images for their captions. Every
+/// Ranks the captions of `samples` for their `images`, which lie in a folder or are region features, and the images for their captions. Every
 /// pair is scored; with `shortlist` only the so many candidates of each query whose joint embeddings are nearest, and a match
 /// that is not among them is not found. `progress` is called with the stage, how many of its images or captions are done, and of how many.
 ///
 /// # Errors
 /// No sample or none with a caption; a shortlist of 0 or of a network without a joint embedding; a sample whose image leaves the folder or cannot be read, or a caption without a word; a
 /// bundle of another task than ITM; a failure of ONNX Runtime.
-pub fn evaluate_retrieval(
+pub fn evaluate_retrieval<'a>(
     model: &Model,
     samples: &[CaptionSample],
-    images: &Path,
+    images: impl Into<ImageSource<'a>>,
     shortlist: Option<usize>,
     progress: &mut dyn FnMut(RetrievalStage, usize, usize),
 ) -> Result<RetrievalEvaluation> {
@@ -87,9 +86,9 @@ pub fn evaluate_retrieval(
         return Err(Error::argument("samples", "at least one caption", 0));
     }
     let mut states: Vec<ImageState> = Vec::with_capacity(samples.len());
+    let images = images.into();
     for (place, sample) in samples.iter().enumerate() {
-        let state = image_files::inside(images, &sample.image).and_then(|file| model.encode_image_file(&file));
-        states.push(state.map_err(of_sample(place))?);
+        states.push(images.encode(model, &sample.image).map_err(of_sample(place))?);
         progress(RetrievalStage::EncodingImages, states.len(), samples.len());
     }
     let mut texts: Vec<TextState> = Vec::with_capacity(captions.len());

@@ -1,6 +1,8 @@
 //! The ONNX protobuf messages that the exporter writes: a hand-kept subset, field numbers from the ONNX specification.
 //! (Generating all of them would need protoc on every user's machine.)
 
+use std::collections::HashSet;
+
 use prost::Message;
 
 /// Element types of tensors.
@@ -153,4 +155,13 @@ pub(crate) struct Dimension {
     pub dim_value: Option<i64>,
     #[prost(string, optional, tag = "2")]
     pub dim_param: Option<String>,
+}
+
+/// Names of an ONNX file's inputs that are no weights, and of its outputs; none where it is no ONNX file.
+pub(crate) fn interface(file: &[u8]) -> Option<(Vec<String>, Vec<String>)> {
+    let graph = ModelProto::decode(file).ok()?.graph.filter(|graph| !graph.output.is_empty())?;
+    let weights: HashSet<&str> = graph.initializer.iter().filter_map(|weight| weight.name.as_deref()).collect();
+    let names = |values: &[ValueInfoProto]| values.iter().filter_map(|value| value.name.clone()).collect::<Vec<_>>();
+    let inputs = names(&graph.input).into_iter().filter(|name| !weights.contains(name.as_str())).collect();
+    Some((inputs, names(&graph.output)))
 }

@@ -11,7 +11,7 @@ use crate::graph::{Attribute, Graph};
 use crate::layers::Product;
 use crate::model::{BuiltGraph, stage_of};
 use crate::value_type::Elem;
-use crate::{Result, Weight, Weights};
+use crate::{Result, Weight, Weights, onnx};
 
 /// File of the vision graph, in its own folder and in bundles.
 pub(crate) const VISION_GRAPH: &str = "vision.onnx";
@@ -61,8 +61,28 @@ pub struct Proposals {
     pub count: usize,
 }
 
+impl Proposals {
+    /// Checks that the graph has what the contract says that it reads and gives.
+    fn check(&self) -> Result<()> {
+        let wrong = |field: &str, expected: String, found: String| {
+            Err(mmnas_bundle::Error::invalid("vision stage", format!("detector{field}"), expected, found).into())
+        };
+        let Some((inputs, outputs)) = onnx::interface(&self.graph) else {
+            return wrong("", "an ONNX file".to_owned(), format!("{} bytes that are none", self.graph.len()));
+        };
+        let stage = self.detector.stage();
+        for (what, specs, names) in [("inputs", &stage.inputs, inputs), ("outputs", &stage.outputs, outputs)] {
+            if let Some(spec) = specs.iter().find(|spec| !names.contains(&spec.name)) {
+                let found = format!("none of that name in {}", names.join(", "));
+                return wrong(&format!(".{what}.{}", spec.name), "a tensor as the contract says".to_owned(), found);
+            }
+        }
+        Ok(())
+    }
+}
+
 impl VisionSettings {
-    /// Checks the sizes: `side` up to [`Vision::MAX_SIDE`], at most [`manifest::MAX_REGIONS`] regions.
+    /// Checks the sizes and the detector's file: `side` up to [`Vision::MAX_SIDE`], at most [`manifest::MAX_REGIONS`] regions.
     pub fn check(&self) -> Result<()> {
         let wrong = |field: &str, expected: String, found: String| {
             Err(mmnas_bundle::Error::invalid("vision stage", field, expected, found).into())
@@ -92,7 +112,7 @@ impl VisionSettings {
             let expected = format!("a multiple of {deepest}{of_grid}, at most {}", Vision::MAX_SIDE);
             return wrong("side", expected, self.side.to_string());
         }
-        Ok(())
+        self.proposals.as_ref().map_or(Ok(()), Proposals::check)
     }
 
     fn describe(&self, net: EfficientNet, stage: Stage) -> Vision {

@@ -10,7 +10,6 @@ pub mod vqa_v2;
 pub mod word_vectors;
 
 mod batches;
-mod contractions;
 mod conversion;
 mod cut_files;
 mod data_files;

@@ -1,12 +1,13 @@
 use std::collections::HashMap;
 
 use mmnas_bundle::Error as BundleError;
+use mmnas_bundle::answers::normalise;
 use mmnas_bundle::manifest::AnswerScores;
 use mmnas_bundle::samples::VqaSample;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
-use super::answers::{frequent_answers, normalise, soft_targets};
+use super::answers::{frequent_answers, soft_targets};
 use super::data_files::DataFiles;
 use super::image_text::{ImageTextData, Loaded};
 use crate::Result;
@@ -147,7 +148,7 @@ impl VqaData {
     }
 
     /// The annotators' answers to a question as they wrote them, which is how
-    /// [`official_accuracy`](super::answers::official_accuracy) wants them; none where only one answer is known.
+    /// [`official_accuracy`](mmnas_bundle::answers::official_accuracy) wants them; none where only one answer is known.
     pub fn annotators(&self, sample: usize) -> &[String] {
         &self.questions[sample].annotators
     }

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use mmnas_bundle::answers::normalise;
 use mmnas_bundle::samples::{QuestionSample, VqaSample};
 use mmnas_bundle::{Error as BundleError, Vocabulary};
 use serde::Deserialize;
 
-use super::answers::{frequent_answers, normalise};
+use super::answers::frequent_answers;
 use super::conversion::{Converted, Progress, Writer, image_name, present, read_json};
 use crate::Result;
 

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use mmnas_bundle::answers::official_accuracy;
 use mmnas_bundle::manifest::{AnswerScores, Dimensions};
 use tch::{Kind, Reduction, Tensor, nn};
 
 use super::pooled_head::PooledHead;
 use super::{Evaluation, Forward, Head, Task};
-use crate::data::answers::official_accuracy;
 use crate::data::{ImageTextData, VqaData};
 use crate::report::Example;
 use crate::{Inputs, Result};

@@ -190,7 +190,9 @@ fn a_detector_that_is_not_what_its_contract_says_is_refused() {
             Ok(()) => VisionStage::load(&out, &LoadOptions::default()).map(|_| ()).unwrap_err().to_string(),
         }
     };
-    assert!(load("plain", yolox()).contains("inputs.images"));
+    assert!(load("plain", yolox()).contains("detector.inputs.images: expected"));
+    std::fs::write(folder.path().join("none.onnx"), "no graph").unwrap();
+    assert!(load("none", plain()).contains("detector: expected an ONNX file"));
     let mut other = plain();
     other.input.width = 32;
     assert!(load("plain", other).contains("inputs.pixels: expected u8 [1, 64, 32, 3]"));

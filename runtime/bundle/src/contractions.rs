@@ -2,7 +2,7 @@
 
 /// What is written, what it becomes. "I" is looked up in lower case and so never found: the published table has it like
 /// that, and "somebody'd" the wrong way round.
-pub(super) const CONTRACTIONS: [(&str, &str); 120] = [
+pub(crate) const CONTRACTIONS: [(&str, &str); 120] = [
     ("aint", "ain't"),
     ("arent", "aren't"),
     ("cant", "can't"),

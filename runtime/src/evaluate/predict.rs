@@ -1,0 +1,45 @@
+use mmnas_bundle::samples::QuestionSample;
+use serde::Serialize;
+
+use super::{ImageSource, timed_by_image};
+use crate::{Model, Result};
+
+/// An answer to a question whose answer is kept back, in the form that the server of VQA-v2 takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Prediction {
+    /// The data set's number of the question.
+    pub question_id: u64,
+    /// The best answer.
+    pub answer: String,
+}
+
+/// Answers the questions of `samples`, in their order, encoding each image once. `progress` is called with the number of questions
+/// asked after every image.
+///
+/// # Errors
+/// As [`super::evaluate`].
+pub fn predict<'a>(
+    model: &Model,
+    samples: &[QuestionSample],
+    images: impl Into<ImageSource<'a>>,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Vec<Prediction>> {
+    model.check_answering(1)?;
+    let numbered: Vec<(usize, &QuestionSample)> = samples.iter().enumerate().collect();
+    let mut found: Vec<(usize, Prediction)> = Vec::with_capacity(samples.len());
+    timed_by_image(
+        model,
+        &numbered,
+        |(_, sample)| &sample.image,
+        images.into(),
+        progress,
+        |image, (number, sample)| {
+            let best = model.answer(image, &sample.question, 1)?.into_iter().next();
+            let answer = best.map_or_else(String::new, |best| best.label);
+            found.push((*number, Prediction { question_id: sample.question_id, answer }));
+            Ok(())
+        },
+    )?;
+    found.sort_by_key(|(number, _)| *number);
+    Ok(found.into_iter().map(|(_, prediction)| prediction).collect())
+}
