@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use mmnas_bundle::RegionFeatures;
-use mmnas_bundle::boxes::BoxXyxy;
+use mmnas_bundle::boxes::{BOX_EXPECTED, BoxXyxy};
 use mmnas_bundle::manifest::MAX_REGIONS;
 
 use crate::{Error, Result};
@@ -28,7 +28,7 @@ pub(crate) fn checked_boxes(regions: &RegionFeatures, width: usize) -> Result<Co
     // The relations of boxes take the logarithm of a width, which counts both edge pixels.
     let is_box = |b: &&BoxXyxy| b.iter().all(|v| v.is_finite()) && b[2] - b[0] > -1.0 && b[3] - b[1] > -1.0;
     if let Some(found) = regions.boxes.iter().find(|b| !is_box(b)) {
-        return Err(Error::argument("boxes", "finite x1 y1 x2 y2, x2 ≥ x1, y2 ≥ y1", format!("{found:?}")));
+        return Err(Error::argument("boxes", BOX_EXPECTED, format!("{found:?}")));
     }
     let (right, bottom) = (regions.size.0 as f32, regions.size.1 as f32);
     if right == 0.0 || bottom == 0.0 {

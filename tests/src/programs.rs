@@ -11,23 +11,16 @@ pub fn onnxruntime() -> PathBuf {
     workspace_root().join(".native/onnxruntime/libonnxruntime.so")
 }
 
-/// The program `name` (`mmnas` or `mmnas-search`), built in release mode where it is not up to date.
+/// The program or example `name` (`mmnas`, `mmnas-search`, `examples/service`), built in release mode where it is not up to
+/// date.
 pub fn program(name: &str) -> Result<PathBuf, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || {
         let target = target_folder()?;
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args([
-            "build",
-            "--release",
-            "--locked",
-            "-p",
-            "mmnas-runtime",
-            "-p",
-            "mmnas-search",
-            "--bins",
-            "--target-dir",
-        ]);
+        // The choice for which cargo takes the features that `cargo test --workspace` has built everything with: any other one
+        // would build most of it a second time.
+        cargo.args(["build", "--release", "--locked", "--workspace", "--bins", "--examples", "--target-dir"]);
         succeed(cargo.arg(&target).current_dir(workspace_root()))?;
         Ok(target.join("release"))
     };

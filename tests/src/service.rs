@@ -3,26 +3,12 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::Value;
 use ureq::Agent;
 
-use crate::c_consumer::{succeed, target_folder, workspace_root};
 use crate::programs;
-
-fn program() -> &'static Path {
-    static BUILT: OnceLock<std::path::PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let target = target_folder().unwrap_or_else(|e| panic!("{e}"));
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--release", "--locked", "-p", "mmnas-runtime", "--features", "async"]);
-        cargo.args(["--example", "service", "--target-dir"]).arg(&target).current_dir(workspace_root());
-        succeed(&mut cargo).unwrap_or_else(|e| panic!("{e}"));
-        target.join("release/examples/service")
-    })
-}
 
 /// A service that runs.
 pub struct Service {
@@ -38,7 +24,7 @@ pub type Reply = (u16, Value);
 impl Service {
     /// Starts the service on a free port.
     pub fn start(bundle: &Path, arguments: &[&str]) -> Service {
-        let mut command = Command::new(program());
+        let mut command = Command::new(programs::program("examples/service").unwrap_or_else(|e| panic!("{e}")));
         command.arg(bundle).args(["--port", "0"]).args(arguments).env("MMNAS_ORT_DYLIB", programs::onnxruntime());
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap_or_else(|e| panic!("{e}"));
         let mut url = String::new();

@@ -76,7 +76,7 @@ fn a_picture_that_cannot_be_written_is_an_error_before_the_work() {
     let place = Place::new();
     let (itm, vqa, image) = (bundle("itm"), bundle("vqa"), scene("08018.png"));
     let there = place.file("there.png", "mine");
-    for out in [&there, &place.name("no/folder.png")] {
+    for out in [&there, &place.name("no/folder.png"), &place.name("there.png/in.png")] {
         let told = if *out == there { "already exists" } else { "cannot write into" };
         // The image is not there either, but that is not looked at any more.
         fails(&["answer", &vqa, "none.png", "what?", "--explain", out], 1, told);

@@ -102,7 +102,7 @@ fn a_box_that_is_none_is_an_error() {
     let rules = Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &[]).unwrap().text;
     let loaded = VgdData::load(&files, &rules, ScorePadding::Masked, tch::Device::Cpu);
     let error = loaded.unwrap_err().to_string();
-    assert!(error.contains("bad.jsonl") && error.contains("line 1: box_xyxy") && error.contains("x1 ≤ x2"), "{error}");
+    assert!(error.contains("bad.jsonl") && error.contains("line 1: box_xyxy") && error.contains("x2 ≥ x1"), "{error}");
 }
 
 /// A phrase of several things: one sample whose every box is right, or a sample for each box as published.

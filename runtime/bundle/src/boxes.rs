@@ -6,6 +6,14 @@
 /// Corners of a box in pixels: `[x1, y1, x2, y2]`.
 pub type BoxXyxy = [f32; 4];
 
+/// What an error says that a box must be.
+pub const BOX_EXPECTED: &str = "finite x1 y1 x2 y2, x2 ≥ x1, y2 ≥ y1";
+
+/// Whether the box of a sample is one: [`BOX_EXPECTED`].
+pub fn is_box(b: &BoxXyxy) -> bool {
+    b.iter().all(|v| v.is_finite()) && b[0] <= b[2] && b[1] <= b[3]
+}
+
 /// Divisors of the four deltas (Fast R-CNN's).
 pub const DELTA_SCALE: [f32; 4] = [0.1, 0.1, 0.2, 0.2];
 

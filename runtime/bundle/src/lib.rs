@@ -18,6 +18,7 @@ mod architecture;
 mod bundle;
 mod contractions;
 mod error;
+mod feature_shard;
 mod features;
 mod files;
 mod folder;

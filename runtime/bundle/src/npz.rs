@@ -10,6 +10,7 @@ use ndarray_npy::npy::header::Header;
 use ndarray_npy::{NpzWriter, ReadNpyExt, ReadableElement};
 use zip::ZipArchive;
 
+use crate::boxes::{BOX_EXPECTED, BoxXyxy, is_box};
 use crate::files::open;
 use crate::{Error, RegionFeatures, Result, write_atomically};
 
@@ -138,10 +139,9 @@ pub fn read(file: &Path, max_regions: usize) -> Result<(RegionFeatures, usize)> 
         return Err(npz.invalid("x", "finite numbers", format!("{} for region {}", rows[at], at / d)));
     }
     let corners = |row: ndarray::ArrayView1<'_, f64>| [row[0], row[1], row[2], row[3]].map(|v| v as f32);
-    let boxes: Vec<[f32; 4]> = boxes.outer_iter().take(kept).map(corners).collect();
-    let is_box = |b: &[f32; 4]| b.iter().all(|v| v.is_finite()) && b[0] <= b[2] && b[1] <= b[3];
+    let boxes: Vec<BoxXyxy> = boxes.outer_iter().take(kept).map(corners).collect();
     if let Some(at) = boxes.iter().position(|b| !is_box(b)) {
-        return Err(npz.invalid("bbox", "x1 ≤ x2 and y1 ≤ y2", format!("{:?} for region {at}", boxes[at])));
+        return Err(npz.invalid("bbox", BOX_EXPECTED, format!("{:?} for region {at}", boxes[at])));
     }
     let size = (npz.pixels("image_w")?, npz.pixels("image_h")?);
     Ok((RegionFeatures { features: rows, boxes, size }, d))

@@ -9,7 +9,7 @@ use mmnas_runtime::{
 };
 use serde::de::DeserializeOwned;
 
-use super::images::Images;
+use super::images::OnSamples;
 use super::{Failure, output, progress};
 
 const EXAMPLES: &str = "\
@@ -30,13 +30,8 @@ Examples:
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The bundle's folder
-    bundle: PathBuf,
-    /// File of samples, one JSON object a line
-    #[arg(long, value_name = "FILE")]
-    samples: PathBuf,
     #[command(flatten)]
-    images: Images,
+    given: OnSamples,
     /// Folder of a WordNet database, `dict` with index.noun and data.noun: WUPS beside the accuracy (vqa)
     #[arg(long, value_name = "DIR")]
     wordnet: Option<PathBuf>,
@@ -46,13 +41,10 @@ pub(super) struct Arguments {
     /// Ask only the first N samples
     #[arg(long, value_name = "N")]
     limit: Option<std::num::NonZeroUsize>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
-    let model = Model::load(&arguments.bundle, options)?;
+    let model = Model::load(&arguments.given.bundle, options)?;
     let (variant, provider) = (model.form().to_string(), model.provider().to_string());
     let task = model.manifest().task;
     for (option, given, of) in [
@@ -62,12 +54,12 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
         if given && task != of {
             let expected = format!("a bundle of {of}, for {option}");
             let found = format!("one of {task}");
-            let error = mmnas_runtime::bundle::Error::invalid(&arguments.bundle, "task", expected, found);
+            let error = mmnas_runtime::bundle::Error::invalid(&arguments.given.bundle, "task", expected, found);
             return Err(mmnas_runtime::Error::from(error).into());
         }
     }
     let print = |json: serde_json::Result<serde_json::Value>, about: &Evaluated, rows: Vec<(&str, String)>| {
-        if arguments.json {
+        if arguments.given.json {
             let mut json = json?;
             json["variant"] = variant.as_str().into();
             json["provider"] = provider.as_str().into();
@@ -92,7 +84,7 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
         TaskName::Itm => {
             let mut bar = progress::Stages::default();
             let samples = samples(arguments)?;
-            let e = arguments.images.open(&model, |images| {
+            let e = arguments.given.images.open(&model, |images| {
                 let watched = &mut |stage, done, of| bar.at(unit(stage), done, of);
                 Ok(evaluate_retrieval(&model, &samples, images, arguments.shortlist, watched)?)
             })?;
@@ -103,7 +95,7 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
 }
 
 fn samples<T: DeserializeOwned>(arguments: &Arguments) -> Result<Vec<T>, Failure> {
-    let mut samples: Vec<T> = read_json_lines(&arguments.samples)?;
+    let mut samples: Vec<T> = read_json_lines(&arguments.given.samples)?;
     samples.truncate(arguments.limit.map_or(usize::MAX, std::num::NonZeroUsize::get));
     Ok(samples)
 }
@@ -128,6 +120,7 @@ fn measured<T: DeserializeOwned, E>(
     let samples: Vec<T> = samples(arguments)?;
     let bar = progress::bar(samples.len(), what);
     let outcome = arguments
+        .given
         .images
         .open(model, |images| Ok(evaluate(&samples, images, &mut |done| bar.set_position(done as u64))?));
     bar.finish_and_clear();

@@ -6,6 +6,21 @@ use mmnas_runtime::{ImageSource, Model};
 
 use super::Failure;
 
+/// What a command that goes through a file of samples is given.
+#[derive(Args)]
+pub(super) struct OnSamples {
+    /// The bundle's folder
+    pub bundle: PathBuf,
+    /// File of samples, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub samples: PathBuf,
+    #[command(flatten)]
+    pub images: Images,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Where the images of samples are.
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["images", "features"]))]

@@ -53,7 +53,11 @@ pub(super) fn check_new(file: Option<&Path>) -> Result<(), mmnas_runtime::Error>
         return Err(bundle::Error::Exists { path: file.to_path_buf() }.into());
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    folder.read_dir().map(drop).map_err(|e| bundle::Error::io(folder, "write into")(e).into())
+    let is_folder = |found: std::fs::Metadata| match found.is_dir() {
+        true => Ok(()),
+        false => Err(std::io::ErrorKind::NotADirectory.into()),
+    };
+    folder.metadata().and_then(is_folder).map_err(|e| bundle::Error::io(folder, "write into")(e).into())
 }
 
 /// An error where `option` is to draw on `image` and that is no picture but region features.

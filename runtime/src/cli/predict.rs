@@ -6,11 +6,11 @@ use mmnas_runtime::bundle::write_atomically;
 use mmnas_runtime::{LoadOptions, Model, predict};
 use serde_json::json;
 
-use super::images::Images;
+use super::images::OnSamples;
 use super::{Failure, output, progress};
 
 const EXAMPLES: &str = "\
-A sample is a line of JSON: {\"image\": \"1\", \"question\": \"what is it?\", \"question_id\": 7}; more fields do not matter.
+The bundle's task is vqa. A sample is a line of JSON: {\"image\": \"1\", \"question\": \"what is it?\", \"question_id\": 7}; more fields do not matter.
 The new file holds [{\"question_id\": 7, \"answer\": \"dog\"}, …] in the samples' order, which the server of VQA-v2 takes.
 
 Examples:
@@ -20,28 +20,20 @@ Examples:
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The bundle's folder; its task is vqa
-    bundle: PathBuf,
-    /// File of questions, one JSON object a line
-    #[arg(long, value_name = "FILE")]
-    samples: PathBuf,
     #[command(flatten)]
-    images: Images,
+    given: OnSamples,
     /// The new file of answers
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
-    let out = &arguments.out;
+    let Arguments { given, out } = arguments;
     output::check_new(Some(out))?;
-    let model = Model::load(&arguments.bundle, options)?;
-    let samples: Vec<QuestionSample> = read_json_lines(&arguments.samples)?;
+    let model = Model::load(&given.bundle, options)?;
+    let samples: Vec<QuestionSample> = read_json_lines(&given.samples)?;
     let bar = progress::bar(samples.len(), "questions");
-    let found = arguments
+    let found = given
         .images
         .open(&model, |images| Ok(predict(&model, &samples, images, &mut |done| bar.set_position(done as u64))?));
     bar.finish_and_clear();
@@ -49,7 +41,7 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     // It may have come while the questions were answered.
     output::check_new(Some(out))?;
     write_atomically(out, &serde_json::to_vec(&found)?)?;
-    if arguments.json {
+    if given.json {
         return output::print_json(&json!({ "answers": found.len(), "out": out.display().to_string() }));
     }
     Ok(output::print(&format!("{}: {} answers\n", out.display(), found.len()))?)

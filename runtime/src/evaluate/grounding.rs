@@ -57,10 +57,8 @@ pub fn evaluate_grounding<'a>(
         images.into(),
         progress,
         |image, sample| {
-            let [left, top, right, bottom] = sample.box_xyxy;
-            if !(sample.box_xyxy.iter().all(|v| v.is_finite()) && left <= right && top <= bottom) {
-                let (expected, found) = ("finite x1 y1 x2 y2, x2 ≥ x1, y2 ≥ y1", format!("{:?}", sample.box_xyxy));
-                return Err(Error::argument("box_xyxy", expected, found));
+            if !boxes::is_box(&sample.box_xyxy) {
+                return Err(Error::argument("box_xyxy", boxes::BOX_EXPECTED, format!("{:?}", sample.box_xyxy)));
             }
             let found = model.ground(image, &sample.phrase, 1)?;
             let iou = found.first().map_or(0.0, |best| boxes::iou(&best.box_xyxy, &sample.box_xyxy));

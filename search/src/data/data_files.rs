@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use mmnas_bundle::boxes;
 use mmnas_bundle::samples::{Broken, CaptionSample, PhraseSample, VqaSample, for_each_json_line};
 use mmnas_bundle::{Error as BundleError, Vocabulary, sha256_hex, sha256_of_file};
 use serde::de::DeserializeOwned;
@@ -80,10 +81,9 @@ impl Sample for PhraseSample {
     }
 
     fn flaw(&self) -> Option<Flaw> {
-        let [x1, y1, x2, y2] = self.box_xyxy;
-        let is_box = self.box_xyxy.iter().all(|v| v.is_finite()) && x1 <= x2 && y1 <= y2;
         let found = || format!("{:?}", self.box_xyxy);
-        (!is_box).then(|| Flaw { field: "box_xyxy", expected: "x1 ≤ x2 and y1 ≤ y2 in pixels", found: found() })
+        let none = || Flaw { field: "box_xyxy", expected: boxes::BOX_EXPECTED, found: found() };
+        (!boxes::is_box(&self.box_xyxy)).then(none)
     }
 
     fn flaw_in(&self, (width, height): (u32, u32)) -> Option<Flaw> {

@@ -22,6 +22,7 @@ mod linear_start;
 mod negatives;
 mod region_moments;
 mod region_start;
+mod samples_with_features;
 mod split;
 #[cfg(test)]
 mod test_data;
