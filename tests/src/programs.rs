@@ -27,9 +27,23 @@ pub fn program(name: &str) -> Result<PathBuf, String> {
     Ok(BUILT.get_or_init(build).clone()?.join(name))
 }
 
-/// Runs the program `name` with ONNX Runtime from set-up.
+/// The program `name`, to be run beside other tests: with ONNX Runtime from set-up and one thread of libtorch.
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(program(name).unwrap_or_else(|e| panic!("{e}")));
+    command.env("MMNAS_ORT_DYLIB", onnxruntime()).env("OMP_NUM_THREADS", "1");
+    command
+}
+
+/// `command` where no file may grow beyond `bytes`, which a process meets as it meets a full disk: write fails.
+pub fn with_files_of_at_most(bytes: u64, command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", bytes / 512)).arg("sh");
+    limited.arg(command.get_program()).args(command.get_args());
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited
+}
+
+/// Runs the program `name`.
 pub fn run(name: &str, arguments: &[&str]) -> Output {
-    let program = program(name).unwrap_or_else(|e| panic!("{e}"));
-    output(Command::new(program).args(arguments).env("MMNAS_ORT_DYLIB", onnxruntime()))
-        .unwrap_or_else(|e| panic!("{e}"))
+    output(command(name).args(arguments)).unwrap_or_else(|e| panic!("{e}"))
 }

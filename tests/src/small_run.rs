@@ -97,6 +97,8 @@ impl SmallRun {
     pub fn to_bundle(&self) -> PathBuf {
         let recipe = recipe(&[]);
         let data = self.data(&recipe);
+        // As trainings that take their turn do; nothing else trains before there is this bundle.
+        tch::set_num_threads(1);
         let open = |name: &str, architecture: Option<&Architecture>| {
             RunFolder::open(&self.path(name), &recipe, &data.data().run_inputs(VqaData::NAME, architecture), false)
                 .unwrap_or_else(|e| panic!("{e}"))

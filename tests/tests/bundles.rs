@@ -1,7 +1,6 @@
 //! The bundles of the repository: what a new user asks first.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use mmnas_bundle::samples::{CaptionSample, PhraseSample, VqaSample, read_json_lines};
 use mmnas_runtime::{
@@ -110,8 +109,8 @@ fn an_index_takes_what_can_be_decoded_of_a_folder() {
     }
     std::fs::write(images.join("0-broken.jpg"), b"no photograph").unwrap();
     let add = |more: &[&str]| {
-        let mut command = Command::new(programs::program("mmnas").unwrap());
-        command.env("MMNAS_ORT_DYLIB", programs::onnxruntime()).args(["index", "add"]);
+        let mut command = programs::command("mmnas");
+        command.args(["index", "add"]);
         let output = command.arg(folder().join("itm")).arg(place.path().join("index")).arg("--images").arg(&images);
         output.args(more).output().unwrap()
     };

@@ -1,5 +1,6 @@
 //! The C library from outside: installed, moved, linked, loaded and misused as its users would.
 
+mod memory;
 mod packages;
 mod programs;
 

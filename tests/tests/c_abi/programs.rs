@@ -1,20 +1,19 @@
-//! Programs in C and C++, linked both ways, on their own and under tools that watch memory.
+//! Programs in C and C++, linked both ways.
 
 use std::path::Path;
 use std::process::Command;
 
-use mmnas_tests::c_consumer::{Library, Linkage, Output, has_program, run, workspace_root};
+use mmnas_tests::c_consumer::{Library, Linkage, Output, run, workspace_root};
 use mmnas_tests::programs::onnxruntime;
-use mmnas_tests::skipped::skip;
 
 use crate::{GIVEN, text};
 
-fn compiled(name: &str, linkage: Linkage, folder: &Path, flags: &[&str]) -> std::path::PathBuf {
+pub(crate) fn compiled(name: &str, linkage: Linkage, folder: &Path, flags: &[&str]) -> std::path::PathBuf {
     let source = workspace_root().join("tests/c").join(name);
     Library::build().unwrap().compile(&source, linkage, folder, flags).unwrap()
 }
 
-fn lives(program: &Path, arguments: &[&str]) {
+pub(crate) fn lives(program: &Path, arguments: &[&str]) {
     let output = run(program, arguments, [("MMNAS_ORT_DYLIB", onnxruntime())]).unwrap();
     check(program, &output);
 }
@@ -25,7 +24,7 @@ fn check(program: &Path, output: &Output) {
 }
 
 /// What the programs that use everything are given: the last is a new folder to write to.
-fn everything(scratch: &Path) -> [&str; 5] {
+pub(crate) fn everything(scratch: &Path) -> [&str; 5] {
     [text(&GIVEN.vqa), text(&GIVEN.itm), text(&GIVEN.vgd), text(&GIVEN.image), text(scratch)]
 }
 
@@ -43,36 +42,6 @@ fn every_class_from_cxx_does_what_the_header_says() {
         let (folder, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         lives(&compiled("every_class.cpp", linkage, folder.path(), &[]), &everything(scratch.path()));
     }
-}
-
-#[test]
-fn address_sanitizer_finds_nothing() {
-    let (folder, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    // Without the C++ library among the first, an exception that ONNX Runtime throws and catches would end the process.
-    let flags = ["-fsanitize=address", "-g", "-Wl,--no-as-needed", "-lstdc++"];
-    lives(&compiled("every_call.c", Linkage::Shared, folder.path(), &flags), &everything(scratch.path()));
-    lives(&compiled("misuse.c", Linkage::Shared, folder.path(), &flags), &[]);
-}
-
-#[test]
-fn valgrind_finds_nothing() {
-    if !has_program("valgrind") {
-        return skip("the C library under valgrind", "valgrind is not installed");
-    }
-    let (folder, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let suppressions = workspace_root().join("tests/c/valgrind.supp");
-    let watched = |name: &str, arguments: &[&str]| {
-        let program = compiled(name, Linkage::Shared, folder.path(), &["-g"]);
-        let mut valgrind = Command::new("valgrind");
-        valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
-        valgrind.arg(format!("--suppressions={}", suppressions.display())).arg("--fair-sched=yes");
-        valgrind.arg(&program).args(arguments).env_remove("LD_LIBRARY_PATH").env("MMNAS_ORT_DYLIB", onnxruntime());
-        let output = valgrind.output().unwrap();
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert_eq!((output.status.code(), out.trim()), (Some(0), "alive"), "{name}: {err}");
-    };
-    watched("misuse.c", &[]);
-    watched("every_call.c", &everything(scratch.path()));
 }
 
 #[test]

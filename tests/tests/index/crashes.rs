@@ -12,8 +12,7 @@ fn write_features(place: &Place, images: u64) {
 }
 
 fn add(place: &Place) -> Command {
-    let mut command = Command::new(programs::program("mmnas").unwrap());
-    command.env("MMNAS_ORT_DYLIB", programs::onnxruntime());
+    let mut command = programs::command("mmnas");
     command.args(["index", "add", &place.text("bundle"), &place.text("index"), "--features", &place.text("features")]);
     command
 }
@@ -64,12 +63,7 @@ fn a_full_disk_loses_nothing_that_was_committed() {
         index.commit().unwrap();
         index.bytes().0
     };
-    // No file may grow beyond 1,500 states, which a process meets as it meets a full disk: write fails.
-    let program = add(&place);
-    let mut limited = Command::new("sh");
-    limited.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", 1500 * each / 512)).arg("sh");
-    limited.arg(program.get_program()).args(program.get_args()).env("MMNAS_ORT_DYLIB", programs::onnxruntime());
-    let output = limited.output().unwrap();
+    let output = programs::with_files_of_at_most(1500 * each, &add(&place)).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("states.1") && error.contains("File too large"), "{error}");

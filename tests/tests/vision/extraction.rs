@@ -1,7 +1,7 @@
 //! `extract`: features of a folder of images.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use mmnas_bundle::{FeatureStore, npz};
@@ -27,8 +27,7 @@ fn extraction_resumes_where_it_was_killed_and_writes_the_published_layout() {
 
     let out = folder.path().join("out");
     let command = || {
-        let mut command = Command::new(programs::program("mmnas").unwrap());
-        command.env("MMNAS_ORT_DYLIB", programs::onnxruntime());
+        let mut command = programs::command("mmnas");
         let paths = [("--vision", &vision), ("--images", &images), ("--out", &out)];
         command.arg("extract").args(paths.iter().flat_map(|(name, path)| [name.as_ref(), path.as_os_str()]));
         command
@@ -129,8 +128,8 @@ fn images_that_cannot_be_decoded_are_left_out_where_they_may_be() {
     std::fs::create_dir(&none).unwrap();
     std::fs::copy(images.join(&broken[0]), none.join("broken.png")).unwrap();
     let command = |images: &Path, more: &[&str]| {
-        let mut command = Command::new(programs::program("mmnas").unwrap());
-        command.env("MMNAS_ORT_DYLIB", programs::onnxruntime()).args(["extract", "--vision"]).arg(&vision);
+        let mut command = programs::command("mmnas");
+        command.args(["extract", "--vision"]).arg(&vision);
         let output = command.arg("--images").arg(images).arg("--out").arg(folder.path().join("of-command")).args(more);
         output.output().unwrap()
     };

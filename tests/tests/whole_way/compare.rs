@@ -4,12 +4,12 @@ use std::path::Path;
 use std::process::Command;
 
 use mmnas_tests::c_consumer::workspace_root;
-use mmnas_tests::programs::program;
+use mmnas_tests::programs;
 
 use crate::SMALL;
 
 fn compare(out: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(program("mmnas-search").unwrap());
+    let mut command = programs::command("mmnas-search");
     command.arg("compare").arg("--recipe").arg(workspace_root().join("search/recipes/easy_vqa.toml"));
     command.arg("--samples").arg(SMALL.0.path("small.jsonl")).arg("--features").arg(SMALL.0.path("features"));
     for set in [
@@ -139,7 +139,7 @@ fn what_a_lever_does_is_printed() {
 }
 
 fn printed(record: &Path, more: &[&str]) -> String {
-    let output = Command::new(program("mmnas-search").unwrap()).arg("table").args(more).arg(record).output().unwrap();
+    let output = programs::command("mmnas-search").arg("table").args(more).arg(record).output().unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()
 }
@@ -167,7 +167,7 @@ fn controls_and_transfers_are_compared_at_equal_size() {
     assert!(recipe.contains("sees = \"text\""), "{recipe}");
     // A control is no network to pass on.
     let blind = first.join("text-only-mcan-1/seed-1/retrain");
-    let mut export = Command::new(program("mmnas-search").unwrap());
+    let mut export = programs::command("mmnas-search");
     let refused = export.arg("export").arg(&blind).arg("--out").arg(folder.path().join("bundle")).output().unwrap();
     let error = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && error.contains("model.sees") && error.contains("text"), "{error}");

@@ -1,6 +1,8 @@
 //! A disk that is full, or a file that cannot be written, ends a run with an error and loses no earlier checkpoint.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+
+use mmnas_tests::programs::with_files_of_at_most;
 
 use crate::search_command;
 
@@ -24,12 +26,7 @@ fn a_full_disk_loses_no_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let before = start(&out);
-    // No file may grow beyond half a checkpoint, which a process meets as it meets a full disk: write fails.
-    let mut limited = Command::new("sh");
-    let program = search_command(&out);
-    limited.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", before.len() / 2 / 512)).arg("sh");
-    limited.arg(program.get_program()).args(program.get_args());
-    let output = limited.output().unwrap();
+    let output = with_files_of_at_most(before.len() as u64 / 2, &search_command(&out)).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
     let last = error.lines().last().unwrap();
