@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Wrong;
-use super::train::{TrainSettings, check_adam};
+use super::train::TrainSettings;
 use crate::AdamSettings;
 use crate::cost::CostSettings;
 use crate::strategy::StrategySettings;
@@ -71,7 +71,7 @@ impl StrategySettings {
 
 impl SearchSettings {
     pub(super) fn check(&self) -> std::result::Result<(), Wrong> {
-        check_adam(&self.alpha)?;
+        self.alpha.check(["search.alpha.lr", "search.alpha.betas", "search.alpha.epsilon"])?;
         self.strategy.check()?;
         if let Some(average) = self.weights.average {
             return Err(("search.weights.average", "nothing: paths share their weights", average.to_string()));

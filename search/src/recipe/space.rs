@@ -2,7 +2,7 @@ use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::Dimensions;
 use serde::{Deserialize, Serialize};
 
-use super::Recipe;
+use super::{Recipe, WrongOf};
 use crate::architectures;
 use crate::strategy::StrategySettings;
 use crate::{Error, Result, Space};
@@ -70,7 +70,7 @@ impl Recipe {
     }
 
     /// Whether the operations exist and can be built; otherwise key, what it must be, what it is.
-    pub(super) fn check_space(&self) -> std::result::Result<(), (String, String, String)> {
+    pub(super) fn check_space(&self) -> std::result::Result<(), WrongOf> {
         let parts = |error: Error| match error {
             Error::Operation { place, expected, found } => (place, expected, found),
             other => (String::new(), "a space".to_owned(), other.to_string()),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 use toml::{Table, Value};
 
-use super::Published;
+use super::{Published, WrongOf};
 use crate::{Error, Result};
 
 /// Bases of bases end here: a recipe that is its own base must not go on for ever.
@@ -125,19 +125,47 @@ pub(super) fn misfit(error: &toml::de::Error, texts: &[(PathBuf, String)], overr
     let keys = said.trim_end().rsplit_once("\nin `").map(|(_, keys)| keys.trim_end_matches('`').split('.'));
     let unknown = message.split('`').nth(1).filter(|_| is_unknown);
     let path: Vec<&str> = keys.into_iter().flatten().chain(unknown).collect();
+    let (place, field) = place_of(&path, is_unknown, texts, overrides, file);
+    let of_keys = is_unknown || message.starts_with("missing field");
+    wrong(&place, &field, if of_keys { "the keys of a recipe" } else { "a value of this key" }, explain(message))
+}
+
+/// An error of a value that no recipe may have, with its place.
+pub(super) fn out_of_range(
+    (field, expected, found): WrongOf,
+    texts: &[(PathBuf, String)],
+    overrides: &[String],
+    file: &Path,
+) -> Error {
+    let path: Vec<&str> = field.split('.').collect();
+    let (place, mut told) = place_of(&path, true, texts, overrides, file);
+    // An override of a table gives it many values.
+    if told.strip_prefix("--set ").is_some_and(|set| field.len() > set.len()) {
+        told = format!("{told}: {field}");
+    }
+    wrong(&place, &told, &expected, found)
+}
+
+/// The file that gives the key at the end of `path` its value, and where: by an override, of the key itself or of a table around it,
+/// with `inside` of something in it too, or a line of one of the texts.
+fn place_of(
+    path: &[&str],
+    inside: bool,
+    texts: &[(PathBuf, String)],
+    overrides: &[String],
+    file: &Path,
+) -> (PathBuf, String) {
     let key = path.join(".");
     let begins =
         |whole: &str, part: &str| whole.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let mut sets = overrides.iter().filter_map(|entry| Some(entry.split_once('=')?.0.trim()));
-    let set = sets.rfind(|set| begins(&key, set) || (is_unknown && begins(set, &key)));
-    let (place, field) = match (set, texts.iter().find_map(|(file, text)| Some((file, find(text, &path)?)))) {
-        (Some(set), _) => (file, format!("--set {set}")),
-        (None, Some((file, (line, column)))) => (file.as_path(), format!("line {line}, column {column}: {key}")),
-        (None, None) if key.is_empty() => (file, "(keys)".to_owned()),
-        (None, None) => (file, key),
-    };
-    let of_keys = is_unknown || message.starts_with("missing field");
-    wrong(place, &field, if of_keys { "the keys of a recipe" } else { "a value of this key" }, explain(message))
+    let set = sets.rfind(|set| begins(&key, set) || (inside && begins(set, &key)));
+    match (set, texts.iter().find_map(|(file, text)| Some((file, find(text, path)?)))) {
+        (Some(set), _) => (file.to_path_buf(), format!("--set {set}")),
+        (None, Some((file, (line, column)))) => (file.clone(), format!("line {line}, column {column}: {key}")),
+        (None, None) if key.is_empty() => (file.to_path_buf(), "(keys)".to_owned()),
+        (None, None) => (file.to_path_buf(), key),
+    }
 }
 
 /// Line and column, from 1, of the key at the end of `path`.

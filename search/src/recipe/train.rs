@@ -212,22 +212,27 @@ impl Default for NegativeSettings {
     }
 }
 
-pub(super) fn check_adam(adam: &AdamSettings) -> std::result::Result<(), Wrong> {
-    let beta = |b: f64| (0.0..1.0).contains(&b);
-    let above_zero = |v: f64| v > 0.0 && v.is_finite();
-    if !above_zero(adam.lr) {
-        return Err(("adam.lr", "a number above 0", adam.lr.to_string()));
+impl AdamSettings {
+    /// `fields` are those of `lr`, `betas` and `epsilon`.
+    pub(super) fn check(&self, fields: [&'static str; 3]) -> std::result::Result<(), Wrong> {
+        let [lr, betas, epsilon] = fields;
+        let beta = |b: f64| (0.0..1.0).contains(&b);
+        let above_zero = |v: f64| v > 0.0 && v.is_finite();
+        if !above_zero(self.lr) {
+            return Err((lr, "a number above 0", self.lr.to_string()));
+        }
+        if !beta(self.betas.0) || !beta(self.betas.1) {
+            return Err((betas, "two numbers from 0 to below 1", format!("{:?}", self.betas)));
+        }
+        if !above_zero(self.epsilon) {
+            return Err((epsilon, "a number above 0", self.epsilon.to_string()));
+        }
+        Ok(())
     }
-    if !beta(adam.betas.0) || !beta(adam.betas.1) {
-        return Err(("adam.betas", "two numbers from 0 to below 1", format!("{:?}", adam.betas)));
-    }
-    if !above_zero(adam.epsilon) {
-        return Err(("adam.epsilon", "a number above 0", adam.epsilon.to_string()));
-    }
-    Ok(())
 }
 
 impl TrainSettings {
+    /// What is wrong, by the field's name among these settings.
     pub(super) fn check(&self, head: usize) -> std::result::Result<(), Wrong> {
         if self.hidden == 0 || self.hidden > 1 << 16 || !self.hidden.is_multiple_of(head) {
             return Err(("hidden", "a multiple of model.head, at most 65536", self.hidden.to_string()));
@@ -236,8 +241,11 @@ impl TrainSettings {
             return Err(("clip", "a number above 0", self.clip.to_string()));
         }
         let factor = |f: &f64| *f > 0.0 && f.is_finite();
-        if !self.warmup.iter().all(factor) || !factor(&self.decay) {
-            return Err(("warmup, decay", "factors above 0", format!("{:?}, {}", self.warmup, self.decay)));
+        if !self.warmup.iter().all(factor) {
+            return Err(("warmup", "factors above 0", format!("{:?}", self.warmup)));
+        }
+        if !factor(&self.decay) {
+            return Err(("decay", "a factor above 0", self.decay.to_string()));
         }
         if self.accumulate == 0 || !self.batch.is_multiple_of(self.accumulate) {
             return Err(("accumulate", "a divisor of batch", self.accumulate.to_string()));
@@ -252,10 +260,13 @@ impl TrainSettings {
             return Err(("patience", "at least 1 epoch", "0".to_owned()));
         }
         let n = &self.negatives;
-        if n.keep == 0 || n.pool < n.keep || n.pool > 1 << 16 || self.prefetch > 1 << 10 {
-            return Err(("negatives, prefetch", "1 ≤ keep ≤ pool ≤ 65536, prefetch ≤ 1024", format!("{n:?}")));
+        if n.keep == 0 || n.pool < n.keep || n.pool > 1 << 16 {
+            return Err(("negatives", "1 ≤ keep ≤ pool ≤ 65536", format!("{n:?}")));
         }
-        check_adam(&self.adam)
+        if self.prefetch > 1 << 10 {
+            return Err(("prefetch", "at most 1024", self.prefetch.to_string()));
+        }
+        self.adam.check(["adam.lr", "adam.betas", "adam.epsilon"])
     }
 
     /// Samples of an epoch, of so many.
