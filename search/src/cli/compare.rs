@@ -18,7 +18,7 @@ comparison's record; and as controls text-only:PRESET, image-only:PRESET, which 
 word for a text.
 Every run lies in OUT/CONTENDER/seed-N and is gone on with when the command is given again; OUT/compare.json is the record
 of those that are done, which are not made again. The same command in a second terminal, or on another machine that sees
-OUT on a file system that knows locks, takes what nobody is at: runs of one thread side by side (OMP_NUM_THREADS=1) use
+OUT on a file system that knows locks, takes what nobody is at: runs of one thread side by side (--threads 1) use
 several cores better than one run of many threads. The score is the best validation score of the retraining.
 
 Examples:

@@ -41,8 +41,20 @@ The whole way, on a data set of JSON lines:
   mmnas-search export retrain --vision vision --out bundle"
 )]
 struct Cli {
+    /// Threads that one operation of libtorch may take on the processor; 1 where several runs share its cores
+    /// [default: all, or OMP_NUM_THREADS]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     #[command(subcommand)]
     command: Command,
+}
+
+impl Cli {
+    fn set_threads(&self) {
+        if let Some(threads) = self.threads {
+            tch::set_num_threads(threads.into());
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -63,7 +75,9 @@ enum Command {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = Cli::parse();
+    cli.set_threads();
+    let result = match cli.command {
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Scenes(arguments) => scenes::run(&arguments),
         Command::Pack(arguments) => pack::run(&arguments),
@@ -84,5 +98,28 @@ pub(crate) fn main() -> ExitCode {
             output::error(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn threads_are_libtorchs() {
+        for threads in [2, 1] {
+            let number = threads.to_string();
+            let cli = Cli::try_parse_from(["mmnas-search", "table", "compare.json", "--threads", &number]).unwrap();
+            cli.set_threads();
+            assert_eq!(tch::get_num_threads(), threads);
+        }
+        assert!(Cli::try_parse_from(["mmnas-search", "table", "compare.json", "--threads", "0"]).is_err());
     }
 }
