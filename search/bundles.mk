@@ -2,30 +2,29 @@
 # be passed on. `make bundles` makes them anew, in half an hour a task on two cores; a run that was ended goes on where it was.
 
 SCENES := $(TARGET)/scenes
-# 8,000 scenes to train on and 500 to test with; connected pieces as regions, with the first four levels of the backbone as
-# features and, where phrases and captions ask for places, the pieces' boxes.
-SCENES_VISION := --side 224 --grid 1 --segments --proposals 8 --levels 2,4,8,16
-BOXES_itm := --boxes
+# 8,000 scenes to train on and 500 to test with; connected pieces as regions, with the first four levels of the backbone and the pieces'
+# boxes as features: all three tasks ask for places. One stage serves all.
+SCENES_VISION := --side 224 --grid 1 --segments --proposals 8 --levels 2,4,8,16 --boxes
 EVALUATE_itm := --shortlist 50
-BOXES_vgd := --boxes
 SCENE_RUN = --task $* --recipe search/recipes/scenes_$*.toml --samples $(SCENES)/data/train.$*.jsonl \
---features $(SCENES)/$*/features --resume
+--features $(SCENES)/features --resume
 
 .PHONY: bundles bundle-vqa bundle-itm bundle-vgd
-.PRECIOUS: $(SCENES)/%/vision/vision.json $(SCENES)/%/features/features.json $(SCENES)/%/search.done $(SCENES)/%/retrain.done
+.PRECIOUS: $(SCENES)/%/search.done $(SCENES)/%/retrain.done
 
 $(SCENES)/data/objects.jsonl: | build
 	@mkdir -p $(SCENES)
 	@$(SEARCH) scenes --images 8000 --test 500 --out $(SCENES)/data
 
-$(SCENES)/%/vision/vision.json: | build
+$(SCENES)/vision/vision.json: | build
+	@mkdir -p $(SCENES)
+	@$(SEARCH) vision --weights .native/efficientnet/efficientnet_lite0.pth $(SCENES_VISION) --out $(SCENES)/vision
+
+$(SCENES)/features/features.json: | $(SCENES)/vision/vision.json $(SCENES)/data/objects.jsonl
+	@$(MMNAS) extract --vision $(SCENES)/vision --images $(SCENES)/data/images --out $(SCENES)/features
+
+$(SCENES)/%/search.done: | $(SCENES)/features/features.json
 	@mkdir -p $(SCENES)/$*
-	@$(SEARCH) vision --weights .native/efficientnet/efficientnet_lite0.pth $(SCENES_VISION) $(BOXES_$*) --out $(SCENES)/$*/vision
-
-$(SCENES)/%/features/features.json: | $(SCENES)/%/vision/vision.json $(SCENES)/data/objects.jsonl
-	@$(MMNAS) extract --vision $(SCENES)/$*/vision --images $(SCENES)/data/images --out $(SCENES)/$*/features
-
-$(SCENES)/%/search.done: | $(SCENES)/%/features/features.json
 	@$(SEARCH) search $(SCENE_RUN) --out $(SCENES)/$*/search && touch $@
 
 $(SCENES)/%/retrain.done: | $(SCENES)/%/search.done
@@ -34,7 +33,7 @@ $(SCENES)/%/retrain.done: | $(SCENES)/%/search.done
 # In blocks, because features of boxes and of maps differ so much in size that one scale for all of them loses the boxes.
 bundle-vqa bundle-itm bundle-vgd: bundle-%: | $(SCENES)/%/retrain.done
 	@rm -rf $(SCENES)/$*/bundle
-	@$(SEARCH) export $(SCENES)/$*/retrain --vision $(SCENES)/$*/vision --variants ort-int8 --int8 per-block --out $(SCENES)/$*/bundle \
+	@$(SEARCH) export $(SCENES)/$*/retrain --vision $(SCENES)/vision --variants ort-int8 --int8 per-block --out $(SCENES)/$*/bundle \
 	--licence "MIT OR Apache-2.0; the backbone is EfficientNet-Lite0, Apache-2.0"
 	@$(MMNAS) verify $(SCENES)/$*/bundle
 	@$(MMNAS) evaluate $(SCENES)/$*/bundle --samples $(SCENES)/data/test.$*.jsonl --images $(SCENES)/data/images $(EVALUATE_$*)

@@ -31,7 +31,7 @@ pub struct StageCheck {
     /// The stage: `text`, `image`, `fusion`, `network`, `merged` (the network in one graph), `relation` or `vision`.
     pub stage: String,
     /// Operators and number format.
-    #[serde(serialize_with = "display")]
+    #[serde(rename = "variant", serialize_with = "display")]
     pub form: Form,
     /// The graph's file name in the bundle; for `network`, the files in order.
     pub file: String,
