@@ -40,3 +40,10 @@ bundle-vqa bundle-itm bundle-vgd: bundle-%: | $(SCENES)/%/retrain.done
 	@mkdir -p runtime/bundles && rm -rf runtime/bundles/$* && cp -r $(SCENES)/$*/bundle runtime/bundles/$*
 
 bundles: bundle-vqa bundle-itm bundle-vgd
+
+# The search beside its rivals where data is plenty and the image counts, as photos.mk compares them on photographs.
+.PHONY: compare-scenes
+compare-scenes: | $(SCENES)/features/features.json
+	@$(SEARCH) compare --task vqa --recipe search/recipes/scenes_compare.toml --samples $(SCENES)/data/train.vqa.jsonl \
+	--features $(SCENES)/features --seeds 3 --parameters 830000 --contenders gradient,random-architecture,mcan:1 \
+	--out $(SCENES)/compare --record $(RECORDS)/scenes.json
