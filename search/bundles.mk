@@ -5,7 +5,7 @@ SCENES := $(TARGET)/scenes
 # 8,000 scenes to train on and 500 to test with; connected pieces as regions, with the first four levels of the backbone and the pieces'
 # boxes as features: all three tasks ask for places. One stage serves all.
 SCENES_VISION := --side 224 --grid 1 --segments --proposals 8 --levels 2,4,8,16 --boxes
-EVALUATE_itm := --shortlist 50
+SCENES_EVALUATE_itm := --shortlist 50
 SCENE_RUN = --task $* --recipe search/recipes/scenes_$*.toml --samples $(SCENES)/data/train.$*.jsonl \
 --features $(SCENES)/features --resume
 
@@ -36,7 +36,7 @@ bundle-vqa bundle-itm bundle-vgd: bundle-%: | $(SCENES)/%/retrain.done
 	@$(SEARCH) export $(SCENES)/$*/retrain --vision $(SCENES)/vision --variants ort-int8 --int8 per-block --out $(SCENES)/$*/bundle \
 	--licence "MIT OR Apache-2.0; the backbone is EfficientNet-Lite0, Apache-2.0"
 	@$(MMNAS) verify $(SCENES)/$*/bundle
-	@$(MMNAS) evaluate $(SCENES)/$*/bundle --samples $(SCENES)/data/test.$*.jsonl --images $(SCENES)/data/images $(EVALUATE_$*)
+	@$(MMNAS) evaluate $(SCENES)/$*/bundle --samples $(SCENES)/data/test.$*.jsonl --images $(SCENES)/data/images $(SCENES_EVALUATE_$*)
 	@mkdir -p runtime/bundles && rm -rf runtime/bundles/$* && cp -r $(SCENES)/$*/bundle runtime/bundles/$*
 
 bundles: bundle-vqa bundle-itm bundle-vgd

@@ -218,6 +218,12 @@ impl Recipe {
         self.regions.check()?;
         self.search.check()?;
         self.contrastive.map_or(Ok(()), |settings| settings.check())?;
+        let trained = [&self.search.weights, &self.retrain].map(|stage| stage.negatives.from_epoch);
+        if self.contrastive.is_some_and(|settings| settings.head_alone) && trained != [0, 0] {
+            // Those epochs train no head, which then would rank nothing.
+            let expected = "false, or no negatives.from_epoch";
+            return Err(("contrastive.head_alone", expected, format!("true, and from_epoch = {trained:?}")));
+        }
         if !(0.0..1.0).contains(&m.dropout) {
             return Err(("model.dropout", "0 to below 1", m.dropout.to_string()));
         }

@@ -270,7 +270,14 @@ fn epochs_without_negatives_train_the_joint_embedding_alone() {
     };
     // Without a joint embedding there would be nothing to train.
     assert_eq!(negatives(&task, 1).images.len(), 300);
-    let settings = ContrastiveSettings { width: 2, features: false, linear: None, weight: 0.5, temperature: 0.2 };
+    let settings = ContrastiveSettings {
+        width: 2,
+        features: false,
+        head_alone: false,
+        linear: None,
+        weight: 0.5,
+        temperature: 0.2,
+    };
     task.set_contrastive(Some(settings));
     assert_eq!(negatives(&task, 1), Negatives::default());
     assert_eq!(negatives(&task, 2).images.len(), 300);

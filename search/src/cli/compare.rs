@@ -122,7 +122,7 @@ impl WithTask for &Arguments {
             let json = serde_json::to_string(&comparison).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
             output::line(json);
         } else {
-            table::print(&[comparison], self.contenders.first().map(String::as_str), false);
+            table::print(&[("contender".to_owned(), &comparison)], self.contenders.first().map(String::as_str), false);
         }
         Ok(())
     }

@@ -41,7 +41,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             if let Some(name) = &arguments.against {
                 check_contender(name, &records)?;
             }
-            print(&records, arguments.against.as_deref(), arguments.markdown);
+            let name = |file: &PathBuf| file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let named: Vec<_> = arguments.records.iter().map(name).zip(&records).collect();
+            print(&named, arguments.against.as_deref(), arguments.markdown);
         }
     }
     Ok(())
@@ -124,17 +126,17 @@ fn print_levers(base: &Comparison, records: &[Comparison], markdown: bool) {
     print_rows(&head.map(str::to_owned), &rows.collect::<Vec<_>>(), markdown);
 }
 
-/// Prints one table a comparison, for people or as Markdown. Scores are set against those of `against`, or, where a comparison
+/// Prints one table a comparison, under its name, for people or as Markdown. Scores are set against those of `against`, or, where a comparison
 /// does not have it, of its first contender.
-pub(super) fn print(comparisons: &[Comparison], against: Option<&str>, markdown: bool) {
-    for (number, comparison) in comparisons.iter().enumerate() {
+pub(super) fn print(comparisons: &[(String, &Comparison)], against: Option<&str>, markdown: bool) {
+    for (number, (name, comparison)) in comparisons.iter().enumerate() {
         if number > 0 {
             output::line("");
         }
         let has = |name: &&str| comparison.summaries.iter().any(|summary| summary.contender == *name);
         let first = comparison.summaries.first().map_or("", |summary| &summary.contender);
         let first = against.filter(has).unwrap_or(first);
-        let mut head = vec![format!("contender ({})", comparison.task), "validation %".to_owned()];
+        let mut head = vec![format!("{name} ({})", comparison.task), "validation %".to_owned()];
         // Seeds cut the data too, so runs of one seed differ less than runs of several.
         head.push(format!("against {first}, by seed"));
         head.extend(figures(&comparison.task).iter().map(|name| format!("{name} %")));

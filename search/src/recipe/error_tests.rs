@@ -82,6 +82,13 @@ fn values_out_of_range_are_named() {
         let key = set.split('=').next().unwrap();
         assert!(error.starts_with(&format!("r.toml: --set {key}: ")) && error.contains(word), "{set}: {error}");
     }
+    // Two values that do not go together.
+    let sets = [
+        "contrastive={ width = 8, weight = 1.0, temperature = 0.1, head_alone = true }",
+        "retrain.negatives.from_epoch=2",
+    ];
+    let error = Recipe::parse(TEXT, Path::new("r.toml"), &sets.map(str::to_owned)).unwrap_err().to_string();
+    assert!(error.contains("contrastive.head_alone: expected false, or no negatives.from_epoch"), "{error}");
     // Where a file has the value, its line is told, and of which stage it is.
     for (from, to, word) in [
         (

@@ -67,6 +67,10 @@ pub struct ContrastiveSettings {
     /// states of width H: D · `width` more parameters.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub features: bool,
+    /// Whether a pair's logit is the head's alone at first. Otherwise it begins as ten times the embedding's cosine less 4.5, which ranks where
+    /// pairs are few and the head learns late, and which a head that has learnt from many pairs must outweigh.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub head_alone: bool,
     /// The linear part beside what the network embeds; none: there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linear: Option<LinearSettings>,

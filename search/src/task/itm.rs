@@ -55,7 +55,13 @@ impl Task for ItmData {
 
     fn start(&self, train: &[usize], network: &mut Network, progress: bool) -> Result<()> {
         self.check()?;
-        // First, as the weights of another run bring how features are standardised.
+        if self.contrastive().is_some_and(|settings| settings.head_alone) {
+            let _guard = tch::no_grad_guard();
+            for name in ["embed_scale", "proj.bias"] {
+                let _ = network.parameter(name)?.zero_();
+            }
+        }
+        // Before the closed form, as the weights of another run bring how features are standardised.
         self.common().start(network)?;
         match self.contrastive().and_then(|settings| settings.linear) {
             Some(settings) => self.start_linear(train, settings, network, progress),

@@ -108,7 +108,14 @@ mod tests {
 
     #[test]
     fn the_loss_is_the_formula() {
-        let settings = ContrastiveSettings { width: 2, features: false, linear: None, weight: 3.0, temperature: 0.5 };
+        let settings = ContrastiveSettings {
+            width: 2,
+            features: false,
+            head_alone: false,
+            linear: None,
+            weight: 3.0,
+            temperature: 0.5,
+        };
         let texts = Tensor::from_slice2(&[[1.0f32, 0.0], [0.0, 1.0], [0.6, 0.8]]);
         let images = Tensor::from_slice2(&[[0.8f32, 0.6], [0.0, 1.0], [1.0, 0.0]]);
         let mut also = [[false; 3]; 3];
