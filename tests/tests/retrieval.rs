@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::FeatureStore;
+use mmnas_bundle::manifest::Dimensions;
 use mmnas_bundle::samples::{CaptionSample, read_json_lines};
 use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
 use mmnas_search::data::{DataFiles, ItmData, Negatives, Parts, Shortlist, TextRules};
 use mmnas_search::export::{self, ExportOptions};
+use mmnas_search::operations::Dropout;
 use mmnas_search::recipe::{ContrastiveSettings, HardBy, NegativeSettings};
 use mmnas_search::report::Example;
 use mmnas_search::task::{EpochStart, Memory as _, Task, contrastive_loss, itm};
-use mmnas_search::{Inputs, TensorMap, load_tensors, retrain, search};
+use mmnas_search::{Inputs, Naming, Network, Space, TensorMap, load_tensors, retrain, search};
 use mmnas_tests::alone::alone;
 use mmnas_tests::captions::{Data, architecture, open, recipe, rules, write_data};
 use tch::Tensor;
@@ -296,6 +298,49 @@ fn epochs_without_negatives_train_the_joint_embedding_alone() {
     let published = itm::loss(&published[0], &published[1], &published[2]).double_value(&[]);
     let loss = task.loss(&whole, &mut embed).double_value(&[]);
     assert!((loss - contrastive - published).abs() < 1e-5 * loss, "{loss} {contrastive} {published}");
+}
+
+/// Before the first step a pair's logit is its cosine's part alone, or nothing.
+#[test]
+fn a_logit_begins_with_the_cosine_unless_the_head_is_alone() {
+    // A new network draws from the generator that trainings draw from.
+    let _alone = alone();
+    let data = write_data(12);
+    let captions: Vec<usize> = (0..5 * 12).collect();
+    let logits = |head_alone: bool| {
+        let mut task = data.load();
+        let settings =
+            ContrastiveSettings { width: 4, features: false, head_alone, linear: None, weight: 1.0, temperature: 0.1 };
+        task.set_contrastive(Some(settings));
+        let batch = task.batch(&[0, 7, 31], &Negatives::default(), 3).unwrap();
+        let dimensions = Dimensions {
+            hidden: 64,
+            feature: batch.inputs.features.size()[2] as usize,
+            embedding: 8,
+            vocabulary: task.data().vocabulary().len(),
+            outputs: 1,
+            attflat: 16,
+            head: 64,
+            relation: 8,
+            joint: Some(4),
+            joint_features: false,
+            joint_linear: None,
+            region_joint: None,
+        };
+        let space = Space::published(1, 2);
+        let mut network = Network::new::<ItmData>(&space, &dimensions, Naming::Supernet, tch::Device::Cpu);
+        task.start(&captions, &mut network, false).unwrap();
+        let path = mmnas_search::Path::single(&[0, 1, 2]);
+        let output = tch::no_grad(|| network.forward(&batch.inputs, &path, Dropout(0.0)));
+        let embeddings = output.narrow(1, 1, 8).chunk(2, 1);
+        let cosines = (&embeddings[0] * &embeddings[1]).sum_dim_intlist(1i64, true, tch::Kind::Float);
+        (output.narrow(1, 0, 1), cosines)
+    };
+    let (with, cosines) = logits(false);
+    assert!((with - (cosines * 10.0 - 4.5)).abs().max().double_value(&[]) < 1e-4);
+    let (alone, cosines) = logits(true);
+    assert_eq!(alone.abs().max().double_value(&[]), 0.0);
+    assert!(cosines.abs().max().double_value(&[]) > 0.0);
 }
 
 #[test]
