@@ -85,7 +85,7 @@ fn values_out_of_range_are_named() {
     // Two values that do not go together.
     let sets = [
         "contrastive={ width = 8, weight = 1.0, temperature = 0.1, head_alone = true }",
-        "retrain.negatives.from_epoch=2",
+        "retrain.negatives={ pool = 9, keep = 5, from_epoch = 2, mine_from_epoch = 0 }",
     ];
     let error = Recipe::parse(TEXT, Path::new("r.toml"), &sets.map(str::to_owned)).unwrap_err().to_string();
     assert!(error.contains("contrastive.head_alone: expected false, or no negatives.from_epoch"), "{error}");
