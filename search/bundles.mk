@@ -1,5 +1,5 @@
 # The bundles of the repository, runtime/bundles/{vqa,itm,vgd}: searched and trained on generated scenes alone, so that they may
-# be passed on. `make bundles` makes them anew, in half an hour a task on two cores; a run that was ended goes on where it was.
+# be passed on. `make bundles` makes them anew, in half an hour a task on one core; a run that was ended goes on where it was.
 
 SCENES := $(TARGET)/scenes
 # 8,000 scenes to train on and 500 to test with; connected pieces as regions, with the first four levels of the backbone and the pieces'
