@@ -68,7 +68,8 @@ pub struct ContrastiveSettings {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub features: bool,
     /// Whether a pair's logit is the head's alone at first. Otherwise it begins as ten times the embedding's cosine less 4.5, which ranks where
-    /// pairs are few and the head learns late, and which a head that has learnt from many pairs must outweigh.
+    /// pairs are few and the head learns late, and which a head that has learnt from many pairs must outweigh. Weights of another run bring what
+    /// they have learnt. Not together with `negatives.from_epoch`, whose first epochs train no head.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub head_alone: bool,
     /// The linear part beside what the network embeds; none: there is none.

@@ -4,6 +4,7 @@
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Reduction, Tensor, nn};
 
+use super::joint::leave_logit;
 use super::pooled_head::PooledHead;
 use super::{EpochStart, Evaluation, Forward, Head, Task, contrastive_loss, own_part};
 use crate::data::{ImageTextData, ItmData, Negatives};
@@ -56,12 +57,9 @@ impl Task for ItmData {
     fn start(&self, train: &[usize], network: &mut Network, progress: bool) -> Result<()> {
         self.check()?;
         if self.contrastive().is_some_and(|settings| settings.head_alone) {
-            let _guard = tch::no_grad_guard();
-            for name in ["embed_scale", "proj.bias"] {
-                let _ = network.parameter(name)?.zero_();
-            }
+            leave_logit(network)?;
         }
-        // Before the closed form, as the weights of another run bring how features are standardised.
+        // The weights of another run bring their own logit, and how features are standardised, which the closed form asks for.
         self.common().start(network)?;
         match self.contrastive().and_then(|settings| settings.linear) {
             Some(settings) => self.start_linear(train, settings, network, progress),

@@ -11,6 +11,7 @@ use crate::att_flat::AttFlat;
 use crate::layers::{Linear, MASKED};
 use crate::operations::Dropout;
 use crate::recipe::ContrastiveSettings;
+use crate::{Network, Result};
 
 /// `Linear(AttFlat(x))` of the text, whose AttFlat is the published head's, and of the regions, both of length 1. To the regions'
 /// is added, where that is asked for, `Linear(Σ wᵢ fᵢ)` of their features fᵢ with AttFlat's weights wᵢ: what an image shows
@@ -25,6 +26,8 @@ pub(super) struct JointEmbedding {
     scale: Tensor,
 }
 
+/// Name of the number that a pair's cosine is multiplied by.
+const SCALE: &str = "embed_scale";
 /// What a cosine adds to a pair's logit at the start, a number for all pairs that is learnt: true pairs begin some units above
 /// others.
 const FIRST_SCALE: f64 = 10.0;
@@ -45,7 +48,7 @@ impl JointEmbedding {
             regions: Linear::new(vs / "embed_y", 2 * d.hidden, width, true),
             features: d.joint_features.then(|| Linear::new(vs / "embed_f", d.feature, width, true)),
             linear: d.joint_linear.map(|width| LinearEmbedding::new(vs, d, width)),
-            scale: vs.var("embed_scale", &[1], nn::Init::Const(FIRST_SCALE)),
+            scale: vs.var(SCALE, &[1], nn::Init::Const(FIRST_SCALE)),
         }
     }
 
@@ -77,6 +80,15 @@ impl JointEmbedding {
         });
         (unit(&Tensor::cat(&[of_text, text], -1)), unit(&Tensor::cat(&[of_image, image], -1)))
     }
+}
+
+/// Makes the logit of a new network the head's alone: the cosine counts nothing and no cosine is even, until both are learnt.
+pub(super) fn leave_logit(network: &Network) -> Result<()> {
+    let _guard = tch::no_grad_guard();
+    for name in [SCALE, "proj.bias"] {
+        let _ = network.parameter(name)?.zero_();
+    }
+    Ok(())
 }
 
 /// The numbers from `from` on of embeddings `[batch, joint]`, of length 1 again: the network's own part behind a linear one of that width.
