@@ -47,6 +47,7 @@ help:
 	@echo "make deb         the same as a Debian package in $(TARGET)/debian; wants cargo-deb"
 	@echo "make header      write include/mmnas_runtime.h anew"
 	@echo "make bundles     make runtime/bundles anew: search and train on generated scenes, half an hour a task"
+	@echo "make compare-scenes  the search beside its rivals on questions about generated scenes"
 	@echo "make photos-vqa, photos-itm, photos-vgd    real photographs, from folders of images to a bundle (DATA=DIR DETECTOR=FILE)"
 	@echo "make compare-vqa, compare-itm, compare-vgd the search beside its rivals on them; transfer-… levers-… too; make tables prints"
 	@echo "make clean-demo  forget the demos' results"
@@ -222,5 +223,5 @@ same-recipe:
 clean-demo:
 	rm -rf $(DEMO) $(DEMO_SEARCH)
 
-include search/bundles.mk
+include search/scenes.mk
 include search/photos.mk

@@ -56,6 +56,17 @@ fn json(arguments: &[&str]) -> (Value, String) {
     (serde_json::from_str(&output.stdout).unwrap(), output.stderr)
 }
 
+/// A program that reads the report takes a graph's variant to `--variant` as it is.
+#[test]
+fn a_verification_names_its_variants() {
+    let (report, _) = json(&["verify", &bundle("vgd")]);
+    let variants: Vec<&str> =
+        report["checks"].as_array().unwrap().iter().filter_map(|c| c["variant"].as_str()).collect();
+    assert_eq!(variants, ["ort-int8", "ort-int8", "ort-int8", "ort-int8", "portable-fp32"]);
+    let (again, _) = json(&["verify", &bundle("vgd"), "--variant", variants[0]]);
+    assert_eq!(again["passed"], true);
+}
+
 #[test]
 fn words_that_a_bundle_does_not_know_are_told() {
     let (vqa, itm, vgd, image) = (bundle("vqa"), bundle("itm"), bundle("vgd"), scene("08018.png"));

@@ -84,6 +84,7 @@ fn contenders_are_compared_over_seeds() {
     assert!(!out.join("gradient").exists());
     let markdown = printed(&out.join("compare.json"), &["--markdown"]);
     assert_eq!(markdown.lines().filter(|line| line.starts_with("| ")).count(), 1 + 4, "{markdown}");
+    assert!(markdown.starts_with("| compare (vqa) | "), "the record's name: {markdown}");
     assert!(markdown.contains("| gradient | ") && markdown.contains("Kendall tau"), "{markdown}");
     // Another recipe is another comparison.
     let other = compare(&out, &["--set", "retrain.epochs=3"]).output().unwrap();

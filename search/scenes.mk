@@ -1,5 +1,6 @@
-# The bundles of the repository, runtime/bundles/{vqa,itm,vgd}: searched and trained on generated scenes alone, so that they may
-# be passed on. `make bundles` makes them anew, in half an hour a task on one core; a run that was ended goes on where it was.
+# Generated scenes: the bundles of the repository, runtime/bundles/{vqa,itm,vgd}, searched and trained on them alone so that they may be passed
+# on, and the search beside its rivals. `make bundles` makes the bundles anew, in half an hour a task on one core; a run that was ended goes on
+# where it was.
 
 SCENES := $(TARGET)/scenes
 # 8,000 scenes to train on and 500 to test with; connected pieces as regions, with the first four levels of the backbone and the pieces'
@@ -9,7 +10,7 @@ SCENES_EVALUATE_itm := --shortlist 50
 SCENE_RUN = --task $* --recipe search/recipes/scenes_$*.toml --samples $(SCENES)/data/train.$*.jsonl \
 --features $(SCENES)/features --resume
 
-.PHONY: bundles bundle-vqa bundle-itm bundle-vgd
+.PHONY: bundles bundle-vqa bundle-itm bundle-vgd compare-scenes
 .PRECIOUS: $(SCENES)/%/search.done $(SCENES)/%/retrain.done
 
 $(SCENES)/data/objects.jsonl: | build
@@ -42,7 +43,6 @@ bundle-vqa bundle-itm bundle-vgd: bundle-%: | $(SCENES)/%/retrain.done
 bundles: bundle-vqa bundle-itm bundle-vgd
 
 # The search beside its rivals where data is plenty and the image counts, as photos.mk compares them on photographs.
-.PHONY: compare-scenes
 compare-scenes: | $(SCENES)/features/features.json
 	@$(SEARCH) compare --task vqa --recipe search/recipes/scenes_compare.toml --samples $(SCENES)/data/train.vqa.jsonl \
 	--features $(SCENES)/features --seeds 3 --parameters 830000 --contenders gradient,random-architecture,mcan:1 \
