@@ -5,7 +5,7 @@ use image::{ImageFormat, Rgb, RgbImage};
 use mmnas_bundle::boxes::BoxXyxy;
 use mmnas_bundle::write_atomically;
 
-use crate::vision::decode_file;
+use crate::decode::decode_file;
 use crate::{Error, Result};
 
 /// Colours of boxes, in turn; they differ in lightness too.

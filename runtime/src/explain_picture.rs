@@ -7,7 +7,7 @@ use image::{Rgb, RgbImage};
 
 use crate::draw::write_new_png;
 use crate::lettering::{LETTER, text_width, write};
-use crate::vision::decode_file;
+use crate::decode::decode_file;
 use crate::{Explanation, Result};
 
 /// The shorter side that small images are enlarged to, in pixels, so that words fit under them.

@@ -24,6 +24,7 @@ pub use mmnas_bundle as bundle;
 
 mod answer;
 mod batch;
+mod decode;
 mod detector;
 mod difference;
 mod draw;
@@ -60,6 +61,7 @@ mod vision_stage;
 mod wiring;
 
 pub use answer::Answer;
+pub use decode::DecodedImage;
 pub use draw::draw_boxes;
 pub use error::{Error, ErrorCode, Result};
 pub use evaluate::{

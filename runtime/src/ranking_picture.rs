@@ -8,7 +8,7 @@ use image::{Rgb, RgbImage};
 use crate::Result;
 use crate::draw::write_new_png;
 use crate::lettering::{LETTER, write};
-use crate::vision::decode_file;
+use crate::decode::decode_file;
 
 /// Width and height of the square that an image is fitted into, in pixels.
 const CELL: u32 = 224;

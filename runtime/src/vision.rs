@@ -1,12 +1,9 @@
-//! From an image file to the features of its regions: the one place where pixels are prepared.
+//! From an image's pixels to the features of its regions: the one place where pixels are prepared.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
+use image::RgbImage;
 use image::imageops::FilterType;
-use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder as _, ImageError, ImageReader, Limits, RgbImage};
 use mmnas_bundle::boxes::BoxXyxy;
 use mmnas_bundle::manifest::{Dim, Graph, Grid, RegionSource, Resize, Vision};
 use mmnas_bundle::{RegionFeatures, boxes};
@@ -18,71 +15,6 @@ use crate::stage::{StageRunner, Tensors};
 use crate::tensor::{Data, Tensor};
 use crate::wiring::{CLASS_LOGITS, CLASS_SCORES, FEATURES, PIXELS, ROIS};
 use crate::{Error, Result};
-
-/// Longest side of an image that is decoded, in pixels.
-const MAX_SIDE: u32 = 20_000;
-/// Most memory that decoding one image may take, in bytes.
-const MAX_DECODED_BYTES: u64 = 512 << 20;
-
-/// Decodes an image file: PNG, JPEG, WebP, BMP or GIF (its first picture), told by content and not by name.
-/// Transparency is dropped; a rotation or reflection that the file's metadata (EXIF) notes is applied, so that an image is
-/// as people see it.
-pub(crate) fn decode_file(file: &Path) -> Result<RgbImage> {
-    // Opening a pipe would block, so ask before opening.
-    let refused = |found: &str| {
-        let reason = format!("expected an image file, found {found}");
-        Error::Image { image: file.display().to_string(), reason }
-    };
-    match file.metadata() {
-        Ok(meta) if meta.is_file() => {}
-        Ok(meta) if meta.is_dir() => return Err(refused("a folder")),
-        Ok(_) => return Err(refused("a pipe or device")),
-        Err(_) if file.is_symlink() => return Err(refused("a link to nothing")),
-        Err(error) => return Err(Error::read(file)(error)),
-    }
-    let handle = File::open(file).map_err(Error::read(file))?;
-    decode(BufReader::new(handle), &file.display().to_string())
-}
-
-/// As [`decode_file`], for a file's content.
-pub(crate) fn decode_bytes(encoded: &[u8]) -> Result<RgbImage> {
-    decode(Cursor::new(encoded), "(bytes)")
-}
-
-fn decode(source: impl BufRead + Seek, name: &str) -> Result<RgbImage> {
-    let failed = |reason: String| Error::Image { image: name.to_owned(), reason: crate::error::one_line(&reason) };
-    // What the system cannot read is no fault of the image.
-    let unread = |error: ImageError| match error {
-        ImageError::IoError(error) if error.raw_os_error().is_some() => Error::read(Path::new(name))(error),
-        error => failed(error.to_string()),
-    };
-    let mut reader = ImageReader::new(source).with_guessed_format().map_err(|e| unread(e.into()))?;
-    if reader.format().is_none() {
-        return Err(failed("expected PNG, JPEG, WebP, BMP or GIF, found another content".to_owned()));
-    }
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_DECODED_BYTES);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(unread)?;
-    // As the file has them, and as RGB, which they become.
-    let (width, height) = decoder.dimensions();
-    let bytes = decoder.total_bytes().max(3 * u64::from(width) * u64::from(height));
-    if bytes > MAX_DECODED_BYTES {
-        let found = format!("expected at most {MAX_DECODED_BYTES} bytes of pixels, found {bytes}");
-        return Err(failed(found));
-    }
-    // What a file's metadata says wrongly or not at all is as it lies.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(unread)?;
-    image.apply_orientation(orientation);
-    let image = image.into_rgb8();
-    if image.width() == 0 || image.height() == 0 {
-        return Err(failed("expected at least one pixel, found none".to_owned()));
-    }
-    Ok(image)
-}
 
 /// An image as the vision stage reads it.
 pub(crate) struct Pixels {
@@ -285,16 +217,10 @@ mod tests {
         }
     }
 
-    fn png(image: &RgbImage) -> Vec<u8> {
-        let mut encoded = Cursor::new(Vec::new());
-        image.write_to(&mut encoded, image::ImageFormat::Png).unwrap();
-        encoded.into_inner()
-    }
-
     #[test]
     fn an_image_of_the_right_size_is_not_touched() {
         let image = RgbImage::from_fn(3, 2, |x, y| image::Rgb([x as u8, y as u8, 9]));
-        let pixels = prepare(decode_bytes(&png(&image)).unwrap(), &vision(3, 2));
+        let pixels = prepare(image.clone(), &vision(3, 2));
         assert_eq!(pixels.rgb, image.as_raw().as_slice());
         assert_eq!(pixels.size, (3, 2));
     }
@@ -305,53 +231,5 @@ mod tests {
         let pixels = prepare(image, &vision(8, 4));
         assert_eq!(pixels.rgb.len(), 8 * 4 * 3);
         assert!(pixels.rgb.iter().all(|v| (85..=115).contains(v)), "{:?}", pixels.rgb);
-    }
-
-    /// A JPEG whose EXIF says how it is to be turned: the APP1 segment with the one tag 0x0112, right after the beginning.
-    fn turned_jpeg(image: &RgbImage, orientation: u8) -> Vec<u8> {
-        let mut encoded = Cursor::new(Vec::new());
-        image.write_to(&mut encoded, image::ImageFormat::Jpeg).unwrap();
-        let mut jpeg = encoded.into_inner();
-        let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
-        exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
-        let length = (exif.len() as u16 + 2).to_be_bytes();
-        jpeg.splice(2..2, [&[0xff, 0xe1][..], &length, &exif].concat());
-        jpeg
-    }
-
-    #[test]
-    fn a_rotation_in_the_metadata_is_applied() {
-        // Left half dark, right half bright.
-        let image = RgbImage::from_fn(32, 16, |x, _| image::Rgb(if x < 16 { [10; 3] } else { [240; 3] }));
-        let bright = |image: &RgbImage, x, y| image.get_pixel(x, y).0[0] > 128;
-        let plain = decode_bytes(&turned_jpeg(&image, 1)).unwrap();
-        assert_eq!((plain.dimensions(), bright(&plain, 2, 8), bright(&plain, 30, 8)), ((32, 16), false, true));
-        let half = decode_bytes(&turned_jpeg(&image, 3)).unwrap();
-        assert_eq!((half.dimensions(), bright(&half, 2, 8), bright(&half, 30, 8)), ((32, 16), true, false));
-        // A quarter to the right: what was left is above.
-        let quarter = decode_bytes(&turned_jpeg(&image, 6)).unwrap();
-        assert_eq!((quarter.dimensions(), bright(&quarter, 8, 2), bright(&quarter, 8, 30)), ((16, 32), false, true));
-        // A number that means nothing.
-        assert_eq!(decode_bytes(&turned_jpeg(&image, 77)).unwrap().dimensions(), (32, 16));
-    }
-
-    #[test]
-    fn what_is_no_image_is_a_typed_error() {
-        let image = RgbImage::new(40, 40);
-        let whole = png(&image);
-        for content in [&b""[..], b"hello", &whole[..20], &whole[..whole.len() / 2]] {
-            assert!(matches!(decode_bytes(content), Err(Error::Image { .. })), "{} bytes", content.len());
-        }
-    }
-
-    #[test]
-    fn an_image_that_claims_a_huge_size_is_refused_before_it_is_decoded() {
-        // A BMP header that claims 30,000 × 30,000 pixels.
-        let mut bmp = vec![b'B', b'M', 0, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0];
-        bmp.extend(30_000i32.to_le_bytes());
-        bmp.extend(30_000i32.to_le_bytes());
-        bmp.extend([1, 0, 24, 0]);
-        bmp.resize(1024, 0);
-        assert!(matches!(decode_bytes(&bmp), Err(Error::Image { .. })));
     }
 }

@@ -3,9 +3,10 @@ use std::path::Path;
 use mmnas_bundle::manifest::{Graph, VISION, Vision};
 use mmnas_bundle::{RegionFeatures, VisionBundle};
 
+use crate::decode::decode_file;
 use crate::limits::Watched;
 use crate::session::{GraphFile, Sessions};
-use crate::vision::{Pixels, Seen, VisionRunner, decode_file, prepare};
+use crate::vision::{Pixels, Seen, VisionRunner, prepare};
 use crate::{Error, LoadOptions, Result, wiring};
 
 /// A vision stage that stands alone: pixels → regions, before any network is trained. Threads share it by reference.

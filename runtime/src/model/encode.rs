@@ -7,10 +7,11 @@ use mmnas_bundle::manifest::MAX_REGIONS;
 use mmnas_bundle::{RegionFeatures, npz};
 
 use super::{BATCH, Model};
+use crate::decode::{decode_bytes, decode_file};
 use crate::region_check::checked_boxes;
 use crate::stage::Tensors;
 use crate::tensor::{Data, Tensor};
-use crate::vision::{VisionRunner, decode_bytes, decode_file, prepare};
+use crate::vision::{VisionRunner, prepare};
 use crate::wiring::{BOXES, FEATURES, REGION_COUNT, RELATION_BIAS, TOKEN_COUNT, TOKENS};
 use crate::{Error, ImageState, PixelBuffer, Result, TextState, batch};
 
