@@ -35,7 +35,7 @@ help:
 	@echo "make bench       speed of the steps of a search (BENCH='--only padding --repetitions 5') of exported graphs, of the runtime and its service"
 	@echo "make check-large weights past 2 GiB, exported, run and verified; takes 16 GB of memory"
 	@echo "make check-photos classes and proposals on real photographs (DATA=DIR DETECTOR=yolox_nano.onnx; WEIGHTS=FILE for another EfficientNet-Lite)"
-	@echo "make fuzz        hostile manifests, tokenizers, checkpoints and calls of the C ABI, a minute each (FUZZ_SECONDS=600); wants cargo-fuzz"
+	@echo "make fuzz        hostile manifests, tokenizers, checkpoints, images and calls of the C ABI, a minute each (FUZZ_SECONDS=600); wants cargo-fuzz"
 	@echo "make gpu-check   comparisons and benchmarks on a GPU, with a report (LIBTORCH_CUDA=DIR); needs no cargo where"
 	@echo "                 $(GPU).tar.gz from 'make gpu-bundle' on another machine is unpacked in $(TARGET)"
 	@echo "make setup       native libraries into .native/ (WHEELS=DIR: from a folder, offline)"
@@ -121,7 +121,7 @@ fuzz: setup
 	@[ -d "$(TARGET)/fuzz-bundles" ] || { rm -rf "$(TARGET)/fuzz-bundles.part" && $(CARGO) run --release --locked -q \
 	-p mmnas-tests --bin gpu-bundles -- --hidden 64 "$(TARGET)/fuzz-bundles.part" && mv "$(TARGET)/fuzz-bundles.part" "$(TARGET)/fuzz-bundles"; }
 	@set -e; export MMNAS_FUZZ_BUNDLES="$(abspath $(TARGET))/fuzz-bundles" MMNAS_ORT_DYLIB="$(CURDIR)/.native/onnxruntime"; \
-	for target in manifest tokenizer checkpoint c_abi; do \
+	for target in manifest tokenizer checkpoint image c_abi; do \
 	mkdir -p "$(TARGET)/fuzz-corpus/$$target"; cp -n tests/fuzz/corpus/$$target/* "$(TARGET)/fuzz-corpus/$$target/"; \
 	corpus="$$(realpath "$(TARGET)/fuzz-corpus/$$target")"; \
 	(cd tests/fuzz && unset CARGO_TARGET_DIR && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target "$$corpus" -- \

@@ -34,8 +34,8 @@ pub enum mmnas_pixel_format {
 /// Reads an image file and encodes it for a model.
 ///
 /// PNG, JPEG, WebP, BMP, or the first picture of a GIF, told by content; at most 20,000 pixels a side and 512 MiB decoded.
-/// A rotation noted in the file's metadata (EXIF) is applied; transparency is dropped, what lies under it is seen. A file whose name ends in .npz holds region features in the
-/// published layout, which every model takes.
+/// A rotation noted in the file's metadata (EXIF) is applied; a transparent image is seen on white. A file that ends in the middle
+/// or is damaged is an error. A file whose name ends in .npz holds region features in the published layout, which every model takes.
 ///
 /// @param model      the model that will be asked
 /// @param path       the file, UTF-8, need not be NUL-terminated

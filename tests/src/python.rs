@@ -15,6 +15,8 @@ fn python() -> Command {
 
 /// Packages of the tests.
 const PACKAGES: &str = "requirements.txt";
+/// Packages of the tests of image files.
+const IMAGES: &str = "requirements-images.txt";
 /// Packages of the example of a vector database.
 const LANCEDB: &str = "requirements-lancedb.txt";
 
@@ -52,6 +54,11 @@ fn install(file: &str) -> Result<PathBuf, String> {
 /// Runs a script of `tests/python` with those packages; gives what it prints.
 pub fn run(script: &str, arguments: &[&Path]) -> String {
     run_with(PACKAGES, &format!("tests/python/{script}"), arguments)
+}
+
+/// As [`run`], with Pillow.
+pub fn run_with_pillow(script: &str, arguments: &[&Path]) -> String {
+    run_with(IMAGES, &format!("tests/python/{script}"), arguments)
 }
 
 /// Runs the runtime's example of a vector database, LanceDB; gives what it prints.

@@ -1,23 +1,42 @@
 //! How a picture is to be turned, from its EXIF data.
 
-use exif::{In, Reader, Tag};
 use image::metadata::Orientation;
 
-/// The orientation that EXIF data tells, of any integer type and either byte order; what is told wrongly or not at all is as it
-/// lies.
+/// The orientation that EXIF data tells, of any unsigned integer type and either byte order; what is told wrongly or not at all is
+/// as it lies.
 pub(super) fn told(exif: &[u8]) -> Orientation {
     // Some writers leave the name of JPEG's segment in front in other formats too.
-    let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    let mut reader = Reader::new();
-    reader.continue_on_error(true);
-    let fields = match reader.read_raw(tiff.to_vec()) {
-        Ok(fields) => fields,
-        // What else is damaged says nothing about this field.
-        Err(exif::Error::PartialResult(partial)) => partial.into_inner().0,
-        Err(_) => return Orientation::NoTransforms,
-    };
-    let number = fields.get_field(Tag::Orientation, In::PRIMARY).and_then(|field| field.value.get_uint(0));
+    let number = field(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif), 0x112);
     number.and_then(|n| u8::try_from(n).ok()).and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
+}
+
+/// The first value of a field of integers in the first directory of a TIFF file.
+fn field(tiff: &[u8], tag: usize) -> Option<usize> {
+    let big = match tiff.first_chunk()? {
+        b"MM\0*" => true,
+        b"II*\0" => false,
+        _ => return None,
+    };
+    let number = |at: usize, size: usize| {
+        let bytes = tiff.get(at..at + size)?;
+        let join = |number, &byte: &u8| number << 8 | usize::from(byte);
+        Some(if big { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) })
+    };
+    let directory = number(4, 4)?;
+    let mut entries = (0..number(directory, 2)?).map(|k| directory + 2 + 12 * k);
+    let entry = entries.find(|&at| number(at, 2) == Some(tag))?;
+    let size = match number(entry + 2, 2)? {
+        1 => 1,
+        3 => 2,
+        4 => 4,
+        _ => return None,
+    };
+    // Values of more than four bytes lie elsewhere.
+    match number(entry + 4, 4)? {
+        0 => None,
+        count if count * size <= 4 => number(entry + 8, size),
+        _ => number(number(entry + 8, 4)?, size),
+    }
 }
 
 #[cfg(test)]
@@ -48,8 +67,10 @@ mod tests {
                 assert_eq!(told(&data), expected, "{n}, type {kind}");
                 assert_eq!(told(&[b"Exif\0\0", &data[..]].concat()), expected, "{n} behind a name");
             }
-            // Two values: the first counts.
+            // Of several the first counts; three lie elsewhere.
             assert_eq!(told(&exif(true, 3, 2, &[0, n, 0, 7])), expected);
+            let elsewhere = [&exif(false, 3, 3, &[26, 0, 0, 0])[..], &[n, 0, 7, 0, 7, 0]].concat();
+            assert_eq!(told(&elsewhere), expected);
         }
     }
 

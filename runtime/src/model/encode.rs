@@ -18,8 +18,8 @@ use crate::{Error, ImageState, PixelBuffer, Result, TextState, batch};
 impl Model {
     /// Encodes an image file: decodes it (PNG, JPEG, WebP, BMP, or the first picture of a GIF, told by content; at most
     /// 20,000 pixels a side and 512 MiB decoded), runs the vision stage and the image stage. A rotation noted in the
-    /// file's metadata (EXIF) is applied: boxes are in pixels of the image as people see it. Transparency is dropped, what lies
-    /// under it is seen.
+    /// file's metadata (EXIF) is applied: boxes are in pixels of the image as people see it. A transparent image is
+    /// seen on white. A file that ends in the middle or is damaged is an error, also where its decoder panics on it.
     ///
     /// # Errors
     /// A file that cannot be read or decoded; a bundle without vision stage; a failure of ONNX Runtime.

@@ -1,5 +1,6 @@
 //! Small copies of images inside a page.
 
+use std::panic::catch_unwind;
 use std::path::{Component, Path, PathBuf};
 
 use base64::Engine as _;
@@ -88,7 +89,8 @@ impl Thumbnails {
         if !file.is_file() {
             return Err("not found");
         }
-        let copy = copy(&file, side).map_err(|_| "cannot be read as an image")?;
+        // Decoders panic on some malformed files.
+        let copy = catch_unwind(|| copy(&file, side)).ok().and_then(Result::ok).ok_or("cannot be read as an image")?;
         self.left = self.left.checked_sub(copy.uri.len()).ok_or("left out, the page is large enough")?;
         Ok(copy)
     }
@@ -137,6 +139,14 @@ mod tests {
             Thumbnails::of(Some(folder.path())).get("broken.png", LARGE).unwrap_err(),
             "cannot be read as an image"
         );
+        // A WebP of no pixels, on which its decoder panics.
+        let webp = concat!(
+            "UklGRnoAAABXRUJQVlA4WAoAAAASAAAAAAAAAAAAQU5JTQYAAAD/////AABBTk1GTgAAAAAAAAAAAAAAAAAAAGQAAABBTFBIAgAA",
+            "AAD/VlA4ICwAAACQAQCdASoAAAAAAsBMJaACdLoAA5gA/u7T36+ZZwv5/9CT/4JP/gk/cAAAAA==",
+        );
+        std::fs::write(folder.path().join("panic.webp"), STANDARD.decode(webp).unwrap()).unwrap();
+        let error = Thumbnails::of(Some(folder.path())).get("panic.webp", LARGE).unwrap_err();
+        assert_eq!(error, "cannot be read as an image");
         assert_eq!(Thumbnails::of(Some(folder.path())).get("inner", LARGE).unwrap_err(), "not found");
         assert_eq!(Thumbnails::of(None).get("a.png", LARGE).unwrap_err(), "--images says where images are");
     }

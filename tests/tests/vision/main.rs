@@ -1,5 +1,6 @@
 //! Vision stages: regions of a grid and of detectors, features by RoIAlign, odd image files.
 
+mod decoding;
 mod extraction;
 
 use std::path::{Path, PathBuf};

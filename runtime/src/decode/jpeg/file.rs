@@ -155,6 +155,9 @@ impl Reading<'_> {
             !(needs_dc && self.tables.dc[dc].is_none() || needs_ac && self.tables.ac[ac].is_none())
         };
         if !scan.parts.iter().all(has) {
+            if jpeg.frame.progressive {
+                return Err(format!("expected the Huffman tables of scan {number}, found none"));
+            }
             self.unread = true;
             return Ok(after);
         }
@@ -231,17 +234,14 @@ impl<'a> Jpeg<'a> {
                 0x01 | 0xd0..=0xd8 => continue,
                 _ => {}
             }
-            // What breaks off right after a whole picture lacks the end marker alone.
-            let (content, end) = match segment(file, at) {
-                Err(cut) if reading.jpeg.as_ref().is_none_or(|jpeg| jpeg.scans.is_empty()) => return Err(cut),
-                Err(_) => break,
-                Ok(found) => found,
-            };
+            let (content, end) = segment(file, at)?;
             at = end;
             match marker {
                 0xc4 => huffman(content, &mut reading.tables)?,
                 0xcc => return Err("expected a JPEG with Huffman codes, found an arithmetic-coded one".to_owned()),
-                0xdc => return Err("expected the height in the frame header, found a DNL segment with it".to_owned()),
+                0xdc => {
+                    return Err("expected the height in the frame header alone, found a DNL segment with it".to_owned());
+                }
                 0xc0..=0xcf if reading.jpeg.is_some() => return Err("expected one frame, found another".to_owned()),
                 0xc0..=0xcf => {
                     let frame = frame(marker, content)?;
