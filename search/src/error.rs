@@ -122,11 +122,13 @@ pub enum Error {
         /// What there is.
         names: String,
     },
-    /// A run folder that another process works in.
-    #[error("{}: another process works on this run", path.display())]
+    /// A run folder that is worked in already.
+    #[error("{}: {by} works on this run", path.display())]
     RunBusy {
         /// The folder.
         path: PathBuf,
+        /// Who works in it.
+        by: mmnas_bundle::Writer,
     },
     /// A folder for a new run that holds other files.
     #[error("{}: expected an empty or a new folder for the run, found {found} in it", path.display())]

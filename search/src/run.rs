@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mmnas_bundle::manifest::{Dimensions, Provenance};
-use mmnas_bundle::{Architecture, write_atomically};
+use mmnas_bundle::{Architecture, WriterLock, write_atomically};
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::Recipe;
@@ -15,7 +15,7 @@ use crate::{Error, Result};
 pub struct RunFolder {
     path: PathBuf,
     // Held by the process that runs; the system frees it when the process ends, however it ends.
-    _lock: Option<Arc<File>>,
+    _lock: Option<Arc<WriterLock>>,
 }
 
 /// The file that the process of a run holds locked.
@@ -144,11 +144,12 @@ impl RunFolder {
     fn lock(&mut self) -> Result<()> {
         let file = self.file(LOCK);
         let lock = File::create(&file).map_err(mmnas_bundle::Error::io(&file, "create"))?;
-        // Where the file system knows no locks, runs are as they were without them.
-        if let Err(std::fs::TryLockError::WouldBlock) = lock.try_lock() {
-            return Err(Error::RunBusy { path: self.path.clone() });
+        match WriterLock::take(lock, &file, &self.path) {
+            Ok(lock) => self._lock = Some(Arc::new(lock)),
+            Err(mmnas_bundle::Error::Busy { path, by }) => return Err(Error::RunBusy { path, by }),
+            // Where the file system knows no locks, runs are as they were without them.
+            Err(_) => {}
         }
-        self._lock = Some(Arc::new(lock));
         Ok(())
     }
 
@@ -229,6 +230,17 @@ mod tests {
                 std::fs::remove_file(folder.path().join(file)).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn a_run_that_this_process_works_on_is_not_called_another_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = RunFolder::claim(folder.path()).unwrap();
+        let error = RunFolder::claim(folder.path()).unwrap_err();
+        assert!(matches!(error, Error::RunBusy { by: mmnas_bundle::Writer::ThisProcess, .. }), "{error}");
+        assert!(error.to_string().ends_with(": this process itself works on this run"), "{error}");
+        drop(first);
+        RunFolder::claim(folder.path()).unwrap();
     }
 
     #[test]

@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use crate::Writer;
+
 /// What can be wrong with a bundle, its inputs, or the files around it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -52,11 +54,13 @@ pub enum Error {
         /// The text, cut to 80 characters.
         text: String,
     },
-    /// Another process is writing the same output.
-    #[error("{}: is being written by another process", path.display())]
+    /// The same output is being written already.
+    #[error("{}: is being written by {by}", path.display())]
     Busy {
         /// The folder.
         path: PathBuf,
+        /// Who writes it.
+        by: Writer,
     },
     /// An output is in the way: nothing is overwritten.
     #[error("{}: already exists and is not overwritten", path.display())]

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Result};
+use crate::{Error, Result, WriterLock};
 
 /// Size and hash of a file of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,7 +201,7 @@ pub struct NewFolder {
     /// Whether what is there is left for the next one, where it does not become whole.
     keep: bool,
     // Held while the folder is written; the system frees it when the process ends, however it ends.
-    _lock: File,
+    _lock: WriterLock,
 }
 
 /// The file in an unfinished folder that its writer holds locked.
@@ -230,7 +230,7 @@ impl NewFolder {
         fs::create_dir_all(parent).map_err(Error::io(parent, "create"))?;
         let work = parent.join(format!(".{}.partial", name.to_string_lossy()));
         if let Ok(left) = File::open(work.join(LOCK)) {
-            left.try_lock().map_err(|_| Error::Busy { path: target.to_path_buf() })?;
+            let left = WriterLock::take(left, &work.join(LOCK), target)?;
             let begun = fs::read_to_string(work.join(WHAT)).ok();
             if what.is_some() && begun.as_deref() == what {
                 remove_unfinished(&work);
@@ -243,7 +243,7 @@ impl NewFolder {
         }
         fs::create_dir(&work).map_err(Error::io(&work, "create"))?;
         let lock = File::create(work.join(LOCK)).map_err(Error::io(&work, "create"))?;
-        lock.try_lock().map_err(|_| Error::Busy { path: target.to_path_buf() })?;
+        let lock = WriterLock::take(lock, &work.join(LOCK), target)?;
         if let Some(what) = what {
             write_atomically(&work.join(WHAT), what.as_bytes())?;
         }
@@ -280,6 +280,7 @@ impl Drop for NewFolder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Writer;
 
     #[test]
     fn names_stay_inside_the_folder() {
@@ -303,7 +304,7 @@ mod tests {
             fs::read_dir(root.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
         };
         let given_up = NewFolder::create(&target).unwrap();
-        assert!(matches!(NewFolder::create(&target).unwrap_err(), Error::Busy { .. }));
+        assert!(matches!(NewFolder::create(&target).unwrap_err(), Error::Busy { by: Writer::ThisProcess, .. }));
         drop(given_up);
         assert!(names().is_empty());
         // What a killed process leaves: the folder, its lock free.

@@ -26,6 +26,7 @@ mod operation;
 mod operation_kind;
 mod text;
 mod vision_bundle;
+mod writer_lock;
 
 pub use architecture::Architecture;
 pub use bundle::{Bundle, BundleFiles};
@@ -39,3 +40,4 @@ pub use operation::{Operation, OperationName, OperationNameError};
 pub use operation_kind::{Heads, OperationKind};
 pub use text::{CLS, PAD, TextEncoder, UNK, Unread, Vocabulary};
 pub use vision_bundle::VisionBundle;
+pub use writer_lock::{Writer, WriterLock};

@@ -6,6 +6,7 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
+use mmnas_bundle::WriterLock;
 
 use super::header::{HEADER, Header};
 use super::key_log::{self, MAX_KEY, Place, Record};
@@ -35,7 +36,7 @@ struct Writer {
     /// Records that no commit has written yet.
     pending: Vec<Record>,
     // Held as long as the index is open; the system frees it when the process ends, however it ends.
-    _lock: File,
+    _lock: WriterLock,
 }
 
 fn states_file(folder: &Path, generation: u64) -> PathBuf {
@@ -71,7 +72,7 @@ impl Store {
         Store::open(folder, true)
     }
 
-    /// Opens an index, to be written to where `writes`; then it is this process's alone until it is closed.
+    /// Opens an index, to be written to where `writes`; then it is this handle's alone until it is closed.
     pub(super) fn open(folder: &Path, writes: bool) -> Result<Store> {
         let lock = if writes { Some(lock(folder)?) } else { None };
         let mut tries = 0;
@@ -235,7 +236,7 @@ impl Store {
 }
 
 impl Writer {
-    fn open(folder: &Path, header: &Header, lock: File) -> Result<Writer> {
+    fn open(folder: &Path, header: &Header, lock: WriterLock) -> Result<Writer> {
         let file = states_file(folder, header.generation);
         let states = OpenOptions::new().write(true).open(&file).map_err(write_error(&file))?;
         // What a process that was killed had not committed.
@@ -246,15 +247,13 @@ impl Writer {
     }
 }
 
-fn lock(folder: &Path) -> Result<File> {
+fn lock(folder: &Path) -> Result<WriterLock> {
     // An index has a header; a folder without one is not to be written to, not even a lock.
     let header = folder.join(HEADER);
     header.metadata().map_err(Error::read(&header))?;
     let file = folder.join(LOCK);
     let options = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
-    let lock = options.map_err(write_error(&file))?;
-    lock.try_lock().map_err(|_| mmnas_bundle::Error::Busy { path: folder.to_path_buf() })?;
-    Ok(lock)
+    Ok(WriterLock::take(options.map_err(write_error(&file))?, &file, folder)?)
 }
 
 /// Puts `bytes` at `offset` of a file, cuts what lies behind, and waits until they are on the disk.

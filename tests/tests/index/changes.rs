@@ -49,8 +49,6 @@ fn states_are_replaced_deleted_and_their_room_is_given_back() {
     drop(index);
     let index = ImageIndex::open(&model, &path, Access::Write).unwrap();
     assert_eq!(index.len(), 21);
-    let second = ImageIndex::open(&model, &path, Access::Write).unwrap_err();
-    assert!(second.to_string().contains("another process"), "{second}");
     let mut reader = ImageIndex::open(&model, &path, Access::Read).unwrap();
     assert_eq!(reader.put("x", &image(&model, 1)).unwrap_err().code(), ErrorCode::InvalidArgument);
     assert_eq!(reader.commit().unwrap_err().code(), ErrorCode::InvalidArgument);

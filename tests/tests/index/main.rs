@@ -4,6 +4,7 @@ mod changes;
 mod crashes;
 mod embeddings;
 mod ranking;
+mod writers;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
