@@ -52,6 +52,7 @@ impl Model {
     /// As [`Model::ground`].
     pub fn ground_pairs(&self, pairs: &[(&ImageState, &TextState)], top_k: usize) -> Result<Vec<Vec<Grounding>>> {
         self.check_grounding(pairs, top_k)?;
+        self.check_limits()?;
         let mut found = Vec::with_capacity(pairs.len());
         for batch in pairs.chunks(BATCH) {
             let outputs = self.fuse_batch(batch)?;

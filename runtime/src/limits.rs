@@ -64,11 +64,11 @@ fn stop(run: &Run) {
     }
 }
 
-/// What ends a call before it is done: a moment, a token, both or nothing.
+/// What ends a call before it is done: a moment, tokens, both or nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
     deadline: Option<Instant>,
-    cancel: Option<CancelToken>,
+    cancel: Vec<CancelToken>,
 }
 
 impl Limits {
@@ -84,7 +84,7 @@ impl Limits {
         Limits { deadline: Some(deadline), ..self }
     }
 
-    /// As [`Limits::until`] `time` from now.
+    /// As [`Limits::until`] `time` from now. With no time at all every call ends before it begins.
     #[must_use]
     pub fn within(self, time: Duration) -> Limits {
         match Instant::now().checked_add(time) {
@@ -94,15 +94,19 @@ impl Limits {
         }
     }
 
-    /// These, and calls end when `token` is cancelled.
+    /// These, and calls end when `token` is cancelled. There may be several tokens.
     #[must_use]
-    pub fn cancelled_by(self, token: &CancelToken) -> Limits {
-        Limits { cancel: Some(token.clone()), ..self }
+    pub fn cancelled_by(mut self, token: &CancelToken) -> Limits {
+        self.cancel.push(token.clone());
+        self
     }
 
-    /// An error where a call has to end.
-    pub(crate) fn check(&self) -> Result<()> {
-        if self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
+    /// Whether a call may go on: for steps of the caller's own between calls.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] or [`Error::DeadlineExceeded`] where it has to end.
+    pub fn check(&self) -> Result<()> {
+        if self.cancel.iter().any(CancelToken::is_cancelled) {
             return Err(Error::Cancelled);
         }
         match self.deadline {
@@ -112,8 +116,8 @@ impl Limits {
     }
 
     /// Whether there are any.
-    fn any(&self) -> bool {
-        self.deadline.is_some() || self.cancel.is_some()
+    pub fn any(&self) -> bool {
+        self.deadline.is_some() || !self.cancel.is_empty()
     }
 }
 
@@ -133,9 +137,7 @@ impl Watched {
         self.limits.check()?;
         let options = RunOptions::new().map_err(|e| Error::argument("limits", "options of a run", e))?;
         let options = Arc::new(options);
-        if let Some(token) = &self.limits.cancel {
-            token.watch(&options);
-        }
+        self.limits.cancel.iter().for_each(|token| token.watch(&options));
         let _alarm = self.limits.deadline.map(|deadline| self.clock.set(deadline, &options));
         let result = run(Some(&options));
         // A run that was told to stop fails with a message of ONNX Runtime's.
@@ -243,6 +245,23 @@ mod tests {
         let late = Limits::none().until(Instant::now());
         assert!(matches!(late.check(), Err(Error::DeadlineExceeded)));
         assert!(matches!(late.within(Duration::MAX).check(), Err(Error::DeadlineExceeded)));
+    }
+
+    #[test]
+    fn no_time_at_all_has_always_passed() {
+        for _ in 0..200 {
+            let limits = Limits::none().within(Duration::ZERO);
+            assert!(limits.any() && matches!(limits.check(), Err(Error::DeadlineExceeded)));
+        }
+    }
+
+    #[test]
+    fn each_of_several_tokens_ends_a_call() {
+        let (first, second) = (CancelToken::new(), CancelToken::new());
+        let limits = Limits::none().cancelled_by(&first).cancelled_by(&second);
+        assert!(limits.check().is_ok());
+        first.cancel();
+        assert!(matches!(limits.check(), Err(Error::Cancelled)));
     }
 
     #[test]

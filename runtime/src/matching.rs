@@ -32,6 +32,7 @@ impl Model {
     /// A bundle of another task than ITM; a state of another model; a failure of ONNX Runtime.
     pub fn match_pairs(&self, pairs: &[(&ImageState, &TextState)]) -> Result<Vec<Match>> {
         self.check_task(TaskName::Itm)?;
+        self.check_limits()?;
         let mut matches = Vec::with_capacity(pairs.len());
         for batch in pairs.chunks(BATCH) {
             let outputs = self.fuse_batch(batch)?;

@@ -7,6 +7,7 @@ use mmnas_bundle::boxes;
 use mmnas_bundle::manifest::{Form, MANIFEST, Manifest, Stage, TaskName};
 use mmnas_bundle::{Bundle, BundleFiles, RegionFeatures, TextEncoder, UNK, Unread};
 
+use crate::index::fingerprint;
 use crate::limits::Watched;
 use crate::session::{GraphFile, Sessions, only_graph};
 use crate::stage::{StageRunner, Tensors};
@@ -14,7 +15,7 @@ use crate::state::ModelId;
 use crate::tensor::Tensor;
 use crate::vision::VisionRunner;
 use crate::wiring::{self, LOGITS};
-use crate::{Answer, Error, ImageState, Limits, LoadOptions, Provider, Result, TextState, answer, batch};
+use crate::{Answer, Error, ImageState, Limits, LoadOptions, Provider, Result, TextState, answer, batch, onnxruntime};
 
 /// Pairs that run as one batch. More of them save little and hold more memory.
 pub(crate) const BATCH: usize = 32;
@@ -41,6 +42,23 @@ struct Loaded {
     vision: Option<VisionRunner>,
     form: Form,
     provider: Provider,
+}
+
+impl Loaded {
+    /// Tells the log what was loaded from where, on one line.
+    fn tell(&self) {
+        let manifest = self.bundle.manifest();
+        tracing::info!(
+            folder = ?self.bundle.folder(),
+            task = %manifest.task,
+            form = %self.form,
+            provider = %self.provider,
+            identity = fingerprint(manifest),
+            vision = manifest.vision.as_ref().map_or("none", |vision| vision.backbone.as_str()),
+            onnxruntime = onnxruntime::told(),
+            "bundle loaded"
+        );
+    }
 }
 
 impl Model {
@@ -98,6 +116,7 @@ impl Model {
         let vision = vision.transpose()?;
         let (id, provider, bundle) = (ModelId::next(), sessions.provider(), bundle.without_files());
         let loaded = Loaded { id, bundle, text_encoder, labels, text, image, fusion, relation, vision, form, provider };
+        loaded.tell();
         Ok(Model { loaded: Arc::new(loaded), watched: Watched::default() })
     }
 
@@ -106,6 +125,16 @@ impl Model {
     pub fn limited(&self, limits: Limits) -> Model {
         let clock = Arc::clone(&self.watched.clock);
         Model { loaded: Arc::clone(&self.loaded), watched: Watched { limits, clock } }
+    }
+
+    /// What ends the model's calls.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.watched.limits
+    }
+
+    /// An error where the model's limits say that calls end.
+    pub(crate) fn check_limits(&self) -> Result<()> {
+        self.watched.limits.check()
     }
 
     /// Runs every stage once on made-up inputs, so that the first real call finds memory allocated and, on a GPU, kernels
@@ -191,6 +220,7 @@ impl Model {
     /// As [`Model::answer`].
     pub fn answer_pairs(&self, pairs: &[(&ImageState, &TextState)], top_k: usize) -> Result<Vec<Vec<Answer>>> {
         let labels = self.check_answering(top_k)?;
+        self.check_limits()?;
         let mut answers = Vec::with_capacity(pairs.len());
         for batch in pairs.chunks(BATCH) {
             let outputs = self.fuse_batch(batch)?;

@@ -7,7 +7,7 @@ use crate::decode::decode_file;
 use crate::limits::Watched;
 use crate::session::{GraphFile, Sessions};
 use crate::vision::{Pixels, Seen, VisionRunner, prepare};
-use crate::{Error, LoadOptions, Result, wiring};
+use crate::{Error, LoadOptions, Result, onnxruntime, wiring};
 
 /// A vision stage that stands alone: pixels → regions, before any network is trained. Threads share it by reference.
 #[derive(Debug)]
@@ -33,8 +33,18 @@ impl VisionStage {
                 data: None,
             })
         };
-        let runner = VisionRunner::load(&Sessions::new(options)?, bundle.vision(), &manifest, read)?;
-        Ok(VisionStage { runner, vision_sha256: bundle.graph_sha256()? })
+        let sessions = Sessions::new(options)?;
+        let runner = VisionRunner::load(&sessions, bundle.vision(), &manifest, read)?;
+        let vision_sha256 = bundle.graph_sha256()?;
+        tracing::info!(
+            ?folder,
+            backbone = bundle.vision().backbone,
+            provider = %sessions.provider(),
+            identity = vision_sha256,
+            onnxruntime = onnxruntime::told(),
+            "vision stage loaded"
+        );
+        Ok(VisionStage { runner, vision_sha256 })
     }
 
     /// What the stage is.

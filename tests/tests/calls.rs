@@ -8,12 +8,12 @@ use mmnas_bundle::manifest::TaskName;
 use mmnas_bundle::{BundleFiles, RegionFeatures};
 use mmnas_export::ExportSettings;
 use mmnas_runtime::{
-    Answer, CancelToken, Error, ErrorCode, ImageState, Limits, LoadOptions, Model, PixelBuffer, PixelFormat, Provider,
-    TextState, Timed, verify,
+    Answer, AsyncModel, BatchSettings, CancelToken, Error, ErrorCode, ImageState, Limits, LoadOptions, Model,
+    PixelBuffer, PixelFormat, Provider, TextState, Timed, verify,
 };
 use mmnas_search::recorded::{record, seeded_inputs};
 use mmnas_search::{architectures, rng};
-use mmnas_tests::exported::{formula_network, weights_of, write};
+use mmnas_tests::exported::{bundle_for_pixels, formula_network, weights_of, write};
 use mmnas_tests::fixtures::official;
 use rand::RngExt as _;
 
@@ -140,6 +140,85 @@ fn a_deadline_ends_a_call_that_runs() {
     assert_eq!(model.answer(&image, "what", 3).unwrap(), patient.answer(&image, "what", 3).unwrap());
     let late = model.limited(Limits::none().until(Instant::now()));
     assert!(matches!(late.answer(&image, "what", 3), Err(Error::DeadlineExceeded)));
+}
+
+/// Every call of a model's task that takes limits, by name, on an image file, the same image encoded and a text.
+fn ended(model: &Model, file: &Path, image: &ImageState, text: &TextState) -> Vec<(&'static str, Option<Error>)> {
+    let pixels = [7; 12 * 9 * 3];
+    let buffer = PixelBuffer { data: &pixels, width: 12, height: 9, stride: 36, format: PixelFormat::Rgb };
+    let content = std::fs::read(file).unwrap();
+    let (images, texts) = ([image.clone()], [text.clone()]);
+    let pairs = [(image, text)];
+    let mut found = vec![
+        ("warm_up", model.warm_up().err()),
+        ("encode_image_file", model.encode_image_file(file).err()),
+        ("encode_file", model.encode_file(file).err()),
+        ("encode_image_bytes", model.encode_image_bytes(&content).err()),
+        ("encode_pixel_buffer", model.encode_pixel_buffer(&buffer).err()),
+        ("encode_regions", model.encode_regions(&regions(model, 3, 1)).err()),
+        ("encode_text", model.encode_text("what").err()),
+        ("encode_texts", model.encode_texts(&["what", "is"]).err()),
+        ("encode_texts of none", model.encode_texts(&[]).err()),
+        ("explain", model.explain(image, "what").err()),
+    ];
+    found.extend(match model.manifest().task {
+        TaskName::Vqa => vec![
+            ("answer", model.answer(image, "what", 1).err()),
+            ("answer_text", model.answer_text(image, text, 1).err()),
+            ("answer_pairs", model.answer_pairs(&pairs, 1).err()),
+            ("answer_pairs of none", model.answer_pairs(&[], 1).err()),
+        ],
+        TaskName::Itm => vec![
+            ("match_pairs", model.match_pairs(&pairs).err()),
+            ("match_pairs of none", model.match_pairs(&[]).err()),
+            ("rank_images", model.rank_images(text, &images, 1).err()),
+            ("rank_texts", model.rank_texts(image, &texts, 1).err()),
+        ],
+        TaskName::Vgd => vec![
+            ("ground", model.ground(image, "what", 1).err()),
+            ("ground_text", model.ground_text(image, text, 1).err()),
+            ("ground_pairs", model.ground_pairs(&pairs, 1).err()),
+            ("ground_pairs of none", model.ground_pairs(&[], 1).err()),
+        ],
+    });
+    found
+}
+
+#[test]
+fn no_time_at_all_ends_every_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("image.png");
+    image::RgbImage::from_fn(40, 30, |x, y| image::Rgb([x as u8, y as u8, 9])).save(&file).unwrap();
+    for task in [TaskName::Vqa, TaskName::Itm, TaskName::Vgd] {
+        let model = Model::load(&bundle_for_pixels(folder.path(), task, None), &LoadOptions::default()).unwrap();
+        let (image, text) = (model.encode_image_file(&file).unwrap(), model.encode_text("what is it").unwrap());
+        for _ in 0..200 {
+            let limited = model.limited(Limits::none().within(Duration::ZERO));
+            for (name, error) in ended(&limited, &file, &image, &text) {
+                assert!(matches!(error, Some(Error::DeadlineExceeded)), "{task}: {name}: {error:?}");
+            }
+        }
+        for (name, error) in ended(&model, &file, &image, &text) {
+            assert!(error.is_none(), "{task}: {name}: {error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_request_without_time_does_not_wait_for_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    bundle(&folder.path().join("bundle"));
+    let model = Model::load(&folder.path().join("bundle"), &LoadOptions::default()).unwrap();
+    let image = model.encode_regions(&regions(&model, 5, 1)).unwrap();
+    let settings = BatchSettings { max_batch: 8, max_wait: Duration::from_secs(30), queue: 8 };
+    let handle = AsyncModel::new(model.limited(Limits::none().within(Duration::ZERO)), settings).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let start = Instant::now();
+    for _ in 0..200 {
+        let found = runtime.block_on(handle.answer(image.clone(), "what".to_owned(), 1));
+        assert!(matches!(found, Err(Error::DeadlineExceeded)), "{found:?}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -26,8 +26,9 @@ pub use header::IndexKind;
 pub use search::{Candidates, Hit};
 pub use states::Access;
 use states::StateIndex;
+pub(crate) use states::fingerprint;
 
-use crate::{Error, ImageState, Model, Result, TextState};
+use crate::{Error, ImageState, Limits, Model, Result, TextState};
 
 /// States of images by keys, such as file names.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ macro_rules! common {
             ///
             /// # Errors
             /// A bundle of another task than ITM; files that are missing or damaged; a later format version; an index of another model or kind; one that
-            /// another process is writing to, where `access` asks for writing.
+            /// another process, or another handle of this one, is writing to, where `access` asks for writing.
             pub fn open(model: &Model, folder: &Path, access: Access) -> Result<$index> {
                 model.check_task(TaskName::Itm)?;
                 let states = StateIndex::open(folder, model.manifest(), $kind, access)?;
@@ -141,12 +142,25 @@ macro_rules! common {
                 self.states.joint()
             }
 
-            /// The state of a key.
+            /// The state of a key. It ends at the limits of the model that the index was opened with.
             ///
             /// # Errors
-            /// A damaged file; a failure of ONNX Runtime.
+            /// A damaged file; a failure of ONNX Runtime; the limits.
             pub fn get(&self, key: &str) -> Result<Option<$state>> {
-                self.states.get(key)?.map(|stored| self.model.$made(stored)).transpose()
+                self.get_by(&self.model, key)
+            }
+
+            #[doc = concat!("As [`", stringify!($index), "::get`], with limits of this call alone in place of the model's.")]
+            ///
+            /// # Errors
+            #[doc = concat!("As [`", stringify!($index), "::get`].")]
+            pub fn get_within(&self, key: &str, limits: &Limits) -> Result<Option<$state>> {
+                self.get_by(&self.model.limited(limits.clone()), key)
+            }
+
+            fn get_by(&self, model: &Model, key: &str) -> Result<Option<$state>> {
+                model.check_limits()?;
+                self.states.get(key)?.map(|stored| model.$made(stored)).transpose()
             }
 
             /// The embedding of a key, of length 1; none where there is no such key or the network has no embeddings.

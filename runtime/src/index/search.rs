@@ -4,7 +4,7 @@ use super::states::StateIndex;
 use super::{ImageIndex, TextIndex};
 use crate::model::BATCH;
 use crate::wiring::{IMAGE_EMBEDDING, TEXT_EMBEDDING};
-use crate::{Error, ImageState, Match, Result, TextState};
+use crate::{Error, ImageState, Limits, Match, Model, Result, TextState};
 
 /// Which states are scored by the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,11 +58,20 @@ trait Ranking {
     type State;
 
     fn states(&self) -> &StateIndex;
-    fn state(&self, key: &str) -> Result<Option<Self::State>>;
+    /// The state of a key; what has to run for it ends at `model`'s limits, as do all calls here.
+    fn state(&self, model: &Model, key: &str) -> Result<Option<Self::State>>;
     fn embedding<'a>(&self, query: &'a Self::Query) -> Result<Option<&'a [f32]>>;
-    fn scores(&self, query: &Self::Query, states: &[Self::State]) -> Result<Vec<Match>>;
+    fn scores(&self, model: &Model, query: &Self::Query, states: &[Self::State]) -> Result<Vec<Match>>;
 
-    fn rank_all(&self, queries: &[Self::Query], top_k: usize, candidates: Candidates) -> Result<Vec<Vec<Hit>>> {
+    fn rank_all(
+        &self,
+        model: &Model,
+        queries: &[Self::Query],
+        top_k: usize,
+        candidates: Candidates,
+    ) -> Result<Vec<Vec<Hit>>> {
+        // An index without states is looked at too.
+        model.check_limits()?;
         if top_k == 0 {
             return Err(Error::argument("top_k", "at least 1", top_k));
         }
@@ -73,35 +82,42 @@ trait Ranking {
                 for (query, best) in queries.iter().zip(&mut best) {
                     let embedding = self.embedding(query)?;
                     let embedding = embedding.ok_or_else(|| super::without_embedding(self.states().folder()))?;
-                    let keys = self.states().nearest(embedding, count)?;
+                    let keys = self.states().nearest(embedding, count, model.limits())?;
                     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-                    self.score(&keys, [(query, best)])?;
+                    self.score(model, &keys, [(query, best)])?;
                 }
             }
             Candidates::All => {
                 let keys: Vec<&str> = self.states().keys().collect();
                 // Every state is read once for all queries.
-                self.score(&keys, queries.iter().zip(&mut best).collect::<Vec<_>>())?;
+                self.score(model, &keys, queries.iter().zip(&mut best).collect::<Vec<_>>())?;
             }
         }
         Ok(best.into_iter().map(Best::finish).collect())
     }
 
-    fn score<'q>(&self, keys: &[&str], queries: impl IntoIterator<Item = (&'q Self::Query, &'q mut Best)>) -> Result<()>
+    fn score<'q>(
+        &self,
+        model: &Model,
+        keys: &[&str],
+        queries: impl IntoIterator<Item = (&'q Self::Query, &'q mut Best)>,
+    ) -> Result<()>
     where
         Self::Query: 'q,
     {
         let mut queries: Vec<(&Self::Query, &mut Best)> = queries.into_iter().collect();
         for keys in keys.chunks(BATCH) {
+            // States lie on a disk that may be slow, and what they are scored with looks at the limits only when it runs.
+            model.check_limits()?;
             let (mut found, mut states) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
             for &key in keys {
-                if let Some(state) = self.state(key)? {
+                if let Some(state) = self.state(model, key)? {
                     found.push(key);
                     states.push(state);
                 }
             }
             for (query, best) in &mut queries {
-                for (key, score) in found.iter().zip(self.scores(query, &states)?) {
+                for (key, score) in found.iter().zip(self.scores(model, query, &states)?) {
                     best.push(key, score);
                 }
             }
@@ -118,17 +134,17 @@ impl Ranking for ImageIndex {
         &self.states
     }
 
-    fn state(&self, key: &str) -> Result<Option<ImageState>> {
-        self.get(key)
+    fn state(&self, model: &Model, key: &str) -> Result<Option<ImageState>> {
+        self.get_by(model, key)
     }
 
     fn embedding<'a>(&self, query: &'a TextState) -> Result<Option<&'a [f32]>> {
         self.model.text_tensor(query, TEXT_EMBEDDING)
     }
 
-    fn scores(&self, query: &TextState, states: &[ImageState]) -> Result<Vec<Match>> {
+    fn scores(&self, model: &Model, query: &TextState, states: &[ImageState]) -> Result<Vec<Match>> {
         let pairs: Vec<_> = states.iter().map(|image| (image, query)).collect();
-        self.model.match_pairs(&pairs)
+        model.match_pairs(&pairs)
     }
 }
 
@@ -140,37 +156,67 @@ impl Ranking for TextIndex {
         &self.states
     }
 
-    fn state(&self, key: &str) -> Result<Option<TextState>> {
-        self.get(key)
+    fn state(&self, model: &Model, key: &str) -> Result<Option<TextState>> {
+        self.get_by(model, key)
     }
 
     fn embedding<'a>(&self, query: &'a ImageState) -> Result<Option<&'a [f32]>> {
         self.model.image_tensor(query, IMAGE_EMBEDDING)
     }
 
-    fn scores(&self, query: &ImageState, states: &[TextState]) -> Result<Vec<Match>> {
+    fn scores(&self, model: &Model, query: &ImageState, states: &[TextState]) -> Result<Vec<Match>> {
         let pairs: Vec<_> = states.iter().map(|text| (query, text)).collect();
-        self.model.match_pairs(&pairs)
+        model.match_pairs(&pairs)
     }
 }
 
 impl ImageIndex {
-    /// For each text the `top_k` images that it belongs to best, the best first.
+    /// For each text the `top_k` images that it belongs to best, the best first. It ends at the limits of the model that the
+    /// index was opened with.
     ///
     /// # Errors
-    /// A bundle of another task than ITM; `top_k` 0; a shortlist of 0 or of a network without embeddings; a state of another
-    /// model; a damaged file; a failure of ONNX Runtime.
+    /// `top_k` 0; a shortlist of 0 or of a network without embeddings; a state of another model; a damaged file; a failure of
+    /// ONNX Runtime; the limits.
     pub fn rank(&self, texts: &[TextState], top_k: usize, candidates: Candidates) -> Result<Vec<Vec<Hit>>> {
-        self.rank_all(texts, top_k, candidates)
+        self.rank_all(&self.model, texts, top_k, candidates)
+    }
+
+    /// As [`ImageIndex::rank`], with limits of this search alone in place of the model's.
+    ///
+    /// # Errors
+    /// As [`ImageIndex::rank`].
+    pub fn rank_within(
+        &self,
+        texts: &[TextState],
+        top_k: usize,
+        candidates: Candidates,
+        limits: &Limits,
+    ) -> Result<Vec<Vec<Hit>>> {
+        self.rank_all(&self.model.limited(limits.clone()), texts, top_k, candidates)
     }
 }
 
 impl TextIndex {
-    /// For each image the `top_k` texts that belong to it best, the best first.
+    /// For each image the `top_k` texts that belong to it best, the best first. It ends at the limits of the model that the
+    /// index was opened with.
     ///
     /// # Errors
     /// As [`ImageIndex::rank`].
     pub fn rank(&self, images: &[ImageState], top_k: usize, candidates: Candidates) -> Result<Vec<Vec<Hit>>> {
-        self.rank_all(images, top_k, candidates)
+        self.rank_all(&self.model, images, top_k, candidates)
+    }
+
+    /// As [`TextIndex::rank`], with limits of this search alone in place of the model's.
+    ///
+    /// # Errors
+    /// As [`ImageIndex::rank`].
+    pub fn rank_within(
+        &self,
+        images: &[ImageState],
+        top_k: usize,
+        candidates: Candidates,
+        limits: &Limits,
+    ) -> Result<Vec<Vec<Hit>>> {
+        self.rank_all(&self.model.limited(limits.clone()), images, top_k, candidates)
     }
 }

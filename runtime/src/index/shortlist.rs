@@ -28,12 +28,8 @@ fn failed(error: impl std::fmt::Display) -> Error {
 }
 
 impl Shortlist {
-    /// One of embeddings `width` wide: places, keys, and what gives the embedding of a place.
-    pub(super) fn build(
-        width: usize,
-        entries: &[(u64, &str)],
-        embedding: impl Fn(usize) -> Result<Vec<f32>> + Sync,
-    ) -> Result<Shortlist> {
+    /// An empty one for embeddings `width` wide, with room for `count`.
+    pub(super) fn new(width: usize, count: usize) -> Result<Shortlist> {
         let options = IndexOptions {
             dimensions: width,
             // Embeddings have length 1, so this orders as the cosine does.
@@ -43,13 +39,36 @@ impl Shortlist {
         };
         let index = Index::new(&options).map_err(failed)?;
         let threads = rayon::current_num_threads();
-        index.reserve_capacity_and_threads(entries.len().max(1024), threads).map_err(failed)?;
-        entries
-            .par_iter()
-            .enumerate()
-            .try_for_each(|(k, (place, _))| index.add(*place, &embedding(k)?).map_err(failed))?;
-        let keys = entries.iter().map(|(place, key)| (*place, (*key).to_owned())).collect();
-        Ok(Shortlist { index: Mutex::new(index), keys })
+        index.reserve_capacity_and_threads(count.max(1024), threads).map_err(failed)?;
+        Ok(Shortlist { index: Mutex::new(index), keys: BTreeMap::new() })
+    }
+
+    /// Adds those of `entries`, places and keys, that it does not have: the first of them it has, from an earlier call that
+    /// ended early. `embedding` gives the embedding of an entry; `check`, asked before every `step` of them, may end the call,
+    /// and what was added until then stays.
+    pub(super) fn add_all(
+        &mut self,
+        entries: &[(u64, &str)],
+        step: usize,
+        embedding: impl Fn(usize) -> Result<Vec<f32>> + Sync,
+        check: impl Fn() -> Result<()>,
+    ) -> Result<()> {
+        for from in (self.len()..entries.len()).step_by(step.max(1)) {
+            check()?;
+            let some = &entries[from..entries.len().min(from.saturating_add(step))];
+            let index = self.index.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let index: &Index = index;
+            some.par_iter()
+                .enumerate()
+                .try_for_each(|(k, (place, _))| index.add(*place, &embedding(from + k)?).map_err(failed))?;
+            self.keys.extend(some.iter().map(|(place, key)| (*place, (*key).to_owned())));
+        }
+        Ok(())
+    }
+
+    /// Number of its states.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -80,5 +99,33 @@ impl Shortlist {
     pub(super) fn nearest(&self, query: &[f32], count: usize) -> Result<Vec<String>> {
         let found = self.index().search(query, count.min(self.keys.len())).map_err(failed)?;
         Ok(found.keys.iter().filter_map(|place| self.keys.get(place)).cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn what_ended_early_goes_on_where_it_stopped() {
+        let names: Vec<String> = (0..100).map(|k| format!("{k:03}")).collect();
+        let entries: Vec<(u64, &str)> = names.iter().enumerate().map(|(k, name)| (k as u64, name.as_str())).collect();
+        let embedding = |k: usize| Ok(vec![(k as f32 / 100.0).cos(), (k as f32 / 100.0).sin()]);
+        let asked = Cell::new(0);
+        let twice = || {
+            asked.set(asked.get() + 1);
+            if asked.get() > 2 { Err(Error::DeadlineExceeded) } else { Ok(()) }
+        };
+        let mut shortlist = Shortlist::new(2, entries.len()).unwrap();
+        assert!(matches!(shortlist.add_all(&entries, 10, embedding, twice), Err(Error::DeadlineExceeded)));
+        assert_eq!(shortlist.len(), 20);
+        shortlist.add_all(&entries, 7, embedding, || Ok(())).unwrap();
+        assert_eq!(shortlist.len(), 100);
+        assert_eq!(shortlist.nearest(&embedding(63).unwrap(), 1).unwrap(), ["063"]);
+        let all: std::collections::BTreeSet<String> =
+            shortlist.nearest(&embedding(0).unwrap(), 100).unwrap().into_iter().collect();
+        assert_eq!(all.len(), 100);
     }
 }

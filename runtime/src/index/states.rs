@@ -11,14 +11,17 @@ use super::key_log::{Place, Record};
 use super::shortlist::Shortlist;
 use super::store::Store;
 use crate::wiring::{IMAGE_EMBEDDING, RELATION_BIAS, TEXT_EMBEDDING};
-use crate::{Error, Result};
+use crate::{Error, Limits, Result};
+
+/// States that are added to a shortlist between two looks at a search's limits: some 10 milliseconds of work.
+const STEP: usize = 128;
 
 /// What an index may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Searching; any number of processes at a time.
     Read,
-    /// Searching and changing; one process at a time.
+    /// Searching and changing; one handle at a time, of all processes.
     Write,
 }
 
@@ -28,7 +31,7 @@ pub(super) struct StateIndex {
     store: Store,
     kind: IndexKind,
     joint: Option<usize>,
-    /// Made when it is first asked for.
+    /// Made when it is first asked for; of fewer than all states where the search that made it had to end.
     shortlist: Mutex<Option<Shortlist>>,
 }
 
@@ -57,7 +60,7 @@ fn stored_tensors(manifest: &Manifest, kind: IndexKind) -> Vec<StoredTensor> {
 }
 
 /// A number of the network that made the states: of all graphs' hashes.
-fn fingerprint(manifest: &Manifest) -> String {
+pub(crate) fn fingerprint(manifest: &Manifest) -> String {
     let graphs = manifest.stages.named().into_iter().flat_map(|(_, stage)| &stage.graphs);
     let files = graphs.flat_map(|graph| graph.files()).filter_map(|file| Some((file, manifest.files.get(file)?)));
     let lines: String = files.map(|(name, record)| format!("{name} {}\n", record.sha256)).collect();
@@ -82,7 +85,9 @@ impl StateIndex {
             state_bytes: 0,
             key_bytes: 0,
         };
-        StateIndex::of(Store::create(folder, header)?, manifest, kind)
+        let index = StateIndex::of(Store::create(folder, header)?, manifest, kind)?;
+        index.tell("index made", Access::Write);
+        Ok(index)
     }
 
     pub(super) fn open(folder: &Path, manifest: &Manifest, kind: IndexKind, access: Access) -> Result<StateIndex> {
@@ -103,7 +108,17 @@ impl StateIndex {
         if header.tensors != stored_tensors(manifest, kind) {
             return Err(Error::invalid(&file, "tensors", "those of the model's states", "others"));
         }
-        StateIndex::of(store, manifest, kind)
+        let index = StateIndex::of(store, manifest, kind)?;
+        index.tell("index opened", access);
+        Ok(index)
+    }
+
+    /// Tells the log what index this is, on one line.
+    fn tell(&self, what: &str, access: Access) {
+        let (bytes, garbage) = self.sizes();
+        let access = if access == Access::Write { "write" } else { "read" };
+        let (folder, kind, identity) = (self.folder(), self.kind, self.store.header().model.as_str());
+        tracing::info!(?folder, %kind, states = self.len(), bytes, garbage, access, identity, "{what}");
     }
 
     fn of(store: Store, manifest: &Manifest, kind: IndexKind) -> Result<StateIndex> {
@@ -112,12 +127,14 @@ impl StateIndex {
         Ok(StateIndex { store, kind, joint, shortlist: Mutex::new(None) })
     }
 
-    /// A shortlist of all states.
-    fn build_shortlist(&self, width: usize) -> Result<Shortlist> {
+    /// Brings a shortlist, new or as an earlier search has left it, to all states, unless `limits` end that.
+    fn go_on(&self, shortlist: &mut Shortlist, limits: &Limits) -> Result<()> {
         let places: Vec<Place> = self.store.places().values().copied().collect();
         let entries: Vec<(u64, &str)> =
             self.store.places().iter().map(|(key, place)| (place.offset, key.as_str())).collect();
-        Shortlist::build(width, &entries, |k| self.embedding_at(places[k]))
+        // Without limits there is nothing to look at in between.
+        let step = if limits.any() { STEP } else { entries.len() };
+        shortlist.add_all(&entries, step, |k| self.embedding_at(places[k]), || limits.check())
     }
 
     fn embedding_at(&self, place: Place) -> Result<Vec<f32>> {
@@ -135,10 +152,12 @@ impl StateIndex {
     }
 
     pub(super) fn commit(&mut self) -> Result<()> {
+        let before = self.len();
         let records = self.store.commit()?;
         // Where a shortlist was asked for it goes on.
         let shortlist = self.shortlist.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut shortlist) = shortlist else { return Ok(()) };
+        // One that is not whole is of no use to what follows: which states it lacks is told by their order.
+        let Some(mut shortlist) = shortlist.filter(|shortlist| shortlist.len() == before) else { return Ok(()) };
         let follow = |(record, before): &(Record, Option<Place>)| -> Result<()> {
             before.map_or(Ok(()), |before| shortlist.remove(before.offset))?;
             match record {
@@ -200,15 +219,32 @@ impl StateIndex {
         self.joint
     }
 
-    /// The keys whose embeddings are nearest to `query`.
-    pub(super) fn nearest(&self, query: &[f32], count: usize) -> Result<Vec<String>> {
+    /// The keys whose embeddings are nearest to `query`. The first search makes the shortlist; where `limits` end it before,
+    /// the next one goes on from there.
+    pub(super) fn nearest(&self, query: &[f32], count: usize, limits: &Limits) -> Result<Vec<String>> {
         let width = self.joint.ok_or_else(|| super::without_embedding(self.folder()))?;
         let slot = || self.shortlist.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shortlist) = slot().as_ref() {
-            return shortlist.nearest(query, count);
-        }
+        let states = self.len();
+        let begun = {
+            let mut slot = slot();
+            match slot.as_ref() {
+                Some(shortlist) if shortlist.len() == states => return shortlist.nearest(query, count),
+                _ => slot.take(),
+            }
+        };
         // Not while the slot is locked: the threads that build may be given another search meanwhile, which would wait for it.
-        let built = self.build_shortlist(width)?;
-        slot().get_or_insert(built).nearest(query, count)
+        let mut shortlist = begun.map_or_else(|| Shortlist::new(width, states), Ok)?;
+        let built = self.go_on(&mut shortlist, limits);
+        // One that failed half-way is not known to have what it says.
+        if !matches!(built, Ok(()) | Err(Error::Cancelled | Error::DeadlineExceeded)) {
+            return built.map(|()| Vec::new());
+        }
+        let mut slot = slot();
+        // Another search may have begun one too: the one that is further on stays.
+        if slot.as_ref().is_none_or(|other| other.len() < shortlist.len()) {
+            *slot = Some(shortlist);
+        }
+        built?;
+        slot.as_ref().map_or_else(|| Ok(Vec::new()), |shortlist| shortlist.nearest(query, count))
     }
 }

@@ -25,6 +25,7 @@ impl Model {
     /// A file that cannot be read or decoded; a bundle without vision stage; a failure of ONNX Runtime.
     pub fn encode_image_file(&self, file: &Path) -> Result<ImageState> {
         let vision = self.vision()?;
+        self.check_limits()?;
         self.encode_pixels(vision, decode_file(file)?)
     }
 
@@ -35,6 +36,7 @@ impl Model {
     /// As [`Model::encode_image_file`] and [`Model::encode_regions`].
     pub fn encode_file(&self, file: &Path) -> Result<ImageState> {
         if file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
+            self.check_limits()?;
             return self.encode_regions(&npz::read(file, MAX_REGIONS)?.0);
         }
         self.encode_image_file(file)
@@ -46,6 +48,7 @@ impl Model {
     /// As [`Model::encode_image_file`].
     pub fn encode_image_bytes(&self, encoded: &[u8]) -> Result<ImageState> {
         let vision = self.vision()?;
+        self.check_limits()?;
         self.encode_pixels(vision, decode_bytes(encoded)?)
     }
 
@@ -55,6 +58,7 @@ impl Model {
     /// A buffer that is too short for its sizes or has no pixel; a bundle without vision stage; a failure of ONNX Runtime.
     pub fn encode_pixel_buffer(&self, pixels: &PixelBuffer<'_>) -> Result<ImageState> {
         let vision = self.vision()?;
+        self.check_limits()?;
         self.encode_pixels(vision, pixels.to_rgb()?)
     }
 
@@ -83,6 +87,7 @@ impl Model {
     /// # Errors
     /// A text without any word; a failure of ONNX Runtime.
     pub fn encode_text(&self, text: &str) -> Result<TextState> {
+        self.check_limits()?;
         self.encode_tokens(self.loaded.text_encoder.encode_question(text, self.manifest().text.max_tokens)?)
     }
 
@@ -91,6 +96,7 @@ impl Model {
     /// # Errors
     /// As [`Model::encode_text`], of the first text that has one.
     pub fn encode_texts(&self, texts: &[&str]) -> Result<Vec<TextState>> {
+        self.check_limits()?;
         let mut states = Vec::with_capacity(texts.len());
         for texts in texts.chunks(BATCH) {
             let mut items = Vec::with_capacity(texts.len());
@@ -156,7 +162,7 @@ impl Model {
     }
 
     pub(super) fn encode_pixels(&self, vision: &VisionRunner, image: image::RgbImage) -> Result<ImageState> {
-        self.watched.limits.check()?;
+        self.check_limits()?;
         let regions = vision.regions(&[prepare(image, vision.vision())], &self.watched)?;
         match regions.first() {
             Some(regions) => self.encode_regions(regions),

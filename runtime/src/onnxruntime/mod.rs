@@ -48,6 +48,12 @@ pub fn onnxruntime() -> Option<(PathBuf, String)> {
     loaded().as_ref().map(|l| (l.library.clone(), l.version.clone()))
 }
 
+/// The library of this process for people: version and place.
+pub(crate) fn told() -> String {
+    onnxruntime()
+        .map_or_else(|| "none".to_owned(), |(library, version)| format!("{version} from {}", library.display()))
+}
+
 /// What sessions are made in; the first call loads the library.
 ///
 /// No other function of this crate may touch `ort` before this one has returned: without a library it panics.
@@ -61,10 +67,10 @@ pub(crate) fn shared(options: &LoadOptions) -> Result<Shared> {
         }
     } else {
         let loaded = slot.insert(load(options)?);
-        let (shared, told) = (loaded.shared.clone(), format!("{} from {}", loaded.version, loaded.library.display()));
+        let shared = loaded.shared.clone();
         // Whoever is told may ask which library it is.
         drop(slot);
-        tracing::info!("ONNX Runtime {told}");
+        tracing::info!("ONNX Runtime {}", told());
         return Ok(shared);
     }
     // It was just looked at.

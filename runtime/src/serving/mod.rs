@@ -128,6 +128,8 @@ impl AsyncModel {
     }
 
     async fn ask<T>(&self, image: ImageState, text: String, work: impl FnOnce(Job<T>) -> Work) -> Result<T> {
+        // A request that is over already need not wait for a batch.
+        self.0.model.check_limits()?;
         let (sender, receiver) = oneshot::channel();
         self.send(Request { image, text, work: work(sender) })?;
         // The thread ends without an answer only if it panics.

@@ -3,6 +3,7 @@
 mod changes;
 mod crashes;
 mod embeddings;
+mod limits;
 mod ranking;
 mod writers;
 
