@@ -11,7 +11,7 @@ pub struct mmnas_cancel_token {
     pub(crate) token: CancelToken,
 }
 
-/// Makes a token that was not used yet. mmnas_model_limited() ties calls to it.
+/// Makes a token that was not used yet. mmnas_model_limited_to() and mmnas_index_limited_to() tie calls to it.
 ///
 /// @return a token that the caller owns and frees with mmnas_cancel_token_free(); NULL only if the library itself failed
 ///
@@ -21,8 +21,8 @@ pub extern "C" fn mmnas_cancel_token_new() -> *mut mmnas_cancel_token {
     boundary::value(std::ptr::null_mut(), || handles::keep(mmnas_cancel_token { token: CancelToken::new() }))
 }
 
-/// Ends the calls that run with this token now, between two operators of their graphs, and those that are made later before
-/// they begin. They fail with MMNAS_STATUS_CANCELLED. It cannot be taken back: make another token for other calls.
+/// Ends the calls that run with this token now, between two operators of their graphs or two batches of a search, and those
+/// that are made later before they begin. They fail with MMNAS_STATUS_CANCELLED. It cannot be taken back: make another token for other calls.
 ///
 /// @param token      the token
 /// @param error_out  receives the error, or NULL on success; may itself be NULL
@@ -57,7 +57,7 @@ pub extern "C" fn mmnas_cancel_token_is_cancelled(token: *const mmnas_cancel_tok
 ///
 /// @param token  a token, or NULL, which does nothing
 ///
-/// Threads: no other thread may use the token any more; models that it limits may be used.
+/// Threads: no other thread may use the token any more; models and indexes that it limits may be used.
 #[unsafe(no_mangle)]
 pub extern "C" fn mmnas_cancel_token_free(token: *mut mmnas_cancel_token) {
     boundary::free(token);

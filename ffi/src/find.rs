@@ -1,10 +1,10 @@
 //! Searching what an index holds.
 
-use runtime::{Candidates, Error, Hit, ImageState, TextState};
+use runtime::{Candidates, Error, Hit, ImageState, Limits, TextState};
 
 use crate::error::mmnas_error;
 use crate::image::mmnas_image;
-use crate::index::{Index, look, mmnas_index, other_kind};
+use crate::index::{Index, mmnas_index, other_kind, search};
 use crate::ranking::mmnas_ranking;
 use crate::status::mmnas_status;
 use crate::text::mmnas_text;
@@ -16,6 +16,16 @@ fn ranked(found: Result<Vec<Vec<Hit>>, Error>) -> Result<mmnas_ranking, mmnas_er
 
 fn all_ranked(found: Result<Vec<Vec<Hit>>, Error>) -> Result<Vec<mmnas_ranking>, mmnas_error> {
     Ok(found?.into_iter().map(mmnas_ranking::of_index).collect())
+}
+
+/// Ranks with the limits of the handle, or with those of the index's model.
+macro_rules! rank {
+    ($index:expr, $queries:expr, $top_k:expr, $shortlist:expr, $limits:expr) => {
+        match $limits {
+            Some(limits) => $index.rank_within($queries, $top_k, candidates($shortlist), limits),
+            None => $index.rank($queries, $top_k, candidates($shortlist)),
+        }
+    };
 }
 
 fn candidates(shortlist: usize) -> Candidates {
@@ -33,7 +43,8 @@ fn candidates(shortlist: usize) -> Candidates {
 /// @param error_out    receives the error, or NULL on success; may itself be NULL
 /// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of texts, for a text of another model, and for a
 ///         shortlist where the network has no embeddings), MMNAS_STATUS_IO, MMNAS_STATUS_INVALID_BUNDLE (a damaged index),
-///         MMNAS_STATUS_INFERENCE, or what ends the calls of the model that the index was opened with
+///         MMNAS_STATUS_INFERENCE, or what ends the searches of a limited handle, else the calls of the
+///         model that the index was opened with
 ///
 /// Threads: the index may be read from many threads at once.
 #[unsafe(no_mangle)]
@@ -45,17 +56,15 @@ pub unsafe extern "C" fn mmnas_index_find_images(
     ranking_out: *mut *mut mmnas_ranking,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let find = |index: &Index| {
+    let find = |index: &Index, limits: Option<&Limits>| {
         let text = boundary::handle("text", text)?;
         match index {
-            Index::Images(images) => {
-                ranked(images.rank(std::slice::from_ref(&text.text), top_k, candidates(shortlist)))
-            }
+            Index::Images(images) => ranked(rank!(images, std::slice::from_ref(&text.text), top_k, shortlist, limits)),
             Index::Texts(_) => Err(other_kind("index", "images", "texts")),
         }
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
-    unsafe { boundary::make("ranking_out", ranking_out, error_out, || look(index, find)) }
+    unsafe { boundary::make("ranking_out", ranking_out, error_out, || search(index, find)) }
 }
 
 /// Finds the texts of an index that belong to an image best.
@@ -78,15 +87,15 @@ pub unsafe extern "C" fn mmnas_index_find_texts(
     ranking_out: *mut *mut mmnas_ranking,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let find = |index: &Index| {
+    let find = |index: &Index, limits: Option<&Limits>| {
         let image = boundary::handle("image", image)?;
         match index {
-            Index::Texts(texts) => ranked(texts.rank(std::slice::from_ref(&image.image), top_k, candidates(shortlist))),
+            Index::Texts(texts) => ranked(rank!(texts, std::slice::from_ref(&image.image), top_k, shortlist, limits)),
             Index::Images(_) => Err(other_kind("index", "texts", "images")),
         }
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
-    unsafe { boundary::make("ranking_out", ranking_out, error_out, || look(index, find)) }
+    unsafe { boundary::make("ranking_out", ranking_out, error_out, || search(index, find)) }
 }
 
 /// As mmnas_index_find_images() for many texts: where the network scores all images, each is read once for all of them.
@@ -112,17 +121,17 @@ pub unsafe extern "C" fn mmnas_index_find_images_batch(
     rankings_out: *mut *mut mmnas_ranking,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let find = |index: &Index| {
+    let find = |index: &Index, limits: Option<&Limits>| {
         // SAFETY: the caller lends `count` handles for the time of the call.
         let texts = unsafe { strings::handles("texts", texts, count) }?;
         let texts: Vec<TextState> = texts.iter().map(|text| text.text.clone()).collect();
         match index {
-            Index::Images(images) => all_ranked(images.rank(&texts, top_k, candidates(shortlist))),
+            Index::Images(images) => all_ranked(rank!(images, &texts, top_k, shortlist, limits)),
             Index::Texts(_) => Err(other_kind("index", "images", "texts")),
         }
     };
     // SAFETY: the caller passes NULL or room for `count` handles, and NULL or a place to write an error to.
-    unsafe { boundary::make_all("rankings_out", rankings_out, count, error_out, || look(index, find)) }
+    unsafe { boundary::make_all("rankings_out", rankings_out, count, error_out, || search(index, find)) }
 }
 
 /// As mmnas_index_find_texts() for many images: where the network scores all texts, each is read once for all of them.
@@ -148,15 +157,15 @@ pub unsafe extern "C" fn mmnas_index_find_texts_batch(
     rankings_out: *mut *mut mmnas_ranking,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let find = |index: &Index| {
+    let find = |index: &Index, limits: Option<&Limits>| {
         // SAFETY: the caller lends `count` handles for the time of the call.
         let images = unsafe { strings::handles("images", images, count) }?;
         let images: Vec<ImageState> = images.iter().map(|image| image.image.clone()).collect();
         match index {
-            Index::Texts(texts) => all_ranked(texts.rank(&images, top_k, candidates(shortlist))),
+            Index::Texts(texts) => all_ranked(rank!(texts, &images, top_k, shortlist, limits)),
             Index::Images(_) => Err(other_kind("index", "texts", "images")),
         }
     };
     // SAFETY: the caller passes NULL or room for `count` handles, and NULL or a place to write an error to.
-    unsafe { boundary::make_all("rankings_out", rankings_out, count, error_out, || look(index, find)) }
+    unsafe { boundary::make_all("rankings_out", rankings_out, count, error_out, || search(index, find)) }
 }

@@ -1,9 +1,10 @@
 //! Images or texts on disk, to be searched.
 
 use std::ffi::c_char;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, TryLockError};
+use std::time::Duration;
 
-use runtime::{Access, ImageIndex, TextIndex};
+use runtime::{Access, ImageIndex, Limits, TextIndex};
 
 use crate::error::mmnas_error;
 use crate::image::mmnas_image;
@@ -16,7 +17,9 @@ use crate::{boundary, strings};
 
 /// Encoded images or texts on disk, by keys. What was committed stays whole whatever stops the program.
 pub struct mmnas_index {
-    index: RwLock<Index>,
+    index: Arc<RwLock<Index>>,
+    /// What ends the searches of this handle; none: what ends the calls of the index's model.
+    limits: Option<Limits>,
 }
 
 pub(crate) enum Index {
@@ -60,7 +63,12 @@ pub(crate) fn other_kind(argument: &str, expected: &str, found: &str) -> mmnas_e
 
 impl mmnas_index {
     fn of(index: Index) -> Self {
-        Self { index: RwLock::new(index) }
+        Self { index: Arc::new(RwLock::new(index)), limits: None }
+    }
+
+    /// The same index with searches that end at `limits`.
+    pub(crate) fn limited(&self, limits: Limits) -> Self {
+        Self { index: Arc::clone(&self.index), limits: Some(limits) }
     }
 }
 
@@ -71,6 +79,28 @@ pub(crate) fn look<R>(
 ) -> Result<R, mmnas_error> {
     let index = boundary::handle("index", index)?;
     get(&index.index.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// How long a search that has limits waits for a change by another thread before it looks at them again.
+const WAIT: Duration = Duration::from_millis(1);
+
+/// Searches an index, within the handle's limits where it has such.
+pub(crate) fn search<R>(
+    index: *const mmnas_index,
+    find: impl FnOnce(&Index, Option<&Limits>) -> Result<R, mmnas_error>,
+) -> Result<R, mmnas_error> {
+    let handle = boundary::handle("index", index)?;
+    let Some(limits) = &handle.limits else {
+        return find(&handle.index.read().unwrap_or_else(PoisonError::into_inner), None);
+    };
+    loop {
+        limits.check()?;
+        match handle.index.try_read() {
+            Ok(index) => return find(&index, Some(limits)),
+            Err(TryLockError::Poisoned(index)) => return find(&index.into_inner(), Some(limits)),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(WAIT),
+        }
+    }
 }
 
 /// Changes an index.
@@ -125,18 +155,20 @@ pub unsafe extern "C" fn mmnas_index_create(
     unsafe { boundary::make("index_out", index_out, error_out, body) }
 }
 
-/// Opens an index that this model, or another load of its bundle, has made.
+/// Opens an index that this model, or another load of its bundle, has made. Where the model is limited, its limits are those of
+/// all searches; mmnas_index_limited_to() gives a search limits of its own.
 ///
 /// @param model      the model; it may be freed before the index
 /// @param path       the index's folder, UTF-8, need not be NUL-terminated
 /// @param path_len   the number of bytes of the path; at least 1
 /// @param kind       one of mmnas_index_kind: what the index holds
-/// @param writable   whether it is to be changed, which one handle at a time may do; any number may read meanwhile, and see
-///                   what was committed when they opened
+/// @param writable   whether it is to be changed, which one opened index at a time may do, of all processes; any number may read
+///                   meanwhile, and see what was committed when they opened
 /// @param index_out  receives the index, which the caller owns and frees with mmnas_index_free(), or NULL on failure
 /// @param error_out  receives the error, or NULL on success; may itself be NULL
 /// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of another model), MMNAS_STATUS_WRONG_TASK,
-///         MMNAS_STATUS_IO, MMNAS_STATUS_INVALID_BUNDLE (damaged, or of the other kind), MMNAS_STATUS_FUTURE_VERSION, or MMNAS_STATUS_EXISTS (somebody else writes)
+///         MMNAS_STATUS_IO, MMNAS_STATUS_INVALID_BUNDLE (damaged, or of the other kind), MMNAS_STATUS_FUTURE_VERSION, or MMNAS_STATUS_EXISTS (it is being written; the
+///         message says whether by this process or by another)
 ///
 /// Threads: may be called from many threads at once with the same model.
 #[unsafe(no_mangle)]
@@ -361,7 +393,7 @@ pub unsafe extern "C" fn mmnas_index_keys(
     unsafe { boundary::make("keys_out", keys_out, error_out, body) }
 }
 
-/// Closes an index. What was not committed is forgotten.
+/// Frees a handle to an index, and closes the index where it was the last: what was not committed is forgotten.
 ///
 /// @param index  an index, or NULL, which does nothing
 ///

@@ -46,6 +46,8 @@ pub mod index;
 
 pub mod find;
 
+pub mod limits;
+
 pub mod stored;
 
 pub mod keys;

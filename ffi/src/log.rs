@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ffi::{CString, c_char, c_void};
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use tracing::field::{Field, Visit};
@@ -24,7 +24,8 @@ pub enum mmnas_log_level {
     Error = 1,
     /// Something is other than one would wish, such as a provider that was allowed to be missing and is.
     Warning = 2,
-    /// What was loaded from where.
+    /// What was loaded from where: a line for ONNX Runtime, and one for each bundle (folder, task, variant, provider, identity, ONNX
+    /// Runtime) and each index.
     Info = 3,
     /// What helps to find a fault.
     Debug = 4,
@@ -40,6 +41,9 @@ pub type mmnas_log_callback =
     Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, message: *const c_char, message_len: usize)>;
 
 struct Target {
+    /// Which listener it is; 0 for that of mmnas_log_set().
+    id: u64,
+    level: i32,
     callback: unsafe extern "C" fn(*mut c_void, i32, *const c_char, usize),
     user_data: *mut c_void,
 }
@@ -49,8 +53,44 @@ unsafe impl Send for Target {}
 // SAFETY: as above.
 unsafe impl Sync for Target {}
 
-static TARGET: RwLock<Option<Target>> = RwLock::new(None);
+/// Who is told, in the order in which they came.
+static TARGETS: RwLock<Vec<Target>> = RwLock::new(Vec::new());
+/// The level of the one who wants to know most.
 static LEVEL: AtomicI32 = AtomicI32::new(0);
+
+/// Changes who is told, when those that are just being told something have heard it.
+fn change(body: impl FnOnce(&mut Vec<Target>)) {
+    let mut targets = TARGETS.write().unwrap_or_else(PoisonError::into_inner);
+    body(&mut targets);
+    LEVEL.store(targets.iter().map(|target| target.level).max().unwrap_or(0), Ordering::Relaxed);
+}
+
+/// Tells this library's own copy of the dispatcher about us: a host that is written in Rust has another.
+fn subscribe() {
+    static SUBSCRIBED: OnceLock<()> = OnceLock::new();
+    SUBSCRIBED.get_or_init(|| {
+        let _ = tracing::subscriber::set_global_default(Forward);
+    });
+}
+
+fn check_level(level: i32) -> Result<(), mmnas_error> {
+    if (0..=5).contains(&level) {
+        return Ok(());
+    }
+    Err(mmnas_error::invalid("level", "one of mmnas_log_level, 0 to 5", &level.to_string()))
+}
+
+/// One that is told what happens, beside all others, until it is freed.
+#[derive(Debug)]
+pub struct mmnas_log_listener {
+    id: u64,
+}
+
+impl Drop for mmnas_log_listener {
+    fn drop(&mut self) {
+        change(|targets| targets.retain(|target| target.id != self.id));
+    }
+}
 
 thread_local! {
     static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
@@ -61,8 +101,8 @@ pub(crate) fn in_callback() -> bool {
     IN_CALLBACK.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Tells the library whom to tell what happens; until then it tells nobody. There is one listener a process: a call replaces the
-/// one before.
+/// Tells the library whom to tell what happens; until then it tells nobody. There is one such listener a process: a call replaces
+/// the one before. mmnas_log_listen() adds any number of others.
 ///
 /// When the call returns, the listener before it is not called any more, so what its `user_data` led to may go. The call waits
 /// for listeners that are just being told something, so the caller must hold no lock that they take.
@@ -82,22 +122,59 @@ pub unsafe extern "C" fn mmnas_log_set(
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
     let body = || {
-        if !(0..=5).contains(&level) {
-            return Err(mmnas_error::invalid("level", "one of mmnas_log_level, 0 to 5", &level.to_string()));
-        }
-        // The library's own copy of the dispatcher: a host that is written in Rust has another.
-        static SUBSCRIBED: OnceLock<()> = OnceLock::new();
-        SUBSCRIBED.get_or_init(|| {
-            let _ = tracing::subscriber::set_global_default(Forward);
+        check_level(level)?;
+        subscribe();
+        change(|targets| {
+            targets.retain(|target| target.id != 0);
+            targets.extend(callback.map(|callback| Target { id: 0, level, callback, user_data }));
         });
-        let target = callback.map(|callback| Target { callback, user_data });
-        let mut slot = TARGET.write().unwrap_or_else(PoisonError::into_inner);
-        LEVEL.store(if target.is_some() { level } else { 0 }, Ordering::Relaxed);
-        *slot = target;
         Ok(())
     };
     // SAFETY: the caller passes NULL or a place to write an error to.
     unsafe { boundary::call(error_out, body) }
+}
+
+/// Adds a listener, which is told what happens beside all others, for as long as its handle lives: parts of a program need not
+/// know of one another.
+///
+/// @param level         one of mmnas_log_level: messages that matter less are left out
+/// @param callback      who is told; not NULL
+/// @param user_data     handed to the callback as it is; may be NULL
+/// @param listener_out  receives the listener, which the caller owns and frees with mmnas_log_listener_free(), or NULL on failure
+/// @param error_out     receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT
+///
+/// Threads: may be called at any time from any thread, but not from a callback. It waits as mmnas_log_set() does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_log_listen(
+    level: i32,
+    callback: mmnas_log_callback,
+    user_data: *mut c_void,
+    listener_out: *mut *mut mmnas_log_listener,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let body = || {
+        check_level(level)?;
+        let callback = callback.ok_or_else(|| boundary::null("callback"))?;
+        subscribe();
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        change(|targets| targets.push(Target { id, level, callback, user_data }));
+        Ok(mmnas_log_listener { id })
+    };
+    // SAFETY: the caller passes for each of both NULL or a place to write to.
+    unsafe { boundary::make("listener_out", listener_out, error_out, body) }
+}
+
+/// Ends a listener. When the call returns it is not called any more, so what its `user_data` led to may go.
+///
+/// @param listener  a listener, or NULL, which does nothing
+///
+/// Threads: may be called at any time from any thread, but not from a callback: there it does nothing, and the listener goes on.
+/// It waits as mmnas_log_set() does.
+#[unsafe(no_mangle)]
+pub extern "C" fn mmnas_log_listener_free(listener: *mut mmnas_log_listener) {
+    boundary::free(listener);
 }
 
 fn number(level: &Level) -> i32 {
@@ -135,14 +212,14 @@ impl Subscriber for Forward {
         let mut line = Line::default();
         event.record(&mut line);
         let text = CString::new(line.text.replace('\0', "\\0")).unwrap_or_default();
-        let target = TARGET.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(target) = target.as_ref() {
-            let level = number(event.metadata().level());
-            let _ = IN_CALLBACK.try_with(|inside| inside.set(true));
+        let level = number(event.metadata().level());
+        let targets = TARGETS.read().unwrap_or_else(PoisonError::into_inner);
+        let _ = IN_CALLBACK.try_with(|inside| inside.set(true));
+        for target in targets.iter().filter(|target| level <= target.level) {
             // SAFETY: the host has given the callback for this, and the text lives until it returns.
             unsafe { (target.callback)(target.user_data, level, text.as_ptr(), text.count_bytes()) };
-            let _ = IN_CALLBACK.try_with(|inside| inside.set(false));
         }
+        let _ = IN_CALLBACK.try_with(|inside| inside.set(false));
     }
 
     fn enter(&self, _: &Id) {}

@@ -36,7 +36,7 @@ pub enum mmnas_task {
 }
 
 impl mmnas_model {
-    fn new(model: Model) -> Self {
+    pub(crate) fn new(model: Model) -> Self {
         Self { variant: Text::new(&model.form().to_string()), model }
     }
 }
@@ -102,6 +102,9 @@ pub unsafe extern "C" fn mmnas_model_load_files(
 /// Makes another handle to a loaded model, whose calls end early: at a moment, when a token is cancelled, or at whichever
 /// comes first. It costs next to nothing, so make one for each request. Images and texts of either handle serve both.
 /// Freeing one leaves the other.
+///
+/// It cannot say that the time is over already, since 0 is no limit here: for the time that a request has left use
+/// mmnas_model_limited_to(). Searches of an index have mmnas_index_limited_to().
 ///
 /// @param model         the model; where it is itself limited, its own limits stay with it and are not the new handle's
 /// @param token         what ends the calls, or NULL for nothing; not needed after the call

@@ -2,11 +2,11 @@
 
 use std::ffi::c_char;
 
-use runtime::{EmbeddingFormat, IndexKind};
+use runtime::{EmbeddingFormat, IndexKind, Limits};
 
 use crate::error::mmnas_error;
 use crate::image::mmnas_image;
-use crate::index::{Index, either, look, mmnas_index, mmnas_index_kind, other_kind};
+use crate::index::{Index, either, look, mmnas_index, mmnas_index_kind, other_kind, search};
 use crate::status::mmnas_status;
 use crate::text::mmnas_text;
 use crate::{boundary, strings};
@@ -19,6 +19,16 @@ pub enum mmnas_embedding_format {
     Npy = 0,
 }
 
+/// Reads a state with the limits of the handle, or with those of the index's model.
+macro_rules! get {
+    ($index:expr, $key:expr, $limits:expr) => {
+        match $limits {
+            Some(limits) => $index.get_within($key, limits),
+            None => $index.get($key),
+        }
+    };
+}
+
 /// Reads an image of an index, as mmnas_image_from_file() would have given it, to 16 bits.
 ///
 /// @param index      an index of images
@@ -27,8 +37,8 @@ pub enum mmnas_embedding_format {
 /// @param image_out  receives the image, which the caller owns and frees with mmnas_image_free(); NULL on failure, and where there
 ///                   is no such key, which is none
 /// @param error_out  receives the error, or NULL on success; may itself be NULL
-/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of texts), MMNAS_STATUS_INVALID_BUNDLE (damaged), or
-///         MMNAS_STATUS_INFERENCE
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of texts), MMNAS_STATUS_INVALID_BUNDLE (damaged),
+///         MMNAS_STATUS_INFERENCE, or what ends the searches
 ///
 /// Threads: the index may be read from many threads at once.
 #[unsafe(no_mangle)]
@@ -39,16 +49,16 @@ pub unsafe extern "C" fn mmnas_index_get_image(
     image_out: *mut *mut mmnas_image,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let get = |index: &Index| {
+    let get = |index: &Index, limits: Option<&Limits>| {
         // SAFETY: the caller lends `key_len` bytes for the time of the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
         match index {
-            Index::Images(images) => Ok(images.get(key)?.map(|image| mmnas_image { image })),
+            Index::Images(images) => Ok(get!(images, key, limits)?.map(|image| mmnas_image { image })),
             Index::Texts(_) => Err(other_kind("index", "images", "texts")),
         }
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
-    unsafe { boundary::make_any("image_out", image_out, error_out, || look(index, get)) }
+    unsafe { boundary::make_any("image_out", image_out, error_out, || search(index, get)) }
 }
 
 /// Reads a text of an index, as mmnas_text_encode() would have given it, to 16 bits.
@@ -59,7 +69,8 @@ pub unsafe extern "C" fn mmnas_index_get_image(
 /// @param text_out   receives the text, which the caller owns and frees with mmnas_text_free(); NULL on failure, and where there is
 ///                   no such key, which is none
 /// @param error_out  receives the error, or NULL on success; may itself be NULL
-/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of images), or MMNAS_STATUS_INVALID_BUNDLE (damaged)
+/// @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of images), MMNAS_STATUS_INVALID_BUNDLE (damaged),
+///         or what ends the searches
 ///
 /// Threads: the index may be read from many threads at once.
 #[unsafe(no_mangle)]
@@ -70,16 +81,16 @@ pub unsafe extern "C" fn mmnas_index_get_text(
     text_out: *mut *mut mmnas_text,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let get = |index: &Index| {
+    let get = |index: &Index, limits: Option<&Limits>| {
         // SAFETY: the caller lends `key_len` bytes for the time of the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
         match index {
-            Index::Texts(texts) => Ok(texts.get(key)?.map(|text| mmnas_text { text })),
+            Index::Texts(texts) => Ok(get!(texts, key, limits)?.map(|text| mmnas_text { text })),
             Index::Images(_) => Err(other_kind("index", "texts", "images")),
         }
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
-    unsafe { boundary::make_any("text_out", text_out, error_out, || look(index, get)) }
+    unsafe { boundary::make_any("text_out", text_out, error_out, || search(index, get)) }
 }
 
 /// Reads the embedding of what has a key.

@@ -8,6 +8,7 @@
  */
 
 #include <math.h>
+#include <pthread.h>
 #include <time.h>
 
 #include "check.h"
@@ -35,6 +36,60 @@ static void ring(void *user_data, int32_t level, const char *message, size_t mes
     FAILS_SILENTLY(mmnas_log_set(0, NULL, NULL, NULL));
     EXPECT(mmnas_onnxruntime_path(NULL) == NULL);
     rings++;
+}
+
+/* What a listener was told, a line each. */
+struct told {
+    pthread_mutex_t mutex;
+    size_t len;
+    char lines[1 << 16];
+};
+
+static struct told informed = {.mutex = PTHREAD_MUTEX_INITIALIZER}, warned = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void note(void *user_data, int32_t level, const char *message, size_t message_len)
+{
+    struct told *told = user_data;
+
+    EXPECT(level <= (told == &informed ? MMNAS_LOG_LEVEL_INFO : MMNAS_LOG_LEVEL_WARNING));
+    pthread_mutex_lock(&told->mutex);
+    if (told->len + message_len + 2 < sizeof told->lines) {
+        memcpy(told->lines + told->len, message, message_len);
+        told->len += message_len;
+        told->lines[told->len++] = '\n';
+    }
+    pthread_mutex_unlock(&told->mutex);
+}
+
+/* Whether one line that was told begins with this and has this too. */
+static int was_told(const char *beginning, const char *part)
+{
+    for (char *line = strstr(informed.lines, beginning); line; line = strstr(line + 1, beginning)) {
+        char *found = strstr(line, part), *end = strchr(line, '\n');
+        if ((line == informed.lines || line[-1] == '\n') && found && found < end)
+            return 1;
+    }
+    fprintf(stderr, "not told: %s ... %s, but:\n%s", beginning, part, informed.lines);
+    return 0;
+}
+
+static void what_was_loaded_is_told(char **argv)
+{
+    static const char *const TASKS[3] = {"vqa", "itm", "vgd"};
+    char line[8192];
+
+    for (int i = 0; i < 3; i++) {
+        snprintf(line, sizeof line, "bundle loaded folder=\"%s\" task=%s form=ort-fp32 provider=cpu identity=\"", argv[1 + i],
+                 TASKS[i]);
+        EXPECT(was_told(line, mmnas_onnxruntime_path(NULL)));
+        EXPECT(was_told(line, mmnas_onnxruntime_version(NULL)));
+    }
+    EXPECT(was_told("bundle loaded ", " form=ort-int8 "));
+    snprintf(line, sizeof line, "index made folder=\"%s/images\" kind=image states=0 ", scratch);
+    EXPECT(was_told(line, " access=\"write\" identity=\""));
+    snprintf(line, sizeof line, "index opened folder=\"%s/images\" kind=image states=4 ", scratch);
+    EXPECT(was_told(line, " access=\"read\" identity=\""));
+    EXPECT(strstr(warned.lines, "bundle loaded") == NULL);
 }
 
 static mmnas_model *load(const char *bundle, const char *variant)
@@ -284,6 +339,10 @@ static void search(const mmnas_model *model, mmnas_image *images[COUNT], mmnas_t
     snprintf(folder, sizeof folder, "%s/images", scratch);
     OK(mmnas_index_create(model, TEXT(folder), MMNAS_INDEX_KIND_IMAGES, &index, &error));
     FAILS(MMNAS_STATUS_EXISTS, mmnas_index_create(model, TEXT(folder), MMNAS_INDEX_KIND_IMAGES, &other, &error));
+    mmnas_error *busy = NULL;
+    EXPECT(mmnas_index_open(model, TEXT(folder), MMNAS_INDEX_KIND_IMAGES, true, &other, &busy) == MMNAS_STATUS_EXISTS);
+    EXPECT(strstr(mmnas_error_message(busy, NULL), "is being written by this process itself") != NULL);
+    mmnas_error_free(busy);
     for (int i = 0; i < COUNT; i++) {
         key[0] = (char)('a' + i);
         OK(mmnas_index_put_image(index, key, 1, images[i], &error));
@@ -443,7 +502,10 @@ int main(int argc, char **argv)
     file = argv[4];
     scratch = argv[5];
     EXPECT(mmnas_onnxruntime_path(NULL) == NULL);
+    mmnas_log_listener *of_infos = NULL, *of_warnings = NULL;
     OK(mmnas_log_set(MMNAS_LOG_LEVEL_INFO, ring, &rings, &error));
+    OK(mmnas_log_listen(MMNAS_LOG_LEVEL_WARNING, note, &warned, &of_warnings, &error));
+    OK(mmnas_log_listen(MMNAS_LOG_LEVEL_INFO, note, &informed, &of_infos, &error));
     vqa(argv[1]);
     EXPECT(rings > 0);
     OK(mmnas_log_set(MMNAS_LOG_LEVEL_OFF, NULL, NULL, &error));
@@ -451,8 +513,13 @@ int main(int argc, char **argv)
     EXPECT(strlen(mmnas_onnxruntime_path(&len)) == len && len > 0);
     EXPECT(strncmp(mmnas_onnxruntime_version(NULL), "1.", 2) == 0);
     itm(argv[2]);
+    mmnas_log_listener_free(of_warnings);
     vgd(argv[3]);
+    what_was_loaded_is_told(argv);
+    mmnas_log_listener_free(of_infos);
+    size_t told = informed.len;
     verify(argv[1]);
+    EXPECT(informed.len == told);
     EXPECT(mmnas_handles_live() == 0);
     return finished();
 }

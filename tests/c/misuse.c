@@ -222,6 +222,7 @@ static void nothing_at_all(void)
     REFUSED_WITH_NULL(mmnas_model_load(NULL, 0, NULL, NULL, &error));
     REFUSED_WITH_NULL(mmnas_model_load_files(NULL, NULL, NULL, &error));
     REFUSED_WITH_NULL(mmnas_model_limited(NULL, NULL, 0, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_model_limited_to(NULL, NULL, 0, NULL, &error));
     REFUSED_WITH_NULL(mmnas_model_warm_up(NULL, &error));
     EXPECT(mmnas_model_task(NULL) == 0);
     EXPECT(mmnas_model_provider(NULL) == 0);
@@ -275,6 +276,9 @@ static void nothing_at_all(void)
     REFUSED_WITH_NULL(mmnas_index_find_images(NULL, NULL, 0, 0, NULL, &error));
     REFUSED_WITH_NULL(mmnas_index_find_texts(NULL, NULL, 0, 0, NULL, &error));
     REFUSED_WITH_NULL(mmnas_index_export(NULL, NULL, 0, 0, &error));
+    REFUSED_WITH_NULL(mmnas_index_limited_to(NULL, NULL, 0, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_log_listen(0, NULL, NULL, NULL, &error));
+    mmnas_log_listener_free(NULL);
     mmnas_index_free(NULL);
     EXPECT(mmnas_keys_count(NULL) == 0);
     EXPECT(mmnas_keys_get(NULL, 0, NULL) == NULL);
@@ -319,6 +323,11 @@ static void freed_and_foreign_handles(void)
     EXPECT(mmnas_handles_live() == 1);
 }
 
+static void nobody(void *user_data, int32_t level, const char *message, size_t message_len)
+{
+    (void)user_data, (void)level, (void)message, (void)message_len;
+}
+
 static void numbers_out_of_range(void)
 {
     mmnas_options *options = mmnas_options_new();
@@ -329,6 +338,10 @@ static void numbers_out_of_range(void)
     REFUSED(mmnas_options_set_device(options, -1, &error), "device: expected a number from 0, found -1");
     REFUSED(mmnas_options_set_operators_at_once(options, 0, &error), "operators: expected at least 1, found 0");
     REFUSED(mmnas_log_set(6, NULL, NULL, &error), "level: expected one of mmnas_log_level, 0 to 5, found 6");
+    mmnas_log_listener *listener = STALE(mmnas_log_listener);
+    REFUSED(mmnas_log_listen(-1, nobody, NULL, &listener, &error), "level: expected one of mmnas_log_level, 0 to 5, found -1");
+    REFUSED(mmnas_log_listen(3, NULL, NULL, &listener, &error), "callback: expected a pointer, found NULL");
+    EXPECT(listener == NULL);
     REFUSED_SILENTLY(mmnas_options_set_variant(options, "fp64", 4, NULL));
     REFUSED_SILENTLY(mmnas_options_set_variant(options, "fp64", SIZE_MAX, NULL));
     REFUSED_SILENTLY(mmnas_files_add(NULL, "a", SIZE_MAX, NULL, SIZE_MAX, NULL));

@@ -20,6 +20,7 @@ use mmnas_ffi::groundings::*;
 use mmnas_ffi::image::*;
 use mmnas_ffi::index::*;
 use mmnas_ffi::keys::*;
+use mmnas_ffi::limits::*;
 use mmnas_ffi::matching::*;
 use mmnas_ffi::model::*;
 use mmnas_ffi::options::*;
@@ -175,7 +176,7 @@ fn one(script: &mut Script<'_>, handles: &mut Handles, folder: &str) {
     // A list has two handles: a length that is larger has to be one that no list can have.
     let count = if number > isize::MAX as usize { number } else { number % 3 };
     let (path, path_len): (*const c_char, usize) = (folder.as_ptr().cast(), folder.len());
-    match choice % 38 {
+    match choice % 40 {
         0 => handles.0.push(mmnas_options_new().addr()),
         1 => handles.0.push(mmnas_files_new().addr()),
         2 => handles.0.push(mmnas_cancel_token_new().addr()),
@@ -363,6 +364,27 @@ fn one(script: &mut Script<'_>, handles: &mut Handles, folder: &str) {
             let key = unsafe { mmnas_keys_get(third.cast(), number, length) };
             // SAFETY: both are asked for only where there is one, and the place was written to.
             assert!(key.is_null() || unsafe { std::ffi::CStr::from_ptr(key).count_bytes() <= *length });
+        }
+        36 | 37 => {
+            // None, or a minute.
+            let time = if number.is_multiple_of(2) { MMNAS_AT_ONCE } else { 60_000 };
+            if choice % 40 == 36 {
+                make!(handles, mmnas_model, |out, error| mmnas_model_limited_to(
+                    first.cast(),
+                    second.cast(),
+                    time,
+                    out,
+                    error
+                ));
+            } else {
+                make!(handles, mmnas_index, |out, error| mmnas_index_limited_to(
+                    first.cast(),
+                    second.cast(),
+                    time,
+                    out,
+                    error
+                ));
+            }
         }
         // The models of all runs stay.
         _ => {

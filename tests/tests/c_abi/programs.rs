@@ -38,10 +38,17 @@ fn every_call_from_c_does_what_the_header_says() {
 
 #[test]
 fn every_class_from_cxx_does_what_the_header_says() {
-    for linkage in [Linkage::Shared, Linkage::Static] {
+    // In both ways of linking, and in both editions of the language.
+    for (linkage, edition) in [(Linkage::Shared, "-std=c++17"), (Linkage::Static, "-std=c++20")] {
         let (folder, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        lives(&compiled("every_class.cpp", linkage, folder.path(), &[]), &everything(scratch.path()));
+        lives(&compiled("every_class.cpp", linkage, folder.path(), &[edition]), &everything(scratch.path()));
     }
+}
+
+#[test]
+fn calls_without_time_and_cancelled_searches_end_from_c() {
+    let (folder, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    lives(&compiled("limits.c", Linkage::Shared, folder.path(), &[]), &everything(scratch.path()));
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! Handles whose calls end early: one for each request, with a time and a token of its own.
+
+use std::time::Duration;
+
+use runtime::Limits;
+
+use crate::boundary;
+use crate::cancel::mmnas_cancel_token;
+use crate::error::mmnas_error;
+use crate::index::mmnas_index;
+use crate::model::mmnas_model;
+use crate::status::mmnas_status;
+
+/// The time of a request is over: every call with the handle ends before it begins. So it does with every number below.
+pub const MMNAS_AT_ONCE: i64 = 0;
+
+/// A request may take as long as it takes.
+pub const MMNAS_NO_DEADLINE: i64 = i64::MAX;
+
+fn limits(token: *const mmnas_cancel_token, milliseconds: i64) -> Result<Limits, mmnas_error> {
+    let mut limits = Limits::none();
+    if !token.is_null() {
+        limits = limits.cancelled_by(&boundary::handle("token", token)?.token);
+    }
+    if milliseconds == MMNAS_NO_DEADLINE {
+        return Ok(limits);
+    }
+    // A time that has passed is no time at all.
+    Ok(limits.within(Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))))
+}
+
+/// Makes another handle to a loaded model, as mmnas_model_limited() does, for the time that a request has left: also where that
+/// is none. Reckon it and pass it on as it is: what is 0 or less ends every call with MMNAS_STATUS_DEADLINE_EXCEEDED before it
+/// begins.
+///
+/// @param model         the model; where it is itself limited, its own limits stay with it and are not the new handle's
+/// @param token         what ends the calls, or NULL for nothing; not needed after the call
+/// @param milliseconds  how long from now calls may take, over all calls that are made with the new handle; MMNAS_AT_ONCE (0) or
+///                      less: they end at once; MMNAS_NO_DEADLINE: as long as it takes
+/// @param limited_out   receives the model, which the caller owns and frees with mmnas_model_free(), or NULL on failure
+/// @param error_out     receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT
+///
+/// Threads: may be called from many threads at once with the same model.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_model_limited_to(
+    model: *const mmnas_model,
+    token: *const mmnas_cancel_token,
+    milliseconds: i64,
+    limited_out: *mut *mut mmnas_model,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let body = || {
+        let model = boundary::handle("model", model)?;
+        Ok(mmnas_model::new(model.model.limited(limits(token, milliseconds)?)))
+    };
+    // SAFETY: the caller passes for each of both NULL or a place to write to.
+    unsafe { boundary::make("limited_out", limited_out, error_out, body) }
+}
+
+/// Makes another handle to an open index, whose searches end early: after a time, when a token is cancelled, or at whichever
+/// comes first. It costs next to nothing, so make one for each request.
+///
+/// The searches are the mmnas_index_find_... functions; mmnas_index_get_image() and mmnas_index_get_text() end early too. They
+/// look at the limits between two batches of what they score, while a shortlist is made (the next search goes on with it where
+/// this one stopped), and inside the network's graphs; and they do not wait longer for a change by another thread. All other
+/// functions do with either handle the same, to the one index, which is open until the last of its handles is freed.
+///
+/// @param index         the index; where it is itself limited, or was opened with a model that is, those limits are not the new
+///                      handle's
+/// @param token         what ends the searches, or NULL for nothing; not needed after the call
+/// @param milliseconds  how long from now searches may take, over all that are made with the new handle; MMNAS_AT_ONCE (0) or
+///                      less: they end at once; MMNAS_NO_DEADLINE: as long as it takes
+/// @param limited_out   receives the index, which the caller owns and frees with mmnas_index_free(), or NULL on failure
+/// @param error_out     receives the error, or NULL on success; may itself be NULL
+/// @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT
+///
+/// Threads: may be called from many threads at once with the same index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmnas_index_limited_to(
+    index: *const mmnas_index,
+    token: *const mmnas_cancel_token,
+    milliseconds: i64,
+    limited_out: *mut *mut mmnas_index,
+    error_out: *mut *mut mmnas_error,
+) -> mmnas_status {
+    let body = || Ok(boundary::handle("index", index)?.limited(limits(token, milliseconds)?));
+    // SAFETY: the caller passes for each of both NULL or a place to write to.
+    unsafe { boundary::make("limited_out", limited_out, error_out, body) }
+}
