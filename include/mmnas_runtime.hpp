@@ -2,8 +2,9 @@
 //
 // Nothing here is compiled into a library of its own: include it and link the C library. Classes own what they hold, can be
 // moved and not copied, and free it when they end. A failure is a Result without a value; programs that prefer exceptions say
-// or_throw() where they take one. Text goes in as std::string_view, numbers as mmnas::Span, which vectors and arrays
-// turn into, objects in std::vector.
+// or_throw() where they take one. Text goes in as std::string_view, paths as mmnas::Path, which strings and
+// std::filesystem::path turn into, numbers as mmnas::Span, which vectors and arrays turn into, objects in std::vector. What
+// has elements is gone through with a range-based for; in C++20 it is a random-access range.
 //
 //     #include <iostream>
 //     #include "mmnas_runtime.hpp"
@@ -13,20 +14,25 @@
 //         auto model = mmnas::Model::load("bundle").or_throw();
 //         auto image = mmnas::Image::from_file(model, "image.png").or_throw();
 //         auto answers = model.answer(image, "what is this?", 3).or_throw();
-//         for (std::size_t i = 0; i < answers.size(); ++i)
-//             std::cout << answers[i].label << ' ' << answers[i].probability << '\n';
+//         for (const mmnas::Answer &answer : answers)
+//             std::cout << answer.label << ' ' << answer.probability << '\n';
 //     }
 //
 // An object that was moved from holds nothing: calls with it fail with MMNAS_STATUS_INVALID_ARGUMENT, as calls with NULL do in C.
-// Views (std::string_view) are of the object that they were asked of, so they cannot be asked of one that is about to end.
+// Views (std::string_view) and iterators are of the object that they were asked of, so they cannot be asked of one that is about
+// to end; they stay good where it is moved.
 
 #ifndef MMNAS_RUNTIME_HPP
 #define MMNAS_RUNTIME_HPP
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +69,40 @@ public:
 private:
     const T *data_ = nullptr;
     std::size_t size_ = 0;
+};
+
+// A path that goes in: a text in UTF-8, or whatever else std::filesystem::path can be made of, wide texts included. It is of
+// what it was made of, as std::string_view is. What the file system does not have as Unicode cannot be said: such a path is an
+// error of status INVALID_ARGUMENT, or, where the system's paths are wide, what std::filesystem::path::u8string() throws.
+class Path {
+public:
+    template <class Text, std::enable_if_t<std::is_convertible_v<const Text &, std::string_view>, int> = 0>
+    Path(const Text &path) : view_(path)
+    {
+    }
+    template <class Other, std::enable_if_t<!std::is_convertible_v<const Other &, std::string_view>
+                                                && std::is_convertible_v<const Other &, std::filesystem::path>,
+                                            int> = 0>
+    Path(const Other &path) : owned_(bytes(std::filesystem::path(path).u8string())), view_(owned_)
+    {
+    }
+    Path(const Path &) = delete;
+    Path &operator=(const Path &) = delete;
+
+    const char *data() const noexcept { return view_.data(); }
+    std::size_t size() const noexcept { return view_.size(); }
+    bool empty() const noexcept { return view_.empty(); }
+
+private:
+    // C++20 has a character type of its own for UTF-8.
+    template <class Utf8>
+    static std::string bytes(const Utf8 &text)
+    {
+        return std::string(text.begin(), text.end());
+    }
+
+    std::string owned_;
+    std::string_view view_;
 };
 
 // Why a call failed.
@@ -157,6 +197,86 @@ private:
     std::unique_ptr<T, Deleter> handle_;
 };
 
+// Goes through what a handle has; gives values and no references, so that C++17 calls it an input iterator.
+template <class Raw, class Value, Value (*Read)(const Raw *, std::size_t)>
+class Iterator {
+public:
+    using iterator_concept = std::random_access_iterator_tag;
+    using iterator_category = std::input_iterator_tag;
+    using value_type = Value;
+    using difference_type = std::ptrdiff_t;
+    using reference = Value;
+    class pointer {
+    public:
+        explicit pointer(Value value) : value_(std::move(value)) {}
+        const Value *operator->() const noexcept { return &value_; }
+
+    private:
+        Value value_;
+    };
+
+    Iterator() noexcept = default;
+    Iterator(const Raw *handle, std::size_t place) noexcept
+        : handle_(handle), place_(static_cast<difference_type>(place))
+    {
+    }
+
+    Value operator*() const { return Read(handle_, static_cast<std::size_t>(place_)); }
+    pointer operator->() const { return pointer(**this); }
+    Value operator[](difference_type steps) const { return *(*this + steps); }
+
+    Iterator &operator++() noexcept { return *this += 1; }
+    Iterator &operator--() noexcept { return *this -= 1; }
+    Iterator operator++(int) noexcept { return std::exchange(*this, *this + 1); }
+    Iterator operator--(int) noexcept { return std::exchange(*this, *this - 1); }
+    Iterator &operator+=(difference_type steps) noexcept
+    {
+        place_ += steps;
+        return *this;
+    }
+    Iterator &operator-=(difference_type steps) noexcept
+    {
+        place_ -= steps;
+        return *this;
+    }
+    friend Iterator operator+(Iterator at, difference_type steps) noexcept { return at += steps; }
+    friend Iterator operator+(difference_type steps, Iterator at) noexcept { return at += steps; }
+    friend Iterator operator-(Iterator at, difference_type steps) noexcept { return at -= steps; }
+    friend difference_type operator-(const Iterator &a, const Iterator &b) noexcept { return a.place_ - b.place_; }
+
+    friend bool operator==(const Iterator &a, const Iterator &b) noexcept { return a.place_ == b.place_; }
+    friend bool operator!=(const Iterator &a, const Iterator &b) noexcept { return a.place_ != b.place_; }
+    friend bool operator<(const Iterator &a, const Iterator &b) noexcept { return a.place_ < b.place_; }
+    friend bool operator>(const Iterator &a, const Iterator &b) noexcept { return a.place_ > b.place_; }
+    friend bool operator<=(const Iterator &a, const Iterator &b) noexcept { return a.place_ <= b.place_; }
+    friend bool operator>=(const Iterator &a, const Iterator &b) noexcept { return a.place_ >= b.place_; }
+
+private:
+    const Raw *handle_ = nullptr;
+    difference_type place_ = 0;
+};
+
+// Elements of an object that has more than one kind of them; as the iterators, it is of the object.
+template <class It>
+class Elements {
+public:
+    using value_type = typename It::value_type;
+    using iterator = It;
+    using const_iterator = It;
+
+    Elements(It begin, It end) noexcept : begin_(begin), end_(end) {}
+
+    It begin() const noexcept { return begin_; }
+    It end() const noexcept { return end_; }
+    std::size_t size() const noexcept { return static_cast<std::size_t>(end_ - begin_); }
+    bool empty() const noexcept { return begin_ == end_; }
+    value_type operator[](std::size_t index) const { return begin_[static_cast<std::ptrdiff_t>(index)]; }
+
+private:
+    It begin_;
+    It end_;
+};
+
 inline Error take(mmnas_status status, mmnas_error *error)
 {
     const Handle<mmnas_error, mmnas_error_free> owned(error);
@@ -237,6 +357,11 @@ std::vector<const Raw *> handles(Span<Object> objects)
     return raw;
 }
 
+inline std::int64_t milliseconds(std::optional<std::chrono::milliseconds> time)
+{
+    return time ? static_cast<std::int64_t>(time->count()) : MMNAS_NO_DEADLINE;
+}
+
 inline Error moved_from(const char *name)
 {
     return Error{MMNAS_STATUS_INVALID_ARGUMENT, std::string(name) + ": expected a live object, found one moved from", 0};
@@ -277,7 +402,7 @@ class Options {
 public:
     Options() : handle_(mmnas_options_new()) {}
 
-    Result<void> set_onnxruntime_library(std::string_view path)
+    Result<void> set_onnxruntime_library(const Path &path)
     {
         return detail::done([&](mmnas_error **error) {
             return mmnas_options_set_onnxruntime_library(get(), path.data(), path.size(), error);
@@ -318,7 +443,7 @@ public:
     {
         return detail::done([&](mmnas_error **error) { return mmnas_options_set_memory_limit(get(), bytes, error); });
     }
-    Result<void> set_tensorrt(std::string_view engine_cache, bool in_16_bits)
+    Result<void> set_tensorrt(const Path &engine_cache, bool in_16_bits)
     {
         return detail::done([&](mmnas_error **error) {
             const char *cache = engine_cache.empty() ? nullptr : engine_cache.data();
@@ -376,24 +501,39 @@ struct Answer {
     std::size_t place = 0;
 };
 
+namespace detail {
+
+inline Answer answer_at(const mmnas_answers *answers, std::size_t index)
+{
+    const char *label = nullptr;
+    std::size_t length = 0;
+    Answer answer;
+    if (mmnas_answers_get(answers, index, &label, &length, &answer.probability, nullptr) == MMNAS_STATUS_OK)
+        answer.label = std::string_view(label, length);
+    (void)mmnas_answers_get_logit(answers, index, &answer.logit, &answer.place, nullptr);
+    return answer;
+}
+
+} // namespace detail
+
 // Answers, the most probable first.
 class Answers {
 public:
+    using value_type = Answer;
+    using iterator = detail::Iterator<mmnas_answers, Answer, detail::answer_at>;
+    using const_iterator = iterator;
+
     explicit Answers(mmnas_answers *handle) noexcept : handle_(handle) {}
 
     std::size_t size() const noexcept { return mmnas_answers_count(get()); }
+    bool empty() const noexcept { return size() == 0; }
     // Empty where there is no such answer.
     Answer operator[](std::size_t index) && = delete;
-    Answer operator[](std::size_t index) const & noexcept
-    {
-        const char *label = nullptr;
-        std::size_t length = 0;
-        Answer answer;
-        if (mmnas_answers_get(get(), index, &label, &length, &answer.probability, nullptr) == MMNAS_STATUS_OK)
-            answer.label = std::string_view(label, length);
-        (void)mmnas_answers_get_logit(get(), index, &answer.logit, &answer.place, nullptr);
-        return answer;
-    }
+    Answer operator[](std::size_t index) const & noexcept { return detail::answer_at(get(), index); }
+    iterator begin() && = delete;
+    iterator begin() const & noexcept { return iterator(get(), 0); }
+    iterator end() && = delete;
+    iterator end() const & noexcept { return iterator(get(), size()); }
 
     mmnas_answers *get() const noexcept { return handle_.get(); }
 
@@ -409,21 +549,36 @@ struct Grounding {
     std::size_t region = 0;
 };
 
+namespace detail {
+
+inline Grounding grounding_at(const mmnas_groundings *groundings, std::size_t index)
+{
+    Grounding found;
+    (void)mmnas_groundings_get(groundings, index, found.box.data(), &found.probability, &found.score, &found.region,
+                               nullptr);
+    return found;
+}
+
+} // namespace detail
+
 // Parts of an image that a phrase may mean, the most probable first.
 class Groundings {
 public:
+    using value_type = Grounding;
+    using iterator = detail::Iterator<mmnas_groundings, Grounding, detail::grounding_at>;
+    using const_iterator = iterator;
+
     explicit Groundings(mmnas_groundings *handle) noexcept : handle_(handle) {}
 
     std::size_t size() const noexcept { return mmnas_groundings_count(get()); }
+    bool empty() const noexcept { return size() == 0; }
     // Zeros where there is no such part.
-    Grounding operator[](std::size_t index) const noexcept
-    {
-        Grounding found;
-        (void)mmnas_groundings_get(get(), index, found.box.data(), &found.probability, &found.score, &found.region,
-                                   nullptr);
-        return found;
-    }
-    Result<void> draw(std::string_view image, std::string_view out) const
+    Grounding operator[](std::size_t index) const noexcept { return detail::grounding_at(get(), index); }
+    iterator begin() && = delete;
+    iterator begin() const & noexcept { return iterator(get(), 0); }
+    iterator end() && = delete;
+    iterator end() const & noexcept { return iterator(get(), size()); }
+    Result<void> draw(const Path &image, const Path &out) const
     {
         return detail::done([&](mmnas_error **error) {
             return mmnas_groundings_draw(get(), image.data(), image.size(), out.data(), out.size(), error);
@@ -450,25 +605,40 @@ struct Ranked {
     float logit = 0;
 };
 
+namespace detail {
+
+inline Ranked ranked_at(const mmnas_ranking *ranking, std::size_t index)
+{
+    const char *key = nullptr;
+    std::size_t length = 0;
+    Ranked found;
+    if (mmnas_ranking_get(ranking, index, &found.place, &key, &length, &found.probability, &found.logit, nullptr)
+        == MMNAS_STATUS_OK)
+        found.key = std::string_view(key, length);
+    return found;
+}
+
+} // namespace detail
+
 // Images or texts, the best first.
 class Ranking {
 public:
+    using value_type = Ranked;
+    using iterator = detail::Iterator<mmnas_ranking, Ranked, detail::ranked_at>;
+    using const_iterator = iterator;
+
     explicit Ranking(mmnas_ranking *handle) noexcept : handle_(handle) {}
 
     std::size_t size() const noexcept { return mmnas_ranking_count(get()); }
+    bool empty() const noexcept { return size() == 0; }
     // Empty where there is no such place.
     Ranked operator[](std::size_t index) && = delete;
-    Ranked operator[](std::size_t index) const & noexcept
-    {
-        const char *key = nullptr;
-        std::size_t length = 0;
-        Ranked found;
-        if (mmnas_ranking_get(get(), index, &found.place, &key, &length, &found.probability, &found.logit, nullptr)
-            == MMNAS_STATUS_OK)
-            found.key = std::string_view(key, length);
-        return found;
-    }
-    Result<void> draw(std::string_view folder, std::string_view title, std::string_view out) const
+    Ranked operator[](std::size_t index) const & noexcept { return detail::ranked_at(get(), index); }
+    iterator begin() && = delete;
+    iterator begin() const & noexcept { return iterator(get(), 0); }
+    iterator end() && = delete;
+    iterator end() const & noexcept { return iterator(get(), size()); }
+    Result<void> draw(const Path &folder, std::string_view title, const Path &out) const
     {
         return detail::done([&](mmnas_error **error) {
             return mmnas_ranking_draw(get(), folder.data(), folder.size(), title.data(), title.size(), out.data(),
@@ -494,32 +664,49 @@ struct RegionWeight {
     float weight = 0;
 };
 
+namespace detail {
+
+inline WordWeight word_at(const mmnas_explanation *explanation, std::size_t index)
+{
+    const char *text = nullptr;
+    std::size_t length = 0;
+    WordWeight word;
+    if (mmnas_explanation_word(explanation, index, &text, &length, &word.weight, nullptr) == MMNAS_STATUS_OK)
+        word.word = std::string_view(text, length);
+    return word;
+}
+
+inline RegionWeight region_at(const mmnas_explanation *explanation, std::size_t index)
+{
+    RegionWeight region;
+    (void)mmnas_explanation_region(explanation, index, region.box.data(), &region.weight, nullptr);
+    return region;
+}
+
+} // namespace detail
+
 // How much each word and each region counted.
 class Explanation {
 public:
+    using WordWeights = detail::Elements<detail::Iterator<mmnas_explanation, WordWeight, detail::word_at>>;
+    using RegionWeights = detail::Elements<detail::Iterator<mmnas_explanation, RegionWeight, detail::region_at>>;
+
     explicit Explanation(mmnas_explanation *handle) noexcept : handle_(handle) {}
 
     std::size_t words() const noexcept { return mmnas_explanation_word_count(get()); }
     // Empty where there is no such word.
     WordWeight word(std::size_t index) && = delete;
-    WordWeight word(std::size_t index) const & noexcept
-    {
-        const char *text = nullptr;
-        std::size_t length = 0;
-        WordWeight word;
-        if (mmnas_explanation_word(get(), index, &text, &length, &word.weight, nullptr) == MMNAS_STATUS_OK)
-            word.word = std::string_view(text, length);
-        return word;
-    }
+    WordWeight word(std::size_t index) const & noexcept { return detail::word_at(get(), index); }
+    // All words, to go through.
+    WordWeights word_weights() && = delete;
+    WordWeights word_weights() const & noexcept { return WordWeights({get(), 0}, {get(), words()}); }
     std::size_t regions() const noexcept { return mmnas_explanation_region_count(get()); }
     // Zeros where there is no such region.
-    RegionWeight region(std::size_t index) const noexcept
-    {
-        RegionWeight region;
-        (void)mmnas_explanation_region(get(), index, region.box.data(), &region.weight, nullptr);
-        return region;
-    }
-    Result<void> draw(std::string_view image, std::string_view title, std::string_view out) const
+    RegionWeight region(std::size_t index) const noexcept { return detail::region_at(get(), index); }
+    // All regions, to go through.
+    RegionWeights region_weights() && = delete;
+    RegionWeights region_weights() const & noexcept { return RegionWeights({get(), 0}, {get(), regions()}); }
+    Result<void> draw(const Path &image, std::string_view title, const Path &out) const
     {
         return detail::done([&](mmnas_error **error) {
             return mmnas_explanation_draw(get(), image.data(), image.size(), title.data(), title.size(), out.data(),
@@ -541,7 +728,7 @@ class Model {
 public:
     explicit Model(mmnas_model *handle) noexcept : handle_(handle) {}
 
-    static Result<Model> load(std::string_view path, const Options *options = nullptr)
+    static Result<Model> load(const Path &path, const Options *options = nullptr)
     {
         if (options && !options->get())
             return detail::moved_from("options");
@@ -558,15 +745,13 @@ public:
         });
     }
 
-    // Calls with the result end when `token` is cancelled, or after `time`, which has passed already where it is not above 0.
+    // Calls with the result end when `token` is cancelled, or after `time`: at once where it is 0 or less.
     Result<Model> limited(const CancelToken *token, std::optional<std::chrono::milliseconds> time = std::nullopt) const
     {
         if (token && !token->get())
             return detail::moved_from("token");
         return detail::made<Model, mmnas_model>([&](mmnas_model **model, mmnas_error **error) {
-            // 0 is no limit in C; the shortest is a millisecond.
-            const auto milliseconds = !time ? 0 : time->count() > 0 ? static_cast<std::uint64_t>(time->count()) : 1;
-            return mmnas_model_limited(get(), token ? token->get() : nullptr, milliseconds, model, error);
+            return mmnas_model_limited_to(get(), token ? token->get() : nullptr, detail::milliseconds(time), model, error);
         });
     }
     Result<void> warm_up() const
@@ -607,12 +792,25 @@ private:
     detail::Handle<mmnas_model, mmnas_model_free> handle_;
 };
 
+namespace detail {
+
+inline Box box_at(const mmnas_image *image, std::size_t index)
+{
+    Box box{};
+    (void)mmnas_image_region_box(image, index, box.data(), nullptr);
+    return box;
+}
+
+} // namespace detail
+
 // An image as a model sees it.
 class Image {
 public:
+    using Boxes = detail::Elements<detail::Iterator<mmnas_image, Box, detail::box_at>>;
+
     explicit Image(mmnas_image *handle) noexcept : handle_(handle) {}
 
-    static Result<Image> from_file(const Model &model, std::string_view path)
+    static Result<Image> from_file(const Model &model, const Path &path)
     {
         return detail::made<Image, mmnas_image>([&](mmnas_image **image, mmnas_error **error) {
             return mmnas_image_from_file(model.get(), path.data(), path.size(), image, error);
@@ -652,12 +850,10 @@ public:
     }
     std::size_t regions() const noexcept { return mmnas_image_region_count(get()); }
     // Zeros where there is no such region.
-    Box region(std::size_t index) const noexcept
-    {
-        Box box{};
-        (void)mmnas_image_region_box(get(), index, box.data(), nullptr);
-        return box;
-    }
+    Box region(std::size_t index) const noexcept { return detail::box_at(get(), index); }
+    // The boxes of all regions, to go through.
+    Boxes boxes() && = delete;
+    Boxes boxes() const & noexcept { return Boxes({get(), 0}, {get(), regions()}); }
 
     mmnas_image *get() const noexcept { return handle_.get(); }
 
@@ -802,16 +998,26 @@ class Index {
 public:
     explicit Index(mmnas_index *handle) noexcept : handle_(handle) {}
 
-    static Result<Index> create(const Model &model, std::string_view path, mmnas_index_kind kind)
+    static Result<Index> create(const Model &model, const Path &path, mmnas_index_kind kind)
     {
         return detail::made<Index, mmnas_index>([&](mmnas_index **index, mmnas_error **error) {
             return mmnas_index_create(model.get(), path.data(), path.size(), kind, index, error);
         });
     }
-    static Result<Index> open(const Model &model, std::string_view path, mmnas_index_kind kind, bool writable)
+    static Result<Index> open(const Model &model, const Path &path, mmnas_index_kind kind, bool writable)
     {
         return detail::made<Index, mmnas_index>([&](mmnas_index **index, mmnas_error **error) {
             return mmnas_index_open(model.get(), path.data(), path.size(), kind, writable, index, error);
+        });
+    }
+
+    // The same index, whose searches end when `token` is cancelled, or after `time`: at once where it is 0 or less.
+    Result<Index> limited(const CancelToken *token, std::optional<std::chrono::milliseconds> time = std::nullopt) const
+    {
+        if (token && !token->get())
+            return detail::moved_from("token");
+        return detail::made<Index, mmnas_index>([&](mmnas_index **index, mmnas_error **error) {
+            return mmnas_index_limited_to(get(), token ? token->get() : nullptr, detail::milliseconds(time), index, error);
         });
     }
 
@@ -891,7 +1097,7 @@ public:
         });
     }
     // What the index in a folder holds.
-    static Result<mmnas_index_kind> kind_of(std::string_view path)
+    static Result<mmnas_index_kind> kind_of(const Path &path)
     {
         mmnas_index_kind kind = MMNAS_INDEX_KIND_IMAGES;
         auto call = [&](mmnas_error **error) { return mmnas_index_kind_of(path.data(), path.size(), &kind, error); };
@@ -923,7 +1129,7 @@ public:
             return mmnas_index_get_text(get(), key.data(), key.size(), text, error);
         }));
     }
-    Result<void> export_embeddings(std::string_view out, mmnas_embedding_format format) const
+    Result<void> export_embeddings(const Path &out, mmnas_embedding_format format) const
     {
         return detail::done([&](mmnas_error **error) {
             return mmnas_index_export(get(), out.data(), out.size(), format, error);
@@ -955,12 +1161,35 @@ struct Check {
     std::string_view problem;
 };
 
+namespace detail {
+
+inline Check check_at(const mmnas_verification *verification, std::size_t index)
+{
+    const char *stage = nullptr;
+    const char *variant = nullptr;
+    Check check;
+    if (mmnas_verification_get(verification, index, &stage, &variant, &check.difference, &check.tolerance,
+                               &check.milliseconds, nullptr)
+        == MMNAS_STATUS_OK) {
+        check.stage = stage;
+        check.variant = variant;
+        check.problem = mmnas_verification_problem(verification, index, nullptr);
+    }
+    return check;
+}
+
+} // namespace detail
+
 // A bundle's outputs beside those that were recorded.
 class Verification {
 public:
+    using value_type = Check;
+    using iterator = detail::Iterator<mmnas_verification, Check, detail::check_at>;
+    using const_iterator = iterator;
+
     explicit Verification(mmnas_verification *handle) noexcept : handle_(handle) {}
 
-    static Result<Verification> of(std::string_view path, const Options *options = nullptr, bool timed = false)
+    static Result<Verification> of(const Path &path, const Options *options = nullptr, bool timed = false)
     {
         if (options && !options->get())
             return detail::moved_from("options");
@@ -971,27 +1200,104 @@ public:
 
     bool passed() const noexcept { return mmnas_verification_passed(get()); }
     std::size_t size() const noexcept { return mmnas_verification_count(get()); }
+    bool empty() const noexcept { return size() == 0; }
     // Empty where there is no such check.
     Check operator[](std::size_t index) && = delete;
-    Check operator[](std::size_t index) const & noexcept
-    {
-        const char *stage = nullptr;
-        const char *variant = nullptr;
-        Check check;
-        if (mmnas_verification_get(get(), index, &stage, &variant, &check.difference, &check.tolerance,
-                                   &check.milliseconds, nullptr)
-            == MMNAS_STATUS_OK) {
-            check.stage = stage;
-            check.variant = variant;
-            check.problem = mmnas_verification_problem(get(), index, nullptr);
-        }
-        return check;
-    }
+    Check operator[](std::size_t index) const & noexcept { return detail::check_at(get(), index); }
+    iterator begin() && = delete;
+    iterator begin() const & noexcept { return iterator(get(), 0); }
+    iterator end() && = delete;
+    iterator end() const & noexcept { return iterator(get(), size()); }
 
     mmnas_verification *get() const noexcept { return handle_.get(); }
 
 private:
     detail::Handle<mmnas_verification, mmnas_verification_free> handle_;
+};
+
+// Told what the library has to say besides errors, for as long as it lives, beside any others.
+class Log {
+public:
+    // Called from any thread, also from several at once and in the middle of any call. Calls of the library from it fail. What it
+    // throws is dropped.
+    using Listener = std::function<void(mmnas_log_level level, std::string_view message)>;
+
+    // Messages that matter less than `level` are left out.
+    static Result<Log> listen(mmnas_log_level level, Listener listener)
+    {
+        if (!listener)
+            return Error{MMNAS_STATUS_INVALID_ARGUMENT, "listener: expected a function, found none", 0};
+        auto told = std::make_unique<Told>();
+        told->listener = std::move(listener);
+        auto log = detail::made<Log, mmnas_log_listener>([&](mmnas_log_listener **out, mmnas_error **error) {
+            return mmnas_log_listen(level, tell, told.get(), out, error);
+        });
+        if (log)
+            log->told_ = std::move(told);
+        return log;
+    }
+
+    explicit Log(mmnas_log_listener *handle) noexcept : handle_(handle) {}
+    Log(Log &&) noexcept = default;
+    Log &operator=(Log &&other) noexcept
+    {
+        if (this != &other) {
+            end();
+            handle_ = std::move(other.handle_);
+            told_ = std::move(other.told_);
+        }
+        return *this;
+    }
+    ~Log() { end(); }
+
+    mmnas_log_listener *get() const noexcept { return handle_.get(); }
+
+private:
+    using Handle = detail::Handle<mmnas_log_listener, mmnas_log_listener_free>;
+
+    struct Told {
+        Listener listener;
+        // Set where a listener ended it, which the library does not take from one.
+        std::atomic<bool> ended{false};
+    };
+
+    // Whether this thread is in a listener.
+    static bool &inside() noexcept
+    {
+        thread_local bool inside = false;
+        return inside;
+    }
+
+    static void tell(void *user_data, std::int32_t level, const char *message, std::size_t length) noexcept
+    {
+        const Told &told = *static_cast<const Told *>(user_data);
+        if (told.ended)
+            return;
+        inside() = true;
+#if defined(__cpp_exceptions)
+        try {
+            told.listener(static_cast<mmnas_log_level>(level), std::string_view(message, length));
+        } catch (...) {
+        }
+#else
+        told.listener(static_cast<mmnas_log_level>(level), std::string_view(message, length));
+#endif
+        inside() = false;
+    }
+
+    void end() noexcept
+    {
+        if (told_ && inside()) {
+            // The library goes on calling what it was given, which so has to stay.
+            told_->ended = true;
+            (void)told_.release();
+        }
+        handle_ = Handle();
+        told_.reset();
+    }
+
+    std::unique_ptr<Told> told_;
+    Handle handle_;
 };
 
 } // namespace mmnas

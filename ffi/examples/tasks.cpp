@@ -18,8 +18,8 @@ void answer(const mmnas::Model &model, std::string_view question, const std::vec
     for (const std::string &file : files) {
         const auto image = mmnas::Image::from_file(model, file).or_throw();
         const auto answers = model.answer(image, question, 3).or_throw();
-        for (std::size_t i = 0; i < answers.size(); ++i)
-            std::cout << file << '\t' << answers[i].label << '\t' << answers[i].probability << '\n';
+        for (const mmnas::Answer &answer : answers)
+            std::cout << file << '\t' << answer.label << '\t' << answer.probability << '\n';
     }
 }
 
@@ -28,11 +28,9 @@ void ground(const mmnas::Model &model, std::string_view phrase, const std::vecto
     for (const std::string &file : files) {
         const auto image = mmnas::Image::from_file(model, file).or_throw();
         const auto groundings = model.ground(image, phrase, 3).or_throw();
-        for (std::size_t i = 0; i < groundings.size(); ++i) {
-            const mmnas::Grounding found = groundings[i];
-            std::cout << file << '\t' << found.box[0] << ' ' << found.box[1] << ' ' << found.box[2] << ' '
-                      << found.box[3] << '\t' << found.probability << '\n';
-        }
+        for (const auto &[box, probability, score, region] : groundings)
+            std::cout << file << '\t' << box[0] << ' ' << box[1] << ' ' << box[2] << ' ' << box[3] << '\t'
+                      << probability << '\n';
     }
 }
 
@@ -43,8 +41,8 @@ void rank(const mmnas::Model &model, std::string_view words, const std::vector<s
         images.push_back(mmnas::Image::from_file(model, file).or_throw());
     const auto text = mmnas::Text::encode(model, words).or_throw();
     const auto ranking = model.rank_images(text, images, images.size()).or_throw();
-    for (std::size_t i = 0; i < ranking.size(); ++i)
-        std::cout << files[ranking[i].place] << '\t' << ranking[i].probability << '\n';
+    for (const mmnas::Ranked &found : ranking)
+        std::cout << files[found.place] << '\t' << found.probability << '\n';
 }
 
 } // namespace

@@ -1,11 +1,20 @@
 // Uses every class of the C++ header: every_class VQA ITM VGD IMAGE SCRATCH
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <map>
+#include <mutex>
+#include <stdexcept>
+// Clang before 16 cannot read what GCC's library has of views.
+#if __cplusplus >= 202002L && (!defined(__clang__) || __clang_major__ >= 16)
+#define HAS_VIEWS
+#include <ranges>
+#endif
 
 #include "mmnas_runtime.hpp"
 
@@ -31,7 +40,121 @@ std::vector<std::uint8_t> content(const std::filesystem::path &path)
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
-void vqa(const std::string &bundle, const std::string &file)
+#ifdef HAS_VIEWS
+static_assert(std::ranges::random_access_range<mmnas::Answers> && std::ranges::sized_range<mmnas::Answers>);
+static_assert(std::ranges::random_access_range<const mmnas::Groundings>);
+static_assert(std::ranges::random_access_range<mmnas::Ranking> && std::ranges::common_range<mmnas::Ranking>);
+static_assert(std::ranges::random_access_range<mmnas::Verification>);
+static_assert(std::ranges::random_access_range<mmnas::Explanation::WordWeights>);
+static_assert(std::ranges::random_access_range<mmnas::Image::Boxes>);
+static_assert(std::ranges::viewable_range<mmnas::Answers>);
+#endif
+
+// A range gives what its places give, whichever way one goes through it.
+template <class Range, class Same>
+void goes_through(const Range &range, Same same)
+{
+    std::size_t place = 0;
+    for (const auto &element : range)
+        EXPECT(same(element, range[place++]));
+    EXPECT(place == range.size() && range.empty() == (place == 0));
+    auto at = range.end();
+    EXPECT(at - range.begin() == static_cast<std::ptrdiff_t>(range.size()));
+    while (at != range.begin()) {
+        --at;
+        --place;
+        EXPECT(same(*at, range[place]) && same(range.begin()[static_cast<std::ptrdiff_t>(place)], *at));
+    }
+    EXPECT(place == 0 && !(at < range.begin()) && at <= range.end() && at + 0 == 0 + at);
+    const std::vector<typename Range::value_type> values(range.begin(), range.end());
+    EXPECT(values.size() == range.size());
+}
+
+void limits(const mmnas::Model &model, const mmnas::Image &image)
+{
+    using namespace std::chrono_literals;
+    const mmnas::CancelToken token;
+    for (int i = 0; i < 200; ++i)
+        for (const auto time : {0ms, -1ms, std::chrono::milliseconds::min()})
+            for (const mmnas::CancelToken *with : {static_cast<const mmnas::CancelToken *>(nullptr), &token}) {
+                const auto late = model.limited(with, time).or_throw();
+                EXPECT(late.answer(image, "what", 1).error().status == MMNAS_STATUS_DEADLINE_EXCEEDED);
+                EXPECT(mmnas::Text::encode(late, "what").error().status == MMNAS_STATUS_DEADLINE_EXCEEDED);
+            }
+    for (const auto time : {std::optional(std::chrono::milliseconds::max()), std::optional<std::chrono::milliseconds>()})
+        EXPECT(model.limited(&token, time).or_throw().answer(image, "what", 1).has_value());
+    EXPECT(model.limited(nullptr, 10min).or_throw().answer(image, "what", 1).has_value());
+}
+
+void paths(const mmnas::Model &model, const std::filesystem::path &file, const std::filesystem::path &scratch)
+{
+    // As every kind of text that a path can be, with letters outside of ASCII.
+    const std::filesystem::path folder = scratch / std::filesystem::path(u8"\u00E4 \u72AC");
+    std::filesystem::create_directory(folder);
+    const std::filesystem::path copy = folder / "image.png";
+    std::filesystem::copy_file(file, copy);
+    const std::string text = copy.string();
+    EXPECT(mmnas::Image::from_file(model, copy).has_value());
+    EXPECT(mmnas::Image::from_file(model, text).has_value());
+    EXPECT(mmnas::Image::from_file(model, text.c_str()).has_value());
+    EXPECT(mmnas::Image::from_file(model, std::string_view(text)).has_value());
+    EXPECT(mmnas::Image::from_file(model, copy.wstring()).has_value());
+    EXPECT(mmnas::Image::from_file(model, copy.u16string().c_str()).has_value());
+#if __cplusplus >= 202002L
+    EXPECT(mmnas::Image::from_file(model, copy.u8string()).has_value());
+#endif
+    const auto missing = mmnas::Image::from_file(model, folder / "none.png");
+    EXPECT(!missing && missing.error().status == MMNAS_STATUS_IO);
+#ifndef _WIN32
+    const auto other = mmnas::Image::from_file(model, std::filesystem::path("caf\xE9.png"));
+    EXPECT(!other && other.error().status == MMNAS_STATUS_INVALID_ARGUMENT);
+    EXPECT(other.error().message == "path: expected UTF-8, found byte 0xE9 at offset 3");
+#endif
+}
+
+void logs(const std::string &bundle)
+{
+    std::mutex mutex;
+    std::vector<std::string> first;
+    std::atomic<int> second{0};
+    {
+        auto log = mmnas::Log::listen(MMNAS_LOG_LEVEL_INFO, [&](mmnas_log_level level, std::string_view message) {
+            EXPECT(level <= MMNAS_LOG_LEVEL_INFO);
+            const std::lock_guard lock(mutex);
+            first.emplace_back(message);
+        }).or_throw();
+        // One that throws harms neither the library nor the others, and one that is replaced is told no more.
+        auto other = mmnas::Log::listen(MMNAS_LOG_LEVEL_INFO, [&](mmnas_log_level, std::string_view) {
+            ++second;
+            throw std::runtime_error("no");
+        }).or_throw();
+        EXPECT(mmnas::Model::load(bundle).has_value());
+        const int told = second;
+        EXPECT(told > 0);
+        other = mmnas::Log::listen(MMNAS_LOG_LEVEL_ERROR, [](mmnas_log_level, std::string_view) {}).or_throw();
+        const mmnas::Log moved = std::move(log);
+        EXPECT(mmnas::Model::load(bundle).has_value() && second == told);
+    }
+    const auto of_bundle = [&](const std::string &line) {
+        return line.find("bundle loaded folder=\"" + bundle + "\" task=vqa") == 0
+            && line.find(mmnas::onnxruntime_path()) != std::string::npos;
+    };
+    EXPECT(std::count_if(first.begin(), first.end(), of_bundle) == 2);
+    const std::size_t told = first.size();
+    EXPECT(mmnas::Model::load(bundle).has_value() && first.size() == told);
+    EXPECT(mmnas::Log::listen(MMNAS_LOG_LEVEL_INFO, nullptr).error().status == MMNAS_STATUS_INVALID_ARGUMENT);
+
+    // One that ends in its own call is told no more, and what it was made of stays as long as the library has it.
+    static std::optional<mmnas::Log> once;
+    static std::atomic<int> calls{0};
+    once = mmnas::Log::listen(MMNAS_LOG_LEVEL_INFO, [](mmnas_log_level, std::string_view) {
+        ++calls;
+        once.reset();
+    }).or_throw();
+    EXPECT(mmnas::Model::load(bundle).has_value() && mmnas::Model::load(bundle).has_value() && calls == 1);
+}
+
+void vqa(const std::string &bundle, const std::string &file, const std::string &scratch)
 {
     mmnas::Options options;
     options.set_threads(1).or_throw();
@@ -97,6 +220,23 @@ void vqa(const std::string &bundle, const std::string &file)
     const float boxes[] = {0, 0, 5, 5, 2, 2, 9, 9};
     EXPECT(mmnas::Image::from_regions(model, features, boxes, 10, 10).or_throw().regions() == 2);
 
+    goes_through(answers, [](const mmnas::Answer &a, const mmnas::Answer &b) {
+        return a.label == b.label && a.label.data() == b.label.data() && near(a.probability, b.probability);
+    });
+    EXPECT(answers.begin()->label == answers[0].label);
+    std::size_t seen = 0;
+    for (const mmnas::Answer &answer : model.answer(image, "what is this?", 2).or_throw())
+        seen += !answer.label.empty();
+    EXPECT(seen == 2);
+#ifdef HAS_VIEWS
+    for (const mmnas::Answer &answer : answers | std::views::reverse | std::views::take(1))
+        EXPECT(answer.label == answers[1].label);
+    EXPECT(std::ranges::max(answers, {}, &mmnas::Answer::logit).label == answers[0].label);
+#endif
+    goes_through(image.boxes(), [](const mmnas::Box &a, const mmnas::Box &b) { return a == b; });
+    limits(model, image);
+    paths(model, file, scratch);
+
     const mmnas::CancelToken token;
     const auto limited = model.limited(&token, std::chrono::minutes(10)).or_throw();
     token.cancel().or_throw();
@@ -117,7 +257,10 @@ void vgd(const std::string &bundle, const std::string &file, const std::string &
     const auto image = mmnas::Image::from_file(model, file).or_throw();
     const auto groundings = model.ground(image, "what is this?", 2).or_throw();
     EXPECT(groundings.size() == 2 && groundings[0].probability >= groundings[1].probability);
-    groundings.draw(file, scratch + "/boxes.png").or_throw();
+    groundings.draw(file, std::filesystem::path(scratch) / "boxes.png").or_throw();
+    goes_through(groundings, [](const mmnas::Grounding &a, const mmnas::Grounding &b) {
+        return a.box == b.box && a.region == b.region;
+    });
     const auto text = mmnas::Text::encode(model, "what is this?").or_throw();
     const auto batch = model.ground_batch(std::vector<const mmnas::Image *>{&image},
                                           std::vector<const mmnas::Text *>{&text}, 2).or_throw();
@@ -126,6 +269,12 @@ void vgd(const std::string &bundle, const std::string &file, const std::string &
     EXPECT(explanation.words() == 3 && explanation.word(0).word == "what" && explanation.regions() == image.regions());
     EXPECT(explanation.region(0).box[2] > 0);
     explanation.draw(file, "what is this?", scratch + "/shades.png").or_throw();
+    goes_through(explanation.word_weights(),
+                 [](const mmnas::WordWeight &a, const mmnas::WordWeight &b) { return a.word == b.word; });
+    float sum = 0;
+    for (const mmnas::RegionWeight &region : explanation.region_weights())
+        sum += region.weight;
+    EXPECT(near(sum, 1));
 }
 
 void itm(const std::string &bundle, const std::string &file, const std::string &scratch)
@@ -155,6 +304,20 @@ void itm(const std::string &bundle, const std::string &file, const std::string &
     EXPECT(index.keys().or_throw() == std::vector<std::string>{name});
     const auto ranking = index.find(texts[0], 5).or_throw();
     EXPECT(ranking.size() == 1 && ranking[0].key == name);
+    goes_through(ranking, [](const mmnas::Ranked &a, const mmnas::Ranked &b) { return a.key == b.key; });
+    for (const std::string &key : index.keys().or_throw())
+        EXPECT(key == name);
+    for (int i = 0; i < 200; ++i) {
+        const auto late = index.limited(nullptr, std::chrono::milliseconds(-(i % 2))).or_throw();
+        EXPECT(late.find(texts[0], 1).error().status == MMNAS_STATUS_DEADLINE_EXCEEDED);
+        EXPECT(late.find_images(texts, 1, 1).error().status == MMNAS_STATUS_DEADLINE_EXCEEDED);
+        EXPECT(late.size() == 1);
+    }
+    const mmnas::CancelToken token;
+    const auto limited = index.limited(&token).or_throw();
+    EXPECT(limited.find(texts[0], 1).or_throw().size() == 1);
+    token.cancel().or_throw();
+    EXPECT(limited.find(texts[0], 1).error().status == MMNAS_STATUS_CANCELLED && index.find(texts[0], 1).has_value());
     EXPECT(index.find_images(texts, 1).or_throw()[1].size() == 1 && !index.find_texts(images, 1));
     EXPECT(mmnas::Index::kind_of(scratch + "/index").or_throw() == MMNAS_INDEX_KIND_IMAGES);
     EXPECT(index.embedding(name).or_throw().size() == index.embedding_width() && !index.embedding("gone"));
@@ -162,7 +325,9 @@ void itm(const std::string &bundle, const std::string &file, const std::string &
     ranking.draw(std::filesystem::path(file).parent_path().string(), "a", scratch + "/ranking.png").or_throw();
     index.export_embeddings(scratch + "/e.npy", MMNAS_EMBEDDING_FORMAT_NPY).or_throw();
     EXPECT(!index.find(images[0], 1) && !index.put("t", texts[0]));
-    EXPECT(mmnas::Index::open(model, scratch + "/index", MMNAS_INDEX_KIND_IMAGES, false).or_throw().size() == 1);
+    EXPECT(mmnas::Index::open(model, std::filesystem::path(scratch) / "index", MMNAS_INDEX_KIND_IMAGES, false)
+               .or_throw()
+               .size() == 1);
 }
 
 } // namespace
@@ -172,18 +337,25 @@ int main(int argc, char **argv)
     if (argc != 6)
         return 1;
     try {
-        vqa(argv[1], argv[4]);
+        logs(argv[1]);
+        const std::size_t of_the_log = mmnas_handles_live();
+        EXPECT(of_the_log == 1);
+        vqa(argv[1], argv[4], argv[5]);
         itm(argv[2], argv[4], argv[5]);
         vgd(argv[3], argv[4], argv[5]);
         const auto verification = mmnas::Verification::of(argv[1]).or_throw();
         EXPECT(verification.passed() && verification.size() > 0 && !verification[0].stage.empty());
+        goes_through(verification, [](const mmnas::Check &a, const mmnas::Check &b) {
+            return a.stage == b.stage && a.variant == b.variant && a.problem.empty();
+        });
         EXPECT(!mmnas::version().empty() && !mmnas::onnxruntime_path().empty() && !mmnas::onnxruntime_version().empty());
         EXPECT(!mmnas::Model::load("/nonexistent"));
     } catch (const mmnas::Exception &exception) {
         std::cerr << exception.what() << '\n';
         return 1;
     }
-    EXPECT(mmnas_handles_live() == 0);
+    // That of the log that ended itself.
+    EXPECT(mmnas_handles_live() == 1);
     if (failures)
         return 1;
     std::cout << "alive\n";
