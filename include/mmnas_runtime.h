@@ -70,10 +70,13 @@
  * Results. Out-parameters come last, just before error_out. They are written in every case: on failure with NULL or
  * zero. A missing place for a handle is an error; a place for a mere value may be NULL when the value is not wanted.
  *
- * Ownership. What ends in _new, or is written to an out-parameter as a handle, belongs to the caller, who frees it once,
- * with the _free function of its type. Those functions accept NULL. Handles may be freed in any order. Text that a
- * function returns is borrowed from the handle that it was asked of, and is valid until that handle is freed. What the
- * caller passes is borrowed for the time of the call.
+ * Batches. Functions for many at once make all of it or nothing. Those for many pictures do not, since files of strangers are
+ * among them: each picture has a handle, or an error in the same place of errors_out.
+ *
+ * Ownership. What ends in _new or _create, or is written to an out-parameter as a handle, belongs to the caller, who frees it once,
+ * with the _free function of its type. Those functions accept NULL. Handles may be freed in any order. Text and numbers that
+ * a function returns a pointer to are borrowed from the handle that it was asked of, and are valid until that handle is freed.
+ * What the caller passes is borrowed for the time of the call.
  *
  * Text. Text and paths are a pointer and a length in bytes, UTF-8, and need no closing NUL; NULL with length 0 is the
  * empty text. Text that comes out has a length, and a closing NUL besides.
@@ -188,11 +191,11 @@ enum mmnas_status
      */
     MMNAS_STATUS_PROVIDER = 14,
     /**
-     * The queue of requests is full. For services; no function returns it.
+     * The queue of a mmnas_batcher is full.
      */
     MMNAS_STATUS_OVERLOADED = 15,
     /**
-     * The handle takes no more requests. For services; no function returns it.
+     * The mmnas_batcher takes no more calls.
      */
     MMNAS_STATUS_CLOSED = 16,
     /**
@@ -400,6 +403,11 @@ typedef int32_t mmnas_log_level;
 typedef struct mmnas_answers mmnas_answers;
 
 /**
+ * Gathers what many threads ask of a model at a time into batches, which take less time than one call after the other.
+ */
+typedef struct mmnas_batcher mmnas_batcher;
+
+/**
  * Ends the calls that were made with it, from any thread.
  */
 typedef struct mmnas_cancel_token mmnas_cancel_token;
@@ -453,6 +461,13 @@ typedef struct mmnas_options mmnas_options;
  * Images or texts, the best first.
  */
 typedef struct mmnas_ranking mmnas_ranking;
+
+/**
+ * The regions of a picture with their features, before any network has read them. Models with the same vision stage
+ * (mmnas_model_vision_identity()) take them from one another, so a picture that several models are asked about is looked at once;
+ * and a program can store the numbers, and give them to mmnas_image_from_regions() later.
+ */
+typedef struct mmnas_regions mmnas_regions;
 
 /**
  * A text as a model reads it: a question, a caption or a phrase.
@@ -990,6 +1005,147 @@ size_t mmnas_model_max_tokens(const struct mmnas_model *model);
 void mmnas_model_free(struct mmnas_model *model);
 
 /**
+ * The folder that a model was loaded from, as it was given: what to show people.
+ *
+ * @param model    the model
+ * @param len_out  receives the number of bytes without the closing NUL; may be NULL
+ * @return UTF-8, NUL-terminated, borrowed from the model: valid until mmnas_model_free(); "(memory)" where its files were in
+ *         memory; the empty text for NULL
+ *
+ * Threads: may be called at any time from any thread.
+ */
+const char *mmnas_model_folder(const struct mmnas_model *model,
+                               size_t *len_out);
+
+/**
+ * A number of a model's network, of all its graphs: models that have the same give the same, and an index that was made with one
+ * opens with the others.
+ *
+ * @param model    the model
+ * @param len_out  receives the number of bytes without the closing NUL; may be NULL
+ * @return 64 hexadecimal digits, NUL-terminated, borrowed from the model: valid until mmnas_model_free(); the empty text for
+ *         NULL
+ *
+ * Threads: may be called at any time from any thread.
+ */
+const char *mmnas_model_identity(const struct mmnas_model *model,
+                                 size_t *len_out);
+
+/**
+ * Which region features a model's vision stage gives: the number that `features.json` beside extracted features records. Store it
+ * beside features of mmnas_regions, since those of another vision stage mean something else.
+ *
+ * @param model    the model
+ * @param len_out  receives the number of bytes without the closing NUL; may be NULL
+ * @return 64 hexadecimal digits, NUL-terminated, borrowed from the model: valid until mmnas_model_free(); the empty text
+ *         where the model takes no pictures, and for NULL
+ *
+ * Threads: may be called at any time from any thread.
+ */
+const char *mmnas_model_vision_identity(const struct mmnas_model *model,
+                                        size_t *len_out);
+
+/**
+ * The operations of a model's network, as the search found them: its encoder's, then its decoder's.
+ *
+ * @param model    the model
+ * @param len_out  receives the number of bytes without the closing NUL; may be NULL
+ * @return UTF-8, NUL-terminated, borrowed from the model: valid until mmnas_model_free(); the empty text for NULL
+ *
+ * Threads: may be called at any time from any thread.
+ */
+const char *mmnas_model_architecture(const struct mmnas_model *model,
+                                     size_t *len_out);
+
+/**
+ * How many variants of its graphs a model's bundle has; mmnas_model_variant() tells which of them runs.
+ *
+ * @param model  the model
+ * @return the number; 0 for NULL
+ *
+ * Threads: may be called at any time from any thread.
+ */
+size_t mmnas_model_variant_count(const struct mmnas_model *model);
+
+/**
+ * Reads a variant that a model's bundle has: what mmnas_options_set_variant() takes.
+ *
+ * @param model    the model
+ * @param index    which one, from 0
+ * @param len_out  receives the number of bytes without the closing NUL; 0 on failure; may be NULL
+ * @return UTF-8, NUL-terminated, borrowed from the model: valid until mmnas_model_free(); NULL where there is no such variant
+ *
+ * Threads: may be called at any time from any thread.
+ */
+const char *mmnas_model_variant_at(const struct mmnas_model *model,
+                                   size_t index,
+                                   size_t *len_out);
+
+/**
+ * How many answers a model chooses from.
+ *
+ * @param model  the model
+ * @return the number; 0 for a model of another task than VQA, and for NULL
+ *
+ * Threads: may be called at any time from any thread.
+ */
+size_t mmnas_model_label_count(const struct mmnas_model *model);
+
+/**
+ * Reads one of the answers that a model chooses from.
+ *
+ * @param model    a model for VQA
+ * @param index    its place in the bundle's labels, from 0, as mmnas_answers_get_logit() gives it
+ * @param len_out  receives the number of bytes without the closing NUL; 0 on failure; may be NULL
+ * @return UTF-8, NUL-terminated, borrowed from the model: valid until mmnas_model_free(); NULL where there is no such label
+ *
+ * Threads: may be called at any time from any thread.
+ */
+const char *mmnas_model_label_at(const struct mmnas_model *model,
+                                 size_t index,
+                                 size_t *len_out);
+
+/**
+ * How many numbers an embedding of an image or a text has.
+ *
+ * @param model  the model
+ * @return the number; 0 for a model whose network has no joint embedding, and for NULL
+ *
+ * Threads: may be called at any time from any thread.
+ */
+size_t mmnas_model_embedding_width(const struct mmnas_model *model);
+
+/**
+ * How many numbers the state of a word or a region has inside a model.
+ *
+ * @param model  the model
+ * @return the number; 0 for NULL
+ *
+ * Threads: may be called at any time from any thread.
+ */
+size_t mmnas_model_hidden_width(const struct mmnas_model *model);
+
+/**
+ * How many tokens a model tells apart: words or parts of words, and those that stand for padding and for what it does not know.
+ *
+ * @param model  the model
+ * @return the number; 0 for NULL
+ *
+ * Threads: may be called at any time from any thread.
+ */
+size_t mmnas_model_vocabulary_size(const struct mmnas_model *model);
+
+/**
+ * How many regions a model's vision stage gives a picture at most.
+ *
+ * @param model  the model
+ * @return the number; 0 for a model that takes no pictures, and for NULL
+ *
+ * Threads: may be called at any time from any thread.
+ */
+size_t mmnas_model_max_regions(const struct mmnas_model *model);
+
+/**
  * Reads an image file and encodes it for a model.
  *
  * PNG, JPEG, WebP, BMP, or the first picture of a GIF, told by content; at most 20,000 pixels a side and 512 MiB decoded.
@@ -1135,6 +1291,269 @@ mmnas_status mmnas_image_region_box(const struct mmnas_image *image,
 void mmnas_image_free(struct mmnas_image *image);
 
 /**
+ * Reads an image file and finds its regions, as mmnas_image_from_file() does before it encodes them. A file whose name ends
+ * in .npz holds ready features, which every model of their width takes.
+ *
+ * @param model        a model that takes pictures
+ * @param path         the file, UTF-8, need not be NUL-terminated
+ * @param path_len     the number of bytes of the path; at least 1
+ * @param regions_out  receives the regions, which the caller owns and frees with mmnas_regions_free(), or NULL on failure
+ * @param error_out    receives the error, or NULL on success; may itself be NULL
+ * @return as mmnas_image_from_file()
+ *
+ * Threads: may be called from many threads at once with the same model.
+ */
+mmnas_status mmnas_regions_from_file(const struct mmnas_model *model,
+                                     const char *path,
+                                     size_t path_len,
+                                     struct mmnas_regions **regions_out,
+                                     struct mmnas_error **error_out);
+
+/**
+ * As mmnas_regions_from_file(), for an image file that is in memory.
+ *
+ * @param model        a model that takes pictures
+ * @param bytes        the content of an image file, not bare pixels; only read, and not needed after the call
+ * @param bytes_len    the number of bytes
+ * @param regions_out  receives the regions, which the caller owns and frees with mmnas_regions_free(), or NULL on failure
+ * @param error_out    receives the error, or NULL on success; may itself be NULL
+ * @return as mmnas_image_from_bytes()
+ *
+ * Threads: may be called from many threads at once with the same model.
+ */
+mmnas_status mmnas_regions_from_bytes(const struct mmnas_model *model,
+                                      const uint8_t *bytes,
+                                      size_t bytes_len,
+                                      struct mmnas_regions **regions_out,
+                                      struct mmnas_error **error_out);
+
+/**
+ * As mmnas_regions_from_file(), for pixels in memory, which are as in mmnas_image_from_pixels().
+ *
+ * @param model        a model that takes pictures
+ * @param pixels       rows from the top; only read, and not needed after the call
+ * @param pixels_len   the number of bytes: at least stride × (height − 1) + width × bytes of a pixel
+ * @param width        1 to 20,000 pixels
+ * @param height       1 to 20,000 pixels
+ * @param stride       bytes from the beginning of a row to that of the next; at least width × bytes of a pixel
+ * @param format       one of mmnas_pixel_format
+ * @param regions_out  receives the regions, which the caller owns and frees with mmnas_regions_free(), or NULL on failure
+ * @param error_out    receives the error, or NULL on success; may itself be NULL
+ * @return as mmnas_image_from_pixels()
+ *
+ * Threads: may be called from many threads at once with the same model.
+ */
+mmnas_status mmnas_regions_from_pixels(const struct mmnas_model *model,
+                                       const uint8_t *pixels,
+                                       size_t pixels_len,
+                                       uint32_t width,
+                                       uint32_t height,
+                                       size_t stride,
+                                       int32_t format,
+                                       struct mmnas_regions **regions_out,
+                                       struct mmnas_error **error_out);
+
+/**
+ * Encodes regions for a model: the image is the one that mmnas_image_from_file() would have made, without the work on its pixels.
+ *
+ * @param model      the model that will be asked; its vision stage is that of the model that found the regions: the same graphs
+ *                   (mmnas_model_vision_identity()) and settings
+ * @param regions    the regions
+ * @param image_out  receives the image, which the caller owns and frees with mmnas_image_free(), or NULL on failure
+ * @param error_out  receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for regions of another vision stage), MMNAS_STATUS_WRONG_TASK (the
+ *         bundle takes no pictures), MMNAS_STATUS_INFERENCE, or what ends a limited model's calls
+ *
+ * Threads: may be called from many threads at once with the same model and regions.
+ */
+mmnas_status mmnas_regions_encode(const struct mmnas_model *model,
+                                  const struct mmnas_regions *regions,
+                                  struct mmnas_image **image_out,
+                                  struct mmnas_error **error_out);
+
+/**
+ * How many regions there are.
+ *
+ * @param regions  the regions
+ * @return the number; 0 for NULL
+ *
+ * Threads: the regions may be read from many threads at once.
+ */
+size_t mmnas_regions_count(const struct mmnas_regions *regions);
+
+/**
+ * The size of the original image in pixels, as people see it.
+ *
+ * @param regions     the regions
+ * @param width_out   receives the width; 0 for NULL and where it is not known; may itself be NULL
+ * @param height_out  receives the height; 0 for NULL and where it is not known; may itself be NULL
+ *
+ * Threads: the regions may be read from many threads at once.
+ */
+void mmnas_regions_size(const struct mmnas_regions *regions,
+                        uint32_t *width_out,
+                        uint32_t *height_out);
+
+/**
+ * The features of all regions, as mmnas_image_from_regions() takes them.
+ *
+ * @param regions  the regions
+ * @param len_out  receives how many numbers these are: mmnas_regions_count() × the width of the features, which is
+ *                 mmnas_model_feature_width() of the model that found them; 0 for NULL; may itself be NULL
+ * @return the numbers, region by region, borrowed from the regions: valid until mmnas_regions_free(); NULL for NULL
+ *
+ * Threads: the regions may be read from many threads at once.
+ */
+const float *mmnas_regions_features(const struct mmnas_regions *regions,
+                                    size_t *len_out);
+
+/**
+ * Where all regions lie, as mmnas_image_from_regions() takes it.
+ *
+ * @param regions  the regions
+ * @param len_out  receives how many numbers these are: 4 × mmnas_regions_count(); 0 for NULL; may itself be NULL
+ * @return x1 y1 x2 y2 of each region in pixels of the original image, borrowed from the regions: valid until
+ *         mmnas_regions_free(); NULL for NULL
+ *
+ * Threads: the regions may be read from many threads at once.
+ */
+const float *mmnas_regions_boxes(const struct mmnas_regions *regions,
+                                 size_t *len_out);
+
+/**
+ * Frees regions. Images that were made of them stay valid.
+ *
+ * @param regions  regions, or NULL, which does nothing
+ *
+ * Threads: no other thread may use the regions any more.
+ */
+void mmnas_regions_free(struct mmnas_regions *regions);
+
+/**
+ * As mmnas_image_from_file() for many files: they are decoded on as many threads as one operator of a graph may use
+ * (mmnas_options_set_threads()), and the vision stage and the image stage run on them in batches. A file that has an error loses
+ * none of the others. In 32 and 16 bits the images are those that each file has alone, to rounding; in 8 bits what else is in a
+ * batch moves them a little.
+ *
+ * @param model       the model that will be asked
+ * @param paths       the files, UTF-8, need not be NUL-terminated
+ * @param paths_len   the number of bytes of each path; at least 1
+ * @param count       how many files these are
+ * @param images_out  receives as many images, in the order of the files, each of which the caller owns and frees with
+ *                    mmnas_image_free(); NULL where a file has an error, and everywhere on failure
+ * @param errors_out  receives as many errors, each of which the caller owns and frees with mmnas_error_free(); NULL where a file
+ *                    has an image, and everywhere on failure; may itself be NULL: what has no image has failed then
+ * @param error_out   receives the error of the whole call, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK, also where files have errors, or MMNAS_STATUS_INVALID_ARGUMENT; the errors of files are those of
+ *         mmnas_image_from_file(), what ends a limited model's calls among them
+ *
+ * Threads: may be called from many threads at once with the same model.
+ */
+mmnas_status mmnas_image_from_file_batch(const struct mmnas_model *model,
+                                         const char *const *paths,
+                                         const size_t *paths_len,
+                                         size_t count,
+                                         struct mmnas_image **images_out,
+                                         struct mmnas_error **errors_out,
+                                         struct mmnas_error **error_out);
+
+/**
+ * As mmnas_image_from_file_batch(), for image files that are in memory.
+ *
+ * @param model       the model that will be asked
+ * @param bytes       the contents of image files; only read, and not needed after the call
+ * @param bytes_len   the number of bytes of each
+ * @param count       how many these are
+ * @param images_out  as in mmnas_image_from_file_batch()
+ * @param errors_out  as in mmnas_image_from_file_batch()
+ * @param error_out   receives the error of the whole call, or NULL on success; may itself be NULL
+ * @return as mmnas_image_from_file_batch(); the errors of images are those of mmnas_image_from_bytes()
+ *
+ * Threads: may be called from many threads at once with the same model.
+ */
+mmnas_status mmnas_image_from_bytes_batch(const struct mmnas_model *model,
+                                          const uint8_t *const *bytes,
+                                          const size_t *bytes_len,
+                                          size_t count,
+                                          struct mmnas_image **images_out,
+                                          struct mmnas_error **errors_out,
+                                          struct mmnas_error **error_out);
+
+/**
+ * As mmnas_image_from_file_batch(), for pixels in memory, such as frames of a film: each picture has its own of what
+ * mmnas_image_from_pixels() takes.
+ *
+ * @param model       the model that will be asked
+ * @param pixels      rows from the top of each picture; only read, and not needed after the call
+ * @param pixels_len  the number of bytes of each picture
+ * @param widths      the width of each picture, 1 to 20,000 pixels
+ * @param heights     the height of each picture, 1 to 20,000 pixels
+ * @param strides     for each picture the bytes from the beginning of a row to that of the next
+ * @param formats     for each picture one of mmnas_pixel_format
+ * @param count       how many pictures these are
+ * @param images_out  as in mmnas_image_from_file_batch()
+ * @param errors_out  as in mmnas_image_from_file_batch()
+ * @param error_out   receives the error of the whole call, or NULL on success; may itself be NULL
+ * @return as mmnas_image_from_file_batch(); the errors of pictures are those of mmnas_image_from_pixels()
+ *
+ * Threads: may be called from many threads at once with the same model.
+ */
+mmnas_status mmnas_image_from_pixels_batch(const struct mmnas_model *model,
+                                           const uint8_t *const *pixels,
+                                           const size_t *pixels_len,
+                                           const uint32_t *widths,
+                                           const uint32_t *heights,
+                                           const size_t *strides,
+                                           const int32_t *formats,
+                                           size_t count,
+                                           struct mmnas_image **images_out,
+                                           struct mmnas_error **errors_out,
+                                           struct mmnas_error **error_out);
+
+/**
+ * As mmnas_regions_from_file() for many files, which run as in mmnas_image_from_file_batch().
+ *
+ * @param model        a model that takes pictures
+ * @param paths        the files, UTF-8, need not be NUL-terminated
+ * @param paths_len    the number of bytes of each path; at least 1
+ * @param count        how many files these are
+ * @param regions_out  receives as many regions, in the order of the files, each of which the caller owns and frees with
+ *                     mmnas_regions_free(); NULL where a file has an error, and everywhere on failure
+ * @param errors_out   as in mmnas_image_from_file_batch()
+ * @param error_out    receives the error of the whole call, or NULL on success; may itself be NULL
+ * @return as mmnas_image_from_file_batch()
+ *
+ * Threads: may be called from many threads at once with the same model.
+ */
+mmnas_status mmnas_regions_from_file_batch(const struct mmnas_model *model,
+                                           const char *const *paths,
+                                           const size_t *paths_len,
+                                           size_t count,
+                                           struct mmnas_regions **regions_out,
+                                           struct mmnas_error **errors_out,
+                                           struct mmnas_error **error_out);
+
+/**
+ * As mmnas_regions_encode() for the regions of many pictures; the image stage runs as in mmnas_image_from_file_batch().
+ *
+ * @param model       the model that will be asked
+ * @param regions     the regions of each picture
+ * @param count       how many pictures these are
+ * @param images_out  as in mmnas_image_from_file_batch()
+ * @param errors_out  as in mmnas_image_from_file_batch()
+ * @param error_out   receives the error of the whole call, or NULL on success; may itself be NULL
+ * @return as mmnas_image_from_file_batch(); the errors of pictures are those of mmnas_regions_encode()
+ *
+ * Threads: may be called from many threads at once with the same model and regions.
+ */
+mmnas_status mmnas_regions_encode_batch(const struct mmnas_model *model,
+                                        const struct mmnas_regions *const *regions,
+                                        size_t count,
+                                        struct mmnas_image **images_out,
+                                        struct mmnas_error **errors_out,
+                                        struct mmnas_error **error_out);
+
+/**
  * Encodes a text for a model. It is cut to mmnas_model_max_tokens() words.
  *
  * @param model      the model that will be asked
@@ -1212,6 +1631,45 @@ mmnas_status mmnas_text_unknown_words(const struct mmnas_model *model,
  * Threads: no call may begin with the text any more.
  */
 void mmnas_text_free(struct mmnas_text *text);
+
+/**
+ * Reads the joint embedding of an image: a vector of length 1. The scalar product of an image's and a text's is their
+ * cosine, the larger the better they belong together; a vector database finds the nearest by it, and mmnas_itm_match() then
+ * scores those.
+ *
+ * @param model          the model of the image, for ITM, whose network has a joint embedding
+ * @param image          the image
+ * @param embedding_out  receives mmnas_model_embedding_width() numbers; left as it is on failure
+ * @param width          how many numbers there is room for: mmnas_model_embedding_width()
+ * @param error_out      receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also where the network has no embeddings, and for an image of another
+ *         model) or MMNAS_STATUS_WRONG_TASK
+ *
+ * Threads: may be called from many threads at once with the same model and image.
+ */
+mmnas_status mmnas_image_embedding(const struct mmnas_model *model,
+                                   const struct mmnas_image *image,
+                                   float *embedding_out,
+                                   size_t width,
+                                   struct mmnas_error **error_out);
+
+/**
+ * As mmnas_image_embedding(), of a text.
+ *
+ * @param model          the model of the text, for ITM, whose network has a joint embedding
+ * @param text           the text
+ * @param embedding_out  receives mmnas_model_embedding_width() numbers; left as it is on failure
+ * @param width          how many numbers there is room for: mmnas_model_embedding_width()
+ * @param error_out      receives the error, or NULL on success; may itself be NULL
+ * @return as mmnas_image_embedding()
+ *
+ * Threads: may be called from many threads at once with the same model and text.
+ */
+mmnas_status mmnas_text_embedding(const struct mmnas_model *model,
+                                  const struct mmnas_text *text,
+                                  float *embedding_out,
+                                  size_t width,
+                                  struct mmnas_error **error_out);
 
 /**
  * Answers a question about an image (visual question answering).
@@ -1569,6 +2027,141 @@ mmnas_status mmnas_ranking_draw(const struct mmnas_ranking *ranking,
  * Threads: no other thread may use the ranking any more.
  */
 void mmnas_ranking_free(struct mmnas_ranking *ranking);
+
+/**
+ * Starts a thread that runs the calls of others in batches. Calls wait in a queue, the first come first; the thread takes what
+ * waits there, and runs it as one batch. A full queue refuses at once, so that a service can say so instead of falling behind.
+ *
+ * @param model                  the model; limits of a limited one are not the batches'
+ * @param max_batch              calls of a batch at most, 1 to 1024
+ * @param max_wait_microseconds  how long the first call of a batch waits for others at most; 0 takes what is there
+ * @param queue                  calls that may wait, 1 to 65,536
+ * @param batcher_out            receives the batcher, which the caller owns and frees with mmnas_batcher_free(), or NULL on failure
+ * @param error_out              receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT (also where the system starts no thread)
+ *
+ * Threads: may be called from many threads at once with the same model.
+ */
+mmnas_status mmnas_batcher_create(const struct mmnas_model *model,
+                                  size_t max_batch,
+                                  uint64_t max_wait_microseconds,
+                                  size_t queue,
+                                  struct mmnas_batcher **batcher_out,
+                                  struct mmnas_error **error_out);
+
+/**
+ * As mmnas_vqa_answer(), in a batch with the calls of other threads. It returns when its own answers are there; in 8 bits what
+ * else is in a batch moves them a little.
+ *
+ * @param batcher       the batcher
+ * @param model         its model, for VQA; or what mmnas_model_limited() made of that, whose limits end this call: one that is ended
+ *                      while its batch runs leaves the batch to the others
+ * @param image         an image of this model
+ * @param question      the question, UTF-8, need not be NUL-terminated; what is longer than the bundle allows is cut
+ * @param question_len  the number of bytes of the question
+ * @param top_k         how many answers are wanted, at least 1; where there are fewer, all are given
+ * @param answers_out   receives the answers, which the caller owns and frees with mmnas_answers_free(), or NULL on failure
+ * @param error_out     receives the error, or NULL on success; may itself be NULL
+ * @return as mmnas_vqa_answer(); MMNAS_STATUS_OVERLOADED where the queue is full; MMNAS_STATUS_CLOSED after
+ *         mmnas_batcher_close()
+ *
+ * Threads: may be called from many threads at once, which is what it is for.
+ */
+mmnas_status mmnas_batcher_answer(const struct mmnas_batcher *batcher,
+                                  const struct mmnas_model *model,
+                                  const struct mmnas_image *image,
+                                  const char *question,
+                                  size_t question_len,
+                                  size_t top_k,
+                                  struct mmnas_answers **answers_out,
+                                  struct mmnas_error **error_out);
+
+/**
+ * As mmnas_vgd_ground(), in a batch with the calls of other threads.
+ *
+ * @param batcher         the batcher
+ * @param model           its model, for VGD; or what mmnas_model_limited() made of that, as in mmnas_batcher_answer()
+ * @param image           an image of this model, of known size
+ * @param phrase          the phrase, UTF-8, need not be NUL-terminated; what is longer than the bundle allows is cut
+ * @param phrase_len      the number of bytes of the phrase
+ * @param top_k           how many parts are wanted, at least 1; where there are fewer, all are given
+ * @param groundings_out  receives the parts, which the caller owns and frees with mmnas_groundings_free(), or NULL on failure
+ * @param error_out       receives the error, or NULL on success; may itself be NULL
+ * @return as mmnas_vgd_ground(); MMNAS_STATUS_OVERLOADED or MMNAS_STATUS_CLOSED as mmnas_batcher_answer()
+ *
+ * Threads: may be called from many threads at once, which is what it is for.
+ */
+mmnas_status mmnas_batcher_ground(const struct mmnas_batcher *batcher,
+                                  const struct mmnas_model *model,
+                                  const struct mmnas_image *image,
+                                  const char *phrase,
+                                  size_t phrase_len,
+                                  size_t top_k,
+                                  struct mmnas_groundings **groundings_out,
+                                  struct mmnas_error **error_out);
+
+/**
+ * As mmnas_itm_match() for one pair of an image and a text, in a batch with the calls of other threads.
+ *
+ * @param batcher          the batcher
+ * @param model            its model, for ITM; or what mmnas_model_limited() made of that, as in mmnas_batcher_answer()
+ * @param image            an image of this model
+ * @param text             the text, UTF-8, need not be NUL-terminated; what is longer than the bundle allows is cut
+ * @param text_len         the number of bytes of the text
+ * @param probability_out  receives how well they belong together, 0 to 1; 0 on failure; may be NULL
+ * @param logit_out        receives what the network gave; 0 on failure; may be NULL
+ * @param error_out        receives the error, or NULL on success; may itself be NULL
+ * @return as mmnas_itm_match(); MMNAS_STATUS_EMPTY_TEXT; MMNAS_STATUS_OVERLOADED or MMNAS_STATUS_CLOSED as mmnas_batcher_answer()
+ *
+ * Threads: may be called from many threads at once, which is what it is for.
+ */
+mmnas_status mmnas_batcher_match(const struct mmnas_batcher *batcher,
+                                 const struct mmnas_model *model,
+                                 const struct mmnas_image *image,
+                                 const char *text,
+                                 size_t text_len,
+                                 float *probability_out,
+                                 float *logit_out,
+                                 struct mmnas_error **error_out);
+
+/**
+ * What a batcher has done so far. Results go out a moment before they are counted.
+ *
+ * @param batcher        the batcher
+ * @param answered_out   receives the number of calls that were answered, with a result or an error; may be NULL
+ * @param refused_out    receives the number of calls that were refused because the queue was full; may be NULL
+ * @param abandoned_out  receives the number of calls that were ended before they ran; may be NULL
+ * @param batches_out    receives the number of batches that ran; may be NULL; all of them 0 for NULL
+ *
+ * Threads: may be called at any time from any thread.
+ */
+void mmnas_batcher_counts(const struct mmnas_batcher *batcher,
+                          uint64_t *answered_out,
+                          uint64_t *refused_out,
+                          uint64_t *abandoned_out,
+                          uint64_t *batches_out);
+
+/**
+ * Ends a batcher: calls that wait are answered, and later ones fail with MMNAS_STATUS_CLOSED. Returns when that is done.
+ *
+ * @param batcher    the batcher
+ * @param error_out  receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK, also where it is closed already, or MMNAS_STATUS_INVALID_ARGUMENT
+ *
+ * Threads: may be called at any time from any thread.
+ */
+mmnas_status mmnas_batcher_close(const struct mmnas_batcher *batcher,
+                                 struct mmnas_error **error_out);
+
+/**
+ * Frees a batcher, as mmnas_batcher_close() ends it; calls that other threads have begun with it come to their end, and the last
+ * of them waits for its thread. The model stays.
+ *
+ * @param batcher  a batcher, or NULL, which does nothing
+ *
+ * Threads: may be called at any time; no call may begin with the batcher any more.
+ */
+void mmnas_batcher_free(struct mmnas_batcher *batcher);
 
 /**
  * Makes a new, empty index, to be written to.

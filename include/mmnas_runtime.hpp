@@ -325,6 +325,53 @@ Result<std::vector<Object>> made_all(std::size_t count, Call &&call)
     return objects;
 }
 
+// As made_all(), for handles of which each may fail by itself: `call(handles_out, errors_out, error_out)`.
+template <class Object, class Raw, class Call>
+Result<std::vector<Result<Object>>> made_each(std::size_t count, Call &&call)
+{
+    // One more than there are, so that there is a place also for none.
+    std::vector<Raw *> handles(count + 1, nullptr);
+    std::vector<mmnas_error *> errors(count + 1, nullptr);
+    std::vector<Result<Object>> objects;
+    objects.reserve(count);
+    mmnas_error *error = nullptr;
+    const mmnas_status status = call(handles.data(), errors.data(), &error);
+    if (status != MMNAS_STATUS_OK)
+        return take(status, error);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (errors[i])
+            objects.emplace_back(take(mmnas_error_status(errors[i]), errors[i]));
+        else
+            objects.emplace_back(Object(handles[i]));
+    }
+    return objects;
+}
+
+// Beginnings and lengths of texts: of any container of what std::string_view can be made of.
+struct Texts {
+    template <class Container>
+    explicit Texts(const Container &texts)
+    {
+        for (const auto &text : texts) {
+            const std::string_view view(text);
+            beginnings.push_back(view.data());
+            lengths.push_back(view.size());
+        }
+    }
+
+    std::vector<const char *> beginnings;
+    std::vector<std::size_t> lengths;
+};
+
+// What a getter lends: `get(&length)`.
+template <class Get>
+std::string_view lent(Get &&get) noexcept
+{
+    std::size_t length = 0;
+    const char *text = get(&length);
+    return text ? std::string_view(text, length) : std::string_view();
+}
+
 // A list of strings that `call` makes.
 template <class Call>
 Result<std::vector<std::string>> listed(Call &&call)
@@ -767,6 +814,51 @@ public:
     std::size_t max_tokens() const noexcept { return mmnas_model_max_tokens(get()); }
     bool takes_pictures() const noexcept { return mmnas_model_takes_pictures(get()); }
 
+    // What the bundle says of itself. Views live as long as the model.
+    std::string_view folder() && = delete;
+    std::string_view folder() const & noexcept
+    {
+        return detail::lent([&](std::size_t *length) { return mmnas_model_folder(get(), length); });
+    }
+    std::string_view identity() && = delete;
+    std::string_view identity() const & noexcept
+    {
+        return detail::lent([&](std::size_t *length) { return mmnas_model_identity(get(), length); });
+    }
+    // Empty where the model takes no pictures.
+    std::string_view vision_identity() && = delete;
+    std::string_view vision_identity() const & noexcept
+    {
+        return detail::lent([&](std::size_t *length) { return mmnas_model_vision_identity(get(), length); });
+    }
+    std::string_view architecture() && = delete;
+    std::string_view architecture() const & noexcept
+    {
+        return detail::lent([&](std::size_t *length) { return mmnas_model_architecture(get(), length); });
+    }
+    std::size_t variants() const noexcept { return mmnas_model_variant_count(get()); }
+    // Empty where there is no such variant.
+    std::string_view variant_at(std::size_t index) && = delete;
+    std::string_view variant_at(std::size_t index) const & noexcept
+    {
+        return detail::lent([&](std::size_t *length) { return mmnas_model_variant_at(get(), index, length); });
+    }
+    std::size_t labels() const noexcept { return mmnas_model_label_count(get()); }
+    // Empty where there is no such label.
+    std::string_view label_at(std::size_t index) && = delete;
+    std::string_view label_at(std::size_t index) const & noexcept
+    {
+        return detail::lent([&](std::size_t *length) { return mmnas_model_label_at(get(), index, length); });
+    }
+    std::size_t embedding_width() const noexcept { return mmnas_model_embedding_width(get()); }
+    std::size_t hidden_width() const noexcept { return mmnas_model_hidden_width(get()); }
+    std::size_t vocabulary_size() const noexcept { return mmnas_model_vocabulary_size(get()); }
+    std::size_t max_regions() const noexcept { return mmnas_model_max_regions(get()); }
+
+    // embedding_width() numbers.
+    Result<std::vector<float>> embedding(const Image &image) const;
+    Result<std::vector<float>> embedding(const Text &text) const;
+
     Result<Answers> answer(const Image &image, std::string_view question, std::size_t top_k) const;
     Result<Groundings> ground(const Image &image, std::string_view phrase, std::size_t top_k) const;
     Result<Explanation> explain(const Image &image, std::string_view text) const;
@@ -802,6 +894,15 @@ inline Box box_at(const mmnas_image *image, std::size_t index)
 }
 
 } // namespace detail
+
+// Pixels of a picture in memory: rows from the top.
+struct Picture {
+    Span<std::uint8_t> pixels;
+    std::uint32_t width = 0;
+    std::uint32_t height = 0;
+    std::size_t stride = 0;
+    std::int32_t format = MMNAS_PIXEL_FORMAT_RGB;
+};
 
 // An image as a model sees it.
 class Image {
@@ -841,6 +942,56 @@ public:
         });
     }
 
+    // Many at once, each an image or its own error. Paths are any container of what std::string_view can be made of.
+    template <class Paths>
+    static Result<std::vector<Result<Image>>> from_file_batch(const Model &model, const Paths &paths)
+    {
+        const detail::Texts texts(paths);
+        const std::size_t count = texts.lengths.size();
+        return detail::made_each<Image, mmnas_image>(
+            count, [&](mmnas_image **images, mmnas_error **errors, mmnas_error **error) {
+                return mmnas_image_from_file_batch(model.get(), texts.beginnings.data(), texts.lengths.data(), count,
+                                                   images, errors, error);
+            });
+    }
+    static Result<std::vector<Result<Image>>> from_bytes_batch(const Model &model,
+                                                               const std::vector<Span<std::uint8_t>> &bytes)
+    {
+        std::vector<const std::uint8_t *> beginnings;
+        std::vector<std::size_t> lengths;
+        for (const auto &content : bytes) {
+            beginnings.push_back(content.data());
+            lengths.push_back(content.size());
+        }
+        return detail::made_each<Image, mmnas_image>(
+            bytes.size(), [&](mmnas_image **images, mmnas_error **errors, mmnas_error **error) {
+                return mmnas_image_from_bytes_batch(model.get(), beginnings.data(), lengths.data(), bytes.size(),
+                                                    images, errors, error);
+            });
+    }
+    static Result<std::vector<Result<Image>>> from_pixels_batch(const Model &model,
+                                                                const std::vector<Picture> &pictures)
+    {
+        std::vector<const std::uint8_t *> pixels;
+        std::vector<std::size_t> lengths, strides;
+        std::vector<std::uint32_t> widths, heights;
+        std::vector<std::int32_t> formats;
+        for (const Picture &picture : pictures) {
+            pixels.push_back(picture.pixels.data());
+            lengths.push_back(picture.pixels.size());
+            widths.push_back(picture.width);
+            heights.push_back(picture.height);
+            strides.push_back(picture.stride);
+            formats.push_back(picture.format);
+        }
+        return detail::made_each<Image, mmnas_image>(
+            pictures.size(), [&](mmnas_image **images, mmnas_error **errors, mmnas_error **error) {
+                return mmnas_image_from_pixels_batch(model.get(), pixels.data(), lengths.data(), widths.data(),
+                                                     heights.data(), strides.data(), formats.data(), pictures.size(),
+                                                     images, errors, error);
+            });
+    }
+
     // Width and height of the original image; 0 where they are not known.
     std::pair<std::uint32_t, std::uint32_t> size() const noexcept
     {
@@ -876,15 +1027,10 @@ public:
     template <class Texts>
     static Result<std::vector<Text>> encode_batch(const Model &model, const Texts &texts)
     {
-        std::vector<const char *> beginnings;
-        std::vector<std::size_t> lengths;
-        for (const auto &text : texts) {
-            const std::string_view view(text);
-            beginnings.push_back(view.data());
-            lengths.push_back(view.size());
-        }
-        return detail::made_all<Text, mmnas_text>(lengths.size(), [&](mmnas_text **out, mmnas_error **error) {
-            return mmnas_text_encode_batch(model.get(), beginnings.data(), lengths.data(), lengths.size(), out, error);
+        const detail::Texts raw(texts);
+        const std::size_t count = raw.lengths.size();
+        return detail::made_all<Text, mmnas_text>(count, [&](mmnas_text **out, mmnas_error **error) {
+            return mmnas_text_encode_batch(model.get(), raw.beginnings.data(), raw.lengths.data(), count, out, error);
         });
     }
 
@@ -902,6 +1048,185 @@ public:
 
 private:
     detail::Handle<mmnas_text, mmnas_text_free> handle_;
+};
+
+// The regions of a picture with their features: looked at once for several models, or to be stored.
+class Regions {
+public:
+    explicit Regions(mmnas_regions *handle) noexcept : handle_(handle) {}
+
+    static Result<Regions> from_file(const Model &model, std::string_view path)
+    {
+        return detail::made<Regions, mmnas_regions>([&](mmnas_regions **regions, mmnas_error **error) {
+            return mmnas_regions_from_file(model.get(), path.data(), path.size(), regions, error);
+        });
+    }
+    // The content of an image file.
+    static Result<Regions> from_bytes(const Model &model, Span<std::uint8_t> bytes)
+    {
+        return detail::made<Regions, mmnas_regions>([&](mmnas_regions **regions, mmnas_error **error) {
+            return mmnas_regions_from_bytes(model.get(), bytes.data(), bytes.size(), regions, error);
+        });
+    }
+    static Result<Regions> from_pixels(const Model &model, const Picture &picture)
+    {
+        return detail::made<Regions, mmnas_regions>([&](mmnas_regions **regions, mmnas_error **error) {
+            return mmnas_regions_from_pixels(model.get(), picture.pixels.data(), picture.pixels.size(), picture.width,
+                                             picture.height, picture.stride, picture.format, regions, error);
+        });
+    }
+    // Many at once, each regions or its own error. Paths are any container of what std::string_view can be made of.
+    template <class Paths>
+    static Result<std::vector<Result<Regions>>> from_file_batch(const Model &model, const Paths &paths)
+    {
+        const detail::Texts texts(paths);
+        const std::size_t count = texts.lengths.size();
+        return detail::made_each<Regions, mmnas_regions>(
+            count, [&](mmnas_regions **regions, mmnas_error **errors, mmnas_error **error) {
+                return mmnas_regions_from_file_batch(model.get(), texts.beginnings.data(), texts.lengths.data(), count,
+                                                     regions, errors, error);
+            });
+    }
+
+    // The image for a model whose vision stage is that of the one that found the regions.
+    Result<Image> encode(const Model &model) const
+    {
+        return detail::made<Image, mmnas_image>([&](mmnas_image **image, mmnas_error **error) {
+            return mmnas_regions_encode(model.get(), get(), image, error);
+        });
+    }
+    // As encode() for many: Regions, or pointers to them.
+    template <class R>
+    static Result<std::vector<Result<Image>>> encode_batch(const Model &model, const std::vector<R> &regions)
+    {
+        const auto raw = detail::handles<mmnas_regions>(Span<R>(regions));
+        return detail::made_each<Image, mmnas_image>(
+            raw.size(), [&](mmnas_image **images, mmnas_error **errors, mmnas_error **error) {
+                return mmnas_regions_encode_batch(model.get(), raw.data(), raw.size(), images, errors, error);
+            });
+    }
+
+    std::size_t count() const noexcept { return mmnas_regions_count(get()); }
+    // Width and height of the original image; 0 where they are not known.
+    std::pair<std::uint32_t, std::uint32_t> size() const noexcept
+    {
+        std::pair<std::uint32_t, std::uint32_t> size{0, 0};
+        mmnas_regions_size(get(), &size.first, &size.second);
+        return size;
+    }
+    // Region by region; they live as long as the regions.
+    Span<float> features() && = delete;
+    Span<float> features() const & noexcept
+    {
+        std::size_t length = 0;
+        const float *numbers = mmnas_regions_features(get(), &length);
+        return Span<float>(numbers, length);
+    }
+    // Four numbers a region.
+    Span<float> boxes() && = delete;
+    Span<float> boxes() const & noexcept
+    {
+        std::size_t length = 0;
+        const float *numbers = mmnas_regions_boxes(get(), &length);
+        return Span<float>(numbers, length);
+    }
+
+    mmnas_regions *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_regions, mmnas_regions_free> handle_;
+};
+
+inline Result<std::vector<float>> Model::embedding(const Image &image) const
+{
+    std::vector<float> numbers(embedding_width());
+    auto call = [&](mmnas_error **error) {
+        return mmnas_image_embedding(get(), image.get(), numbers.data(), numbers.size(), error);
+    };
+    if (auto result = detail::done(call); !result)
+        return result.error();
+    return numbers;
+}
+
+inline Result<std::vector<float>> Model::embedding(const Text &text) const
+{
+    std::vector<float> numbers(embedding_width());
+    auto call = [&](mmnas_error **error) {
+        return mmnas_text_embedding(get(), text.get(), numbers.data(), numbers.size(), error);
+    };
+    if (auto result = detail::done(call); !result)
+        return result.error();
+    return numbers;
+}
+
+// How calls are gathered into batches.
+struct BatchSettings {
+    std::size_t max_batch = 16;
+    std::chrono::microseconds max_wait{5000};
+    std::size_t queue = 256;
+};
+
+// What a Batcher has done so far.
+struct BatchCounts {
+    std::uint64_t answered = 0;
+    std::uint64_t refused = 0;
+    std::uint64_t abandoned = 0;
+    std::uint64_t batches = 0;
+};
+
+// Gathers what many threads ask of a model at a time into batches. Calls take the model again: its limits end them.
+class Batcher {
+public:
+    explicit Batcher(mmnas_batcher *handle) noexcept : handle_(handle) {}
+
+    static Result<Batcher> create(const Model &model, const BatchSettings &settings = BatchSettings())
+    {
+        const auto wait = settings.max_wait.count() > 0 ? static_cast<std::uint64_t>(settings.max_wait.count()) : 0;
+        return detail::made<Batcher, mmnas_batcher>([&](mmnas_batcher **batcher, mmnas_error **error) {
+            return mmnas_batcher_create(model.get(), settings.max_batch, wait, settings.queue, batcher, error);
+        });
+    }
+
+    Result<Answers> answer(const Model &model, const Image &image, std::string_view question, std::size_t top_k) const
+    {
+        return detail::made<Answers, mmnas_answers>([&](mmnas_answers **answers, mmnas_error **error) {
+            return mmnas_batcher_answer(get(), model.get(), image.get(), question.data(), question.size(), top_k,
+                                        answers, error);
+        });
+    }
+    Result<Groundings> ground(const Model &model, const Image &image, std::string_view phrase, std::size_t top_k) const
+    {
+        return detail::made<Groundings, mmnas_groundings>([&](mmnas_groundings **groundings, mmnas_error **error) {
+            return mmnas_batcher_ground(get(), model.get(), image.get(), phrase.data(), phrase.size(), top_k,
+                                        groundings, error);
+        });
+    }
+    Result<Match> match(const Model &model, const Image &image, std::string_view text) const
+    {
+        Match match;
+        auto call = [&](mmnas_error **error) {
+            return mmnas_batcher_match(get(), model.get(), image.get(), text.data(), text.size(), &match.probability,
+                                       &match.logit, error);
+        };
+        if (auto result = detail::done(call); !result)
+            return result.error();
+        return match;
+    }
+    BatchCounts counts() const noexcept
+    {
+        BatchCounts counts;
+        mmnas_batcher_counts(get(), &counts.answered, &counts.refused, &counts.abandoned, &counts.batches);
+        return counts;
+    }
+    Result<void> close() const
+    {
+        return detail::done([&](mmnas_error **error) { return mmnas_batcher_close(get(), error); });
+    }
+
+    mmnas_batcher *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mmnas_batcher, mmnas_batcher_free> handle_;
 };
 
 inline Result<Answers> Model::answer(const Image &image, std::string_view question, std::size_t top_k) const

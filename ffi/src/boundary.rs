@@ -120,6 +120,56 @@ pub(crate) unsafe fn make_all<T: Any + Send + Sync>(
     unsafe { call(error_out, body) }
 }
 
+/// As [`make_all`], where each of the `count` handles is made or has an error of its own, which goes to the same place of
+/// `errors_out`.
+///
+/// # Safety
+///
+/// `out` and `errors_out` are each NULL or have room for `count` handles; `error_out` is NULL or may be written to.
+pub(crate) unsafe fn make_each<T: Any + Send + Sync>(
+    name: &str,
+    out: *mut *mut T,
+    errors_out: *mut *mut mmnas_error,
+    count: usize,
+    error_out: *mut *mut mmnas_error,
+    body: impl FnOnce() -> Result<Vec<Result<T, mmnas_error>>, mmnas_error>,
+) -> mmnas_status {
+    let room = if count > isize::MAX.unsigned_abs() / size_of::<*mut T>() { 0 } else { count };
+    let write = |place: usize, made: *mut T, error: *mut mmnas_error| {
+        // SAFETY: each is NULL or has, as promised by the caller of this function, room for `count` handles; `place` is less.
+        unsafe {
+            if !out.is_null() {
+                out.add(place).write_unaligned(made);
+            }
+            if !errors_out.is_null() {
+                errors_out.add(place).write_unaligned(error);
+            }
+        }
+    };
+    (0..room).for_each(|place| write(place, std::ptr::null_mut(), std::ptr::null_mut()));
+    let body = || {
+        if out.is_null() {
+            return Err(null(name));
+        }
+        let outcomes = body()?;
+        if outcomes.len() != room {
+            let message = format!("{name}: {} were made for a list of {count}", outcomes.len());
+            return Err(mmnas_error::new(mmnas_status::Panic, &message));
+        }
+        for (place, outcome) in outcomes.into_iter().enumerate() {
+            match outcome {
+                Ok(made) => write(place, handles::keep(made), std::ptr::null_mut()),
+                // Without a place for it nobody could free it.
+                Err(error) if errors_out.is_null() => drop(error),
+                Err(error) => write(place, std::ptr::null_mut(), handles::keep(error)),
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: as above.
+    unsafe { call(error_out, body) }
+}
+
 /// The element `place` of what a handle holds.
 pub(crate) fn element<'a, T>(name: &str, all: &'a [T], place: usize) -> Result<&'a T, mmnas_error> {
     all.get(place).ok_or_else(|| mmnas_error::invalid(name, &format!("less than {}", all.len()), &place.to_string()))

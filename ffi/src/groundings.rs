@@ -14,7 +14,7 @@ use crate::{boundary, strings};
 
 /// Parts of an image that a phrase may mean, the most probable first.
 pub struct mmnas_groundings {
-    groundings: Vec<Grounding>,
+    pub(crate) groundings: Vec<Grounding>,
 }
 
 /// Finds the parts of an image that a phrase means (visual grounding).

@@ -31,6 +31,18 @@ pub enum mmnas_pixel_format {
     Grey = 4,
 }
 
+/// The format of a number.
+pub(crate) fn pixel_format(format: i32) -> Result<PixelFormat, mmnas_error> {
+    Ok(match format {
+        0 => PixelFormat::Rgb,
+        1 => PixelFormat::Bgr,
+        2 => PixelFormat::Rgba,
+        3 => PixelFormat::Bgra,
+        4 => PixelFormat::Grey,
+        other => return Err(mmnas_error::invalid("format", "one of mmnas_pixel_format, 0 to 4", &other.to_string())),
+    })
+}
+
 /// Reads an image file and encodes it for a model.
 ///
 /// PNG, JPEG, WebP, BMP, or the first picture of a GIF, told by content; at most 20,000 pixels a side and 512 MiB decoded.
@@ -125,16 +137,7 @@ pub unsafe extern "C" fn mmnas_image_from_pixels(
         let model = boundary::handle("model", model)?;
         // SAFETY: the caller lends `pixels_len` bytes for the time of the call.
         let data = unsafe { strings::bytes("pixels", pixels, pixels_len) }?;
-        let format = match format {
-            0 => PixelFormat::Rgb,
-            1 => PixelFormat::Bgr,
-            2 => PixelFormat::Rgba,
-            3 => PixelFormat::Bgra,
-            4 => PixelFormat::Grey,
-            other => {
-                return Err(mmnas_error::invalid("format", "one of mmnas_pixel_format, 0 to 4", &other.to_string()));
-            }
-        };
+        let format = pixel_format(format)?;
         let pixels = PixelBuffer { data, width, height, stride, format };
         Ok(mmnas_image { image: model.model.encode_pixel_buffer(&pixels)? })
     };

@@ -30,9 +30,17 @@ pub mod cancel;
 
 pub mod model;
 
+pub mod bundle_info;
+
 pub mod image;
 
+pub mod regions;
+
+pub mod image_batch;
+
 pub mod text;
+
+pub mod embedding;
 
 pub mod answers;
 
@@ -41,6 +49,8 @@ pub mod groundings;
 pub mod matching;
 
 pub mod ranking;
+
+pub mod batcher;
 
 pub mod index;
 

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::ffi::c_char;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use runtime::bundle::manifest::TaskName;
 use runtime::{Limits, Model};
 
+use crate::bundle_info::BundleInfo;
 use crate::cancel::mmnas_cancel_token;
 use crate::error::mmnas_error;
 use crate::files::mmnas_files;
@@ -19,6 +21,8 @@ use crate::{boundary, strings};
 pub struct mmnas_model {
     pub(crate) model: Model,
     variant: Text,
+    /// Made when it is first asked for.
+    pub(crate) info: OnceLock<BundleInfo>,
 }
 
 /// What a network is for.
@@ -37,7 +41,7 @@ pub enum mmnas_task {
 
 impl mmnas_model {
     pub(crate) fn new(model: Model) -> Self {
-        Self { variant: Text::new(&model.form().to_string()), model }
+        Self { variant: Text::new(&model.form().to_string()), model, info: OnceLock::new() }
     }
 }
 

@@ -42,9 +42,9 @@ pub enum mmnas_status {
     DeadlineExceeded = 13,
     /// None of the allowed providers can be had on this machine.
     Provider = 14,
-    /// The queue of requests is full. For services; no function returns it.
+    /// The queue of a mmnas_batcher is full.
     Overloaded = 15,
-    /// The handle takes no more requests. For services; no function returns it.
+    /// The mmnas_batcher takes no more calls.
     Closed = 16,
     /// The library failed in a way that its authors did not foresee. Please report the message.
     Panic = 100,

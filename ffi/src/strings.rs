@@ -102,11 +102,59 @@ pub(crate) unsafe fn texts<'a>(
     count: usize,
 ) -> Result<Vec<&'a str>, mmnas_error> {
     // SAFETY: promised by the caller of this function.
+    unsafe { each(name, pointers, lengths, count, |name, pointer, len| text(name, pointer, len)) }?
+        .into_iter()
+        .collect()
+}
+
+/// What `read` makes of each of `count` beginnings at `pointers` with its length at `lengths`; where there are no such lists
+/// an error of all.
+///
+/// # Safety
+///
+/// Each is NULL or leads to `count` elements.
+unsafe fn each<T, R>(
+    name: &str,
+    pointers: *const *const T,
+    lengths: *const usize,
+    count: usize,
+    read: impl Fn(&str, *const T, usize) -> Result<R, mmnas_error>,
+) -> Result<Vec<Result<R, mmnas_error>>, mmnas_error> {
+    // SAFETY: promised by the caller of this function.
     let (pointers, lengths) =
         unsafe { (slice(name, pointers, count)?, slice(&format!("{name}_len"), lengths, count)?) };
     let each = pointers.iter().zip(lengths).enumerate();
+    Ok(each.map(|(k, (&pointer, &len))| read(&format!("{name}[{k}]"), pointer, len)).collect())
+}
+
+/// `count` lists of bytes, their beginnings at `pointers`, their lengths at `lengths`, each of them or its error.
+///
+/// # Safety
+///
+/// Each is NULL or leads to `count` elements; of these each pair is as [`bytes`] wants it.
+pub(crate) unsafe fn lists_of_bytes<'a>(
+    name: &str,
+    pointers: *const *const u8,
+    lengths: *const usize,
+    count: usize,
+) -> Result<Vec<Result<&'a [u8], mmnas_error>>, mmnas_error> {
     // SAFETY: promised by the caller of this function.
-    each.map(|(k, (&pointer, &len))| unsafe { text(&format!("{name}[{k}]"), pointer, len) }).collect()
+    unsafe { each(name, pointers, lengths, count, |name, pointer, len| bytes(name, pointer, len)) }
+}
+
+/// `count` paths, their beginnings at `pointers`, their lengths at `lengths`, each of them or its error.
+///
+/// # Safety
+///
+/// As [`lists_of_bytes`].
+pub(crate) unsafe fn paths(
+    name: &str,
+    pointers: *const *const c_char,
+    lengths: *const usize,
+    count: usize,
+) -> Result<Vec<Result<PathBuf, mmnas_error>>, mmnas_error> {
+    // SAFETY: promised by the caller of this function.
+    unsafe { each(name, pointers, lengths, count, |name, pointer, len| path(name, pointer, len)) }
 }
 
 /// Text for C to read: UTF-8 with a closing NUL. A NUL inside it stays: who wants it reads by the length.

@@ -5,9 +5,9 @@ use std::path::Path;
 use image::imageops::FilterType;
 use image::{Rgb, RgbImage};
 
+use crate::decode::decode_file;
 use crate::draw::write_new_png;
 use crate::lettering::{LETTER, text_width, write};
-use crate::decode::decode_file;
 use crate::{Explanation, Result};
 
 /// The shorter side that small images are enlarged to, in pixels, so that words fit under them.

@@ -103,10 +103,7 @@ pub fn extract(
     let (resumed, mut left_out) = (names.len() - left.len(), Vec::new());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.thread_count()?).build();
     let pool = pool.map_err(|e| Error::argument("threads", "threads that the system can start", e))?;
-    let pixels = |width: u32, height: u32| 3 * width as usize * height as usize;
-    let of_detector = stage.vision().regions.detector().map_or(0, |d| pixels(d.input.width, d.input.height));
-    let image_bytes = pixels(stage.vision().width, stage.vision().height) + of_detector;
-    let batch = settings.batch.get().min((MAX_BATCH_BYTES / image_bytes).max(1));
+    let batch = settings.batch.get().min((MAX_BATCH_BYTES / stage.pixel_bytes()).max(1));
     let decode = |names: &[String]| -> Vec<Result<Pixels>> {
         pool.install(|| names.par_iter().map(|name| stage.decode(&images.join(name))).collect())
     };

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
+#[cfg(feature = "async")]
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use ort::session::{NoSelectedOutputs, RunOptions};
@@ -26,6 +28,9 @@ pub struct CancelToken(Arc<Cancel>);
 struct Cancel {
     cancelled: AtomicBool,
     runs: Mutex<Vec<Weak<Run>>>,
+    /// Threads that wait for something else than a run.
+    #[cfg(feature = "async")]
+    waiting: Mutex<Vec<Weak<Thread>>>,
 }
 
 impl CancelToken {
@@ -39,6 +44,8 @@ impl CancelToken {
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::SeqCst);
         locked(&self.0.runs).iter().filter_map(Weak::upgrade).for_each(|run| stop(&run));
+        #[cfg(feature = "async")]
+        locked(&self.0.waiting).iter().filter_map(Weak::upgrade).for_each(|thread| thread.unpark());
     }
 
     /// Whether it was cancelled.
@@ -54,6 +61,16 @@ impl CancelToken {
         if self.is_cancelled() {
             stop(run);
         }
+    }
+}
+
+#[cfg(feature = "async")]
+impl CancelToken {
+    /// Unparks `thread` when it is cancelled, as long as the caller keeps it.
+    fn unpark(&self, thread: &Arc<Thread>) {
+        let mut waiting = locked(&self.0.waiting);
+        waiting.retain(|thread| thread.strong_count() > 0);
+        waiting.push(Arc::downgrade(thread));
     }
 }
 
@@ -112,6 +129,25 @@ impl Limits {
         match self.deadline {
             Some(deadline) if Instant::now() >= deadline => Err(Error::DeadlineExceeded),
             _ => Ok(()),
+        }
+    }
+
+    /// Lets the calling thread wait until `done` gives something, which whoever gets the thread that it is given has to unpark
+    /// for, or until these limits end the call.
+    #[cfg(feature = "async")]
+    pub(crate) fn wait<T>(&self, mut done: impl FnMut(&Arc<Thread>) -> Option<T>) -> Result<T> {
+        let thread = Arc::new(std::thread::current());
+        self.cancel.iter().for_each(|token| token.unpark(&thread));
+        loop {
+            if let Some(found) = done(&thread) {
+                return Ok(found);
+            }
+            // After the thread is listed: whoever cancels in between has unparked it.
+            self.check()?;
+            match self.deadline {
+                Some(deadline) => std::thread::park_timeout(deadline.saturating_duration_since(Instant::now())),
+                None => std::thread::park(),
+            }
         }
     }
 

@@ -1,4 +1,7 @@
+mod about;
 mod encode;
+mod images;
+mod regions;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,9 +16,12 @@ use crate::session::{GraphFile, Sessions, only_graph};
 use crate::stage::{StageRunner, Tensors};
 use crate::state::ModelId;
 use crate::tensor::Tensor;
-use crate::vision::VisionRunner;
+use crate::vision_shared::ModelVision;
 use crate::wiring::{self, LOGITS};
-use crate::{Answer, Error, ImageState, Limits, LoadOptions, Provider, Result, TextState, answer, batch, onnxruntime};
+use crate::{
+    Answer, Error, ImageState, Limits, LoadOptions, PixelBuffer, PixelFormat, Provider, Result, TextState, answer,
+    batch, onnxruntime,
+};
 
 /// Pairs that run as one batch. More of them save little and hold more memory.
 pub(crate) const BATCH: usize = 32;
@@ -39,9 +45,11 @@ struct Loaded {
     image: StageRunner,
     fusion: StageRunner,
     relation: Option<StageRunner>,
-    vision: Option<VisionRunner>,
+    vision: Option<ModelVision>,
     form: Form,
     provider: Provider,
+    /// Threads that images are decoded on: as many as one operator of a graph may use.
+    threads: usize,
 }
 
 impl Loaded {
@@ -109,13 +117,11 @@ impl Model {
             StageRunner::load(&sessions, stage, &GraphFile::check(&bundle, graph)?)
         });
         let relation = relation.transpose()?;
-        let vision = bundle.manifest().vision.as_ref();
-        let vision = vision.map(|vision| {
-            VisionRunner::load(&sessions, vision, &folder.join(MANIFEST), |graph| GraphFile::check(&bundle, graph))
-        });
-        let vision = vision.transpose()?;
+        let vision = ModelVision::load(&sessions, &bundle, options.check_hashes)?;
+        let threads = options.thread_count()?;
         let (id, provider, bundle) = (ModelId::next(), sessions.provider(), bundle.without_files());
-        let loaded = Loaded { id, bundle, text_encoder, labels, text, image, fusion, relation, vision, form, provider };
+        let loaded =
+            Loaded { id, bundle, text_encoder, labels, text, image, fusion, relation, vision, form, provider, threads };
         loaded.tell();
         Ok(Model { loaded: Arc::new(loaded), watched: Watched::default() })
     }
@@ -145,8 +151,11 @@ impl Model {
     pub fn warm_up(&self) -> Result<()> {
         const REGIONS: usize = 36;
         const WORDS: usize = 8;
-        let image = match &self.loaded.vision {
-            Some(vision) => self.encode_pixels(vision, image::RgbImage::new(64, 64))?,
+        let image = match self.loaded.vision {
+            Some(_) => {
+                let (data, format) = (&[0; 64 * 64], PixelFormat::Grey);
+                self.encode_pixel_buffer(&PixelBuffer { data, width: 64, height: 64, stride: 64, format })?
+            }
             None => {
                 let features = vec![0.0; REGIONS * self.manifest().dimensions.feature];
                 let boxes = boxes::grid(REGIONS / 6, 6, 64, 64);

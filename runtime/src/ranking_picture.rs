@@ -6,9 +6,9 @@ use image::imageops::FilterType;
 use image::{Rgb, RgbImage};
 
 use crate::Result;
+use crate::decode::decode_file;
 use crate::draw::write_new_png;
 use crate::lettering::{LETTER, write};
-use crate::decode::decode_file;
 
 /// Width and height of the square that an image is fitted into, in pixels.
 const CELL: u32 = 224;

@@ -42,6 +42,17 @@ impl<'a> GraphFile<'a> {
     }
 }
 
+/// What of the options tells sessions over the same graph apart.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SessionSettings {
+    threads: Threads,
+    provider: Provider,
+    device: i32,
+    memory_limit: Option<u64>,
+    engine_cache: Option<PathBuf>,
+    tensorrt_in_16_bits: bool,
+}
+
 /// What sessions are made with.
 pub(crate) struct Sessions {
     shared: Shared,
@@ -78,6 +89,19 @@ impl Sessions {
     /// What runs the sessions.
     pub(crate) fn provider(&self) -> Provider {
         self.provider
+    }
+
+    /// What tells these sessions from others.
+    pub(crate) fn settings(&self) -> SessionSettings {
+        let LoadOptions { device, memory_limit, tensorrt_in_16_bits, .. } = self.options;
+        SessionSettings {
+            threads: self.threads,
+            provider: self.provider,
+            device,
+            memory_limit,
+            engine_cache: self.options.engine_cache.clone(),
+            tensorrt_in_16_bits,
+        }
     }
 
     /// A session over a graph.

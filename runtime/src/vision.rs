@@ -86,6 +86,13 @@ impl VisionRunner {
         &self.vision
     }
 
+    /// Bytes of an image's pixels as the graphs read them.
+    pub(crate) fn pixel_bytes(&self) -> usize {
+        let bytes = |width: u32, height: u32| 3 * width as usize * height as usize;
+        let of_detector = self.vision.regions.detector().map_or(0, |d| bytes(d.input.width, d.input.height));
+        bytes(self.vision.width, self.vision.height) + of_detector
+    }
+
     /// The regions of each image of a batch.
     pub(crate) fn regions(&self, batch: &[Pixels], limits: &Watched) -> Result<Vec<RegionFeatures>> {
         Ok(self.seen(batch, limits)?.into_iter().map(|seen| seen.regions).collect())

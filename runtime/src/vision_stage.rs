@@ -84,6 +84,11 @@ impl VisionStage {
         Ok(prepare(decode_file(image)?, self.vision()))
     }
 
+    /// Bytes of an image's pixels as the stage reads them.
+    pub(crate) fn pixel_bytes(&self) -> usize {
+        self.runner.pixel_bytes()
+    }
+
     /// The regions of a batch.
     pub(crate) fn regions_of(&self, batch: &[Pixels]) -> Result<Vec<RegionFeatures>> {
         self.runner.regions(batch, &Watched::default())

@@ -218,6 +218,232 @@ static void explain(const mmnas_model *model, const mmnas_image *image, const ch
     mmnas_explanation_free(explanation);
 }
 
+/* What the bundle says of itself. */
+static void describe(const mmnas_model *model, const char *bundle)
+{
+    size_t len = 99, labels = mmnas_model_label_count(model);
+
+    EXPECT(strcmp(mmnas_model_folder(model, &len), bundle) == 0 && len == strlen(bundle));
+    EXPECT(strlen(mmnas_model_identity(model, &len)) == 64 && len == 64);
+    EXPECT(strlen(mmnas_model_vision_identity(model, NULL)) == 64);
+    EXPECT(strlen(mmnas_model_architecture(model, &len)) == len && len > 0);
+    EXPECT(mmnas_model_hidden_width(model) == 64 && mmnas_model_vocabulary_size(model) > 0);
+    EXPECT(mmnas_model_max_regions(model) == 4);
+    int runs = 0;
+    for (size_t i = 0; i < mmnas_model_variant_count(model); i++)
+        runs += strcmp(mmnas_model_variant_at(model, i, NULL), mmnas_model_variant(model, NULL)) == 0;
+    EXPECT(runs == 1);
+    EXPECT(mmnas_model_variant_at(model, mmnas_model_variant_count(model), &len) == NULL && len == 0);
+    EXPECT(labels == (mmnas_model_task(model) == MMNAS_TASK_VQA ? 17 : 0));
+    EXPECT(labels == 0 || strlen(mmnas_model_label_at(model, 16, &len)) == len);
+    EXPECT(mmnas_model_label_at(model, labels, NULL) == NULL);
+    EXPECT(mmnas_model_embedding_width(model) == (mmnas_model_task(model) == MMNAS_TASK_ITM ? 16 : 0));
+}
+
+/* What a model says of an image: one number. */
+static float number_of(const mmnas_model *model, const mmnas_image *image)
+{
+    mmnas_answers *answers = NULL;
+    mmnas_groundings *groundings = NULL;
+    mmnas_text *text = NULL;
+    float number = NAN;
+
+    switch (mmnas_model_task(model)) {
+    case MMNAS_TASK_VQA:
+        OK(mmnas_vqa_answer(model, image, TEXT(TEXTS[0]), 1, &answers, &error));
+        OK(mmnas_answers_get_logit(answers, 0, &number, NULL, &error));
+        break;
+    case MMNAS_TASK_VGD:
+        OK(mmnas_vgd_ground(model, image, TEXT(TEXTS[0]), 1, &groundings, &error));
+        OK(mmnas_groundings_get(groundings, 0, NULL, NULL, &number, NULL, &error));
+        break;
+    default:
+        OK(mmnas_text_encode(model, TEXT(TEXTS[0]), &text, &error));
+        OK(mmnas_itm_match(model, &image, (const mmnas_text *const *)&text, 1, NULL, &number, &error));
+    }
+    mmnas_answers_free(answers);
+    mmnas_groundings_free(groundings);
+    mmnas_text_free(text);
+    return number;
+}
+
+/* Regions go out, come in again, and go to other models. */
+static void regions(const char *const bundles[3])
+{
+    mmnas_model *models[3] = {0};
+    mmnas_regions *seen = NULL, *other = NULL;
+    mmnas_image *image = NULL, *again = NULL;
+    uint8_t pixels[64 * 50 * 3];
+    uint32_t width = 0, height = 0;
+    size_t features_len = 0, boxes_len = 0;
+
+    for (int i = 0; i < 3; i++)
+        OK(mmnas_model_load(TEXT(bundles[i]), NULL, &models[i], &error));
+    OK(mmnas_regions_from_file(models[0], TEXT(file), &seen, &error));
+    const float *features = mmnas_regions_features(seen, &features_len);
+    const float *boxes = mmnas_regions_boxes(seen, &boxes_len);
+    mmnas_regions_size(seen, &width, &height);
+    EXPECT(mmnas_regions_count(seen) == 4 && boxes_len == 16 && width == 90 && height == 60);
+    EXPECT(features_len == 4 * mmnas_model_feature_width(models[0]));
+    for (int i = 0; i < 3; i++) {
+        mmnas_image *own = NULL;
+        EXPECT(strcmp(mmnas_model_vision_identity(models[i], NULL), mmnas_model_vision_identity(models[0], NULL)) == 0);
+        OK(mmnas_image_from_file(models[i], TEXT(file), &own, &error));
+        OK(mmnas_regions_encode(models[i], seen, &image, &error));
+        OK(mmnas_image_from_regions(models[i], features, features_len, boxes, boxes_len, width, height, &again, &error));
+        /* The same numbers go through the same graphs. */
+        float expected = number_of(models[i], own);
+        EXPECT(near(number_of(models[i], image), expected) && near(number_of(models[i], again), expected));
+        mmnas_image_free(own);
+        mmnas_image_free(image);
+        mmnas_image_free(again);
+    }
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)(i * 7);
+    OK(mmnas_regions_from_pixels(models[1], pixels, sizeof pixels, 64, 50, 64 * 3, MMNAS_PIXEL_FORMAT_RGB, &other, &error));
+    EXPECT(mmnas_regions_count(other) == 4);
+    mmnas_regions_free(other);
+    FAILS(MMNAS_STATUS_IMAGE, mmnas_regions_from_bytes(models[1], pixels, 5, &other, &error));
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT,
+          mmnas_regions_from_pixels(models[1], pixels, 10, 64, 50, 64 * 3, MMNAS_PIXEL_FORMAT_RGB, &other, &error));
+    EXPECT(other == NULL);
+    mmnas_model_free(models[0]);
+    /* What a model found stays when it goes. */
+    OK(mmnas_regions_encode(models[1], seen, &image, &error));
+    mmnas_regions_free(seen);
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_regions_encode(models[1], seen, &again, &error));
+    EXPECT(mmnas_image_region_count(image) == 4);
+    mmnas_image_free(image);
+    mmnas_model_free(models[1]);
+    mmnas_model_free(models[2]);
+}
+
+/* Pictures in batches: what is wrong with one loses none of the others. */
+static void pictures(const mmnas_model *model)
+{
+    const char *paths[5] = {file, "/nonexistent.png", file, "", file};
+    const mmnas_status expected[5] = {MMNAS_STATUS_OK, MMNAS_STATUS_IO, MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT,
+                                      MMNAS_STATUS_OK};
+    size_t lengths[5], counts[5] = {0};
+    mmnas_image *images[5] = {0}, *one = NULL;
+    mmnas_regions *seen[5] = {0};
+    mmnas_error *errors[5] = {0};
+    uint8_t pixels[64 * 50 * 3];
+
+    for (int i = 0; i < 5; i++)
+        lengths[i] = strlen(paths[i]);
+    OK(mmnas_image_from_file(model, TEXT(file), &one, &error));
+    float number = number_of(model, one);
+    mmnas_image_free(one);
+    OK(mmnas_image_from_file_batch(model, paths, lengths, 5, images, errors, &error));
+    for (int i = 0; i < 5; i++) {
+        EXPECT(mmnas_error_status(errors[i]) == expected[i] && (images[i] != NULL) == (errors[i] == NULL));
+        EXPECT(images[i] == NULL || near(number_of(model, images[i]), number));
+        EXPECT(errors[i] == NULL || strstr(mmnas_error_message(errors[i], NULL), i == 1 ? "nonexistent" : "paths[3]"));
+        mmnas_error_free(errors[i]);
+        mmnas_image_free(images[i]);
+    }
+    OK(mmnas_image_from_file_batch(model, paths, lengths, 2, images, NULL, &error));
+    EXPECT(images[0] != NULL && images[1] == NULL);
+    mmnas_image_free(images[0]);
+    OK(mmnas_regions_from_file_batch(model, paths, lengths, 3, seen, errors, &error));
+    EXPECT(mmnas_regions_count(seen[0]) == 4 && seen[1] == NULL && errors[2] == NULL);
+    mmnas_error_free(errors[1]);
+    const mmnas_regions *both[2] = {seen[0], seen[2]};
+    OK(mmnas_regions_encode_batch(model, both, 2, images, errors, &error));
+    for (int i = 0; i < 2; i++) {
+        EXPECT(near(number_of(model, images[i]), number));
+        mmnas_image_free(images[i]);
+    }
+    both[1] = NULL;
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_regions_encode_batch(model, both, 2, images, errors, &error));
+    EXPECT(images[0] == NULL && errors[1] == NULL);
+    mmnas_regions_free(seen[0]);
+    mmnas_regions_free(seen[2]);
+
+    static uint8_t bytes[1 << 20];
+    FILE *stream = fopen(file, "rb");
+    counts[0] = stream ? fread(bytes, 1, sizeof bytes, stream) : 0;
+    if (stream)
+        fclose(stream);
+    const uint8_t *contents[2] = {bytes, bytes};
+    counts[1] = 5;
+    OK(mmnas_image_from_bytes_batch(model, contents, counts, 2, images, errors, &error));
+    EXPECT(near(number_of(model, images[0]), number) && mmnas_error_status(errors[1]) == MMNAS_STATUS_IMAGE);
+    mmnas_image_free(images[0]);
+    mmnas_error_free(errors[1]);
+
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)(i * 7);
+    const uint8_t *beginnings[3] = {pixels, pixels, pixels};
+    const size_t sizes[3] = {sizeof pixels, sizeof pixels, 50 * 70}, strides[3] = {64 * 3, 64 * 3, 70};
+    const uint32_t widths[3] = {64, 64, 64}, heights[3] = {50, 50, 50};
+    const int32_t formats[3] = {MMNAS_PIXEL_FORMAT_BGR, 99, MMNAS_PIXEL_FORMAT_GREY};
+    OK(mmnas_image_from_pixels_batch(model, beginnings, sizes, widths, heights, strides, formats, 3, images, errors, &error));
+    EXPECT(mmnas_image_region_count(images[0]) == 4 && mmnas_image_region_count(images[2]) == 4 && images[1] == NULL);
+    EXPECT(mmnas_error_status(errors[1]) == MMNAS_STATUS_INVALID_ARGUMENT);
+    mmnas_error_free(errors[1]);
+    mmnas_image_free(images[0]);
+    mmnas_image_free(images[2]);
+}
+
+/* Calls that go through a batcher, and what ends them. */
+static void batcher(const mmnas_model *model, const mmnas_image *image)
+{
+    mmnas_batcher *gathered = NULL, *none = NULL;
+    mmnas_answers *answers = NULL;
+    mmnas_groundings *groundings = NULL;
+    mmnas_model *limited = NULL;
+    uint64_t answered = 0, refused = 99, batches = 0;
+    float expected = number_of(model, image), found = NAN;
+
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_batcher_create(model, 0, 0, 16, &none, &error));
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_batcher_create(model, 16, 0, 0, &none, &error));
+    OK(mmnas_batcher_create(model, 16, 1000, 16, &gathered, &error));
+    switch (mmnas_model_task(model)) {
+    case MMNAS_TASK_VQA:
+        OK(mmnas_batcher_answer(gathered, model, image, TEXT(TEXTS[0]), 1, &answers, &error));
+        OK(mmnas_answers_get_logit(answers, 0, &found, NULL, &error));
+        mmnas_answers_free(answers);
+        FAILS(MMNAS_STATUS_EMPTY_TEXT, mmnas_batcher_answer(gathered, model, image, TEXT("?"), 1, &answers, &error));
+        FAILS(MMNAS_STATUS_WRONG_TASK, mmnas_batcher_match(gathered, model, image, TEXT("a"), NULL, NULL, &error));
+        break;
+    case MMNAS_TASK_VGD:
+        OK(mmnas_batcher_ground(gathered, model, image, TEXT(TEXTS[0]), 1, &groundings, &error));
+        OK(mmnas_groundings_get(groundings, 0, NULL, NULL, &found, NULL, &error));
+        mmnas_groundings_free(groundings);
+        FAILS(MMNAS_STATUS_INVALID_ARGUMENT,
+              mmnas_batcher_ground(gathered, model, image, TEXT(TEXTS[0]), 0, &groundings, &error));
+        break;
+    default:
+        OK(mmnas_batcher_match(gathered, model, image, TEXT(TEXTS[0]), NULL, &found, &error));
+        FAILS(MMNAS_STATUS_WRONG_TASK, mmnas_batcher_answer(gathered, model, image, TEXT("a"), 1, &answers, &error));
+    }
+    EXPECT(near(found, expected));
+
+    mmnas_cancel_token *token = mmnas_cancel_token_new();
+    OK(mmnas_model_limited(model, token, 600000, &limited, &error));
+    OK(mmnas_cancel_token_cancel(token, &error));
+    FAILS(MMNAS_STATUS_CANCELLED, mmnas_batcher_match(gathered, limited, image, TEXT("a"), NULL, NULL, &error));
+    mmnas_cancel_token_free(token);
+    mmnas_model_free(limited);
+    OK(mmnas_model_limited(model, NULL, 1, &limited, &error));
+    nanosleep(&(struct timespec){0, 5000000}, NULL);
+    FAILS(MMNAS_STATUS_DEADLINE_EXCEEDED, mmnas_batcher_answer(gathered, limited, image, TEXT("a"), 1, &answers, &error));
+    mmnas_model_free(limited);
+
+    OK(mmnas_batcher_close(gathered, &error));
+    OK(mmnas_batcher_close(gathered, &error));
+    mmnas_batcher_counts(gathered, &answered, &refused, NULL, &batches);
+    EXPECT(answered >= 2 && refused == 0 && batches >= 2);
+    FAILS(MMNAS_STATUS_CLOSED, mmnas_batcher_match(gathered, model, image, TEXT("a"), NULL, NULL, &error));
+    mmnas_batcher_free(gathered);
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_batcher_match(gathered, model, image, TEXT("a"), NULL, NULL, &error));
+    /* One that was asked nothing, and was not closed. */
+    OK(mmnas_batcher_create(model, 1, 0, 1, &gathered, &error));
+    mmnas_batcher_free(gathered);
+}
+
 static void vqa(const char *bundle)
 {
     mmnas_model *model = load(bundle, "ort-int8");
@@ -252,6 +478,12 @@ static void vqa(const char *bundle)
         mmnas_answers_free(all[i]);
     }
     explain(model, images[0], "why");
+    describe(model, bundle);
+    pictures(model);
+    batcher(model, images[0]);
+    float none[16];
+    FAILS(MMNAS_STATUS_WRONG_TASK, mmnas_image_embedding(model, images[0], none, 16, &error));
+    FAILS(MMNAS_STATUS_WRONG_TASK, mmnas_text_embedding(model, questions[0], none, 16, &error));
 
     mmnas_cancel_token *token = mmnas_cancel_token_new();
     mmnas_model *limited = NULL;
@@ -321,6 +553,9 @@ static void vgd(const char *bundle)
         mmnas_groundings_free(all[i]);
     }
     explain(model, images[0], "ground");
+    describe(model, bundle);
+    pictures(model);
+    batcher(model, images[0]);
     for (int i = 0; i < COUNT; i++) {
         mmnas_image_free(images[i]);
         mmnas_text_free(phrases[i]);
@@ -390,6 +625,18 @@ static void search(const mmnas_model *model, mmnas_image *images[COUNT], mmnas_t
     for (size_t i = 0; i < 16; i++)
         length += embedding[i] * embedding[i];
     EXPECT(fabsf(length - 1) < 5e-3f);
+    /* Without the index, in 32 bits. */
+    float direct[16], of_text[16];
+    OK(mmnas_image_embedding(model, images[0], direct, mmnas_model_embedding_width(model), &error));
+    OK(mmnas_text_embedding(model, texts[0], of_text, 16, &error));
+    length = 0;
+    for (size_t i = 0; i < 16; i++) {
+        EXPECT(fabsf(direct[i] - embedding[i]) < 5e-3f);
+        length += of_text[i] * of_text[i];
+    }
+    EXPECT(fabsf(length - 1) < 1e-4f);
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_image_embedding(model, images[0], direct, 15, &error));
+    FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_text_embedding(model, texts[0], NULL, 16, &error));
     FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_index_embedding(index, "a", 1, embedding, 15, &error));
     FAILS(MMNAS_STATUS_INVALID_ARGUMENT, mmnas_index_embedding(index, "z", 1, embedding, 16, &error));
     OK(mmnas_index_kind_of(TEXT(folder), &kind, &error));
@@ -466,6 +713,9 @@ static void itm(const char *bundle)
     }
     search(model, images, texts);
     explain(model, images[0], "match");
+    describe(model, bundle);
+    pictures(model);
+    batcher(model, images[0]);
     for (int i = 0; i < COUNT; i++) {
         mmnas_image_free(images[i]);
         mmnas_text_free(texts[i]);
@@ -518,6 +768,7 @@ int main(int argc, char **argv)
     what_was_loaded_is_told(argv);
     mmnas_log_listener_free(of_infos);
     size_t told = informed.len;
+    regions((const char *const[3]){argv[1], argv[2], argv[3]});
     verify(argv[1]);
     EXPECT(informed.len == told);
     EXPECT(mmnas_handles_live() == 0);

@@ -224,10 +224,10 @@ void vqa(const std::string &bundle, const std::string &file, const std::string &
         return a.label == b.label && a.label.data() == b.label.data() && near(a.probability, b.probability);
     });
     EXPECT(answers.begin()->label == answers[0].label);
-    std::size_t seen = 0;
+    std::size_t visited = 0;
     for (const mmnas::Answer &answer : model.answer(image, "what is this?", 2).or_throw())
-        seen += !answer.label.empty();
-    EXPECT(seen == 2);
+        visited += !answer.label.empty();
+    EXPECT(visited == 2);
 #ifdef HAS_VIEWS
     for (const mmnas::Answer &answer : answers | std::views::reverse | std::views::take(1))
         EXPECT(answer.label == answers[1].label);
@@ -236,6 +236,60 @@ void vqa(const std::string &bundle, const std::string &file, const std::string &
     goes_through(image.boxes(), [](const mmnas::Box &a, const mmnas::Box &b) { return a == b; });
     limits(model, image);
     paths(model, file, scratch);
+
+    EXPECT(model.folder() == bundle && kept.folder() == "(memory)" && model.identity() == kept.identity());
+    EXPECT(model.identity().size() == 64 && model.vision_identity() == kept.vision_identity());
+    EXPECT(!model.architecture().empty() && model.hidden_width() == 64 && model.vocabulary_size() > 0);
+    EXPECT(model.variants() >= 1 && !model.variant_at(0).empty() && model.variant_at(99).empty());
+    EXPECT(model.labels() == 17 && model.label_at(answers[0].place) == answers[0].label && model.label_at(17).empty());
+    EXPECT(model.max_regions() == 4 && model.embedding_width() == 0 && !model.embedding(image));
+
+    const auto logit = [&](const mmnas::Image &about) {
+        const auto found = model.answer(about, "what is this?", 1).or_throw();
+        return found[0].logit;
+    };
+    const auto regions = mmnas::Regions::from_file(kept, file).or_throw();
+    const auto shared = regions.encode(model).or_throw();
+    EXPECT(near(logit(shared), answers[0].logit));
+    EXPECT(regions.count() == 4 && regions.boxes().size() == 16 && regions.size() == image.size());
+    EXPECT(regions.features().size() == 4 * model.feature_width());
+    const auto stored =
+        mmnas::Image::from_regions(model, regions.features(), regions.boxes(), regions.size().first, regions.size().second)
+            .or_throw();
+    EXPECT(near(logit(stored), answers[0].logit));
+    const mmnas::Picture picture{pixels, 30, 20, 90, MMNAS_PIXEL_FORMAT_RGB};
+    EXPECT(mmnas::Regions::from_pixels(model, picture).or_throw().count() == 4);
+    EXPECT(mmnas::Regions::from_bytes(model, content(file)).or_throw().count() == 4);
+    EXPECT(!mmnas::Regions::from_file(model, "/nonexistent"));
+
+    const std::vector<std::string> paths{file, "/nonexistent.png", file};
+    const auto files_images = mmnas::Image::from_file_batch(model, paths).or_throw();
+    EXPECT(files_images.size() == 3 && files_images[0] && !files_images[1] && files_images[2]);
+    EXPECT(files_images[1].error().status == MMNAS_STATUS_IO);
+    EXPECT(near(logit(*files_images[2]), answers[0].logit));
+    auto seen = mmnas::Regions::from_file_batch(model, paths).or_throw();
+    EXPECT(seen.size() == 3 && seen[0] && !seen[1]);
+    const auto encoded =
+        mmnas::Regions::encode_batch(model, std::vector<const mmnas::Regions *>{&*seen[0], &*seen[2]}).or_throw();
+    EXPECT(encoded.size() == 2 && encoded[1]->regions() == 4);
+    const auto whole = content(file);
+    const auto cut = mmnas::Span<std::uint8_t>(whole.data(), 5);
+    const auto of_bytes = mmnas::Image::from_bytes_batch(model, {whole, cut}).or_throw();
+    EXPECT(of_bytes[0] && of_bytes[1].error().status == MMNAS_STATUS_IMAGE);
+    mmnas::Picture wrong_format = picture;
+    wrong_format.format = 99;
+    const auto frames = mmnas::Image::from_pixels_batch(model, {picture, wrong_format}).or_throw();
+    EXPECT(frames[0] && frames[1].error().status == MMNAS_STATUS_INVALID_ARGUMENT);
+
+    const auto batcher = mmnas::Batcher::create(model).or_throw();
+    const auto gathered = batcher.answer(model, image, "what is this?", 2).or_throw();
+    EXPECT(gathered.size() == 2 && near(gathered[0].logit, answers[0].logit));
+    EXPECT(batcher.ground(model, image, "what", 1).error().status == MMNAS_STATUS_WRONG_TASK);
+    EXPECT(batcher.answer(kept, image, "what", 1).error().status == MMNAS_STATUS_INVALID_ARGUMENT);
+    batcher.close().or_throw();
+    EXPECT(batcher.counts().answered == 2 && batcher.counts().refused == 0 && batcher.counts().abandoned == 0);
+    EXPECT(batcher.answer(model, image, "what", 1).error().status == MMNAS_STATUS_CLOSED);
+    EXPECT(!mmnas::Batcher::create(model, {0, std::chrono::microseconds(0), 1}));
 
     const mmnas::CancelToken token;
     const auto limited = model.limited(&token, std::chrono::minutes(10)).or_throw();
@@ -265,6 +319,8 @@ void vgd(const std::string &bundle, const std::string &file, const std::string &
     const auto batch = model.ground_batch(std::vector<const mmnas::Image *>{&image},
                                           std::vector<const mmnas::Text *>{&text}, 2).or_throw();
     EXPECT(near(batch[0][0].box[3], groundings[0].box[3]));
+    const auto batcher = mmnas::Batcher::create(model).or_throw();
+    EXPECT(near(batcher.ground(model, image, "what is this?", 1).or_throw()[0].score, groundings[0].score));
     const auto explanation = model.explain(image, "what is this?").or_throw();
     EXPECT(explanation.words() == 3 && explanation.word(0).word == "what" && explanation.regions() == image.regions());
     EXPECT(explanation.region(0).box[2] > 0);
@@ -291,6 +347,12 @@ void itm(const std::string &bundle, const std::string &file, const std::string &
     EXPECT(matches.size() == 2 && matches[0].probability > 0);
     EXPECT(model.rank_images(texts[0], images, 1).or_throw().size() == 1);
     EXPECT(model.rank_texts(images[0], texts, 2).or_throw().size() == 2);
+
+    const auto batcher = mmnas::Batcher::create(model).or_throw();
+    EXPECT(near(batcher.match(model, images[0], "a").or_throw().logit, matches[0].logit));
+    const auto of_image = model.embedding(images[0]).or_throw();
+    const auto of_text = model.embedding(texts[0]).or_throw();
+    EXPECT(of_image.size() == model.embedding_width() && of_text.size() == of_image.size() && of_image != of_text);
 
     auto index = mmnas::Index::create(model, scratch + "/index", MMNAS_INDEX_KIND_IMAGES).or_throw();
     // Keys that are names of files, for the picture.

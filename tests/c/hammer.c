@@ -1,10 +1,12 @@
 /*
  * 64 threads that ask one model at once; each has to get, bit by bit, what one thread alone gets. Half of the threads also make
- * and free handles of their own all the time.
+ * and free handles of their own all the time. Then all of them ask through a batcher, which may round otherwise, some with a
+ * deadline that passes at any moment; and one frees the batcher while the others still have calls in it.
  *
  *     hammer VQA IMAGE
  */
 
+#include <math.h>
 #include <pthread.h>
 
 #include "check.h"
@@ -50,6 +52,47 @@ static void *hammer(void *number)
     return NULL;
 }
 
+static mmnas_batcher *batcher;
+static float expected_logit[QUESTIONS];
+static _Atomic int freed;
+
+static float logit_of(mmnas_answers *answers)
+{
+    float logit = 1e30f;
+
+    OK(mmnas_answers_get_logit(answers, 0, &logit, NULL, &error));
+    mmnas_answers_free(answers);
+    return logit;
+}
+
+static void *hammer_batches(void *number)
+{
+    size_t self = (size_t)number;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        int question = (int)((self + (size_t)round) % QUESTIONS);
+        mmnas_answers *answers = NULL;
+        mmnas_model *limited = NULL;
+        mmnas_error *error = NULL;
+        if (self % 8 == 3)
+            OK(mmnas_model_limited(model, NULL, 1 + (uint64_t)round, &limited, &error));
+        mmnas_status status = mmnas_batcher_answer(batcher, limited ? limited : model, image, TEXT(ASKED[question]), 3,
+                                                   &answers, &error);
+        if (status == MMNAS_STATUS_OK)
+            EXPECT(fabsf(logit_of(answers) - expected_logit[question]) < 1e-3f);
+        else
+            EXPECT((limited && status == MMNAS_STATUS_DEADLINE_EXCEEDED) || (freed && status == MMNAS_STATUS_INVALID_ARGUMENT));
+        EXPECT((status == MMNAS_STATUS_OK) == (error == NULL));
+        mmnas_error_free(error);
+        mmnas_model_free(limited);
+        if (self == 0 && round == ROUNDS / 2) {
+            freed = 1;
+            mmnas_batcher_free(batcher);
+        }
+    }
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     pthread_t threads[THREADS];
@@ -63,6 +106,16 @@ int main(int argc, char **argv)
         expected[question] = ask(image, question);
     for (size_t i = 0; i < THREADS; i++)
         EXPECT(pthread_create(&threads[i], NULL, hammer, (void *)i) == 0);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (int question = 0; question < QUESTIONS; question++) {
+        mmnas_answers *answers = NULL;
+        OK(mmnas_vqa_answer(model, image, TEXT(ASKED[question]), 1, &answers, &error));
+        expected_logit[question] = logit_of(answers);
+    }
+    OK(mmnas_batcher_create(model, 16, 500, THREADS, &batcher, &error));
+    for (size_t i = 0; i < THREADS; i++)
+        EXPECT(pthread_create(&threads[i], NULL, hammer_batches, (void *)i) == 0);
     for (size_t i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     mmnas_image_free(image);

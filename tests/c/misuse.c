@@ -230,6 +230,41 @@ static void nothing_at_all(void)
     EXPECT(!mmnas_model_takes_pictures(NULL));
     EXPECT(mmnas_model_max_tokens(NULL) == 0);
     mmnas_model_free(NULL);
+    EXPECT(strcmp(mmnas_model_folder(NULL, NULL), "") == 0);
+    EXPECT(strcmp(mmnas_model_identity(NULL, NULL), "") == 0);
+    EXPECT(strcmp(mmnas_model_vision_identity(NULL, NULL), "") == 0);
+    EXPECT(strcmp(mmnas_model_architecture(NULL, NULL), "") == 0);
+    EXPECT(mmnas_model_variant_count(NULL) == 0);
+    EXPECT(mmnas_model_variant_at(NULL, 0, NULL) == NULL);
+    EXPECT(mmnas_model_label_count(NULL) == 0);
+    EXPECT(mmnas_model_label_at(NULL, SIZE_MAX, NULL) == NULL);
+    EXPECT(mmnas_model_embedding_width(NULL) == 0);
+    EXPECT(mmnas_model_hidden_width(NULL) == 0);
+    EXPECT(mmnas_model_vocabulary_size(NULL) == 0);
+    EXPECT(mmnas_model_max_regions(NULL) == 0);
+    REFUSED_WITH_NULL(mmnas_image_embedding(NULL, NULL, NULL, 0, &error));
+    REFUSED_WITH_NULL(mmnas_text_embedding(NULL, NULL, NULL, 0, &error));
+    REFUSED_WITH_NULL(mmnas_regions_from_file(NULL, NULL, 0, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_regions_from_bytes(NULL, NULL, 0, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_regions_from_pixels(NULL, NULL, 0, 0, 0, 0, 0, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_regions_encode(NULL, NULL, NULL, &error));
+    EXPECT(mmnas_regions_count(NULL) == 0);
+    mmnas_regions_size(NULL, NULL, NULL);
+    EXPECT(mmnas_regions_features(NULL, NULL) == NULL);
+    EXPECT(mmnas_regions_boxes(NULL, NULL) == NULL);
+    mmnas_regions_free(NULL);
+    REFUSED_WITH_NULL(mmnas_image_from_file_batch(NULL, NULL, NULL, 0, NULL, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_image_from_bytes_batch(NULL, NULL, NULL, 0, NULL, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_image_from_pixels_batch(NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_regions_from_file_batch(NULL, NULL, NULL, 0, NULL, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_regions_encode_batch(NULL, NULL, 0, NULL, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_batcher_create(NULL, 0, 0, 0, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_batcher_answer(NULL, NULL, NULL, NULL, 0, 0, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_batcher_ground(NULL, NULL, NULL, NULL, 0, 0, NULL, &error));
+    REFUSED_WITH_NULL(mmnas_batcher_match(NULL, NULL, NULL, NULL, 0, NULL, NULL, &error));
+    mmnas_batcher_counts(NULL, NULL, NULL, NULL, NULL);
+    REFUSED_WITH_NULL(mmnas_batcher_close(NULL, &error));
+    mmnas_batcher_free(NULL);
     REFUSED_WITH_NULL(mmnas_image_from_file(NULL, NULL, 0, NULL, &error));
     REFUSED_WITH_NULL(mmnas_image_from_bytes(NULL, NULL, 0, NULL, &error));
     REFUSED_WITH_NULL(mmnas_image_from_pixels(NULL, NULL, 0, 0, 0, 0, 0, NULL, &error));
@@ -354,9 +389,44 @@ static void numbers_out_of_range(void)
     EXPECT(strcmp(mmnas_status_name(12345), "MMNAS_STATUS_UNKNOWN") == 0);
 }
 
+/* Lists of pictures without a model, and lengths that no list can have. */
+static void batches_of_pictures(void)
+{
+    const char *paths[2] = {"x", "y"};
+    size_t lengths[2] = {1, 1}, count = 12345;
+    mmnas_image *images[2] = {STALE(mmnas_image), STALE(mmnas_image)};
+    mmnas_error *errors[2] = {STALE(mmnas_error), STALE(mmnas_error)};
+    mmnas_regions *regions = STALE(mmnas_regions);
+    mmnas_batcher *batcher = STALE(mmnas_batcher);
+    uint64_t answered = 12345;
+    float probability = 0.5f;
+
+    REFUSED(mmnas_image_from_file_batch(NULL, paths, lengths, 2, images, errors, &error),
+            "model: expected a pointer, found NULL");
+    EXPECT(images[0] == NULL && images[1] == NULL && errors[0] == NULL && errors[1] == NULL);
+    REFUSED(mmnas_image_from_file_batch(NULL, paths, lengths, 2, NULL, errors, &error),
+            "images_out: expected a pointer, found NULL");
+    images[0] = STALE(mmnas_image);
+    REFUSED_SILENTLY(mmnas_image_from_file_batch(NULL, paths, lengths, SIZE_MAX, images, errors, NULL));
+    REFUSED_SILENTLY(mmnas_image_from_bytes_batch(NULL, NULL, NULL, SIZE_MAX, images, NULL, NULL));
+    REFUSED_SILENTLY(mmnas_image_from_pixels_batch(NULL, NULL, NULL, NULL, NULL, NULL, NULL, SIZE_MAX, images, NULL, NULL));
+    REFUSED_SILENTLY(mmnas_regions_encode_batch(NULL, NULL, SIZE_MAX, images, errors, NULL));
+    REFUSED(mmnas_regions_from_file(NULL, "x", 1, &regions, &error), "model: expected a pointer, found NULL");
+    EXPECT(regions == NULL);
+    EXPECT(mmnas_regions_features(STALE(mmnas_regions), &count) == NULL && count == 0);
+    REFUSED(mmnas_batcher_create(NULL, 16, 0, 16, &batcher, &error), "model: expected a pointer, found NULL");
+    EXPECT(batcher == NULL);
+    mmnas_batcher_counts(STALE(mmnas_batcher), &answered, NULL, NULL, NULL);
+    EXPECT(answered == 0);
+    REFUSED(mmnas_batcher_match(STALE(mmnas_batcher), NULL, NULL, "x", 1, &probability, NULL, &error),
+            "batcher: expected a live mmnas_batcher, found one that was freed, or something else");
+    EXPECT(!(probability > 0) && !(probability < 0));
+}
+
 int main(void)
 {
     nothing_at_all();
+    batches_of_pictures();
     freed_and_foreign_handles();
     numbers_out_of_range();
     versions();

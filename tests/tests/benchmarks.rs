@@ -116,6 +116,13 @@ fn the_runtimes_benchmarks_measure_every_call_and_the_service() {
         numbers("", call, &mut found);
         assert!(found >= 30, "{call}");
     }
+    let sharing = report["sharing"]["comparisons"].as_array().unwrap();
+    assert_eq!(sharing.len(), 4);
+    for comparison in sharing {
+        let mut found = 0;
+        numbers("", comparison, &mut found);
+        assert!(found >= 9, "{comparison}");
+    }
     let report = output_of(env!("CARGO_BIN_EXE_bench-service"), &["--quick", "--json", "--clients", "4"]);
     for load in report["loads"].as_array().unwrap() {
         assert!(load["requests"].as_u64().unwrap() > 4 && load["failed"].as_u64() == Some(0), "{load}");

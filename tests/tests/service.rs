@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use image::{ImageFormat, Rgb, RgbImage};
 use mmnas_bundle::RegionFeatures;
 use mmnas_bundle::manifest::TaskName;
-use mmnas_runtime::{AsyncModel, BatchSettings, Error, ErrorCode, LoadOptions, Model};
+use mmnas_runtime::{AsyncModel, BatchSettings, Batcher, CancelToken, Error, ErrorCode, Limits, LoadOptions, Model};
 use mmnas_search::rng;
 use mmnas_tests::browser::Browser;
 use mmnas_tests::exported::bundle_for_pixels;
@@ -149,6 +149,76 @@ async fn a_full_queue_refuses_and_whoever_goes_costs_nothing() {
     for wrong in [BatchSettings { max_batch: 0, ..patient }, BatchSettings { queue: 0, ..patient }] {
         assert_eq!(AsyncModel::new(handle.model().clone(), wrong).unwrap_err().code(), ErrorCode::InvalidArgument);
     }
+}
+
+#[test]
+fn threads_are_gathered_into_batches_and_each_call_ends_at_its_own_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    for task in [TaskName::Vqa, TaskName::Vgd, TaskName::Itm] {
+        let model = Model::load(&bundle(folder.path(), task), &LoadOptions::default()).unwrap();
+        let settings = BatchSettings { max_batch: 8, max_wait: Duration::from_millis(200), queue: 64 };
+        let batcher = Batcher::new(&model, settings).unwrap();
+        let near = |a: f32, b: f32| assert!((a - b).abs() <= 1e-4 * b.abs().max(1.0), "{a} {b}");
+        let ask = |seed: u64| {
+            let image = model.encode_regions(&regions(&model, seed)).unwrap();
+            let text = "what is it ".repeat(1 + seed as usize % 3);
+            match task {
+                TaskName::Vqa => {
+                    let found = batcher.answer(&image, &text, 3).unwrap();
+                    let alone = model.answer(&image, &text, 3).unwrap();
+                    found.iter().zip(&alone).for_each(|(a, b)| near(a.logit, b.logit));
+                    assert_eq!(found.len(), 3);
+                }
+                TaskName::Vgd => {
+                    let found = batcher.ground(&image, &text, 2).unwrap();
+                    let alone = model.ground(&image, &text, 2).unwrap();
+                    found.iter().zip(&alone).for_each(|(a, b)| near(a.score, b.score));
+                    assert_eq!(found.len(), 2);
+                }
+                TaskName::Itm => {
+                    let text_state = model.encode_text(&text).unwrap();
+                    let alone = model.match_pairs(&[(&image, &text_state)]).unwrap();
+                    near(batcher.match_pair(&image, &text).unwrap().logit, alone[0].logit);
+                }
+            }
+        };
+        let ask = &ask;
+        std::thread::scope(|scope| (0..16).for_each(|seed| drop(scope.spawn(move || ask(seed)))));
+        batcher.close();
+        let counts = batcher.counts();
+        assert_eq!((counts.answered, counts.refused, counts.pending), (16, 0, 0));
+        assert!(counts.batches < 16, "{counts:?}");
+    }
+    let model = Model::load(&bundle(folder.path(), TaskName::Vqa), &LoadOptions::default()).unwrap();
+    let image = model.encode_regions(&regions(&model, 3)).unwrap();
+    // A first call waits long for others: only its own limits can end it sooner.
+    let patient = BatchSettings { max_batch: 16, max_wait: Duration::from_secs(600), queue: 16 };
+    let batcher = Batcher::new(&model, patient).unwrap();
+    let begin = Instant::now();
+    let late = batcher.limited(Limits::none().within(Duration::from_millis(50)));
+    assert!(matches!(late.answer(&image, "what", 1), Err(Error::DeadlineExceeded)));
+    assert!(matches!(late.answer(&image, "what", 1), Err(Error::DeadlineExceeded)));
+    let token = CancelToken::new();
+    let limited = model.limited(Limits::none().cancelled_by(&token));
+    let cancelled = batcher.limited_as(&limited).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| cancelled.answer(&image, "what", 1));
+        std::thread::sleep(Duration::from_millis(50));
+        token.cancel();
+        assert!(matches!(waiting.join().unwrap(), Err(Error::Cancelled)));
+    });
+    assert!(begin.elapsed() < Duration::from_secs(60));
+    let other = Model::load(&bundle(folder.path(), TaskName::Vgd), &LoadOptions::default()).unwrap();
+    assert_eq!(batcher.limited_as(&other).unwrap_err().code(), ErrorCode::InvalidArgument);
+    assert_eq!(batcher.counts().batches, 0);
+    // Those that have gone do not run when the batcher ends, which waits for nobody then.
+    drop((late, cancelled));
+    batcher.close();
+    assert_eq!((batcher.counts().abandoned, batcher.counts().answered), (2, 0));
+    assert!(matches!(batcher.answer(&image, "what", 1), Err(Error::Closed)));
+    // A cancelled model's limits stay with it.
+    let batcher = Batcher::new(&limited, BatchSettings { max_wait: Duration::ZERO, ..patient }).unwrap();
+    assert!(batcher.answer(&image, "what", 1).is_ok());
 }
 
 #[test]

@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::files::{MAX_FILE_BYTES, MAX_TEXT_FILE_BYTES, inside};
-use crate::folder::{check_files, graph_files, read_description, record};
-use crate::manifest::{MANIFEST, Manifest};
+use crate::folder::{check_files, graph_files, read_description, record, vision_sha256};
+use crate::manifest::{MANIFEST, Manifest, Vision};
 use crate::{Error, Result, TextEncoder};
 
 /// The files of a bundle in memory: name → content, the manifest among them.
@@ -70,6 +70,16 @@ impl<'a> Bundle<'a> {
     /// The manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// Which features the bundle's vision stage gives, where it has one: as
+    /// [`VisionBundle::graph_sha256`](crate::VisionBundle::graph_sha256) of the stage alone.
+    ///
+    /// # Errors
+    /// A graph without a record, which [`Bundle::open`] refuses.
+    pub fn vision_sha256(&self) -> Result<Option<String>> {
+        let hash = |vision: &Vision| vision_sha256(vision, &self.manifest.files, &self.folder.join(MANIFEST));
+        self.manifest.vision.as_ref().map(hash).transpose()
     }
 
     /// The bundle's folder.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::files::{inside, read_text};
-use crate::manifest::{Format, Graph, MAJOR, Stage};
+use crate::files::{inside, read_text, sha256_hex};
+use crate::manifest::{Format, Graph, MAJOR, Stage, Vision};
 use crate::{Error, FileRecord, Result};
 
 const MAX_DESCRIPTION_BYTES: u64 = 16 << 20;
@@ -56,6 +56,21 @@ pub(crate) fn record<'a>(
     description: &Path,
 ) -> Result<&'a FileRecord> {
     files.get(name).ok_or_else(|| Error::invalid(description, "files", format!("a record of {name:?}"), "none"))
+}
+
+/// Which features a vision stage gives: the SHA-256 of its first graph; where there is a detector, that of the graph's and the
+/// detector's one after the other in hexadecimal.
+pub(crate) fn vision_sha256(
+    vision: &Vision,
+    files: &BTreeMap<String, FileRecord>,
+    description: &Path,
+) -> Result<String> {
+    let hash = |name: &str| Ok::<_, Error>(record(files, name, description)?.sha256.clone());
+    let graph = hash(graph_files(&vision.stage).next().unwrap_or_default())?;
+    match vision.regions.detector() {
+        None => Ok(graph),
+        Some(detector) => Ok(sha256_hex((graph + &hash(&detector.graph)?).as_bytes())),
+    }
 }
 
 /// Checks that all recorded files lie inside the folder with their recorded lengths, so that what is missing is found now

@@ -1,9 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use crate::files::{MAX_FILE_BYTES, inside, sha256_hex};
-use crate::folder::{check_files, graph_files, parse, read_description, record};
+use crate::Result;
+use crate::files::{MAX_FILE_BYTES, inside};
+use crate::folder::{check_files, parse, read_description, record, vision_sha256};
 use crate::manifest::{VISION, VISION_FORMAT, Vision, VisionManifest};
-use crate::{Error, Result};
 
 /// The folder of a vision stage that stands alone, checked.
 #[derive(Debug, Clone)]
@@ -38,13 +38,7 @@ impl VisionBundle {
     /// Which features the stage gives: the SHA-256 of its first graph; where there is a detector, that of the graph's and
     /// the detector's one after the other in hexadecimal.
     pub fn graph_sha256(&self) -> Result<String> {
-        let file = self.folder.join(VISION);
-        let hash = |name: &str| Ok::<_, Error>(record(&self.manifest.files, name, &file)?.sha256.clone());
-        let graph = hash(graph_files(&self.vision().stage).next().unwrap_or_default())?;
-        match self.vision().regions.detector() {
-            None => Ok(graph),
-            Some(detector) => Ok(sha256_hex((graph + &hash(&detector.graph)?).as_bytes())),
-        }
+        vision_sha256(self.vision(), &self.manifest.files, &self.folder.join(VISION))
     }
 
     /// Reads a file of the folder and checks it.

@@ -1,17 +1,15 @@
 //! From files, pixels, regions and words to the states that are kept.
 
+use std::borrow::Cow;
 use std::path::Path;
 
+use mmnas_bundle::RegionFeatures;
 use mmnas_bundle::boxes::BoxXyxy;
-use mmnas_bundle::manifest::MAX_REGIONS;
-use mmnas_bundle::{RegionFeatures, npz};
 
 use super::{BATCH, Model};
-use crate::decode::{decode_bytes, decode_file};
 use crate::region_check::checked_boxes;
 use crate::stage::Tensors;
 use crate::tensor::{Data, Tensor};
-use crate::vision::{VisionRunner, prepare};
 use crate::wiring::{BOXES, FEATURES, REGION_COUNT, RELATION_BIAS, TOKEN_COUNT, TOKENS};
 use crate::{Error, ImageState, PixelBuffer, Result, TextState, batch};
 
@@ -24,9 +22,7 @@ impl Model {
     /// # Errors
     /// A file that cannot be read or decoded; a bundle without vision stage; a failure of ONNX Runtime.
     pub fn encode_image_file(&self, file: &Path) -> Result<ImageState> {
-        let vision = self.vision()?;
-        self.check_limits()?;
-        self.encode_pixels(vision, decode_file(file)?)
+        self.encode_image_regions(&self.regions_of_image_file(file)?)
     }
 
     /// As [`Model::encode_image_file`]; a file whose name ends in `.npz` holds region features in the published layout
@@ -35,11 +31,7 @@ impl Model {
     /// # Errors
     /// As [`Model::encode_image_file`] and [`Model::encode_regions`].
     pub fn encode_file(&self, file: &Path) -> Result<ImageState> {
-        if file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
-            self.check_limits()?;
-            return self.encode_regions(&npz::read(file, MAX_REGIONS)?.0);
-        }
-        self.encode_image_file(file)
+        self.encode_image_regions(&self.regions_of_file(file)?)
     }
 
     /// As [`Model::encode_image_file`], for the content of an image file.
@@ -47,9 +39,7 @@ impl Model {
     /// # Errors
     /// As [`Model::encode_image_file`].
     pub fn encode_image_bytes(&self, encoded: &[u8]) -> Result<ImageState> {
-        let vision = self.vision()?;
-        self.check_limits()?;
-        self.encode_pixels(vision, decode_bytes(encoded)?)
+        self.encode_image_regions(&self.regions_of_image_bytes(encoded)?)
     }
 
     /// As [`Model::encode_image_file`], for pixels in memory.
@@ -57,9 +47,7 @@ impl Model {
     /// # Errors
     /// A buffer that is too short for its sizes or has no pixel; a bundle without vision stage; a failure of ONNX Runtime.
     pub fn encode_pixel_buffer(&self, pixels: &PixelBuffer<'_>) -> Result<ImageState> {
-        let vision = self.vision()?;
-        self.check_limits()?;
-        self.encode_pixels(vision, pixels.to_rgb()?)
+        self.encode_image_regions(&self.regions_of_pixel_buffer(pixels)?)
     }
 
     /// Encodes ready region features: 1 to 2,048 regions, D finite features each (D is the manifest's
@@ -69,6 +57,13 @@ impl Model {
     /// # Errors
     /// Regions outside these ranges; a failure of ONNX Runtime.
     pub fn encode_regions(&self, regions: &RegionFeatures) -> Result<ImageState> {
+        let (boxes, inputs) = self.region_inputs(regions)?;
+        let outputs = self.loaded.image.run_within(&[&inputs], &self.watched)?;
+        self.image_state(outputs, &boxes, regions.size)
+    }
+
+    /// What the image stage reads of an image's regions, and their boxes, of which those that stick out of the image are cut.
+    pub(super) fn region_inputs<'a>(&self, regions: &'a RegionFeatures) -> Result<(Cow<'a, [BoxXyxy]>, Tensors)> {
         let width = self.manifest().dimensions.feature;
         let boxes = checked_boxes(regions, width)?;
         let count = boxes.len();
@@ -78,8 +73,7 @@ impl Model {
             (BOXES.to_owned(), self.tensor(BOXES, vec![1, count, 4], Data::F32(corners))?),
             (REGION_COUNT.to_owned(), Tensor::count(count)),
         ]);
-        let outputs = self.loaded.image.run_within(&[&inputs], &self.watched)?;
-        self.image_state(outputs, &boxes, regions.size)
+        Ok((boxes, inputs))
     }
 
     /// Encodes a text; it is cut to the manifest's `text.max_tokens` words.
@@ -155,19 +149,6 @@ impl Model {
         }
         outputs.insert(REGION_COUNT.to_owned(), Tensor::count(boxes.len()));
         Ok(ImageState::new(self.loaded.id, outputs, boxes, size))
-    }
-
-    fn vision(&self) -> Result<&VisionRunner> {
-        self.loaded.vision.as_ref().ok_or_else(|| Error::NoVision { bundle: self.loaded.bundle.folder().to_path_buf() })
-    }
-
-    pub(super) fn encode_pixels(&self, vision: &VisionRunner, image: image::RgbImage) -> Result<ImageState> {
-        self.check_limits()?;
-        let regions = vision.regions(&[prepare(image, vision.vision())], &self.watched)?;
-        match regions.first() {
-            Some(regions) => self.encode_regions(regions),
-            None => Err(Error::argument("regions", "those of one image", "none")),
-        }
     }
 
     fn tensor(&self, name: &'static str, shape: Vec<usize>, data: Data) -> Result<Tensor> {

@@ -1,9 +1,10 @@
-//! Calls from asynchronous programs, gathered into batches (feature `async`).
+//! Calls of many at a time, gathered into batches (feature `async`): from asynchronous programs and from threads.
 //!
 //! Requests wait in a queue of bounded length, the first come first; a thread takes what waits there, at most
 //! [`BatchSettings::max_batch`] and for at most [`BatchSettings::max_wait`] after the first, and runs it as one batch. A full
 //! queue refuses at once ([`Error::Overloaded`]), so that a service can say so instead of falling behind.
 
+mod batcher;
 mod worker;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::{Answer, Error, Grounding, ImageState, Match, Model, Result};
+pub use batcher::Batcher;
 use worker::{Job, Request, Work};
 
 /// Places for all that may wait are made at once.
@@ -128,12 +130,22 @@ impl AsyncModel {
     }
 
     async fn ask<T>(&self, image: ImageState, text: String, work: impl FnOnce(Job<T>) -> Work) -> Result<T> {
+        // The thread ends without an answer only if it panics.
+        self.queued(image, text, work)?.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Puts a request into the queue; what is returned receives its result.
+    fn queued<T>(
+        &self,
+        image: ImageState,
+        text: String,
+        work: impl FnOnce(Job<T>) -> Work,
+    ) -> Result<oneshot::Receiver<Result<T>>> {
         // A request that is over already need not wait for a batch.
         self.0.model.check_limits()?;
         let (sender, receiver) = oneshot::channel();
         self.send(Request { image, text, work: work(sender) })?;
-        // The thread ends without an answer only if it panics.
-        receiver.await.unwrap_or(Err(Error::Closed))
+        Ok(receiver)
     }
 
     fn send(&self, request: Request) -> Result<()> {

@@ -11,13 +11,17 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use mmnas_ffi::answers::*;
+use mmnas_ffi::batcher::*;
+use mmnas_ffi::bundle_info::*;
 use mmnas_ffi::cancel::*;
+use mmnas_ffi::embedding::*;
 use mmnas_ffi::error::*;
 use mmnas_ffi::explanation::*;
 use mmnas_ffi::files::*;
 use mmnas_ffi::find::*;
 use mmnas_ffi::groundings::*;
 use mmnas_ffi::image::*;
+use mmnas_ffi::image_batch::*;
 use mmnas_ffi::index::*;
 use mmnas_ffi::keys::*;
 use mmnas_ffi::limits::*;
@@ -25,6 +29,7 @@ use mmnas_ffi::matching::*;
 use mmnas_ffi::model::*;
 use mmnas_ffi::options::*;
 use mmnas_ffi::ranking::*;
+use mmnas_ffi::regions::*;
 use mmnas_ffi::status::mmnas_status;
 use mmnas_ffi::stored::*;
 use mmnas_ffi::text::*;
@@ -156,11 +161,20 @@ fn free(handle: usize) {
     mmnas_image_free(pointer(handle));
     mmnas_text_free(pointer(handle));
     mmnas_answers_free(pointer(handle));
+    mmnas_regions_free(pointer(handle));
+    mmnas_batcher_free(pointer(handle));
+    mmnas_error_free(pointer(handle));
     mmnas_groundings_free(pointer(handle));
     mmnas_ranking_free(pointer(handle));
     mmnas_index_free(pointer(handle));
     mmnas_keys_free(pointer(handle));
     mmnas_explanation_free(pointer(handle));
+}
+
+/// Keeps what a call that tells of each by itself has made, images as well as errors.
+fn keep_each<T>(handles: &mut Handles, made: &[*mut T], errors: &[*mut mmnas_error]) {
+    let errors = errors.iter().filter(|error| !error.is_null()).map(|error| error.addr());
+    handles.0.extend(made.iter().filter(|made| !made.is_null()).map(|made| made.addr()).chain(errors));
 }
 
 fn one(script: &mut Script<'_>, handles: &mut Handles, folder: &str) {
@@ -176,7 +190,7 @@ fn one(script: &mut Script<'_>, handles: &mut Handles, folder: &str) {
     // A list has two handles: a length that is larger has to be one that no list can have.
     let count = if number > isize::MAX as usize { number } else { number % 3 };
     let (path, path_len): (*const c_char, usize) = (folder.as_ptr().cast(), folder.len());
-    match choice % 40 {
+    match choice % 52 {
         0 => handles.0.push(mmnas_options_new().addr()),
         1 => handles.0.push(mmnas_files_new().addr()),
         2 => handles.0.push(mmnas_cancel_token_new().addr()),
@@ -365,10 +379,170 @@ fn one(script: &mut Script<'_>, handles: &mut Handles, folder: &str) {
             // SAFETY: both are asked for only where there is one, and the place was written to.
             assert!(key.is_null() || unsafe { std::ffi::CStr::from_ptr(key).count_bytes() <= *length });
         }
-        36 | 37 => {
+        36 => make!(handles, mmnas_regions, |out, error| mmnas_regions_from_bytes(
+            first.cast(),
+            words.cast(),
+            len,
+            out,
+            error
+        )),
+        37 => {
+            let pixels = [7u8; 60];
+            let stride = number.min(60);
+            make!(handles, mmnas_regions, |out, error| mmnas_regions_from_pixels(
+                first.cast(),
+                pixels.as_ptr(),
+                pixels.len(),
+                5,
+                4,
+                stride,
+                top_k as i32,
+                out,
+                error
+            ));
+        }
+        38 => make!(handles, mmnas_image, |out, error| mmnas_regions_encode(first.cast(), second.cast(), out, error)),
+        39 => {
+            let (mut images, mut errors) = ([ptr::null_mut(); 2], [ptr::null_mut(); 2]);
+            let (places, places_of_errors) = (images.as_mut_ptr(), errors.as_mut_ptr());
+            let regions: [*const mmnas_regions; 2] = [second.cast(), third.cast()];
+            call!(|error| mmnas_regions_encode_batch(
+                first.cast(),
+                regions.as_ptr(),
+                count,
+                places,
+                places_of_errors,
+                error
+            ));
+            keep_each(handles, &images, &errors);
+        }
+        40 => {
+            let (mut images, mut errors) = ([ptr::null_mut(); 2], [ptr::null_mut(); 2]);
+            let (places, places_of_errors) = (images.as_mut_ptr(), errors.as_mut_ptr());
+            let (contents, lens): ([*const u8; 2], [usize; 2]) = ([words.cast(), ptr::null()], [len, number]);
+            call!(|error| mmnas_image_from_bytes_batch(
+                first.cast(),
+                contents.as_ptr(),
+                lens.as_ptr(),
+                count,
+                places,
+                places_of_errors,
+                error
+            ));
+            keep_each(handles, &images, &errors);
+        }
+        41 => {
+            let (mut regions, mut errors) = ([ptr::null_mut(); 2], [ptr::null_mut(); 2]);
+            let (places, places_of_errors) = (regions.as_mut_ptr(), errors.as_mut_ptr());
+            let (paths, lens) = ([path, ptr::null()], [path_len, number]);
+            call!(|error| mmnas_regions_from_file_batch(
+                first.cast(),
+                paths.as_ptr(),
+                lens.as_ptr(),
+                count,
+                places,
+                places_of_errors,
+                error
+            ));
+            keep_each(handles, &regions, &errors);
+        }
+        42 => {
+            let (mut images, mut errors) = ([ptr::null_mut(); 2], [ptr::null_mut(); 2]);
+            let (places, places_of_errors) = (images.as_mut_ptr(), errors.as_mut_ptr());
+            let pixels = [9u8; 60];
+            call!(|error| mmnas_image_from_pixels_batch(
+                first.cast(),
+                [pixels.as_ptr(), words.cast()].as_ptr(),
+                [pixels.len(), len].as_ptr(),
+                [5, number as u32].as_ptr(),
+                [4, top_k as u32].as_ptr(),
+                [15, number].as_ptr(),
+                [top_k as i32, number as i32].as_ptr(),
+                count,
+                places,
+                places_of_errors,
+                error
+            ));
+            keep_each(handles, &images, &errors);
+        }
+        43 => make!(handles, mmnas_batcher, |out, error| mmnas_batcher_create(
+            first.cast(),
+            number,
+            top_k as u64 % 7,
+            top_k,
+            out,
+            error
+        )),
+        44 => make!(handles, mmnas_answers, |out, error| mmnas_batcher_answer(
+            first.cast(),
+            second.cast(),
+            third.cast(),
+            words,
+            len,
+            top_k,
+            out,
+            error
+        )),
+        45 => make!(handles, mmnas_groundings, |out, error| mmnas_batcher_ground(
+            first.cast(),
+            second.cast(),
+            third.cast(),
+            words,
+            len,
+            top_k,
+            out,
+            error
+        )),
+        46 => {
+            let (mut logit, place) = (0.0f32, ptr::null_mut());
+            let logit = &raw mut logit;
+            call!(|error| mmnas_batcher_match(
+                first.cast(),
+                second.cast(),
+                third.cast(),
+                words,
+                len,
+                place,
+                logit,
+                error
+            ));
+            call!(|error| mmnas_batcher_close(second.cast(), error));
+        }
+        47 => {
+            let mut numbers = [0.0f32; 64];
+            let room = mmnas_model_embedding_width(first.cast()).min(64) + number % 2;
+            let place = numbers.as_mut_ptr();
+            call!(|error| mmnas_image_embedding(first.cast(), second.cast(), place, room, error));
+            call!(|error| mmnas_text_embedding(first.cast(), second.cast(), place, room, error));
+        }
+        48 => {
+            let mut length = 0;
+            let place = &raw mut length;
+            // SAFETY: the place may be written to; the handle may be anything.
+            let texts = unsafe {
+                [
+                    mmnas_model_folder(first.cast(), place),
+                    mmnas_model_identity(first.cast(), place),
+                    mmnas_model_vision_identity(first.cast(), place),
+                    mmnas_model_architecture(first.cast(), place),
+                    mmnas_model_variant_at(first.cast(), number, place),
+                    mmnas_model_label_at(first.cast(), number, place),
+                ]
+            };
+            // SAFETY: the library promises texts that end in zeros, while the model lives.
+            assert!(
+                texts
+                    .iter()
+                    .all(|text| text.is_null() || unsafe { std::ffi::CStr::from_ptr(*text) }.count_bytes() < 1 << 20)
+            );
+            // SAFETY: as above; the numbers are there while the regions live.
+            let features = unsafe { mmnas_regions_features(second.cast(), place) };
+            assert_eq!(features.is_null(), mmnas_regions_count(second.cast()) == 0);
+        }
+        49 | 50 => {
             // None, or a minute.
             let time = if number.is_multiple_of(2) { MMNAS_AT_ONCE } else { 60_000 };
-            if choice % 40 == 36 {
+            if choice % 52 == 49 {
                 make!(handles, mmnas_model, |out, error| mmnas_model_limited_to(
                     first.cast(),
                     second.cast(),

@@ -1,5 +1,5 @@
 //! What the benchmarks share: a task without files and training steps on it, the padded forward pass in two ways, what the machine can do
-//! at best, interleaved timing, the memory of a process, the machine.
+//! at best, pictures for bundles with one vision stage, interleaved timing, the memory of a process, the machine.
 
 pub mod comparison;
 pub mod floor;
@@ -7,4 +7,5 @@ pub mod libtorch_side;
 pub mod machine;
 pub mod made_up;
 pub mod published_pass;
+pub mod shared_vision;
 pub mod steps;

@@ -1,5 +1,6 @@
 //! The runtime beside the padded forward pass in libtorch, as the published code writes it and as this project trains by it:
-//! whole calls, kept states, retrieval in batches, and the time to the first answer. `make bench` runs it.
+//! whole calls, kept states, retrieval in batches, and the time to the first answer; pictures for several bundles with one vision
+//! stage, and calls of many threads. `make bench` runs it.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -12,10 +13,10 @@ use mmnas_export::ExportSettings;
 use mmnas_runtime::{ImageState, LoadOptions, Model, TextState};
 use mmnas_search::recorded::{record, seeded_inputs};
 use mmnas_search::{architectures, rng};
-use mmnas_tests::bench::comparison::Spread;
+use mmnas_tests::bench::comparison::{Comparison, Spread};
 use mmnas_tests::bench::floor::{Machine, Multiplications};
 use mmnas_tests::bench::libtorch_side::{LibtorchSide, Padded, Pass, serve};
-use mmnas_tests::bench::machine;
+use mmnas_tests::bench::{machine, shared_vision};
 use mmnas_tests::exported::{formula_network, weights_of, write};
 use mmnas_tests::fixtures::{official, official_full};
 use mmnas_tests::programs;
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 
 #[derive(Parser, Clone)]
 #[command(
-    about = "Calls of the runtime beside the padded forward pass in libtorch, in turns, at H 512 with made-up weights."
+    about = "Calls of the runtime beside the padded forward pass in libtorch, in turns, at H 512 with made-up weights; with --sharing what bundles with one vision stage share."
 )]
 struct Options {
     /// Print JSON
@@ -45,6 +46,15 @@ struct Options {
     /// Threads of either side
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// Only pictures for several bundles with one vision stage, and calls of many threads
+    #[arg(long)]
+    sharing: bool,
+    /// Generated pictures of that
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pictures: u32,
+    /// Print how much memory the committed bundles take: own or shared
+    #[arg(long, hide = true)]
+    growth: Option<String>,
     /// Be the padded side
     #[arg(long, hide = true)]
     libtorch: bool,
@@ -91,9 +101,21 @@ fn main() -> ExitCode {
         calls.for_each(|call| serve(call, &dimensions(&options, call.task), options.threads));
         return ExitCode::SUCCESS;
     }
+    if let Some(way) = &options.growth {
+        shared_vision::print_growth(way == "shared", options.threads);
+        return ExitCode::SUCCESS;
+    }
     let about = machine::describe(tch::Device::Cpu);
     let mut reports = Vec::new();
-    for call in calls {
+    let sharing = (options.sharing || options.task.is_none()).then(|| {
+        let pictures = if options.quick { options.pictures.min(3) } else { options.pictures };
+        let repetitions = if options.quick { 1 } else { options.repetitions.clamp(1, 3) as u64 };
+        shared_vision::measure(shared_vision::Settings { pictures, repetitions, threads: options.threads })
+    });
+    if let Some(sharing) = sharing.as_ref().filter(|_| !options.json) {
+        print_sharing(sharing, &about, options.threads);
+    }
+    for call in calls.filter(|_| !options.sharing) {
         let (peak, padded, rows) = bench(&options, call);
         if options.json {
             reports.push(report(call, peak, padded, &rows));
@@ -102,9 +124,21 @@ fn main() -> ExitCode {
         }
     }
     if options.json {
-        println!("{:#}", json!({ "machine": about, "threads": options.threads, "calls": reports }));
+        let sharing = sharing.map(|sharing| {
+            let (own, shared) = sharing.megabytes;
+            let comparisons: Vec<Value> = sharing.comparisons.iter().map(Comparison::json).collect();
+            json!({ "comparisons": comparisons, "megabytes": { "own": own, "shared": shared } })
+        });
+        println!("{:#}", json!({ "machine": about, "threads": options.threads, "calls": reports, "sharing": sharing }));
     }
     ExitCode::SUCCESS
+}
+
+fn print_sharing(sharing: &shared_vision::Measured, about: &str, threads: usize) {
+    println!("\nthe committed bundles, which have one vision stage; {about}, {threads} in use");
+    sharing.comparisons.iter().for_each(|comparison| print!("{}", comparison.text()));
+    let (own, shared) = sharing.megabytes;
+    println!("two more bundles take {own:.1} MB with vision stages of their own, {shared:.1} MB with a shared one");
 }
 
 fn regions(count: usize, width: usize, seed: u64) -> RegionFeatures {

@@ -18,8 +18,11 @@ use tch::Device;
 
 use super::checkpoint;
 
-/// Image files by name, each with its pixels as Pillow has them.
-static MADE: LazyLock<BTreeMap<String, (Vec<u8>, Vec<u8>)>> = LazyLock::new(|| {
+/// An image file's content, and its pixels as Pillow has them.
+type Made = (Vec<u8>, Vec<u8>);
+
+/// Image files by name.
+static MADE: LazyLock<BTreeMap<String, Made>> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     python::run_with_pillow("make_images.py", &[&fixtures::path("jpeg"), folder.path()]);
     let names =

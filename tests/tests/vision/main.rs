@@ -1,7 +1,8 @@
-//! Vision stages: regions of a grid and of detectors, features by RoIAlign, odd image files.
+//! Vision stages: regions of a grid and of detectors, features by RoIAlign, odd image files, stages that models share.
 
 mod decoding;
 mod extraction;
+mod shared;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,95 @@
+//! What a loaded bundle says of itself.
+
+use std::sync::Arc;
+
+use mmnas_bundle::manifest::{Stage, TaskName};
+
+use super::Model;
+#[cfg(feature = "async")]
+use crate::Limits;
+use crate::index::fingerprint;
+use crate::wiring::{IMAGE_EMBEDDING, TEXT_EMBEDDING};
+use crate::{Error, ImageState, Result, TextState};
+
+impl Model {
+    /// The answers that the network chooses from, in the order of its outputs; none for other tasks than VQA.
+    pub fn labels(&self) -> &[String] {
+        self.loaded.labels.as_deref().unwrap_or_default()
+    }
+
+    /// A number of the network, in 64 hexadecimal digits: of the hashes of all graphs of its stages. Bundles that have the same
+    /// give the same states, and an index that one of them wrote is the others' too.
+    pub fn identity(&self) -> String {
+        fingerprint(self.manifest())
+    }
+
+    /// Which features the bundle's vision stage gives, in 64 hexadecimal digits, where it has one: as
+    /// [`VisionStage::sha256`](crate::VisionStage::sha256) of the stage alone.
+    pub fn vision_sha256(&self) -> Option<&str> {
+        self.loaded.vision.as_ref().map(|vision| vision.identity.sha256())
+    }
+
+    /// Whether [`Model::encode_image_regions`] takes the regions of `other`: whether the vision stages of both are the same.
+    pub fn sees_as(&self, other: &Model) -> bool {
+        match (&self.loaded.vision, &other.loaded.vision) {
+            (Some(own), Some(others)) => own.identity == others.identity,
+            _ => false,
+        }
+    }
+
+    /// Whether this model and `other` hold one vision stage in memory: one that is the same ([`Model::sees_as`]), loaded with the
+    /// same options, and with hashes compared, so that it is known to be the same.
+    pub fn shares_vision_with(&self, other: &Model) -> bool {
+        match (&self.loaded.vision, &other.loaded.vision) {
+            (Some(own), Some(others)) => Arc::ptr_eq(&own.runner, &others.runner),
+            _ => false,
+        }
+    }
+
+    /// Whether this is `other`, or a clone or limited form of it: whether states of either are states of both.
+    pub fn is_same(&self, other: &Model) -> bool {
+        self.loaded.id == other.loaded.id
+    }
+
+    /// What ends the calls of this model.
+    #[cfg(feature = "async")]
+    pub(crate) fn own_limits(&self) -> Limits {
+        self.watched.limits.clone()
+    }
+
+    /// Width of the joint embeddings of images and texts, where the network has such (ITM).
+    pub fn embedding_width(&self) -> Option<usize> {
+        let has = |stage: &Stage, name: &str| stage.outputs.iter().any(|spec| spec.name == name);
+        let stages = &self.manifest().stages;
+        let both = has(&stages.image, IMAGE_EMBEDDING) && has(&stages.text, TEXT_EMBEDDING);
+        self.manifest().dimensions.joint.filter(|_| self.manifest().task == TaskName::Itm && both)
+    }
+
+    /// The joint embedding of an image: [`Model::embedding_width`] numbers, a vector of length 1. Its scalar product with
+    /// a text's is their cosine, which a shortlist goes by.
+    ///
+    /// # Errors
+    /// A bundle of another task than ITM, or of a network without a joint embedding; a state of another model.
+    pub fn image_embedding<'a>(&self, image: &'a ImageState) -> Result<&'a [f32]> {
+        let found = self.image_tensor(image, IMAGE_EMBEDDING)?;
+        self.checked_embedding(found)
+    }
+
+    /// As [`Model::image_embedding`], of a text.
+    ///
+    /// # Errors
+    /// As [`Model::image_embedding`].
+    pub fn text_embedding<'a>(&self, text: &'a TextState) -> Result<&'a [f32]> {
+        let found = self.text_tensor(text, TEXT_EMBEDDING)?;
+        self.checked_embedding(found)
+    }
+
+    fn checked_embedding<'a>(&self, found: Option<&'a [f32]>) -> Result<&'a [f32]> {
+        self.check_task(TaskName::Itm)?;
+        let found = found.filter(|numbers| Some(numbers.len()) == self.embedding_width());
+        found.ok_or_else(|| {
+            let expected = "a network with a joint embedding (recipe: [contrastive])";
+            Error::argument("embedding", expected, format!("{} without", self.bundle().folder().display()))
+        })
+    }
+}
