@@ -97,6 +97,23 @@ pub enum Error {
         /// The bundle's folder.
         bundle: PathBuf,
     },
+    /// Region features are of another vision stage than the bundle's network reads: as many numbers, which mean other things.
+    #[error(
+        "{}: vision_sha256: expected {expected}, the features that the bundle {} reads, found {found}, those of another vision \
+         stage (--any-features takes them all the same)",
+        features.display(),
+        bundle.display()
+    )]
+    OtherFeatures {
+        /// The folder or file of the features.
+        features: PathBuf,
+        /// The bundle's folder.
+        bundle: PathBuf,
+        /// The hash of the vision stage whose features the bundle reads.
+        expected: String,
+        /// The hash of the one that gave the features.
+        found: String,
+    },
     /// A state was given to another model than the one that made it.
     #[error("{state}: expected a state of this model, found one of another model")]
     ForeignState {
@@ -193,9 +210,10 @@ impl Error {
             Error::Bundle(Bundle::EmptyText { .. }) => ErrorCode::EmptyText,
             Error::Bundle(Bundle::Exists { .. } | Bundle::Busy { .. }) => ErrorCode::Exists,
             Error::Bundle(_) => ErrorCode::InvalidBundle,
-            Error::Argument { .. } | Error::ForeignState { .. } | Error::IndexOfOtherModel { .. } => {
-                ErrorCode::InvalidArgument
-            }
+            Error::Argument { .. }
+            | Error::ForeignState { .. }
+            | Error::IndexOfOtherModel { .. }
+            | Error::OtherFeatures { .. } => ErrorCode::InvalidArgument,
             Error::Image { .. } => ErrorCode::Image,
             Error::Sample { source, .. } => source.code(),
             Error::OnnxRuntimeMissing { .. } | Error::OnnxRuntimeTaken { .. } => ErrorCode::OnnxRuntimeMissing,

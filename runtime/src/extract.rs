@@ -22,7 +22,7 @@ pub enum FeatureLayout {
     /// Shards of many images, which training reads.
     #[default]
     Packed,
-    /// The published layout, one file `NAME.npz` an image ([`npz`]).
+    /// The published layout, one file `NAME.npz` an image ([`npz`]), which says of which vision stage it is.
     Npz,
 }
 
@@ -165,7 +165,7 @@ pub fn extract(
 /// Where features go.
 enum Sink {
     Packed { writer: FeatureWriter, left: Vec<String> },
-    Npz { folder: PathBuf, feature: usize },
+    Npz { folder: PathBuf, feature: usize, vision_sha256: String },
 }
 
 impl Sink {
@@ -176,7 +176,9 @@ impl Sink {
                 let (writer, left) = FeatureWriter::resume(folder, feature, stage.sha256().to_owned());
                 Sink::Packed { writer, left }
             }
-            FeatureLayout::Npz => Sink::Npz { folder: folder.to_path_buf(), feature },
+            FeatureLayout::Npz => {
+                Sink::Npz { folder: folder.to_path_buf(), feature, vision_sha256: stage.sha256().to_owned() }
+            }
         }
     }
 
@@ -196,11 +198,11 @@ impl Sink {
     fn write(&mut self, images: Vec<(String, RegionFeatures)>) -> Result<()> {
         match self {
             Sink::Packed { writer, .. } => Ok(writer.write_shard(images)?),
-            Sink::Npz { folder, feature } => images.par_iter().try_for_each(|(name, regions)| {
+            Sink::Npz { folder, feature, vision_sha256 } => images.par_iter().try_for_each(|(name, regions)| {
                 let file = npz_file(folder, name);
                 let parent = file.parent().unwrap_or(folder);
                 std::fs::create_dir_all(parent).map_err(BundleError::io(parent, "create"))?;
-                Ok(npz::write(&file, regions, *feature)?)
+                Ok(npz::write(&file, regions, *feature, Some(vision_sha256))?)
             }),
         }
     }

@@ -36,6 +36,7 @@ mod extract;
 mod golden;
 mod grounding;
 mod image_files;
+mod image_folder;
 mod image_regions;
 mod index;
 mod lettering;

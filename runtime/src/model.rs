@@ -1,5 +1,6 @@
 mod about;
 mod encode;
+mod features;
 mod images;
 mod regions;
 
@@ -48,6 +49,7 @@ struct Loaded {
     vision: Option<ModelVision>,
     form: Form,
     provider: Provider,
+    any_features: bool,
     /// Threads that images are decoded on: as many as one operator of a graph may use.
     threads: usize,
 }
@@ -120,8 +122,22 @@ impl Model {
         let vision = ModelVision::load(&sessions, &bundle, options.check_hashes)?;
         let threads = options.thread_count()?;
         let (id, provider, bundle) = (ModelId::next(), sessions.provider(), bundle.without_files());
-        let loaded =
-            Loaded { id, bundle, text_encoder, labels, text, image, fusion, relation, vision, form, provider, threads };
+        let any_features = options.any_features;
+        let loaded = Loaded {
+            id,
+            bundle,
+            text_encoder,
+            labels,
+            text,
+            image,
+            fusion,
+            relation,
+            vision,
+            form,
+            provider,
+            any_features,
+            threads,
+        };
         loaded.tell();
         Ok(Model { loaded: Arc::new(loaded), watched: Watched::default() })
     }

@@ -13,6 +13,9 @@ pub struct LoadOptions {
     pub ort_library: Option<PathBuf>,
     /// Whether the SHA-256 of every file that is read is compared with the manifest's. Lengths always are.
     pub check_hashes: bool,
+    /// Whether region features are taken that say that they are of another vision stage than the bundle's network reads: of the
+    /// same width such may be, and then mean other things. Where it is not known of which they are, they are taken.
+    pub any_features: bool,
     /// Threads that one operator of a graph may use, 1 to 1024; `None` takes as many as the system has to offer. Models
     /// whose numbers of threads and spinning are those of the process's first one share its threads; others have their own.
     pub threads: Option<NonZeroUsize>,
@@ -46,6 +49,7 @@ impl Default for LoadOptions {
         LoadOptions {
             ort_library: None,
             check_hashes: true,
+            any_features: false,
             threads: None,
             operators_at_once: NonZeroUsize::MIN,
             spinning: None,

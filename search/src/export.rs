@@ -54,6 +54,8 @@ pub(crate) struct Trained {
     pub answer_scores: AnswerScores,
     pub metrics: BTreeMap<String, f64>,
     pub provenance: Provenance,
+    /// Which features it was trained on, where it is known.
+    pub features_sha256: Option<String>,
 }
 
 impl Trained {
@@ -72,6 +74,7 @@ impl Trained {
             labels: &self.labels,
             answer_scores: self.answer_scores,
             vision,
+            features_sha256: self.features_sha256.clone(),
             golden: &recorded,
             metrics: self.metrics.clone(),
             provenance: self.provenance.clone(),
@@ -154,6 +157,7 @@ pub fn export(run: &Path, vision: Option<&VisionBundle>, out: &Path, options: &E
         answer_scores,
         metrics: [(metric(task).to_owned(), record.validation)].into(),
         provenance: record.provenance,
+        features_sha256: Some(record.vision_sha256),
     };
     trained.write(vision, out, options)
 }

@@ -103,6 +103,8 @@ pub fn import(
             data,
             recipe: serde_json::json!({ "imported": files.checkpoint.file_name().map(|name| name.to_string_lossy()) }),
         },
+        // A checkpoint does not say it.
+        features_sha256: None,
     };
     trained.write(vision, out, options)
 }

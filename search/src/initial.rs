@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::load_tensors;
-use crate::retrain::{FEATURE_MEAN, FEATURE_STD, NETWORK, TOKENIZER};
+use crate::retrain::{FEATURE_MEAN, FEATURE_STD, NETWORK, RECORD, TOKENIZER};
 use crate::task::is_fixed;
-use crate::{Error, FeatureNorm, Network, Result, TensorMap};
+use crate::{Error, FeatureNorm, Network, NetworkRecord, Result, TensorMap};
 use mmnas_bundle::Vocabulary;
 
 /// The weights of a retraining and its words.
@@ -33,6 +33,23 @@ impl InitialWeights {
         let vocabulary = Vocabulary::from_tokenizer_json(&text, &file)?;
         let words = vocabulary.words().into_iter().map(str::to_owned).zip(0..).collect();
         Ok(InitialWeights { file: weights, tensors, words })
+    }
+
+    /// Checks that weights of the retraining in `run` that read features do not read others of the same width: as many numbers,
+    /// which mean other things. Those of another width do not fit and are not copied.
+    pub(crate) fn check_features(run: &Path, feature: usize, vision_sha256: &str) -> Result<()> {
+        let file = run.join(RECORD);
+        let text = std::fs::read_to_string(&file).map_err(mmnas_bundle::Error::io(&file, "read"))?;
+        let record: NetworkRecord = serde_json::from_str(&text).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
+        if record.dimensions.feature == feature && record.vision_sha256 != vision_sha256 {
+            return Err(Error::Checkpoint {
+                file,
+                field: "vision_sha256".to_owned(),
+                expected: format!("{vision_sha256}, the features of this run (--any-features takes others)"),
+                found: record.vision_sha256,
+            });
+        }
+        Ok(())
     }
 
     /// Copies what fits into `network`, whose words are `words`: parameters of the same name and shape, of the embedding the
@@ -73,5 +90,37 @@ impl InitialWeights {
             network.set_feature_norm(Some(FeatureNorm { mean, std }));
         }
         Ok(copied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmnas_bundle::Architecture;
+    use mmnas_bundle::manifest::{Dimensions, Provenance};
+
+    use super::*;
+
+    #[test]
+    fn weights_for_features_of_another_vision_stage_are_refused_where_they_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let architecture = r#"{"epoch0": {"enc": [["feed_forward"]], "dec": [["guided_att_64"]]}}"#;
+        let dimensions = r#"{"hidden": 64, "feature": 512, "embedding": 16, "vocabulary": 9, "outputs": 1, "attflat": 32,
+            "head": 64, "relation": 16}"#;
+        let record = NetworkRecord {
+            task: "vqa".to_owned(),
+            architecture: Architecture::from_published_json(architecture, Path::new("a")).unwrap(),
+            dimensions: serde_json::from_str::<Dimensions>(dimensions).unwrap(),
+            max_tokens: 14,
+            parameters: 1,
+            validation: 0.5,
+            vision_sha256: "0a".to_owned(),
+            provenance: Provenance::default(),
+        };
+        std::fs::write(folder.path().join(RECORD), serde_json::to_string(&record).unwrap()).unwrap();
+        let check = |feature, sha256| InitialWeights::check_features(folder.path(), feature, sha256);
+        assert!(check(512, "0a").is_ok() && check(197, "0b").is_ok());
+        let error = check(512, "0b").unwrap_err().to_string();
+        assert!(error.contains("network.json: vision_sha256: expected 0b") && error.ends_with("found 0a"), "{error}");
+        assert!(error.contains("--any-features"), "{error}");
     }
 }

@@ -95,6 +95,7 @@ fn write_parts(
         labels: &labels,
         answer_scores: AnswerScores::Sigmoid,
         vision,
+        features_sha256: None,
         golden,
         metrics: Default::default(),
         provenance: Provenance::default(),

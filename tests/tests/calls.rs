@@ -342,7 +342,7 @@ fn published_features_are_an_image_too() {
     let model = Model::load(&folder.path().join("bundle"), &LoadOptions::default()).unwrap();
     let own = regions(&model, 7, 1);
     let file = folder.path().join("image.NPZ");
-    mmnas_bundle::npz::write(&file, &own, model.manifest().dimensions.feature).unwrap();
+    mmnas_bundle::npz::write(&file, &own, model.manifest().dimensions.feature, None).unwrap();
     let answer = |image: &ImageState| bits(&model.answer(image, "what is it", 3).unwrap());
     let from_file = answer(&model.encode_file(&file).unwrap());
     assert_eq!(from_file, answer(&model.encode_regions(&own).unwrap()));

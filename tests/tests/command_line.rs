@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mmnas_bundle::{FeatureWriter, RegionFeatures};
+use mmnas_bundle::{Bundle, FeatureWriter, RegionFeatures, npz};
 use mmnas_runtime::{LoadOptions, Model};
 use mmnas_tests::c_consumer::{Output, workspace_root};
 use mmnas_tests::programs::run;
@@ -188,9 +188,10 @@ fn features_stand_in_for_images_and_answers_go_to_a_file() {
         let boxes = vec![[0.0, 0.0, 9.0, 9.0], [3.0, 2.0, 30.0, 20.0], [5.0, 5.0, 60.0, 40.0]];
         RegionFeatures { features, boxes, size: (64, 48) }
     };
+    let own = model.bundle().features_sha256().unwrap().unwrap();
     let write = |name: &str, width: usize, images: Vec<(String, RegionFeatures)>| {
         std::fs::create_dir(place.path(name)).unwrap();
-        let mut writer = FeatureWriter::new(&place.path(name), width, "vision".to_owned());
+        let mut writer = FeatureWriter::new(&place.path(name), width, own.clone());
         writer.write_shard(images).unwrap();
         writer.finish().unwrap();
     };
@@ -236,4 +237,67 @@ fn features_stand_in_for_images_and_answers_go_to_a_file() {
     let told = format!("feature: expected {width} numbers a region, as the bundle reads, found 3");
     fails(&["evaluate", &vqa, "--samples", &samples, "--features", &narrow], 1, &told);
     fails(&["index", "add", &bundle("itm"), &place.name("index"), "--features", &narrow], 1, "feature: expected ");
+}
+
+/// Of the same width they are taken for the bundle's own, and mean something else: answers and indices are wrong.
+#[test]
+fn features_of_another_vision_stage_are_refused_unless_they_are_meant() {
+    let place = Place::new();
+    let model = Model::load(bundle("vqa").as_ref(), &LoadOptions::default()).unwrap();
+    let (width, own) = (model.manifest().dimensions.feature, model.bundle().features_sha256().unwrap().unwrap());
+    let boxes = vec![[0.0, 0.0, 9.0, 9.0], [3.0, 2.0, 30.0, 20.0]];
+    let regions = RegionFeatures { features: vec![0.5; 2 * width], boxes, size: (64, 48) };
+    for (name, sha256) in [("own", own.as_str()), ("other", "0a1b")] {
+        std::fs::create_dir(place.path(name)).unwrap();
+        let mut writer = FeatureWriter::new(&place.path(name), width, sha256.to_owned());
+        writer.write_shard(vec![("1.png".into(), regions.clone())]).unwrap();
+        writer.finish().unwrap();
+        npz::write(&place.path(&format!("{name}.npz")), &regions, width, Some(sha256)).unwrap();
+        std::fs::create_dir(place.path(&format!("{name}-images"))).unwrap();
+        let image = place.path(&format!("{name}-images/1.png.npz"));
+        std::fs::copy(place.path(&format!("{name}.npz")), image).unwrap();
+    }
+    let question = "what color is the large object?";
+    let samples = place.file(
+        "samples.jsonl",
+        &format!("{{\"image\": \"1\", \"question\": \"{question}\", \"question_id\": 7, \"answer\": \"red\"}}\n"),
+    );
+    let captions = place.file("captions.jsonl", "{\"image\": \"1\", \"captions\": [\"a red circle\"]}\n");
+    let [vqa, itm, vgd] = ["vqa", "itm", "vgd"].map(bundle);
+    let hash = |task: &str| Bundle::open(bundle(task).as_ref(), true).unwrap().features_sha256().unwrap().unwrap();
+    let taken = |arguments: &[&str]| {
+        let output = mmnas(arguments);
+        assert_eq!(output.code, Some(0), "{arguments:?}: {}", output.stderr);
+    };
+    for name in ["own", "other"] {
+        let (features, images) = (place.name(name), place.name(&format!("{name}-images")));
+        let (file, out, index) = (place.name(&format!("{name}.npz")), place.name("answers.json"), place.name("index"));
+        let commands: [(&str, &[&str]); 8] = [
+            ("vqa", &["evaluate", &vqa, "--samples", &samples, "--features", &features]),
+            ("vqa", &["evaluate", &vqa, "--samples", &samples, "--images", &images]),
+            ("vqa", &["predict", &vqa, "--samples", &samples, "--features", &features, "--out", &out]),
+            ("itm", &["evaluate", &itm, "--samples", &captions, "--features", &features]),
+            ("itm", &["index", "add", &itm, &index, "--features", &features]),
+            ("vqa", &["answer", &vqa, &file, question]),
+            ("vgd", &["ground", &vgd, &file, "the red circle"]),
+            ("itm", &["rank", &itm, "--text", "a red circle", &file]),
+        ];
+        for (task, command) in commands {
+            // The three bundles have one vision stage or several: what counts is their own.
+            let expected = hash(task);
+            if name == "other" || expected != own {
+                let found = if name == "other" { "0a1b" } else { own.as_str() };
+                let output = mmnas(command);
+                assert_eq!(output.code, Some(1), "{command:?}: {}", output.stderr);
+                let expected = format!("vision_sha256: expected {expected}, the features that the bundle ");
+                let found = format!("found {found}, those of another vision stage (--any-features");
+                assert!(output.stderr.contains(&expected) && output.stderr.contains(&found), "{}", output.stderr);
+                taken(&[command, &["--any-features"]].concat());
+            } else {
+                taken(command);
+            }
+            let _ = std::fs::remove_file(&out);
+        }
+        std::fs::remove_dir_all(&index).unwrap();
+    }
 }

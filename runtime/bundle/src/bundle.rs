@@ -82,6 +82,15 @@ impl<'a> Bundle<'a> {
         self.manifest.vision.as_ref().map(hash).transpose()
     }
 
+    /// Which features the network reads, to compare with [`FeatureStore::vision_sha256`](crate::FeatureStore::vision_sha256):
+    /// those of its vision stage, else those that it was trained on. None where it is not known.
+    ///
+    /// # Errors
+    /// As [`Bundle::vision_sha256`].
+    pub fn features_sha256(&self) -> Result<Option<String>> {
+        Ok(self.vision_sha256()?.or_else(|| self.manifest.features_sha256.clone()))
+    }
+
     /// The bundle's folder.
     pub fn folder(&self) -> &Path {
         &self.folder

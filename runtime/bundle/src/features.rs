@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::boxes::BoxXyxy;
 use crate::feature_shard::OpenShard;
 use crate::files::{inside, read_text};
-use crate::{Error, Result, write_atomically};
+use crate::{Error, ImageNames, Result, write_atomically};
 
 /// File name of the index.
 pub(crate) const INDEX: &str = "features.json";
@@ -79,7 +80,8 @@ impl FeatureWriter {
         let left = read_text(&folder.join(UNFINISHED), MAX_INDEX_BYTES).ok();
         let left = left.and_then(|text| serde_json::from_str::<FeatureIndex>(&text).ok());
         let fits = |left: &FeatureIndex| {
-            let same = left.format == writer.index.format
+            let same = left.format.name == FORMAT
+                && left.format.major == writer.index.format.major
                 && left.feature == feature
                 && left.vision_sha256 == writer.index.vision_sha256;
             // Shards that can be opened have what they say.
@@ -151,13 +153,16 @@ impl FeatureWriter {
 }
 
 /// Reads the features of images by name. Only boxes and offsets are held in memory; features are read from the files
-/// (that is, from the system's cache) when asked for, from any number of threads.
+/// (that is, from the system's cache) when asked for, from any number of threads. Images are found by what samples call them:
+/// see [`image_names`](crate::image_names).
 pub struct FeatureStore {
     folder: PathBuf,
     feature: usize,
     vision_sha256: String,
     shards: Vec<OpenShard>,
     places: HashMap<String, (usize, usize)>,
+    /// Made when the first image is asked for by another name than its own.
+    image_names: OnceLock<ImageNames>,
 }
 
 impl std::fmt::Debug for FeatureStore {
@@ -186,14 +191,26 @@ impl FeatureStore {
             vision_sha256: index.vision_sha256,
             shards: Vec::with_capacity(index.shards.len()),
             places: HashMap::new(),
+            image_names: OnceLock::new(),
         };
         for (number, shard) in index.shards.into_iter().enumerate() {
             let opened =
                 OpenShard::open(&inside(folder, &shard.file, &file, "shards")?, index.feature, shard.images.len())?;
             store.shards.push(opened);
-            store.places.extend(shard.images.into_iter().enumerate().map(|(row, name)| (name, (number, row))));
+            for (row, name) in shard.images.into_iter().enumerate() {
+                if let Some((before, _)) = store.places.get(&name) {
+                    let found = format!("{name:?} in the shards {before} and {number}");
+                    return Err(Error::invalid(&file, "shards", "every image once", found));
+                }
+                store.places.insert(name, (number, row));
+            }
         }
         Ok(store)
+    }
+
+    /// The folder that was opened.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// D, width of a region's features.
@@ -201,7 +218,7 @@ impl FeatureStore {
         self.feature
     }
 
-    /// SHA-256 of the vision graph that gave the features.
+    /// SHA-256 of the vision graph that gave the features, or of what stands in for it where they come from elsewhere.
     pub fn vision_sha256(&self) -> &str {
         &self.vision_sha256
     }
@@ -223,21 +240,32 @@ impl FeatureStore {
         names
     }
 
-    /// Whether the image `name` is there.
-    pub fn contains(&self, name: &str) -> bool {
-        self.places.contains_key(name)
+    /// The own name of the image that a sample calls `name`; none where it is not there.
+    ///
+    /// # Errors
+    /// A name that fits several images equally well.
+    pub fn find(&self, name: &str) -> Result<Option<&str>> {
+        if let Some((name, _)) = self.places.get_key_value(name) {
+            return Ok(Some(name));
+        }
+        let names = self.image_names.get_or_init(|| ImageNames::new(self.names().into_iter().map(str::to_owned)));
+        Ok(names.find(name, &self.folder.join(INDEX))?.map(|place| names.name(place)))
     }
 
-    /// Width and height of the image `name` in pixels, where it is there; a side of 0 is not known.
+    /// Width and height of the image whose own name is `name` in pixels, where it is there; a side of 0 is not known.
     pub fn size(&self, name: &str) -> Option<(u32, u32)> {
         self.places.get(name).map(|&(shard, row)| self.shards[shard].size(row))
     }
 
-    /// The regions of the image `name`. A number that is not finite is an error: a loss of one such image would be no number,
-    /// and not tell of which.
+    /// The regions of the image that a sample calls `name`.
+    ///
+    /// # Errors
+    /// An image that is not there, or a name that fits several; a number that is not finite: a loss of one such image would be no
+    /// number, and not tell of which.
     pub fn get(&self, name: &str) -> Result<RegionFeatures> {
         let missing =
             || Error::invalid(self.folder.join(INDEX), "shards", format!("features of the image {name:?}"), "none");
+        let name = self.find(name)?.ok_or_else(missing)?;
         let &(shard, row) = self.places.get(name).ok_or_else(missing)?;
         self.shards[shard].read(name, row, self.feature)
     }
@@ -268,6 +296,35 @@ mod tests {
             assert_eq!(store.get(name).unwrap(), expected);
         }
         assert!(store.get("d").unwrap_err().to_string().contains("\"d\""));
+    }
+
+    #[test]
+    fn images_are_found_by_what_samples_call_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = FeatureWriter::new(folder.path(), 3, "ab".into());
+        let names = ["val2014/COCO_val2014_000000000009.jpg", "cat_1.jpg", "dog_1.jpg"];
+        let images = names.iter().zip(1..).map(|(name, n)| ((*name).to_owned(), image(n, 0.0)));
+        writer.write_shard(images.collect()).unwrap();
+        writer.finish().unwrap();
+        let store = FeatureStore::open(folder.path()).unwrap();
+        assert_eq!(store.find("9").unwrap(), Some(names[0]));
+        assert_eq!(store.get("9").unwrap(), store.get(names[0]).unwrap());
+        assert_eq!(store.get("dog_1").unwrap(), image(3, 0.0));
+        assert_eq!(store.find("bird_1.jpg").unwrap(), None);
+        let error = store.get("1").unwrap_err().to_string();
+        assert!(error.contains("features.json: image: expected one image that \"1\" means"), "{error}");
+        assert!(error.contains("\"cat_1.jpg\", \"dog_1.jpg\""), "{error}");
+    }
+
+    #[test]
+    fn an_image_that_is_there_twice_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = FeatureWriter::new(folder.path(), 3, "ab".into());
+        writer.write_shard(vec![("a".into(), image(2, 0.0)), ("b".into(), image(5, 100.0))]).unwrap();
+        writer.write_shard(vec![("b".into(), image(1, 7.0))]).unwrap();
+        writer.finish().unwrap();
+        let error = FeatureStore::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("every image once") && error.contains("\"b\" in the shards 0 and 1"), "{error}");
     }
 
     #[test]

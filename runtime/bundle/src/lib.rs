@@ -10,6 +10,7 @@
 pub mod answers;
 pub mod boxes;
 pub mod golden;
+pub mod image_names;
 pub mod manifest;
 pub mod npz;
 pub mod samples;
@@ -24,6 +25,7 @@ mod files;
 mod folder;
 mod operation;
 mod operation_kind;
+mod published_regions;
 mod text;
 mod vision_bundle;
 mod writer_lock;
@@ -35,9 +37,11 @@ pub use features::{FeatureIndex, FeatureShard, FeatureStore, FeatureWriter, Regi
 pub use files::{
     FileRecord, NewFolder, is_unfinished, remove_unfinished, sha256_hex, sha256_of_file, write_atomically,
 };
+pub use image_names::ImageNames;
 pub use manifest::Manifest;
 pub use operation::{Operation, OperationName, OperationNameError};
 pub use operation_kind::{Heads, OperationKind};
+pub use published_regions::{PublishedPlace, published_regions};
 pub use text::{CLS, PAD, TextEncoder, UNK, Unread, Vocabulary};
 pub use vision_bundle::VisionBundle;
 pub use writer_lock::{Writer, WriterLock};

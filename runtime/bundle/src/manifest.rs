@@ -34,7 +34,7 @@ pub const VISION_FORMAT: &str = "mmnas-vision";
 /// The newest major version that this crate reads and the one it writes.
 pub const MAJOR: u32 = 1;
 /// The minor version that this crate writes. Readers accept any minor version and ignore fields that they do not know.
-pub const MINOR: u32 = 5;
+pub const MINOR: u32 = 6;
 
 /// Name and version of a file format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,7 +140,7 @@ impl AnswerScores {
     }
 }
 
-/// A bundle's manifest, format version 1.5.
+/// A bundle's manifest, format version 1.6.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Format name and version.
@@ -167,6 +167,10 @@ pub struct Manifest {
     /// The vision stage, where the bundle takes pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vision: Option<Vision>,
+    /// Which features the network was trained on, where the bundle has no vision stage of its own that says so: what
+    /// [`FeatureStore::vision_sha256`](crate::FeatureStore::vision_sha256) says of them. None where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features_sha256: Option<String>,
     /// Opset of the standard operators in the graphs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opset: Option<u32>,

@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     /// Images that run together
     #[arg(long, value_name = "N", default_value = "16")]
     batch: NonZeroUsize,
-    /// Write one file NAME.npz an image, in the published layout; `mmnas-search pack` reads those of one folder
+    /// Write one file NAME.npz an image, in the published layout, which `mmnas-search pack` reads
     #[arg(long)]
     npz: bool,
     /// Leave out images that cannot be decoded, and say so, where the first would be an error

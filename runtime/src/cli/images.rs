@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mmnas_runtime::bundle::{self, FeatureStore};
+use mmnas_runtime::bundle::FeatureStore;
 use mmnas_runtime::{ImageSource, Model};
 
-use super::Failure;
+use super::{Failure, output};
 
 /// What a command that goes through a file of samples is given.
 #[derive(Args)]
@@ -25,10 +25,12 @@ pub(super) struct OnSamples {
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["images", "features"]))]
 pub(super) struct Images {
-    /// Folder that the samples' image names are relative to; a name that ends in .npz is one of region features
+    /// Folder of the samples' images, or of their region features in files .npz. A sample names a file, or means one by its
+    /// file name, by that without .jpg or the like, or by its number: 9 is COCO_val2014_000000000009.jpg
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
-    /// Region features of the samples' images, which `mmnas extract` or `mmnas-search pack` wrote
+    /// Region features of the samples' images, which `mmnas extract` or `mmnas-search pack` wrote; samples name images as with
+    /// --images
     #[arg(long, value_name = "DIR")]
     features: Option<PathBuf>,
 }
@@ -48,13 +50,12 @@ impl Images {
     }
 }
 
-/// Region features that are as wide as the bundle reads them.
+/// Region features that the bundle reads.
 pub(super) fn features(model: &Model, folder: &std::path::Path) -> Result<FeatureStore, Failure> {
     let store = FeatureStore::open(folder)?;
-    let width = model.manifest().dimensions.feature;
-    if store.feature() != width {
-        let expected = format!("{width} numbers a region, as the bundle reads");
-        return Err(bundle::Error::invalid(folder, "feature", expected, store.feature()).into());
+    model.check_features(&store)?;
+    if model.bundle().features_sha256()?.is_none() {
+        output::tell_unknown_features(model, folder);
     }
     Ok(store)
 }

@@ -28,12 +28,12 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let bundle = Bundle::open(&arguments.bundle, true)?;
     if arguments.json {
-        return output::print_json(&as_json(&bundle));
+        return output::print_json(&as_json(&bundle, bundle.features_sha256()?));
     }
     Ok(output::print(&text(&bundle))?)
 }
 
-fn as_json(bundle: &Bundle) -> Value {
+fn as_json(bundle: &Bundle, features: Option<String>) -> Value {
     let m = bundle.manifest();
     let graph = |graph: &Graph| json!({ "file": graph.file, "variant": graph.form().to_string(), "bytes": m.graph_bytes(graph) });
     json!({
@@ -45,6 +45,7 @@ fn as_json(bundle: &Bundle) -> Value {
         "dimensions": m.dimensions,
         "text": m.text,
         "takes_pixels": m.vision.is_some(),
+        "features_sha256": features,
         "variants": m.forms().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "graphs": m.all_graphs().map(graph).collect::<Vec<_>>(),
         "opset": m.opset,

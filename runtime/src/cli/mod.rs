@@ -65,6 +65,9 @@ struct Global {
     /// Do not compare the files' hashes with the manifest's; their lengths are compared all the same
     #[arg(long, global = true)]
     no_hashes: bool,
+    /// Take region features of another vision stage than the one whose features the bundle's network was trained on, too
+    #[arg(long, global = true)]
+    any_features: bool,
     /// What may run them: cpu, cuda or tensorrt; of several the first that can be had, so that cuda,cpu prefers
     /// a GPU and cuda requires one
     #[arg(long, global = true, value_name = "NAMES", default_value = "cpu", value_delimiter = ',')]
@@ -93,6 +96,7 @@ impl Global {
             threads: self.threads,
             form: self.variant,
             check_hashes: !self.no_hashes,
+            any_features: self.any_features,
             providers: self.provider.clone(),
             device: i32::from(self.device),
             memory_limit: self.memory.map(|mib| u64::from(mib) << 20),

@@ -38,6 +38,13 @@ pub(super) fn tell_left_out(images: &[LeftOut]) {
     }
 }
 
+/// Tells that nobody can say whether region features are those that the bundle reads, on the standard error output.
+pub(super) fn tell_unknown_features(model: &Model, features: &Path) {
+    let (bundle, features) = (model.bundle().folder().display(), features.display());
+    let what = "does not say which features its network was trained on";
+    let _ = writeln!(std::io::stderr(), "mmnas: {bundle} {what}: whether those in {features} are such is not checked");
+}
+
 /// Tells of keys that an index does not have, on the standard error output.
 pub(super) fn tell_missing(keys: &[&String]) {
     for key in keys {

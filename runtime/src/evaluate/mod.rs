@@ -128,8 +128,8 @@ pub struct Evaluation {
 /// the number of questions asked after every image.
 ///
 /// # Errors
-/// No sample; a sample whose image leaves the folder, is missing or cannot be read, or whose question holds no word; a bundle of
-/// another task than VQA; a failure of ONNX Runtime.
+/// No sample; region features that are not the bundle's; a sample whose image leaves the folder, is missing, may be one of several
+/// or cannot be read, or whose question holds no word; a bundle of another task than VQA; a failure of ONNX Runtime.
 pub fn evaluate<'a>(
     model: &Model,
     samples: &[VqaSample],
@@ -197,6 +197,7 @@ fn timed_by_image<T>(
     if samples.is_empty() {
         return Err(Error::argument("samples", "at least one", 0));
     }
+    let images = images.open(model)?;
     let (mut encode_times, mut times) = (Vec::new(), Vec::with_capacity(samples.len()));
     for (image, of_image) in by_image(samples, image) {
         let first = of_image.first().map_or(0, |(place, _)| *place);

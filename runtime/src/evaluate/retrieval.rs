@@ -86,7 +86,7 @@ pub fn evaluate_retrieval<'a>(
         return Err(Error::argument("samples", "at least one caption", 0));
     }
     let mut states: Vec<ImageState> = Vec::with_capacity(samples.len());
-    let images = images.into();
+    let images = images.into().open(model)?;
     for (place, sample) in samples.iter().enumerate() {
         states.push(images.encode(model, &sample.image).map_err(of_sample(place))?);
         progress(RetrievalStage::EncodingImages, states.len(), samples.len());

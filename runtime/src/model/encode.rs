@@ -29,7 +29,8 @@ impl Model {
     /// ([`mmnas_bundle::npz`]), which needs no vision stage.
     ///
     /// # Errors
-    /// As [`Model::encode_image_file`] and [`Model::encode_regions`].
+    /// As [`Model::encode_image_file`] and [`Model::encode_regions`]; region features that say that they are of another vision
+    /// stage than the network reads ([`Error::OtherFeatures`]).
     pub fn encode_file(&self, file: &Path) -> Result<ImageState> {
         self.encode_image_regions(&self.regions_of_file(file)?)
     }

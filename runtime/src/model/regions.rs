@@ -78,7 +78,11 @@ impl Model {
     pub(super) fn decoded_file(&self, file: &Path) -> Result<Decoded> {
         if file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
             self.watched.limits.check()?;
-            return Ok(Decoded::Ready(npz::read(file, MAX_REGIONS)?.0));
+            let found = npz::read(file, MAX_REGIONS)?;
+            if let Some(sha256) = &found.vision_sha256 {
+                self.check_features_of(sha256, file)?;
+            }
+            return Ok(Decoded::Ready(found.regions));
         }
         self.decoded(|| decode_file(file))
     }

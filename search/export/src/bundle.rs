@@ -65,6 +65,8 @@ pub struct BundleParts<'a> {
     pub answer_scores: AnswerScores,
     /// The vision stage, where the bundle shall take pixels.
     pub vision: Option<&'a VisionBundle>,
+    /// Which features the network was trained on, where it is known: see [`Manifest::features_sha256`].
+    pub features_sha256: Option<String>,
     /// Recorded inputs and outputs of the text, image and fusion stages.
     pub golden: &'a [GoldenTensor],
     /// Figures measured before.
@@ -216,6 +218,8 @@ pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measur
         stages,
         merged,
         relation,
+        // Where there is a vision stage, it says so itself.
+        features_sha256: parts.features_sha256.clone().filter(|_| parts.vision.is_none()),
         vision,
         opset: u32::try_from(OPSET).ok(),
         labels,

@@ -20,7 +20,8 @@ What DATA holds, and what the new folder gets (beside tokenizer.json, and labels
   refcoco         {train,val,testA,testB,test}.json, as far as they are there: lists of {image_id, tokens, bbox}, for
                   RefCOCO, RefCOCO+ and RefCOCOg → one .jsonl each. The pickle refs(unc).p is not read: make the lists
                   from it and instances.json with the published tools.
-Images are named by their ids, in Flickr30K by their file names without extension, as `mmnas-search pack` names them.
+Images are named by their ids, in Flickr30K by their file names without extension: so they are found among extracted and
+packed features and in folders of images, COCO_val2014_000000000009.jpg as 9.
 
 Examples:
   mmnas-search convert vqa-v2 data/vqa --out vqa

@@ -43,6 +43,9 @@ pub(super) struct DataArguments {
     /// that both know
     #[arg(long, value_name = "RUN")]
     initial: Option<PathBuf>,
+    /// Take weights of --initial that were trained on features of another vision stage, too
+    #[arg(long, requires = "initial")]
+    any_features: bool,
     /// Leave out samples that are broken, and say so, where the first would be an error
     #[arg(long)]
     skip_broken: bool,
@@ -106,6 +109,7 @@ impl DataArguments {
             labels: self.labels.clone(),
             word_vectors: self.word_vectors.clone(),
             initial: self.initial.clone(),
+            any_features: self.any_features,
             skip_broken: self.skip_broken,
         };
         // Before anything else of libtorch is used: what it does first settles whether the process has CUDA.

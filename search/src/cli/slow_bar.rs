@@ -27,6 +27,7 @@ impl SlowBar {
             self.bar = Some(ProgressBar::new(all as u64).with_style(style.progress_chars("=> ")).with_elapsed(SHORT));
         }
         if let Some(bar) = &self.bar {
+            bar.set_length(all as u64);
             bar.set_position(done as u64);
         }
     }

@@ -30,7 +30,7 @@ pub(super) fn read_json<T: DeserializeOwned>(file: &Path) -> Result<T> {
     Ok(serde_json::from_reader(BufReader::with_capacity(1 << 20, opened)).map_err(|e| BundleError::json(file, &e))?)
 }
 
-/// The image id of COCO as packed features name it.
+/// An image of COCO by its id, by which its file and its features are found: see [`mmnas_bundle::image_names`].
 pub(super) fn image_name(id: u64) -> String {
     id.to_string()
 }

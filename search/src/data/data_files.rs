@@ -26,6 +26,8 @@ pub struct DataFiles {
     pub word_vectors: Option<PathBuf>,
     /// The folder of a retraining whose weights a network starts from, as far as they fit.
     pub initial: Option<PathBuf>,
+    /// Take initial weights that were trained on features of another vision stage, too.
+    pub any_features: bool,
     /// Leave out and count samples that are broken: lines that do not parse, images without features, texts without a
     /// word, boxes that are none. Else the first is an error.
     pub skip_broken: bool,

@@ -2,13 +2,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::samples::Broken;
-use mmnas_bundle::{Architecture, FeatureStore, RegionFeatures, TextEncoder, Vocabulary, sha256_hex};
+use mmnas_bundle::{Architecture, Error as BundleError, RegionFeatures, TextEncoder, Vocabulary, sha256_hex};
 use rayon::prelude::*;
 use tch::Device;
 
 use super::Hiding;
 use super::data_files::{DataFiles, HashedFile, Sample};
-use super::samples_with_features::{open_features, read_samples};
+use super::feature_folders::{FeatureFolders, FoundImage};
+use super::samples_with_features::read_samples;
 use super::word_vectors::{self, WordVectors};
 use crate::recipe::{Recipe, RegionSettings, Sight};
 use crate::{InitialWeights, Network, Result, RunInputs};
@@ -18,9 +19,9 @@ use crate::{InitialWeights, Network, Result, RunInputs};
 pub struct ImageTextData {
     files: Vec<HashedFile>,
     broken: Broken,
-    features: Vec<FeatureStore>,
+    features: FeatureFolders,
     features_sha256: String,
-    images: Vec<Image>,
+    images: Vec<FoundImage>,
     image_of_sample: Vec<usize>,
     samples_of_images: Vec<Vec<usize>>,
     validation: Option<Vec<usize>>,
@@ -38,13 +39,6 @@ pub struct ImageTextData {
     pub(super) device: Device,
 }
 
-#[derive(Debug)]
-struct Image {
-    name: String,
-    /// Which of the folders of features holds it.
-    store: usize,
-}
-
 /// A data set as read: what all tasks share, its samples, and the token ids of their texts one after the other.
 #[derive(Debug)]
 pub struct Loaded<S> {
@@ -60,7 +54,10 @@ impl ImageTextData {
     /// Reads the samples of `files` and finds the features of their images; texts are cut to `max_tokens`. An error names
     /// file and line of a sample that is broken, where those are not left out.
     pub fn load<S: Sample + Sync>(files: &DataFiles, max_tokens: usize, device: Device) -> Result<Loaded<S>> {
-        let features = open_features(files)?;
+        let features = FeatureFolders::open(&files.features)?;
+        if let Some(run) = files.initial.as_ref().filter(|_| !files.any_features) {
+            InitialWeights::check_features(run, features.feature(), features.vision_sha256())?;
+        }
         let (read, vocabulary) = read_samples::<S>(files, &features)?;
         let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("tokenizer.json"))?;
         let encode = |sample: &S| -> mmnas_bundle::Result<Vec<Vec<i64>>> {
@@ -86,13 +83,23 @@ impl ImageTextData {
             hiding: Hiding::default(),
             device,
         };
-        let mut known: HashMap<&str, usize> = HashMap::new();
+        let mut known: HashMap<FoundImage, usize> = HashMap::new();
         for (sample, name) in read.samples.iter().map(Sample::image).enumerate() {
-            let image = *known.entry(name).or_insert_with(|| {
-                let store = common.features.iter().position(|store| store.contains(name)).unwrap_or(0);
-                common.images.push(Image { name: name.to_owned(), store });
+            // Whatever samples call it, an image is one.
+            let found = common
+                .features
+                .find(name)
+                .map_err(|flaw| BundleError::invalid("samples", flaw.field, flaw.expected, flaw.found))?;
+            let image = *known.entry(found).or_insert_with_key(|found| {
+                common.images.push(found.clone());
                 common.images.len() - 1
             });
+            if let (Some(file), true) = (&files.validation, sample >= read.training)
+                && image < common.samples_of_images.len()
+            {
+                let found = format!("{name:?}, which is {:?} of other samples", common.images[image].name);
+                return Err(BundleError::invalid(file, "image", "images of the validation file alone", found).into());
+            }
             common.image_of_sample.push(image);
             // Images of the validation file come last and share none with the others.
             if sample < read.training {
@@ -177,12 +184,12 @@ impl ImageTextData {
 
     /// D, width of a region's features.
     pub fn feature(&self) -> usize {
-        self.features[0].feature()
+        self.features.feature()
     }
 
     /// SHA-256 of the vision graph that gave the features.
     pub fn vision_sha256(&self) -> &str {
-        self.features[0].vision_sha256()
+        self.features.vision_sha256()
     }
 
     /// Name and SHA-256 of every file but the features. Of files of one name the later ones are numbered.
@@ -255,8 +262,7 @@ impl ImageTextData {
 
     /// The regions of an image, at most as many as the recipe uses.
     pub(super) fn regions_of_image(&self, image: usize) -> Result<RegionFeatures> {
-        let Image { name, store } = &self.images[image];
-        let mut regions = self.features[*store].get(name)?;
+        let mut regions = self.features.regions(&self.images[image])?;
         let kept = self.regions.max.min(regions.boxes.len());
         regions.boxes.truncate(kept);
         regions.features.truncate(kept * self.feature());
@@ -355,6 +361,28 @@ mod tests {
         let files = DataFiles { validation: Some(validation), ..DataFiles::new(train, path("f")) };
         let error = load(&files).err().unwrap();
         assert!(error.contains("v.jsonl") && error.contains("\"b\""), "{error}");
+    }
+
+    /// An image is one, whatever samples call it: in the parts, and where it must not be in two of them.
+    #[test]
+    fn images_are_found_by_what_samples_call_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let (ninth, other) = ("COCO_train2014_000000000009.jpg", "COCO_val2014_000000000042.jpg");
+        features(&path("f"), 3, "vision", &[(ninth, 2), (other, 1), ("cat_1.jpg", 1), ("dog_1.jpg", 1)]);
+        let train = lines(&path("t.jsonl"), &[question("9", "one"), question(ninth, "two"), question("dog_1", "two")]);
+        let data = load(&DataFiles::new(&train, path("f"))).unwrap().common;
+        assert_eq!(data.samples_of_images(), [vec![0, 1], vec![2]]);
+        assert_eq!((data.image_name(0), data.image_name(1)), (ninth, "dog_1.jpg"));
+        let with = |image: &str| {
+            let validation = lines(&path("v.jsonl"), &[question(image, "three")]);
+            load(&DataFiles { validation: Some(validation), ..DataFiles::new(&train, path("f")) })
+        };
+        assert_eq!(with("42").unwrap().common.validation_samples(), Some(&[3][..]));
+        let error = with("COCO_train2014_000000000009").err().unwrap();
+        assert!(error.contains("v.jsonl: image") && error.contains("of other samples"), "{error}");
+        let error = with("1").err().unwrap();
+        assert!(error.contains("line 1: image: expected the name of one image, found 1, which may be"), "{error}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod batches;
 mod conversion;
 mod cut_files;
 mod data_files;
+mod feature_folders;
 mod frequent_words;
 mod hiding;
 mod image_text;
@@ -22,6 +23,7 @@ mod linear_start;
 mod negatives;
 mod region_moments;
 mod region_start;
+mod region_table;
 mod samples_with_features;
 mod split;
 #[cfg(test)]

@@ -340,7 +340,8 @@ fn retrieval(
 /// From the start of `mmnas answer` to its end, on region features, the files in the system's cache.
 fn first_answers(options: &Options, [bundle, inside]: [&Path; 2], folder: &Path, loaded: &Loaded) -> Vec<Row> {
     let image = folder.join("image.npz");
-    npz::write(&image, &loaded.regions, loaded.model.manifest().dimensions.feature).unwrap_or_else(|e| panic!("{e}"));
+    let width = loaded.model.manifest().dimensions.feature;
+    npz::write(&image, &loaded.regions, width, None).unwrap_or_else(|e| panic!("{e}"));
     let program = programs::program("mmnas").unwrap_or_else(|e| panic!("{e}"));
     let ways: [(&str, &Path, &[&str]); 6] = [
         ("start to first answer", bundle, &["--variant", "ort-fp32"]),

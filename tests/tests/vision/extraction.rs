@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use mmnas_bundle::{FeatureStore, npz};
+use mmnas_bundle::FeatureStore;
+use mmnas_bundle::npz::{self, NpzFeatures};
 use mmnas_runtime::{ErrorCode, ExtractReport, ExtractSettings, FeatureLayout, LoadOptions, extract, image_files};
 use mmnas_search::vision::export_vision;
 use mmnas_tests::exported::grid_vision;
@@ -66,9 +67,11 @@ fn extraction_resumes_where_it_was_killed_and_writes_the_published_layout() {
     assert_eq!(report.files, 2);
     let store = FeatureStore::open(&whole).unwrap();
     for name in ["0001.png", "0002.png"] {
-        let (regions, d) = npz::read(&published.join(format!("{name}.npz")), 100).unwrap();
+        let NpzFeatures { regions, feature, vision_sha256 } =
+            npz::read(&published.join(format!("{name}.npz")), 100).unwrap();
+        assert_eq!(vision_sha256.as_deref(), Some(store.vision_sha256()));
         let expected = store.get(name).unwrap();
-        assert_eq!((d, &regions.boxes, regions.size), (512, &expected.boxes, expected.size));
+        assert_eq!((feature, &regions.boxes, regions.size), (512, &expected.boxes, expected.size));
         // What else is in a batch moves a convolution's rounding.
         for (found, expected) in regions.features.iter().zip(&expected.features) {
             assert!((found - expected).abs() <= 1e-4 * expected.abs().max(1.0), "{found} {expected}");
@@ -104,8 +107,8 @@ fn images_that_cannot_be_decoded_are_left_out_where_they_may_be() {
     assert_eq!(store.names().len(), 1100 - 18);
     let report = run(&folder.path().join("npz"), FeatureLayout::Npz, true).unwrap();
     assert_eq!((report.images, left_out(&report)), (1100 - 18, broken.clone()));
-    let (regions, _) = npz::read(&folder.path().join("npz").join(format!("{}.npz", names[48])), 100).unwrap();
-    assert_eq!(regions.boxes, store.get(&names[48]).unwrap().boxes);
+    let found = npz::read(&folder.path().join("npz").join(format!("{}.npz", names[48])), 100).unwrap();
+    assert_eq!(found.regions.boxes, store.get(&names[48]).unwrap().boxes);
 
     // What was left out is tried again when an extraction is resumed, and is an error there without the switch.
     let partial = folder.path().join(".resumed.partial");

@@ -49,6 +49,7 @@ fn bundle(task: TaskName) -> (tempfile::TempDir, PathBuf) {
         labels: &[],
         answer_scores: AnswerScores::Sigmoid,
         vision: Some(&vision),
+        features_sha256: None,
         golden: &recorded,
         metrics: Default::default(),
         provenance: Default::default(),
