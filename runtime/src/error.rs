@@ -26,9 +26,11 @@ pub enum Error {
         reason: String,
     },
     /// A sample that a bundle is measured on is at fault.
-    #[error("samples: {number} ({image}): {source}")]
+    #[error("{}: {source}", place_of_sample(file.as_deref(), *number, image))]
     Sample {
-        /// Which one, from 1.
+        /// The file that it stands in, where it comes from one.
+        file: Option<PathBuf>,
+        /// Which one, from 1: its line in the file, or its place among the samples.
         number: usize,
         /// Its image.
         image: String,
@@ -249,7 +251,23 @@ impl Error {
     /// The error as one of the sample `place`, counted from 0, about `image`.
     pub(crate) fn of_sample(place: usize, image: &str) -> impl FnOnce(Error) -> Error {
         let image = image.to_owned();
-        move |source| Error::Sample { number: place + 1, image, source: Box::new(source) }
+        move |source| Error::Sample { file: None, number: place + 1, image, source: Box::new(source) }
+    }
+
+    /// An error of a sample with its line in `file`, where the samples stand on `lines`; other errors as they are.
+    pub fn at_line(self, file: &Path, lines: &[usize]) -> Error {
+        match self {
+            Error::Sample { file: None, number, image, source } => match lines.get(number.wrapping_sub(1)) {
+                Some(&line) => Error::Sample { file: Some(file.to_path_buf()), number: line, image, source },
+                None => Error::Sample { file: None, number, image, source },
+            },
+            other => other,
+        }
+    }
+
+    /// What is wrong with a sample, of the part that it is wrong with.
+    pub(crate) fn of_flaw(flaw: mmnas_bundle::samples::Flaw) -> Error {
+        Error::argument(flaw.field, flaw.expected, flaw.found)
     }
 
     /// An [`Error::Inference`].
@@ -280,6 +298,14 @@ impl Error {
     }
 }
 
+/// Where a sample stands, for people.
+fn place_of_sample(file: Option<&Path>, number: usize, image: &str) -> String {
+    match file {
+        Some(file) => format!("{}: line {number}", file.display()),
+        None => format!("samples: {number} ({image})"),
+    }
+}
+
 /// `text` with every run of white space, line ends included, turned into one space.
 pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -298,6 +324,18 @@ mod tests {
         assert_eq!(invalid.to_string(), "manifest.json: text: expected a word, found none");
         let empty = Error::from(mmnas_bundle::Error::EmptyText { text: "?".into() });
         assert_eq!(empty.code() as i32, 6);
+    }
+
+    #[test]
+    fn a_sample_is_named_by_its_line_where_it_has_one() {
+        let error = || Error::of_sample(1, "a.png")(Error::argument("text", "at least one word", "none"));
+        assert_eq!(error().to_string(), "samples: 2 (a.png): text: expected at least one word, found none");
+        let placed = error().at_line(Path::new("s.jsonl"), &[1, 5]);
+        assert_eq!(placed.to_string(), "s.jsonl: line 5: text: expected at least one word, found none");
+        assert_eq!(placed.code(), ErrorCode::InvalidArgument);
+        // A line that is known stays, and so does what is none of a sample.
+        assert!(placed.at_line(Path::new("t.jsonl"), &[7, 8]).to_string().starts_with("s.jsonl: line 5"));
+        assert!(matches!(Error::Cancelled.at_line(Path::new("s.jsonl"), &[1]), Error::Cancelled));
     }
 
     #[test]

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use mmnas_bundle::ImageNames;
+use mmnas_bundle::samples::image_name;
 
 use crate::{Error, Result, image_files};
 
 /// The files of a folder, found by what samples call their images: see [`mmnas_bundle::image_names`].
-pub(crate) struct ImageFolder<'a> {
+#[derive(Debug)]
+pub struct ImageFolder<'a> {
     folder: &'a Path,
     /// What lies in the folder and below; listed when the first sample does not name a file as it is called.
     names: OnceLock<ImageNames>,
@@ -20,11 +22,21 @@ impl<'a> ImageFolder<'a> {
         ImageFolder { folder, names: OnceLock::new() }
     }
 
+    /// The name, relative to the folder, of the file that [`ImageFolder::find`] gives.
+    ///
+    /// # Errors
+    /// As [`ImageFolder::find`].
+    pub(crate) fn own_name(&self, name: &str) -> Result<String> {
+        let file = self.find(name)?;
+        Ok(file.strip_prefix(self.folder).unwrap_or(&file).to_string_lossy().into_owned())
+    }
+
     /// The file of the image that a sample calls `name`: that of this name where there is none that fits.
     ///
     /// # Errors
     /// A name that leaves the folder, or fits several files equally well; a folder that cannot be listed.
     pub(crate) fn find(&self, name: &str) -> Result<PathBuf> {
+        let name = &*image_name(name);
         let exact = image_files::inside(self.folder, name)?;
         // A link to nothing is there; whoever reads it says what is wrong with it.
         if exact.is_file() || (exact.is_symlink() && !exact.is_dir()) {

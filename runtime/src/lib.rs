@@ -69,14 +69,15 @@ pub use decode::DecodedImage;
 pub use draw::draw_boxes;
 pub use error::{Error, ErrorCode, Result};
 pub use evaluate::{
-    Evaluated, Evaluation, GroundingEvaluation, ImageSource, OfficialAccuracy, Prediction, Recall, RetrievalEvaluation,
-    RetrievalStage, WordNet, Wups, evaluate, evaluate_grounding, evaluate_retrieval, predict,
+    BothWays, Evaluated, Evaluation, GroundingEvaluation, ImageSource, Images, OfficialAccuracy, Prediction, Recall,
+    RetrievalEvaluation, RetrievalStage, WordNet, Wups, evaluate, evaluate_grounding, evaluate_retrieval, predict,
 };
 pub use explain::{Explanation, RegionWeight, WordWeight};
 pub use explain_picture::draw_explanation;
 pub use extract::{ExtractProgress, ExtractReport, ExtractSettings, FeatureLayout, LeftOut, extract};
 pub use grounding::Grounding;
 pub use image_files::image_files;
+pub use image_folder::ImageFolder;
 pub use image_regions::ImageRegions;
 pub use index::{Access, Candidates, EmbeddingFormat, Hit, ImageIndex, IndexKind, TextIndex};
 pub use limits::{CancelToken, Limits};

@@ -300,6 +300,11 @@ impl Model {
         Ok(self.loaded.text_encoder.unread(text, self.manifest().text.max_tokens)?)
     }
 
+    /// The ids of a text's words, as many as the bundle reads: what the network tells texts apart by.
+    pub(crate) fn token_ids(&self, text: &str) -> Result<Vec<i64>> {
+        Ok(self.loaded.text_encoder.encode(text, self.manifest().text.max_tokens)?)
+    }
+
     /// The parts of a text that its tokens stand for.
     pub(crate) fn text_pieces(&self, text: &str) -> Result<Vec<String>> {
         Ok(self.loaded.text_encoder.pieces(text, self.manifest().text.max_tokens)?)

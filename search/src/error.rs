@@ -78,7 +78,8 @@ pub enum Error {
     },
     /// The loss or a gradient became infinite or not a number; a checkpoint that was written stays as it was.
     #[error(
-        "epoch {epoch}, step {step}: expected a finite {what}, found {value}; a checkpoint, where one was written, is kept"
+        "epoch {epoch}, step {step}: expected a finite {what}, found {value}: the training has diverged (a lower learning rate, a \
+         stricter clip or model.standardise may help); a checkpoint, where one was written, is kept"
     )]
     NotFinite {
         /// Epoch, from 0.

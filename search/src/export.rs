@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mmnas_bundle::manifest::{AnswerScores, Dimensions, Provenance, TaskName};
-use mmnas_bundle::{Architecture, Error as BundleError, VisionBundle};
+use mmnas_bundle::{Architecture, Error as BundleError, VisionBundle, read_json_file, read_text_file};
 use mmnas_export::{BundleParts, ExportSettings, Measure, Weights, write_bundle};
 use serde::Deserialize as _;
 use tch::{Device, Tensor};
@@ -85,11 +85,6 @@ impl Trained {
     }
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(file).map_err(BundleError::io(file, "read"))?;
-    Ok(serde_json::from_str(&text).map_err(|e| BundleError::json(file, &e))?)
-}
-
 /// What the validation score of a task is.
 fn metric(task: TaskName) -> &'static str {
     match task {
@@ -109,7 +104,7 @@ fn feature_norm(tensors: &TensorMap) -> Option<FeatureNorm> {
 /// Writes the bundle of the retrained network in the folder `run` to the new folder `out`. `vision` must be the stage
 /// whose features the network was trained on.
 pub fn export(run: &Path, vision: Option<&VisionBundle>, out: &Path, options: &ExportOptions<'_>) -> Result<()> {
-    let record: NetworkRecord = read_json(&run.join(RECORD))?;
+    let record: NetworkRecord = read_json_file(&run.join(RECORD))?;
     let task = serde_json::from_value(record.task.clone().into()).map_err(|_| {
         BundleError::invalid(run.join(RECORD), "task", "a task that a bundle can be of: vqa, itm, vgd", &record.task)
     })?;
@@ -126,9 +121,9 @@ pub fn export(run: &Path, vision: Option<&VisionBundle>, out: &Path, options: &E
             BundleError::invalid(run.join(RECORD), "provenance.recipe.text.answer_scores", expected, scores)
         })?,
     };
-    let labels: Vec<String> = read_json(&run.join(LABELS))?;
+    let labels: Vec<String> = read_json_file(&run.join(LABELS))?;
     let tokenizer_file = run.join(TOKENIZER);
-    let tokenizer = std::fs::read_to_string(&tokenizer_file).map_err(BundleError::io(&tokenizer_file, "read"))?;
+    let tokenizer = read_text_file(&tokenizer_file)?;
     if let Some(vision) = vision {
         let found = vision.graph_sha256()?;
         if found != record.vision_sha256 {

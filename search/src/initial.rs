@@ -29,7 +29,7 @@ impl InitialWeights {
         let weights = run.join(NETWORK);
         let (tensors, _) = load_tensors(&weights)?;
         let file = run.join(TOKENIZER);
-        let text = std::fs::read_to_string(&file).map_err(mmnas_bundle::Error::io(&file, "read"))?;
+        let text = mmnas_bundle::read_text_file(&file)?;
         let vocabulary = Vocabulary::from_tokenizer_json(&text, &file)?;
         let words = vocabulary.words().into_iter().map(str::to_owned).zip(0..).collect();
         Ok(InitialWeights { file: weights, tensors, words })

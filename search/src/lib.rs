@@ -14,6 +14,7 @@ pub mod device;
 pub mod events;
 pub mod export;
 pub mod import;
+pub mod learnable;
 pub mod operations;
 pub mod progress;
 pub mod recipe;

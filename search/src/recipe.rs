@@ -151,7 +151,7 @@ impl Recipe {
 
     /// As [`Recipe::read`], with the published behaviours of these names ([`Published::NAMES`], or "all").
     pub fn read_published(file: &Path, overrides: &[String], published: &[String]) -> Result<Recipe> {
-        let text = std::fs::read_to_string(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
+        let text = mmnas_bundle::read_text_file(file)?;
         let mut layers = table::parse(&text, file)?;
         table::publish(&mut layers.table, published, file)?;
         Recipe::from_layers(layers, file, overrides, Pool::standard())

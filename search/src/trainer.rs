@@ -193,6 +193,9 @@ impl<T: Task> Trainer<'_, T> {
             self.measure(learner, &mut record)?;
             record.seconds = state.spent + started.elapsed().as_secs_f64();
             self.say(&record);
+            if let Some(told) = without_loss(&record, &state.records) {
+                self.progress.line(&told);
+            }
             state.records.push(record);
             state.next = Moment { epoch: state.next.epoch + 1, step: 0, total: state.next.total };
             (state.loss_sum, state.loss_count, state.spent) = (0.0, 0.0, 0.0);
@@ -344,6 +347,15 @@ impl<T: Task> Trainer<'_, T> {
     }
 }
 
+/// What an epoch with a loss of exactly 0 means, told of the first such epoch of a run.
+fn without_loss(record: &EpochRecord, earlier: &[EpochRecord]) -> Option<String> {
+    let is_first = record.loss == 0.0 && earlier.iter().all(|record| record.loss != 0.0);
+    is_first.then(|| {
+        let epoch = record.epoch;
+        format!("the loss of epoch {epoch} is exactly 0: no sample in it has a target to miss, and nothing was learnt")
+    })
+}
+
 /// A tensor of a checkpoint that does not fit the run.
 pub(crate) fn misfit(file: &std::path::Path, field: String) -> Error {
     Error::Checkpoint {
@@ -351,5 +363,26 @@ pub(crate) fn misfit(file: &std::path::Path, field: String) -> Error {
         field,
         expected: "a state that fits the recipe's network".into(),
         found: "another".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_of_exactly_0_is_told_once() {
+        let record = |epoch, loss| EpochRecord {
+            epoch,
+            learning_rate: 1e-3,
+            loss,
+            validation: 0.0,
+            seconds: 0.0,
+            notes: serde_json::Map::new(),
+        };
+        let earlier = [record(0, 0.3)];
+        assert_eq!(without_loss(&record(1, 1e-30), &earlier), None);
+        assert!(without_loss(&record(1, 0.0), &earlier).unwrap().contains("epoch 1 is exactly 0"));
+        assert_eq!(without_loss(&record(2, 0.0), &[record(0, 0.3), record(1, 0.0)]), None);
     }
 }

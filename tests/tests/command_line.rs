@@ -1,5 +1,8 @@
 //! What `mmnas` says and leaves behind where something is not as it should be, with the bundles of the repository.
 
+#[path = "command_line/samples.rs"]
+mod samples;
+
 use std::path::PathBuf;
 
 use mmnas_bundle::{Bundle, FeatureWriter, RegionFeatures, npz};
@@ -158,13 +161,13 @@ fn evaluation_names_the_sample_at_fault_and_what_ran() {
     told(
         "vqa",
         &format!("{good}{}", good.replace("is it red", "")),
-        "samples: 2 (08018.png): text: expected at least one word",
+        "samples.jsonl: line 2: text: expected at least one word",
     );
-    told("vqa", &good.replace("08018", "none"), "samples: 1 (none.png): ");
+    told("vqa", &good.replace("08018", "none"), "samples.jsonl: line 1: image: expected an image file");
     told("vqa", "\n{\"image\": 3}\n", "samples.jsonl: line 2, column 11: expected a JSON object of the right form");
     let phrase = "{\"image\": \"08018.png\", \"phrase\": \"a circle\", \"box_xyxy\": [5, 5, 1, 9]}\n";
-    told("vgd", phrase, "samples: 1 (08018.png): box_xyxy: expected finite x1 y1 x2 y2, x2 ≥ x1");
-    told("itm", "{\"image\": \"08018.png\", \"captions\": [\"a circle\", \"?\"]}\n", "samples: 1 (08018.png): text: ");
+    told("vgd", phrase, "samples.jsonl: line 1: box_xyxy: expected finite x1 y1 x2 y2, x2 ≥ x1");
+    told("itm", "{\"image\": \"08018.png\", \"captions\": [\"a circle\", \"?\"]}\n", "samples.jsonl: line 1: text: ");
     let arguments = evaluate("vqa", &place.file("samples.jsonl", &format!("\u{feff}{good}")));
     let arguments = arguments.each_ref().map(String::as_str);
     let (report, _) = json(&arguments);
@@ -231,7 +234,7 @@ fn features_stand_in_for_images_and_answers_go_to_a_file() {
     fails(&[&evaluate[..], &["--images", &features]].concat(), 2, "cannot be used with");
     fails(&evaluate[..4], 2, "--features");
     let missing = place.file("missing.jsonl", &of("3", 1));
-    fails(&["evaluate", &vqa, "--samples", &missing, "--features", &features], 1, "samples: 1 (3): ");
+    fails(&["evaluate", &vqa, "--samples", &missing, "--features", &features], 1, "missing.jsonl: line 1: image: ");
     write("narrow", 3, vec![("1".into(), RegionFeatures { features: vec![0.0; 9], ..regions(0.0) })]);
     let narrow = place.name("narrow");
     let told = format!("feature: expected {width} numbers a region, as the bundle reads, found 3");

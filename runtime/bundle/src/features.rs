@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::boxes::BoxXyxy;
 use crate::feature_shard::OpenShard;
 use crate::files::{inside, read_text};
+use crate::samples::image_name;
 use crate::{Error, ImageNames, Result, write_atomically};
 
 /// File name of the index.
@@ -249,7 +250,7 @@ impl FeatureStore {
             return Ok(Some(name));
         }
         let names = self.image_names.get_or_init(|| ImageNames::new(self.names().into_iter().map(str::to_owned)));
-        Ok(names.find(name, &self.folder.join(INDEX))?.map(|place| names.name(place)))
+        Ok(names.find(&image_name(name), &self.folder.join(INDEX))?.map(|place| names.name(place)))
     }
 
     /// Width and height of the image whose own name is `name` in pixels, where it is there; a side of 0 is not known.

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::text_file::decoded;
 use crate::{Error, Result, WriterLock};
 
 /// Size and hash of a file of a bundle.
@@ -121,15 +122,13 @@ fn read_open(handle: File, file: &Path, len: u64) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Reads a UTF-8 file of at most `limit` bytes.
+/// Reads a text file of at most `limit` bytes, without a byte order mark.
 pub(crate) fn read_text(file: &Path, limit: u64) -> Result<String> {
     let (handle, len) = open(file)?;
     if len > limit {
         return Err(Error::invalid(file, "(length)", format!("at most {limit} bytes"), format!("{len} bytes")));
     }
-    String::from_utf8(read_open(handle, file, len)?).map_err(|e| {
-        Error::invalid(file, "(text)", "UTF-8", format!("another byte at {}", e.utf8_error().valid_up_to()))
-    })
+    decoded(read_open(handle, file, len)?, file)
 }
 
 /// `name` inside `folder`, or an error where it would leave it. `manifest` and `field` name the place in the error.

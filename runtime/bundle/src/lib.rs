@@ -3,7 +3,8 @@
 //! A *bundle* is a folder that holds an exported multimodal network: ONNX graphs of its stages, the tokenizer, the
 //! answer labels, recorded inputs and outputs, and a [`Manifest`] that describes them. This crate knows what an
 //! [`Architecture`] is, what a bundle holds, how text becomes ids ([`TextEncoder`]), and how boxes become relations and
-//! box features ([`boxes`]), and what samples of data sets are ([`samples`], [`answers`]). It knows no engine: neither ONNX Runtime nor libtorch.
+//! box features ([`boxes`]), and what samples of data sets are and how they count ([`samples`], [`answers`], [`recall`]). It
+//! knows no engine: neither ONNX Runtime nor libtorch.
 //!
 //! Names follow Yu et al., "Deep Multimodal Neural Architecture Search" (ACM MM 2020), and its published code.
 
@@ -13,6 +14,7 @@ pub mod golden;
 pub mod image_names;
 pub mod manifest;
 pub mod npz;
+pub mod recall;
 pub mod samples;
 
 mod architecture;
@@ -27,6 +29,7 @@ mod operation;
 mod operation_kind;
 mod published_regions;
 mod text;
+mod text_file;
 mod vision_bundle;
 mod writer_lock;
 
@@ -43,5 +46,6 @@ pub use operation::{Operation, OperationName, OperationNameError};
 pub use operation_kind::{Heads, OperationKind};
 pub use published_regions::{PublishedPlace, published_regions};
 pub use text::{CLS, PAD, TextEncoder, UNK, Unread, Vocabulary};
+pub use text_file::{BYTE_ORDER_MARK, read_json_file, read_text_file, skip_byte_order_mark};
 pub use vision_bundle::VisionBundle;
 pub use writer_lock::{Writer, WriterLock};

@@ -1,23 +1,24 @@
 use std::path::PathBuf;
 
+use super::images::OnSamples;
+use super::samples::with_samples;
+use super::{Failure, output, progress};
 use clap::Args;
 use mmnas_runtime::bundle::manifest::TaskName;
-use mmnas_runtime::bundle::samples::read_json_lines;
+use mmnas_runtime::bundle::samples::{Broken, Reading, Sample, SampleFile};
 use mmnas_runtime::{
-    Evaluated, Evaluation, GroundingEvaluation, ImageSource, LoadOptions, Model, Recall, RetrievalEvaluation,
+    BothWays, Evaluated, Evaluation, GroundingEvaluation, ImageSource, LoadOptions, Model, Recall, RetrievalEvaluation,
     RetrievalStage, WordNet, evaluate, evaluate_grounding, evaluate_retrieval,
 };
-use serde::de::DeserializeOwned;
-
-use super::images::OnSamples;
-use super::{Failure, output, progress};
 
 const EXAMPLES: &str = "\
 A sample is a line of JSON. vqa: {\"image\": \"1.png\", \"question\": \"what is it?\", \"answer\": \"dog\"};
 an answer counts where the best label is the sample's letter for letter, several words in any order; where samples have the answers of
 ten annotators, as VQA-v2 does, its official accuracy is told too. vgd: image, phrase, box_xyxy;
 the best box counts from an intersection over union of 0.5 on, with the sample's or with any that the file has for the phrase. itm: image, captions; every caption is
-scored with every image, or with --shortlist with the nearest.
+scored with every image, or with --shortlist with the nearest. Captions of one image may stand on several lines; a caption counts for its own image,
+and where other images have the same words, recall is told a second time with these as right too.
+Lines are read as training reads them (search/DATA.md): a broken one is an error with its line, or left out and counted with --skip-broken.
 Milliseconds are medians; \"image new\" is encoding the image file plus an answer.
 
 Examples:
@@ -41,6 +42,10 @@ pub(super) struct Arguments {
     /// Ask only the first N samples
     #[arg(long, value_name = "N")]
     limit: Option<std::num::NonZeroUsize>,
+    /// Leave out samples that are broken, and say so, where the first would be an error: lines that do not parse, images that are not
+    /// there or cannot be decoded, texts without a word, boxes that are none
+    #[arg(long)]
+    skip_broken: bool,
 }
 
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
@@ -58,46 +63,61 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
             return Err(mmnas_runtime::Error::from(error).into());
         }
     }
-    let print = |json: serde_json::Result<serde_json::Value>, about: &Evaluated, rows: Vec<(&str, String)>| {
-        if arguments.given.json {
-            let mut json = json?;
-            json["variant"] = variant.as_str().into();
-            json["provider"] = provider.as_str().into();
-            return output::print_json(&json);
-        }
-        Ok(output::print(&text(about, (&variant, &provider), rows))?)
-    };
+    let print =
+        |json: serde_json::Result<serde_json::Value>, (about, left_out): (&Evaluated, &Broken), mut rows: Rows| {
+            if arguments.given.json {
+                let mut json = json?;
+                json["variant"] = variant.as_str().into();
+                json["provider"] = provider.as_str().into();
+                if arguments.skip_broken {
+                    json["left_out"] = serde_json::json!({ "count": left_out.count, "first": left_out.first });
+                }
+                return output::print_json(&json);
+            }
+            if left_out.count > 0 {
+                rows.push(("broken samples left out", left_out.count.to_string()));
+            }
+            Ok(output::print(&text(about, (&variant, &provider), rows))?)
+        };
     match task {
         TaskName::Vqa => {
             let net = arguments.wordnet.as_deref().map(WordNet::read).transpose()?;
-            let e = measured(arguments, &model, "questions", |samples, images, done| {
+            let (e, left_out) = measured(arguments, &model, "questions", |samples, images, done| {
                 evaluate(&model, samples, images, net.as_ref(), done)
             })?;
-            print(serde_json::to_value(&e), &e.bundle, of_answers(&e))
+            print(serde_json::to_value(&e), (&e.bundle, &left_out), of_answers(&e))
         }
         TaskName::Vgd => {
-            let e = measured(arguments, &model, "phrases", |samples, images, done| {
+            let (e, left_out) = measured(arguments, &model, "phrases", |samples, images, done| {
                 evaluate_grounding(&model, samples, images, done)
             })?;
-            print(serde_json::to_value(&e), &e.bundle, of_groundings(&e))
+            if e.reachable == 0 {
+                output::warn(
+                    "no region reaches an intersection over union of 0.5 with the box of any phrase: are the boxes x1, y1, x2, y2 in pixels of these images?",
+                );
+            }
+            print(serde_json::to_value(&e), (&e.bundle, &left_out), of_groundings(&e))
         }
         TaskName::Itm => {
             let mut bar = progress::Stages::default();
-            let samples = samples(arguments)?;
-            let e = arguments.given.images.open(&model, |images| {
-                let watched = &mut |stage, done, of| bar.at(unit(stage), done, of);
-                Ok(evaluate_retrieval(&model, &samples, images, arguments.shortlist, watched)?)
-            })?;
+            let (e, read) =
+                with_samples(&arguments.given, &model, arguments.reading(), |read: &SampleFile<_>, images| {
+                    let watched = &mut |stage, done, of| bar.at(unit(stage), done, of);
+                    Ok(evaluate_retrieval(&model, &read.samples, images, arguments.shortlist, watched)?)
+                })?;
             drop(bar);
-            print(serde_json::to_value(&e), &e.bundle, of_ranks(&e))
+            print(serde_json::to_value(&e), (&e.bundle, &read.broken), of_ranks(&e))
         }
     }
 }
 
-fn samples<T: DeserializeOwned>(arguments: &Arguments) -> Result<Vec<T>, Failure> {
-    let mut samples: Vec<T> = read_json_lines(&arguments.given.samples)?;
-    samples.truncate(arguments.limit.map_or(usize::MAX, std::num::NonZeroUsize::get));
-    Ok(samples)
+/// What a table says, a name and a value a row.
+type Rows = Vec<(&'static str, String)>;
+
+impl Arguments {
+    fn reading(&self) -> Reading {
+        Reading { skip_broken: self.skip_broken, limit: self.limit.map(std::num::NonZeroUsize::get) }
+    }
 }
 
 /// What a stage's bar counts.
@@ -110,28 +130,28 @@ fn unit(stage: RetrievalStage) -> &'static str {
     }
 }
 
-/// Reads the samples and evaluates them, watched.
-fn measured<T: DeserializeOwned, E>(
+/// Reads the samples and evaluates them, watched; tells what was left out too.
+fn measured<S: Sample, E>(
     arguments: &Arguments,
     model: &Model,
     what: &'static str,
-    evaluate: impl FnOnce(&[T], ImageSource<'_>, &mut dyn FnMut(usize)) -> mmnas_runtime::Result<E>,
-) -> Result<E, Failure> {
-    let samples: Vec<T> = samples(arguments)?;
-    let bar = progress::bar(samples.len(), what);
-    let outcome = arguments
-        .given
-        .images
-        .open(model, |images| Ok(evaluate(&samples, images, &mut |done| bar.set_position(done as u64))?));
-    bar.finish_and_clear();
-    outcome
+    evaluate: impl FnOnce(&[S], ImageSource<'_>, &mut dyn FnMut(usize)) -> mmnas_runtime::Result<E>,
+) -> Result<(E, Broken), Failure> {
+    let (outcome, read) =
+        with_samples(&arguments.given, model, arguments.reading(), |read: &SampleFile<S>, images| {
+            let bar = progress::bar(read.samples.len(), what);
+            let outcome = evaluate(&read.samples, images, &mut |done| bar.set_position(done as u64));
+            bar.finish_and_clear();
+            Ok(outcome?)
+        })?;
+    Ok((outcome, read.broken))
 }
 
 fn percent(share: f64) -> String {
     format!("{:.2} %", share * 100.0)
 }
 
-fn of_answers(e: &Evaluation) -> Vec<(&'static str, String)> {
+fn of_answers(e: &Evaluation) -> Rows {
     let mut rows = vec![("test accuracy", format!("{} ({} of {})", percent(e.accuracy), e.correct, e.questions))];
     if let Some(official) = &e.official {
         let of = |(kind, accuracy): (&String, &f64)| format!("{kind} {}", percent(*accuracy));
@@ -155,11 +175,13 @@ fn of_answers(e: &Evaluation) -> Vec<(&'static str, String)> {
     rows
 }
 
-fn of_groundings(e: &GroundingEvaluation) -> Vec<(&'static str, String)> {
+fn of_groundings(e: &GroundingEvaluation) -> Rows {
     let of_phrases = format!("{} (of {} different phrases)", percent(e.accuracy_any_box), e.different_phrases);
+    let reachable = e.reachable as f64 / e.phrases.max(1) as f64;
     vec![
         ("accuracy at IoU 0.5", format!("{} ({} of {})", percent(e.accuracy), e.correct, e.phrases)),
         ("the same, any box of a phrase", of_phrases),
+        ("phrases whose box a region meets", format!("{} ({} of {})", percent(reachable), e.reachable, e.phrases)),
         ("mean IoU", format!("{:.3}", e.mean_iou)),
         (
             "milliseconds a phrase, image known / image new",
@@ -168,16 +190,24 @@ fn of_groundings(e: &GroundingEvaluation) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn of_ranks(e: &RetrievalEvaluation) -> Vec<(&'static str, String)> {
+fn of_ranks(e: &RetrievalEvaluation) -> Rows {
     let three = |r: &Recall| [r.at_1, r.at_5, r.at_10].map(percent).join(" / ");
-    vec![
+    let mut rows = vec![
         ("images, captions", format!("{}, {}", e.images, e.captions)),
         ("candidates scored", e.shortlist.map_or_else(|| "all".to_owned(), |n| format!("the {n} nearest"))),
         ("image to text, recall@1 / 5 / 10", three(&e.image_to_text)),
         ("text to image, recall@1 / 5 / 10", three(&e.text_to_image)),
         ("mean recall", percent(e.mean_recall)),
-        ("milliseconds a pair", format!("{:.3}", e.milliseconds_pair)),
-    ]
+    ];
+    if let Some(BothWays { image_to_text, text_to_image, mean_recall }) = &e.same_words {
+        let shared = format!("{} of {}", e.shared_captions, e.captions);
+        rows.push(("captions whose words another image has too", shared));
+        rows.push(("the same where these count too, image to text", three(image_to_text)));
+        rows.push(("the same where these count too, text to image", three(text_to_image)));
+        rows.push(("the same where these count too, mean recall", percent(*mean_recall)));
+    }
+    rows.push(("milliseconds a pair", format!("{:.3}", e.milliseconds_pair)));
+    rows
 }
 
 fn text(about: &Evaluated, (variant, provider): (&str, &str), of_task: Vec<(&str, String)>) -> String {

@@ -11,6 +11,7 @@ mod output;
 mod predict;
 mod progress;
 mod rank;
+mod samples;
 mod verify;
 
 use std::num::NonZeroUsize;

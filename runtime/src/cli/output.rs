@@ -20,6 +20,11 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), super::Fai
     Ok(print(&serde_json::to_string_pretty(value)?)?)
 }
 
+/// Writes what is worth knowing, and no error, as one line to the standard error output.
+pub(super) fn warn(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "mmnas: {text}");
+}
+
 /// Writes an error as one line to the standard error output.
 pub(super) fn error(error: &dyn Error) {
     // Nobody is left to tell where even this fails.

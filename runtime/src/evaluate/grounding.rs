@@ -1,11 +1,11 @@
 use std::collections::HashMap;
 
 use mmnas_bundle::boxes;
-use mmnas_bundle::samples::PhraseSample;
+use mmnas_bundle::samples::{PhraseSample, image_name};
 use serde::Serialize;
 
 use super::{Evaluated, ImageSource, timed_by_image};
-use crate::{Error, Model, Result};
+use crate::{Model, Result};
 
 /// A box is right from this intersection over union with the phrase's on.
 const RIGHT_IOU: f32 = 0.5;
@@ -28,6 +28,9 @@ pub struct GroundingEvaluation {
     pub accuracy_any_box: f64,
     /// Number of different phrases of an image.
     pub different_phrases: usize,
+    /// Number of phrases with a region whose intersection over union with the sample's box is at least 0.5. Regions can be moved
+    /// onto a box from further away, but where there is none at all, boxes or regions are wrong.
+    pub reachable: usize,
     /// Mean intersection over union of the best boxes with the samples'.
     pub mean_iou: f64,
     /// Median milliseconds of a phrase on an image that is encoded already.
@@ -40,34 +43,27 @@ pub struct GroundingEvaluation {
 /// with the number of phrases done after every image.
 ///
 /// # Errors
-/// No sample; a sample whose image leaves the folder or cannot be read, or whose phrase holds no word, or whose box is inverted; a bundle of another
-/// task than VGD; a failure of ONNX Runtime.
+/// No sample; a sample whose image leaves the folder or cannot be read, whose phrase holds no word, or whose box is inverted,
+/// from 0 to 1 in place of pixels, or outside of its image; a bundle of another task than VGD; a failure of ONNX Runtime.
 pub fn evaluate_grounding<'a>(
     model: &Model,
     samples: &[PhraseSample],
     images: impl Into<ImageSource<'a>>,
     progress: &mut dyn FnMut(usize),
 ) -> Result<GroundingEvaluation> {
-    let (mut correct, mut overlap) = (0, 0.0);
+    let (mut correct, mut reachable, mut overlap) = (0, 0, 0.0);
     let mut any_box: HashMap<(String, String), bool> = HashMap::new();
-    let times = timed_by_image(
-        model,
-        samples,
-        |sample| &sample.image,
-        images.into(),
-        progress,
-        |image, sample| {
-            if !boxes::is_box(&sample.box_xyxy) {
-                return Err(Error::argument("box_xyxy", boxes::BOX_EXPECTED, format!("{:?}", sample.box_xyxy)));
-            }
-            let found = model.ground(image, &sample.phrase, 1)?;
-            let iou = found.first().map_or(0.0, |best| boxes::iou(&best.box_xyxy, &sample.box_xyxy));
-            correct += usize::from(iou >= RIGHT_IOU);
-            overlap += f64::from(iou);
-            *any_box.entry((sample.image.clone(), sample.phrase.clone())).or_default() |= iou >= RIGHT_IOU;
-            Ok(())
-        },
-    )?;
+    let times = timed_by_image(model, samples, images.into(), progress, |_, image, sample| {
+        let found = model.ground(image, &sample.phrase, 1)?;
+        let iou = found.first().map_or(0.0, |best| boxes::iou(&best.box_xyxy, &sample.box_xyxy));
+        correct += usize::from(iou >= RIGHT_IOU);
+        overlap += f64::from(iou);
+        let meets = |region: &boxes::BoxXyxy| boxes::iou(region, &sample.box_xyxy) >= RIGHT_IOU;
+        reachable += usize::from(image.boxes().iter().any(meets));
+        *any_box.entry((image_name(&sample.image).into_owned(), sample.phrase.clone())).or_default() |=
+            iou >= RIGHT_IOU;
+        Ok(())
+    })?;
     Ok(GroundingEvaluation {
         bundle: Evaluated::of(model)?,
         phrases: samples.len(),
@@ -75,6 +71,7 @@ pub fn evaluate_grounding<'a>(
         accuracy: correct as f64 / samples.len() as f64,
         accuracy_any_box: any_box.values().filter(|right| **right).count() as f64 / any_box.len().max(1) as f64,
         different_phrases: any_box.len(),
+        reachable,
         mean_iou: overlap / samples.len() as f64,
         milliseconds_known: times.known,
         milliseconds_new: times.new,

@@ -1,7 +1,10 @@
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::FeatureStore;
+use mmnas_bundle::manifest::MAX_REGIONS;
+use mmnas_bundle::samples::image_name;
+use mmnas_bundle::{FeatureStore, npz};
 
+use crate::decode::decode_file;
 use crate::image_folder::ImageFolder;
 use crate::{Error, ImageState, Model, Result};
 
@@ -16,14 +19,20 @@ pub enum ImageSource<'a> {
 }
 
 /// An opened [`ImageSource`].
-pub(crate) enum Images<'a> {
+#[derive(Debug)]
+pub enum Images<'a> {
+    /// A folder, its files found by what samples call them.
     Folder(ImageFolder<'a>),
+    /// Region features.
     Features(&'a FeatureStore),
 }
 
 impl<'a> ImageSource<'a> {
     /// Opens it for a model.
-    pub(crate) fn open(self, model: &Model) -> Result<Images<'a>> {
+    ///
+    /// # Errors
+    /// Region features that are not those that the bundle reads: see [`Model::check_features`].
+    pub fn open(self, model: &Model) -> Result<Images<'a>> {
         Ok(match self {
             ImageSource::Folder(folder) => Images::Folder(ImageFolder::new(folder)),
             ImageSource::Features(store) => {
@@ -35,6 +44,59 @@ impl<'a> ImageSource<'a> {
 }
 
 impl Images<'_> {
+    /// What the image is called where it lies, that a sample calls `name`: samples that call it differently mean one image. The
+    /// normalised name where there is none.
+    ///
+    /// # Errors
+    /// A name that leaves the folder, or fits several images equally well.
+    pub(crate) fn own_name(&self, name: &str) -> Result<String> {
+        Ok(match self {
+            Images::Folder(folder) => folder.own_name(name)?,
+            Images::Features(store) => match store.find(name)? {
+                Some(own) => own.to_owned(),
+                None => image_name(name).into_owned(),
+            },
+        })
+    }
+
+    /// Width and height in pixels of the image that a sample calls `name`; a side of 0 where that is not known without decoding a
+    /// file.
+    ///
+    /// # Errors
+    /// A name that leaves the folder, or fits several images; an image that is not there.
+    pub fn find(&self, name: &str) -> Result<(u32, u32)> {
+        match self {
+            Images::Folder(folder) => {
+                let file = folder.find(name)?;
+                match file.metadata().map_err(Error::read(&file))?.is_file() {
+                    true => Ok((0, 0)),
+                    false => Err(Error::argument("samples: image", "an image file", format!("{}", file.display()))),
+                }
+            }
+            Images::Features(store) => match store.find(name)?.and_then(|own| store.size(own)) {
+                Some(size) => Ok(size),
+                None => Ok(store.get(name)?.size),
+            },
+        }
+    }
+
+    /// As [`Images::find`], with the whole image read: what cannot be is an error, and the size of a file is known.
+    ///
+    /// # Errors
+    /// As [`Images::find`]; an image that cannot be decoded, or region features that are not finite.
+    pub fn decode(&self, name: &str) -> Result<(u32, u32)> {
+        match self {
+            Images::Folder(folder) => {
+                let file = folder.find(name)?;
+                if file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
+                    return Ok(npz::read(&file, MAX_REGIONS)?.regions.size);
+                }
+                Ok(decode_file(&file)?.dimensions())
+            }
+            Images::Features(store) => Ok(store.get(name)?.size),
+        }
+    }
+
     /// The state of the image that a sample calls `name`.
     pub(crate) fn encode(&self, model: &Model, name: &str) -> Result<ImageState> {
         match self {

@@ -7,19 +7,19 @@ mod retrieval;
 mod word_net;
 mod wups;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
 
 pub use grounding::{GroundingEvaluation, evaluate_grounding};
-pub use images::ImageSource;
+pub use images::{ImageSource, Images};
 pub use predict::{Prediction, predict};
-pub use retrieval::{Recall, RetrievalEvaluation, RetrievalStage, evaluate_retrieval};
+pub use retrieval::{BothWays, Recall, RetrievalEvaluation, RetrievalStage, evaluate_retrieval};
 pub use word_net::WordNet;
 pub use wups::Wups;
 
 use mmnas_bundle::answers::official_accuracy;
 use mmnas_bundle::manifest::{MANIFEST, TaskName};
-use mmnas_bundle::samples::VqaSample;
+use mmnas_bundle::samples::{ByImage, Sample, VqaSample};
 use serde::Serialize;
 
 use crate::{Error, ImageState, Model, Result};
@@ -128,8 +128,9 @@ pub struct Evaluation {
 /// the number of questions asked after every image.
 ///
 /// # Errors
-/// No sample; region features that are not the bundle's; a sample whose image leaves the folder, is missing, may be one of several
-/// or cannot be read, or whose question holds no word; a bundle of another task than VQA; a failure of ONNX Runtime.
+/// No sample; region features that are not the bundle's; a sample without an answer, whose image leaves the folder, is missing, may
+/// be one of several or cannot be read, or whose question holds no word; a bundle of another task than VQA; a failure of ONNX
+/// Runtime.
 pub fn evaluate<'a>(
     model: &Model,
     samples: &[VqaSample],
@@ -140,29 +141,22 @@ pub fn evaluate<'a>(
     let labels: HashSet<_> = model.check_answering(1)?.iter().map(|label| wups::word_set(label)).collect();
     let (mut correct, mut known, mut single, mut single_correct) = (0, 0, 0, 0);
     let (mut sums, mut official) = (Wups::default(), Official::default());
-    let times = timed_by_image(
-        model,
-        samples,
-        |sample| &sample.image,
-        images.into(),
-        progress,
-        |image, sample| {
-            let answers = model.answer(image, &sample.question, 1)?;
-            let found = answers.first().map_or("", |best| best.label.as_str());
-            let expected = wups::word_set(&sample.answer);
-            let (right, alone) = (wups::word_set(found) == expected, expected.len() == 1);
-            official.add(found, sample);
-            correct += usize::from(right);
-            known += usize::from(labels.contains(&expected));
-            single += usize::from(alone);
-            single_correct += usize::from(alone && right);
-            if let Some(net) = word_net {
-                sums.at_0_9 += wups::wups(net, found, &sample.answer, 0.9);
-                sums.at_0_0 += wups::wups(net, found, &sample.answer, 0.0);
-            }
-            Ok(())
-        },
-    )?;
+    let times = timed_by_image(model, samples, images.into(), progress, |_, image, sample| {
+        let answers = model.answer(image, &sample.question, 1)?;
+        let found = answers.first().map_or("", |best| best.label.as_str());
+        let expected = wups::word_set(&sample.answer);
+        let (right, alone) = (wups::word_set(found) == expected, expected.len() == 1);
+        official.add(found, sample);
+        correct += usize::from(right);
+        known += usize::from(labels.contains(&expected));
+        single += usize::from(alone);
+        single_correct += usize::from(alone && right);
+        if let Some(net) = word_net {
+            sums.at_0_9 += wups::wups(net, found, &sample.answer, 0.9);
+            sums.at_0_0 += wups::wups(net, found, &sample.answer, 0.0);
+        }
+        Ok(())
+    })?;
     Ok(Evaluation {
         bundle: Evaluated::of(model)?,
         questions: samples.len(),
@@ -185,28 +179,29 @@ struct Times {
     new: f64,
 }
 
-/// Encodes each image of `samples` once and does `each` with every sample on it.
-fn timed_by_image<T>(
+/// Encodes each image of `samples` once and does `each` with every sample on it and its place.
+fn timed_by_image<S: Sample>(
     model: &Model,
-    samples: &[T],
-    image: fn(&T) -> &String,
+    samples: &[S],
     images: ImageSource<'_>,
     progress: &mut dyn FnMut(usize),
-    mut each: impl FnMut(&ImageState, &T) -> Result<()>,
+    mut each: impl FnMut(usize, &ImageState, &S) -> Result<()>,
 ) -> Result<Times> {
-    if samples.is_empty() {
-        return Err(Error::argument("samples", "at least one", 0));
-    }
     let images = images.open(model)?;
+    let by_image = checked(samples, &images)?;
     let (mut encode_times, mut times) = (Vec::new(), Vec::with_capacity(samples.len()));
-    for (image, of_image) in by_image(samples, image) {
-        let first = of_image.first().map_or(0, |(place, _)| *place);
+    for (image, of_image) in by_image.images.iter().zip(by_image.samples()) {
+        let first = of_image.first().copied().unwrap_or_default();
         let start = Instant::now();
         let state = images.encode(model, image).map_err(Error::of_sample(first, image))?;
         encode_times.push(milliseconds(start));
-        for (place, sample) in of_image {
+        for place in of_image {
+            let of_sample = |e| Error::of_sample(place, image)(e);
+            if let Some(flaw) = samples[place].flaw_in(state.size()) {
+                return Err(of_sample(Error::of_flaw(flaw)));
+            }
             let start = Instant::now();
-            each(&state, sample).map_err(Error::of_sample(place, image))?;
+            each(place, &state, &samples[place]).map_err(of_sample)?;
             times.push(milliseconds(start));
         }
         progress(times.len());
@@ -215,18 +210,20 @@ fn timed_by_image<T>(
     Ok(Times { known, new: median(&mut encode_times) + known })
 }
 
-/// The samples of each image with their places, images in the order of their first appearance.
-fn by_image<T>(samples: &[T], image: fn(&T) -> &String) -> Vec<(&str, Vec<(usize, &T)>)> {
-    let mut places = HashMap::new();
-    let mut groups: Vec<(&str, Vec<(usize, &T)>)> = Vec::new();
-    for (number, sample) in samples.iter().enumerate() {
-        let place = *places.entry(image(sample).as_str()).or_insert(groups.len());
-        if place == groups.len() {
-            groups.push((image(sample), Vec::new()));
-        }
-        groups[place].1.push((number, sample));
+/// The samples by their images. None at all is an error, and the first that is wrong by itself: before any work.
+fn checked<S: Sample>(samples: &[S], images: &Images<'_>) -> Result<ByImage> {
+    if samples.is_empty() {
+        return Err(Error::argument("samples", "at least one", 0));
     }
-    groups
+    let mut names = Vec::with_capacity(samples.len());
+    for (place, sample) in samples.iter().enumerate() {
+        let of_sample = |e| Error::of_sample(place, sample.image())(e);
+        if let Some(flaw) = sample.flaw() {
+            return Err(of_sample(Error::of_flaw(flaw)));
+        }
+        names.push(images.own_name(sample.image()).map_err(of_sample)?);
+    }
+    Ok(ByImage::of(names.iter().map(String::as_str)))
 }
 
 fn milliseconds(start: Instant) -> f64 {
@@ -269,18 +266,5 @@ mod tests {
         let found = official.mean().unwrap();
         assert!(found.questions == 3 && (found.accuracy - 1.3 / 3.0).abs() < 1e-12, "{found:?}");
         assert!((found.by_type["other"] - 0.15).abs() < 1e-12 && found.by_type["yes/no"] == 1.0, "{found:?}");
-    }
-
-    #[test]
-    fn questions_of_an_image_come_together() {
-        let sample = |image: &str, question: &str| VqaSample {
-            image: image.into(),
-            question: question.into(),
-            ..VqaSample::default()
-        };
-        let samples = [sample("b", "1"), sample("a", "2"), sample("b", "3")];
-        let groups = by_image(&samples, |sample| &sample.image);
-        assert_eq!(groups.iter().map(|(image, q)| (*image, q.len())).collect::<Vec<_>>(), [("b", 2), ("a", 1)]);
-        assert_eq!((groups[0].1[1].0, groups[0].1[1].1.question.as_str()), (2, "3"));
     }
 }

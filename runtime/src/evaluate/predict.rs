@@ -1,8 +1,8 @@
-use mmnas_bundle::samples::QuestionSample;
+use mmnas_bundle::samples::{QuestionSample, repeated_question};
 use serde::Serialize;
 
 use super::{ImageSource, timed_by_image};
-use crate::{Model, Result};
+use crate::{Error, Model, Result};
 
 /// An answer to a question whose answer is kept back, in the form that the server of VQA-v2 takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,7 +17,7 @@ pub struct Prediction {
 /// asked after every image.
 ///
 /// # Errors
-/// As [`super::evaluate`].
+/// As [`super::evaluate`]; two questions with the same number.
 pub fn predict<'a>(
     model: &Model,
     samples: &[QuestionSample],
@@ -25,21 +25,18 @@ pub fn predict<'a>(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<Prediction>> {
     model.check_answering(1)?;
-    let numbered: Vec<(usize, &QuestionSample)> = samples.iter().enumerate().collect();
+    if let Some((first, second)) = repeated_question(samples) {
+        let found = format!("{}, as that of sample {}", samples[second].question_id, first + 1);
+        let repeated = Error::argument("question_id", "a number that no other question has", found);
+        return Err(Error::of_sample(second, &samples[second].image)(repeated));
+    }
     let mut found: Vec<(usize, Prediction)> = Vec::with_capacity(samples.len());
-    timed_by_image(
-        model,
-        &numbered,
-        |(_, sample)| &sample.image,
-        images.into(),
-        progress,
-        |image, (number, sample)| {
-            let best = model.answer(image, &sample.question, 1)?.into_iter().next();
-            let answer = best.map_or_else(String::new, |best| best.label);
-            found.push((*number, Prediction { question_id: sample.question_id, answer }));
-            Ok(())
-        },
-    )?;
-    found.sort_by_key(|(number, _)| *number);
+    timed_by_image(model, samples, images.into(), progress, |place, image, sample| {
+        let best = model.answer(image, &sample.question, 1)?.into_iter().next();
+        let answer = best.map_or_else(String::new, |best| best.label);
+        found.push((place, Prediction { question_id: sample.question_id, answer }));
+        Ok(())
+    })?;
+    found.sort_by_key(|(place, _)| *place);
     Ok(found.into_iter().map(|(_, prediction)| prediction).collect())
 }

@@ -1,9 +1,11 @@
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
+use mmnas_bundle::recall;
 use mmnas_bundle::samples::CaptionSample;
 use serde::Serialize;
 
-use super::{Evaluated, ImageSource, milliseconds};
+use super::{Evaluated, ImageSource, checked, milliseconds};
 use crate::wiring::{IMAGE_EMBEDDING, TEXT_EMBEDDING};
 use crate::{Error, ImageState, Model, Result, TextState};
 
@@ -19,7 +21,7 @@ pub struct Recall {
 }
 
 impl Recall {
-    /// From the number of rivals that score as high as the best match of each query.
+    /// From the rank of each query's match, from 0.
     fn of(ranks: &[usize]) -> Recall {
         let share = |k: usize| ranks.iter().filter(|&&rank| rank < k).count() as f64 / ranks.len().max(1) as f64;
         Recall { at_1: share(1), at_5: share(5), at_10: share(10) }
@@ -30,7 +32,26 @@ impl Recall {
     }
 }
 
-/// How well a bundle finds texts for images and images for texts.
+/// Recall of images and of captions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct BothWays {
+    /// For each image the captions are ranked.
+    pub image_to_text: Recall,
+    /// For each caption the images are ranked.
+    pub text_to_image: Recall,
+    /// Mean of the six figures.
+    pub mean_recall: f64,
+}
+
+impl BothWays {
+    fn of(text_ranks: &[usize], image_ranks: &[usize]) -> BothWays {
+        let (image_to_text, text_to_image) = (Recall::of(text_ranks), Recall::of(image_ranks));
+        BothWays { image_to_text, text_to_image, mean_recall: (image_to_text.mean() + text_to_image.mean()) / 2.0 }
+    }
+}
+
+/// How well a bundle finds texts for images and images for texts: as published, a caption counts for its own image
+/// ([`mmnas_bundle::recall`]).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RetrievalEvaluation {
     /// The bundle.
@@ -48,6 +69,12 @@ pub struct RetrievalEvaluation {
     pub text_to_image: Recall,
     /// Mean of the six figures.
     pub mean_recall: f64,
+    /// Number of captions whose words another image has too.
+    pub shared_captions: usize,
+    /// The same recall where a caption is true of every image that has its words, as training takes it; none where no two images
+    /// share any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same_words: Option<BothWays>,
     /// Milliseconds of a pair, scored in batches of kept images and texts.
     pub milliseconds_pair: f64,
 }
@@ -65,12 +92,12 @@ pub enum RetrievalStage {
     ScoringImages,
 }
 
-/// Ranks the captions of `samples` for their `images`, which lie in a folder or are region features, and the images for their captions. Every
-/// pair is scored; with `shortlist` only the so many candidates of each query whose joint embeddings are nearest, and a match
+/// Ranks the captions of `samples` for their `images`, which lie in a folder or are region features, and the images for their
+/// captions. An image's captions may stand in several samples. Every pair is scored; with `shortlist` only the so many candidates of each query whose joint embeddings are nearest, and a match
 /// that is not among them is not found. `progress` is called with the stage, how many of its images or captions are done, and of how many.
 ///
 /// # Errors
-/// No sample or none with a caption; a shortlist of 0 or of a network without a joint embedding; a sample whose image leaves the folder or cannot be read, or a caption without a word; a
+/// No sample, or one without a caption; a shortlist of 0 or of a network without a joint embedding; a sample whose image leaves the folder or cannot be read, or a caption without a word; a
 /// bundle of another task than ITM; a failure of ONNX Runtime.
 pub fn evaluate_retrieval<'a>(
     model: &Model,
@@ -79,17 +106,17 @@ pub fn evaluate_retrieval<'a>(
     shortlist: Option<usize>,
     progress: &mut dyn FnMut(RetrievalStage, usize, usize),
 ) -> Result<RetrievalEvaluation> {
+    let images = images.into().open(model)?;
+    let by_image = checked(samples, &images)?;
     let of_sample = |place: usize| Error::of_sample(place, samples.get(place).map_or("", |sample| &sample.image));
     let captions: Vec<(usize, &String)> =
         samples.iter().enumerate().flat_map(|(k, sample)| sample.captions.iter().map(move |c| (k, c))).collect();
-    if captions.is_empty() {
-        return Err(Error::argument("samples", "at least one caption", 0));
-    }
-    let mut states: Vec<ImageState> = Vec::with_capacity(samples.len());
-    let images = images.into().open(model)?;
-    for (place, sample) in samples.iter().enumerate() {
-        states.push(images.encode(model, &sample.image).map_err(of_sample(place))?);
-        progress(RetrievalStage::EncodingImages, states.len(), samples.len());
+    let owners: Vec<usize> = captions.iter().map(|(place, _)| by_image.image_of_sample[*place]).collect();
+    let mut states: Vec<ImageState> = Vec::with_capacity(by_image.images.len());
+    for (image, of_image) in by_image.images.iter().zip(by_image.samples()) {
+        let first = of_image.first().copied().unwrap_or_default();
+        states.push(images.encode(model, image).map_err(of_sample(first))?);
+        progress(RetrievalStage::EncodingImages, states.len(), by_image.images.len());
     }
     let mut texts: Vec<TextState> = Vec::with_capacity(captions.len());
     for (place, caption) in &captions {
@@ -124,18 +151,22 @@ pub fn evaluate_retrieval<'a>(
         }
     }
     let of_images = if nearest.is_some() { &of_images } else { &of_captions };
-    let owners: Vec<usize> = captions.iter().map(|(owner, _)| *owner).collect();
-    let (image_to_text, _) = ranks(of_images, &owners);
-    let (_, text_to_image) = ranks(&of_captions, &owners);
-    let (of_images, of_texts) = (Recall::of(&image_to_text), Recall::of(&text_to_image));
+    let ranked = |is_true: &dyn Fn(usize, usize) -> bool| {
+        BothWays::of(&recall::text_ranks(of_images, is_true), &recall::image_ranks(&of_captions, is_true))
+    };
+    let same_words = SameWords::of(model, &captions, &owners)?;
+    let shared_captions = same_words.shared();
+    let BothWays { image_to_text, text_to_image, mean_recall } = ranked(&|image, caption| owners[caption] == image);
     Ok(RetrievalEvaluation {
         bundle: Evaluated::of(model)?,
         images: states.len(),
         captions: captions.len(),
         shortlist,
-        image_to_text: of_images,
-        text_to_image: of_texts,
-        mean_recall: (of_images.mean() + of_texts.mean()) / 2.0,
+        image_to_text,
+        text_to_image,
+        mean_recall,
+        shared_captions,
+        same_words: (shared_captions > 0).then(|| ranked(&|image, caption| same_words.is_true(image, caption))),
         milliseconds_pair: spent / scored.max(1) as f64,
     })
 }
@@ -180,20 +211,34 @@ fn best(values: impl Iterator<Item = f32>, count: usize) -> Vec<usize> {
     places.into_iter().take(count).map(|(_, place)| place).collect()
 }
 
-/// How many rivals score as high as the match: of each image that has a caption the captions of other images beside its best
-/// own, of each caption the other images beside its own. An equal score counts against the match, so that a network which
-/// gives all pairs the same finds nothing.
-fn ranks(scores: &[Vec<f32>], owners: &[usize]) -> (Vec<usize>, Vec<usize>) {
-    let of_image = |(image, row): (usize, &Vec<f32>)| {
-        let own = row.iter().zip(owners).filter(|(_, owner)| **owner == image).map(|(score, _)| *score);
-        let best = own.reduce(f32::max)?;
-        Some(row.iter().zip(owners).filter(|(score, owner)| **owner != image && **score >= best).count())
-    };
-    let of_caption = |(caption, &owner): (usize, &usize)| {
-        let own = scores[owner][caption];
-        scores.iter().enumerate().filter(|(image, row)| *image != owner && row[caption] >= own).count()
-    };
-    (scores.iter().enumerate().filter_map(of_image).collect(), owners.iter().enumerate().map(of_caption).collect())
+/// Whether captions are true of images: their own, and those that have a caption of the same words, to the network.
+struct SameWords {
+    /// Images by the ids of a caption's words.
+    images: HashMap<Vec<i64>, BTreeSet<usize>>,
+    /// The ids of each caption's words.
+    words: Vec<Vec<i64>>,
+}
+
+impl SameWords {
+    /// Of captions and the images that they belong to.
+    fn of(model: &Model, captions: &[(usize, &String)], owners: &[usize]) -> Result<SameWords> {
+        let words = captions.iter().map(|(_, caption)| model.token_ids(caption)).collect::<Result<Vec<_>>>()?;
+        let mut images: HashMap<Vec<i64>, BTreeSet<usize>> = HashMap::new();
+        words.iter().zip(owners).for_each(|(words, &owner)| {
+            images.entry(words.clone()).or_default().insert(owner);
+        });
+        Ok(SameWords { images, words })
+    }
+
+    fn is_true(&self, image: usize, caption: usize) -> bool {
+        self.images.get(&self.words[caption]).is_some_and(|images| images.contains(&image))
+    }
+
+    /// Number of captions whose words another image has too.
+    fn shared(&self) -> usize {
+        let images = |words: &Vec<i64>| self.images.get(words).map_or(0, BTreeSet::len);
+        self.words.iter().filter(|words| images(words) > 1).count()
+    }
 }
 
 #[cfg(test)]
@@ -201,17 +246,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranks_count_rivals_that_score_as_high() {
-        // Two images with two captions and one.
-        let scores = [vec![0.1, 0.9, 0.8], vec![0.5, 0.2, 0.8]];
-        let (of_images, of_captions) = ranks(&scores, &[0, 0, 1]);
-        assert_eq!((of_images, of_captions), (vec![0, 0], vec![1, 0, 1]));
-        let same = [vec![0.5; 3], vec![0.5; 3]];
-        assert_eq!(ranks(&same, &[0, 0, 1]), (vec![1, 2], vec![1, 1, 1]));
-        // Outside the shortlist: not found, also where no rival was scored.
-        let none = f32::NEG_INFINITY;
-        assert_eq!(ranks(&[vec![0.5, none], vec![none; 2]], &[0, 1]).0, [0, 1]);
+    fn recall_is_the_share_of_ranks_below_each_cut() {
         let recall = Recall::of(&[0, 4, 9, 10]);
         assert_eq!((recall.at_1, recall.at_5, recall.at_10), (0.25, 0.5, 0.75));
+        let both = BothWays::of(&[0], &[0, 4, 9, 10]);
+        assert!((both.mean_recall - (3.0 + 1.5) / 6.0).abs() < 1e-12, "{both:?}");
     }
 }

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mmnas_bundle::Error as BundleError;
 use mmnas_bundle::manifest::Detector;
+use mmnas_bundle::{Error as BundleError, read_json_file};
 use mmnas_export::efficientnet::Level;
 use mmnas_export::{Proposals, VisionSettings, segments};
 use mmnas_search::{Result, vision};
@@ -79,7 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         Some(file) => {
             let detector = match &arguments.contract {
                 None => Detector::yolox("", arguments.detector_side),
-                Some(file) => serde_json::from_slice(&read(file)?).map_err(|e| BundleError::json(file, &e))?,
+                Some(file) => read_json_file(file)?,
             };
             Some(Proposals { graph: read(file)?, detector, count: arguments.proposals })
         }

@@ -60,8 +60,7 @@ impl Comparison {
 
     /// Reads one.
     pub fn read(file: &Path) -> Result<Comparison> {
-        let text = std::fs::read_to_string(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
-        Ok(serde_json::from_str(&text).map_err(|e| mmnas_bundle::Error::json(file, &e))?)
+        Ok(mmnas_bundle::read_json_file(file)?)
     }
 
     /// The record of `file`, where there is one, of what this one compares; this one where there is none.

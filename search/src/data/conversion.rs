@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::{Error as BundleError, NewFolder, Vocabulary, write_atomically};
+use mmnas_bundle::{Error as BundleError, NewFolder, Vocabulary, skip_byte_order_mark, write_atomically};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -27,7 +27,9 @@ pub type Progress<'a> = &'a mut dyn FnMut(usize, usize);
 /// Reads a JSON file piece by piece.
 pub(super) fn read_json<T: DeserializeOwned>(file: &Path) -> Result<T> {
     let opened = File::open(file).map_err(BundleError::io(file, "read"))?;
-    Ok(serde_json::from_reader(BufReader::with_capacity(1 << 20, opened)).map_err(|e| BundleError::json(file, &e))?)
+    let mut reader = BufReader::with_capacity(1 << 20, opened);
+    skip_byte_order_mark(&mut reader, file)?;
+    Ok(serde_json::from_reader(reader).map_err(|e| BundleError::json(file, &e))?)
 }
 
 /// An image of COCO by its id, by which its file and its features are found: see [`mmnas_bundle::image_names`].
@@ -92,4 +94,21 @@ pub(super) fn present<'a>(folder: &Path, names: &[&'a str]) -> Result<Vec<(&'a s
         return Err(BundleError::invalid(folder, "(files)", format!("one of {}", names.join(", ")), "none").into());
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_files_may_begin_with_a_byte_order_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("questions.json");
+        std::fs::write(&file, "\u{feff}[1, 2]").unwrap();
+        assert_eq!(read_json::<Vec<u32>>(&file).unwrap(), [1, 2]);
+        let wide: Vec<u8> = "[1, 2]".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        std::fs::write(&file, wide).unwrap();
+        let error = read_json::<Vec<u32>>(&file).unwrap_err().to_string();
+        assert!(error.contains("questions.json") && error.contains("found UTF-16; save the file as UTF-8"), "{error}");
+    }
 }

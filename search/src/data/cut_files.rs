@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use mmnas_bundle::Error as BundleError;
-use mmnas_bundle::samples::read_json_lines;
+use mmnas_bundle::samples::{for_each_json_line, image_name};
 use rand::seq::SliceRandom;
 use serde_json::{Map, Value};
 
@@ -14,13 +14,16 @@ use crate::{Result, rng};
 /// Writes `train.jsonl` and `validation.jsonl` to the new folder `out`: the lines of `samples` as they are, those of `share` of
 /// the images, drawn by `seed`, in the second. No image is in both. An error where one of the files would be empty.
 pub fn cut_files(samples: &Path, share: f64, seed: u64, out: &Path) -> Result<Converted> {
-    let lines: Vec<Map<String, Value>> = read_json_lines(samples)?;
-    let image = |(number, line): (usize, &Map<String, Value>)| {
-        let name = line.get("image").and_then(Value::as_str).map(str::to_owned);
-        let field = || format!("line {}: image", number + 1);
-        name.ok_or_else(|| BundleError::invalid(samples, field(), "the name of an image", "none"))
-    };
-    let images = lines.iter().enumerate().map(image).collect::<mmnas_bundle::Result<Vec<String>>>()?;
+    let (mut lines, mut images): (Vec<Map<String, Value>>, Vec<String>) = Default::default();
+    for_each_json_line(samples, |number, line: mmnas_bundle::Result<Map<String, Value>>| {
+        let line = line?;
+        let name = line.get("image").and_then(Value::as_str).map(|name| image_name(name).into_owned());
+        let name = name.filter(|name| !name.trim().is_empty());
+        let field = || format!("line {number}: image");
+        images.push(name.ok_or_else(|| BundleError::invalid(samples, field(), "the name of an image", "none"))?);
+        lines.push(line);
+        Ok(())
+    })?;
     let mut order: Vec<&String> = images.iter().collect::<BTreeSet<_>>().into_iter().collect();
     order.shuffle(&mut rng(seed, "cut files", 0));
     let count = (share * order.len() as f64).round() as usize;
@@ -65,5 +68,22 @@ mod tests {
         assert_ne!(file("out"), file("other"));
         assert_eq!(file("out"), file("same"));
         assert!(cut_files(&path("s.jsonl"), 0.001, 1, &path("none")).is_err() && !path("none").exists());
+    }
+
+    #[test]
+    fn an_image_with_two_names_is_in_one_part_and_errors_name_the_files_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let line = |k: usize| format!("{{\"image\":\"{}{}.jpg\"}}\n", ["", "./", ".//"][k % 3], k / 3);
+        std::fs::write(path("s.jsonl"), (0..30).map(line).collect::<String>()).unwrap();
+        cut_files(&path("s.jsonl"), 0.2, 1, &path("out")).unwrap();
+        let validation = std::fs::read_to_string(path("out/validation.jsonl")).unwrap();
+        assert_eq!(validation.lines().count(), 6);
+        for k in 0..30 {
+            assert_eq!(validation.contains(&line(k)), validation.contains(&line(k / 3 * 3)), "{}", line(k));
+        }
+        std::fs::write(path("s.jsonl"), format!("\n{}\n{{\"question\":\"what?\"}}\n", line(0))).unwrap();
+        let error = cut_files(&path("s.jsonl"), 0.2, 1, &path("none")).unwrap_err().to_string();
+        assert!(error.contains("line 4: image"), "{error}");
     }
 }

@@ -1,11 +1,10 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::boxes;
-use mmnas_bundle::samples::{Broken, CaptionSample, PhraseSample, VqaSample, for_each_json_line};
-use mmnas_bundle::{Error as BundleError, Vocabulary, sha256_hex, sha256_of_file};
-use serde::de::DeserializeOwned;
+use mmnas_bundle::samples::{Broken, Flaw, Reading, Sample, SampleFile};
+use mmnas_bundle::{Error as BundleError, Vocabulary, read_text_file, sha256_hex, sha256_of_file};
 
+use super::labels;
 use crate::{InitialWeights, Result};
 
 /// The files that a task's data is read from.
@@ -31,89 +30,6 @@ pub struct DataFiles {
     /// Leave out and count samples that are broken: lines that do not parse, images without features, texts without a
     /// word, boxes that are none. Else the first is an error.
     pub skip_broken: bool,
-}
-
-/// What is wrong with a sample.
-#[derive(Debug)]
-pub struct Flaw {
-    /// Which part of it.
-    pub field: &'static str,
-    /// What the part must be.
-    pub expected: &'static str,
-    /// What it is.
-    pub found: String,
-}
-
-/// One line of a file of samples.
-pub trait Sample: DeserializeOwned {
-    /// The image that it belongs to.
-    fn image(&self) -> &str;
-
-    /// Its texts, in a fixed order; each must have a word.
-    fn texts(&self) -> Vec<&str>;
-
-    /// What is wrong with it by itself.
-    fn flaw(&self) -> Option<Flaw> {
-        None
-    }
-
-    /// What is wrong with it in an image of this width and height in pixels.
-    fn flaw_in(&self, _size: (u32, u32)) -> Option<Flaw> {
-        None
-    }
-}
-
-impl Sample for VqaSample {
-    fn image(&self) -> &str {
-        &self.image
-    }
-
-    fn texts(&self) -> Vec<&str> {
-        vec![&self.question]
-    }
-}
-
-impl Sample for PhraseSample {
-    fn image(&self) -> &str {
-        &self.image
-    }
-
-    fn texts(&self) -> Vec<&str> {
-        vec![&self.phrase]
-    }
-
-    fn flaw(&self) -> Option<Flaw> {
-        let found = || format!("{:?}", self.box_xyxy);
-        let none = || Flaw { field: "box_xyxy", expected: boxes::BOX_EXPECTED, found: found() };
-        (!boxes::is_box(&self.box_xyxy)).then(none)
-    }
-
-    fn flaw_in(&self, (width, height): (u32, u32)) -> Option<Flaw> {
-        let [x1, y1, x2, y2] = self.box_xyxy;
-        // No region can mean a box that is nowhere in the image; published boxes stick out a little.
-        let is_outside = x2 < 0.0 || y2 < 0.0 || x1 >= width as f32 || y1 >= height as f32;
-        let found = || format!("{:?} in {}, which is {width} × {height}", self.box_xyxy, self.image);
-        is_outside.then(|| Flaw {
-            field: "box_xyxy",
-            expected: "a box that is at least partly in its image",
-            found: found(),
-        })
-    }
-}
-
-impl Sample for CaptionSample {
-    fn image(&self) -> &str {
-        &self.image
-    }
-
-    fn texts(&self) -> Vec<&str> {
-        self.captions.iter().map(String::as_str).collect()
-    }
-
-    fn flaw(&self) -> Option<Flaw> {
-        let none = || Flaw { field: "captions", expected: "at least one caption", found: "none".to_owned() };
-        self.captions.is_empty().then(none)
-    }
 }
 
 /// The samples of all files in order, those of the validation file last.
@@ -142,10 +58,6 @@ impl HashedFile {
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>> {
-    Ok(std::fs::read(file).map_err(BundleError::io(file, "read"))?)
-}
-
 impl DataFiles {
     /// One file of samples and one folder of features, nothing else.
     pub fn new(samples: impl Into<PathBuf>, features: impl Into<PathBuf>) -> DataFiles {
@@ -154,25 +66,13 @@ impl DataFiles {
 
     /// The words of [`DataFiles::tokenizer`], where there is one.
     pub(super) fn vocabulary(&self) -> Result<Option<Vocabulary>> {
-        let parse = |file: &PathBuf| {
-            let text = std::fs::read_to_string(file).map_err(BundleError::io(file, "read"))?;
-            Ok(Vocabulary::from_tokenizer_json(&text, file)?)
-        };
+        let parse = |file: &PathBuf| Ok(Vocabulary::from_tokenizer_json(&read_text_file(file)?, file)?);
         self.tokenizer.as_ref().map(parse).transpose()
     }
 
     /// The answers of [`DataFiles::labels`], where there is one: at least one, each once.
     pub(super) fn read_labels(&self) -> Result<Option<Vec<String>>> {
-        let Some(file) = &self.labels else { return Ok(None) };
-        let labels: Vec<String> = serde_json::from_slice(&read(file)?).map_err(|e| BundleError::json(file, &e))?;
-        let mut known = HashSet::new();
-        if let Some(twice) = labels.iter().find(|label| !known.insert(label.as_str())) {
-            return Err(BundleError::invalid(file, "(labels)", "every answer once", format!("{twice:?} twice")).into());
-        }
-        if labels.is_empty() {
-            return Err(BundleError::invalid(file, "(labels)", "at least one answer", "none").into());
-        }
-        Ok(Some(labels))
+        self.labels.as_deref().map(labels::read).transpose()
     }
 
     /// What [`RunInputs::features_sha256`](crate::RunInputs::features_sha256) says.
@@ -212,27 +112,10 @@ impl DataFiles {
         let files =
             self.samples.iter().map(|file| (file, true)).chain(self.validation.iter().map(|file| (file, false)));
         for (file, trains) in files {
-            let before = read.samples.len();
-            for_each_json_line(file, |number, line: mmnas_bundle::Result<S>| {
-                let checked = line.and_then(|sample| {
-                    let flaw = sample.flaw().map_or_else(|| accept(&sample), |flaw| Ok(Some(flaw)))?;
-                    let invalid = |flaw: Flaw| {
-                        let field = format!("line {number}: {}", flaw.field);
-                        BundleError::invalid(file, field, flaw.expected, flaw.found)
-                    };
-                    flaw.map_or(Ok(sample), |flaw| Err(invalid(flaw)))
-                });
-                match checked {
-                    Ok(sample) => read.samples.push(sample),
-                    Err(error) if self.skip_broken => read.broken.add(&error),
-                    Err(error) => return Err(error),
-                }
-                Ok(())
-            })?;
-            if read.samples.len() == before {
-                let found = format!("none ({} left out)", read.broken.count);
-                return Err(BundleError::invalid(file, "(lines)", "at least one sample", found).into());
-            }
+            let reading = Reading { skip_broken: self.skip_broken, limit: None };
+            let found = SampleFile::read(file, reading, &mut accept)?;
+            read.samples.extend(found.samples);
+            read.broken.add_all(found.broken);
             if trains {
                 read.training = read.samples.len();
             }

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use mmnas_bundle::{Error as BundleError, FeatureStore, ImageNames, RegionFeatures};
 
-use super::data_files::Flaw;
 use crate::Result;
+use mmnas_bundle::samples::{Flaw, image_name};
 
 /// The folders, opened; they agree in what their features are.
 #[derive(Debug)]
@@ -70,8 +70,9 @@ impl FeatureFolders {
             (Some(_), Some(_)) => return flaw("an image whose features are in one folder only", name.to_owned()),
             (None, _) => {}
         }
+        let normalised = image_name(name);
         let (names, owners) = self.names.get_or_init(|| self.all_names());
-        match names.find(name, "features".as_ref()) {
+        match names.find(&normalised, "features".as_ref()) {
             Ok(Some(at)) => Ok(FoundImage { folder: owners[at], name: names.name(at).to_owned() }),
             Ok(None) => flaw("an image whose features are there", name.to_owned()),
             Err(BundleError::Invalid { found, .. }) => {

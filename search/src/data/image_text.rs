@@ -1,13 +1,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::samples::Broken;
-use mmnas_bundle::{Architecture, Error as BundleError, RegionFeatures, TextEncoder, Vocabulary, sha256_hex};
+use mmnas_bundle::samples::{Broken, Sample};
+use mmnas_bundle::{Architecture, Error as BundleError, RegionFeatures, TextEncoder, UNK, Vocabulary, sha256_hex};
 use rayon::prelude::*;
 use tch::Device;
 
 use super::Hiding;
-use super::data_files::{DataFiles, HashedFile, Sample};
+use super::data_files::{DataFiles, HashedFile};
 use super::feature_folders::{FeatureFolders, FoundImage};
 use super::samples_with_features::read_samples;
 use super::word_vectors::{self, WordVectors};
@@ -24,6 +24,8 @@ pub struct ImageTextData {
     images: Vec<FoundImage>,
     image_of_sample: Vec<usize>,
     samples_of_images: Vec<Vec<usize>>,
+    /// How many words of the texts the vocabulary does not have, and how many there are.
+    unknown_words: (usize, usize),
     validation: Option<Vec<usize>>,
     vocabulary: Vocabulary,
     word_vectors_file: Option<PathBuf>,
@@ -64,6 +66,7 @@ impl ImageTextData {
             sample.texts().into_iter().map(|text| encoder.encode(text, max_tokens)).collect()
         };
         let tokens: Vec<Vec<Vec<i64>>> = read.samples.par_iter().map(encode).collect::<mmnas_bundle::Result<_>>()?;
+        let ids = || tokens.iter().flatten().flatten();
         let mut common = ImageTextData {
             files: files.hashes()?,
             broken: read.broken,
@@ -72,6 +75,7 @@ impl ImageTextData {
             images: Vec::new(),
             image_of_sample: Vec::new(),
             samples_of_images: Vec::new(),
+            unknown_words: (ids().filter(|id| **id == UNK).count(), ids().count()),
             validation: files.validation.as_ref().map(|_| (read.training..read.samples.len()).collect()),
             vocabulary,
             word_vectors_file: files.word_vectors.clone(),
@@ -170,6 +174,16 @@ impl ImageTextData {
     /// What was left out.
     pub fn broken(&self) -> &Broken {
         &self.broken
+    }
+
+    /// How many words of the texts the vocabulary does not have, and how many there are; words beyond the recipe's cut not counted.
+    pub(super) fn unknown_words(&self) -> (usize, usize) {
+        self.unknown_words
+    }
+
+    /// The name, without folders, of the first file that is for this: "samples", "labels", "tokenizer", "word vectors".
+    pub(super) fn file_of(&self, role: &str) -> Option<&str> {
+        self.files.iter().find(|file| file.role == role).map(|file| file.name.as_str())
     }
 
     /// The words of the samples.
@@ -409,10 +423,83 @@ mod tests {
         let file = lines(&path("s.jsonl"), &[question("a", "one new two")]);
         let mut vocabulary = Vocabulary::new();
         vocabulary.add_text("two one").unwrap();
-        std::fs::write(path("t.json"), vocabulary.to_tokenizer_json()).unwrap();
+        // The mark that some editors put first is no part of it.
+        std::fs::write(path("t.json"), format!("\u{feff}{}", vocabulary.to_tokenizer_json())).unwrap();
         let files = DataFiles { tokenizer: Some(path("t.json")), ..DataFiles::new(file, path("f")) };
         let Loaded { common, tokens, .. } = load(&files).unwrap();
         assert_eq!(tokens, [[4, mmnas_bundle::UNK, 3]]);
         assert_eq!(common.vocabulary().to_tokenizer_json(), vocabulary.to_tokenizer_json());
+        assert_eq!(common.unknown_words(), (1, 3));
+    }
+
+    #[test]
+    fn names_of_one_image_are_one_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        features(&path("f"), 3, "vision", &[("a/b", 2), ("c", 1)]);
+        let names = ["./a/b", "c", "a//b", "a\\b", ".//c"];
+        let samples: Vec<VqaSample> = names.iter().map(|name| question(name, "what")).collect();
+        let files = DataFiles::new(lines(&path("s.jsonl"), &samples), path("f"));
+        let Loaded { common, samples, .. } = load(&files).unwrap();
+        assert_eq!(samples.iter().map(Sample::image).collect::<Vec<_>>(), ["a/b", "c", "a/b", "a/b", "c"]);
+        assert_eq!((common.images(), common.image_name(0)), (2, "a/b"));
+        assert_eq!(common.samples_of_images(), [vec![0, 2, 3], vec![1, 4]]);
+        // An image that validates under another name trains all the same.
+        let validation = lines(&path("v.jsonl"), &[question(".\\c", "who")]);
+        let error = load(&DataFiles { validation: Some(validation), ..files }).err().unwrap();
+        assert!(error.contains("v.jsonl") && error.contains("\"c\""), "{error}");
+    }
+
+    #[test]
+    fn images_and_words_that_nothing_can_be_learnt_from_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let images = ["a", "b", "c"];
+        let write = |name: &str, features: [[f32; 4]; 3]| {
+            std::fs::create_dir(path(name)).unwrap();
+            let mut writer = mmnas_bundle::FeatureWriter::new(&path(name), 2, "vision".to_owned());
+            let regions = |features: [f32; 4]| RegionFeatures {
+                features: features.to_vec(),
+                boxes: vec![[0.0, 0.0, 9.0, 9.0], [1.0, 1.0, 9.0, 9.0]],
+                size: (20, 20),
+            };
+            let shard = images.iter().zip(features).map(|(image, features)| ((*image).to_owned(), regions(features)));
+            writer.write_shard(shard.collect()).unwrap();
+            writer.finish().unwrap();
+        };
+        let file = lines(&path("s.jsonl"), &images.map(|image| question(image, "what is new here")));
+        let told = |features: &str, sight: Sight, tokenizer: Option<&str>| {
+            let mut files = DataFiles::new(&file, path(features));
+            if let Some(words) = tokenizer {
+                let mut vocabulary = Vocabulary::new();
+                vocabulary.add_text(words).unwrap();
+                std::fs::write(path("t.json"), vocabulary.to_tokenizer_json()).unwrap();
+                files.tokenizer = Some(path("t.json"));
+            }
+            let mut common = load(&files).unwrap().common;
+            common.set_sight(sight);
+            let seen = common.look_at_images([0, 1, 2]).unwrap();
+            common.learnable(&seen).unwrap_or_else(|error| vec![format!("error: {error}")])
+        };
+        write("good", [[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 5.0], [0.0, 0.0, 0.0, 1.0]]);
+        write("some_zero", [[0.0; 4], [1.0, 2.0, 3.0, 5.0], [0.0; 4]]);
+        write("same", [[1.0, 2.0, 3.0, 4.0]; 3]);
+        write("constant", [[1.0, 2.0, 1.0, 2.0]; 3]);
+        write("zero", [[0.0; 4]; 3]);
+        assert_eq!(told("good", Sight::Both, None), [""; 0]);
+        let found = told("some_zero", Sight::Both, None);
+        assert_eq!(found, ["2 of 3 images that were looked at have features that are all 0: a, c"]);
+        for name in ["same", "constant", "zero"] {
+            let found = told(name, Sight::Both, None);
+            assert!(found[0].starts_with("error: features: (training): expected features that differ"), "{found:?}");
+            assert_eq!(found[0].contains("all 0"), name == "zero", "{found:?}");
+            // A control that is shown the text alone reads none of them.
+            assert_eq!(told(name, Sight::Text, None), [""; 0]);
+        }
+        let found = told("good", Sight::Both, Some("what"));
+        assert!(found[0].starts_with("9 of 12 words of the samples' texts are not in t.json"), "{found:?}");
+        let found = told("good", Sight::Both, Some("other words"));
+        assert!(found[0].starts_with("error: t.json: model.vocab"), "{found:?}");
+        assert_eq!(told("good", Sight::Image, Some("other words")), [""; 0]);
     }
 }

@@ -93,6 +93,11 @@ impl ItmData {
         self.images_of_words.get(&self.captions[caption]).is_some_and(|images| images.contains(&image))
     }
 
+    /// Number of images that have a caption with the words of this one.
+    pub(super) fn images_with_words(&self, caption: usize) -> usize {
+        self.images_of_words.get(&self.captions[caption]).map_or(0, BTreeSet::len)
+    }
+
     /// The images of some captions, each once, in their order.
     pub fn images_of(&self, captions: &[usize]) -> Vec<usize> {
         captions.iter().map(|&caption| self.common.image_of(caption)).collect::<BTreeSet<_>>().into_iter().collect()

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::samples::CaptionSample;
-use mmnas_bundle::{Error as BundleError, Vocabulary};
+use mmnas_bundle::{Error as BundleError, Vocabulary, read_text_file};
 use serde::Deserialize;
 
 use super::conversion::{Converted, Progress, Writer, image_name, read_json};
@@ -25,8 +25,7 @@ struct KarpathyImage {
 }
 
 fn read_lines(file: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(file).map_err(BundleError::io(file, "read"))?;
-    Ok(text.lines().map(|line| line.trim().to_owned()).collect())
+    Ok(read_text_file(file)?.lines().map(|line| line.trim().to_owned()).collect())
 }
 
 /// The ids of the images, with the lines that name them. Of as many ids as captions, five at a time must be the same.

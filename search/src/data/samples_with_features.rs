@@ -1,8 +1,9 @@
 //! The samples of files whose images have features, and the words of their texts.
 
 use mmnas_bundle::Vocabulary;
+use mmnas_bundle::samples::{Flaw, Sample};
 
-use super::data_files::{DataFiles, Flaw, Sample, Samples};
+use super::data_files::{DataFiles, Samples};
 use super::feature_folders::FeatureFolders;
 use crate::Result;
 
@@ -26,7 +27,7 @@ pub(super) fn read_samples<S: Sample>(
         for text in sample.texts() {
             let split = vocabulary.split(text)?;
             if split.is_empty() {
-                return Ok(Some(Flaw { field: "text", expected: "at least one word", found: format!("{text:?}") }));
+                return Ok(Some(Flaw::no_word(text)));
             }
             words.extend(split);
         }

@@ -62,6 +62,11 @@ impl VgdData {
         &self.phrases[sample].tokens
     }
 
+    /// The boxes that a phrase means, any of which is right; at least one.
+    pub(super) fn targets(&self, sample: usize) -> &[BoxXyxy] {
+        &self.phrases[sample].targets
+    }
+
     /// Which regions share the scores.
     pub fn padding(&self) -> ScorePadding {
         self.padding

@@ -10,6 +10,7 @@ use tch::{Device, Tensor};
 use super::answers::{frequent_answers, soft_targets};
 use super::data_files::DataFiles;
 use super::image_text::{ImageTextData, Loaded};
+use super::labels;
 use crate::Result;
 use crate::task::vqa::VqaBatch;
 
@@ -95,6 +96,10 @@ impl VqaData {
             let answers: Vec<String> = samples.iter().map(label_answer).collect();
             frequent_answers(&answers, rules.min_answer_count)
         };
+        if let (Some(labels), Some(file)) = (&given, &files.labels) {
+            let annotated = samples.iter().any(|sample| !sample.answers.is_empty());
+            labels::check_empty(labels, file, annotated)?;
+        }
         let labels = given.unwrap_or_else(found);
         let label_of: HashMap<&str, usize> = labels.iter().enumerate().map(|(k, label)| (label.as_str(), k)).collect();
         let question = |(tokens, sample): (Vec<i64>, VqaSample)| Question {
@@ -139,6 +144,11 @@ impl VqaData {
     /// The token ids of a question.
     pub fn tokens(&self, sample: usize) -> &[i64] {
         &self.questions[sample].tokens
+    }
+
+    /// The labels that are right about a sample, more or less; none where no answer is a label.
+    pub(super) fn target_labels(&self, sample: usize) -> impl Iterator<Item = usize> {
+        self.questions[sample].targets.iter().map(|(label, _)| *label)
     }
 
     /// The label of the highest target; none where the answer is no label.
@@ -239,10 +249,14 @@ mod tests {
         let data = load(r#"["2", "cat", "unseen"]"#).unwrap();
         assert_eq!(data.labels(), ["2", "cat", "unseen"]);
         assert_eq!(targets_of(&data)[0], [0.3, 0.6, 0.0]);
+        assert_eq!(load("\u{feff}[\"2\", \"cat\"]").unwrap().labels(), ["2", "cat"]);
+        // Annotators' answers are normalised, and of "a" nothing is left.
+        assert_eq!(load(r#"["2", "", "cat"]"#).unwrap().labels(), ["2", "", "cat"]);
         for (labels, part) in [
             (r#"["unseen"]"#, "the answer of at least one sample"),
             ("[]", "at least one answer"),
             (r#"["a", "b", "a"]"#, "\"a\" twice"),
+            (r#"["a", " "]"#, "[1]: expected an answer"),
             ("{}", "JSON"),
         ] {
             let error = load(labels).err().unwrap();

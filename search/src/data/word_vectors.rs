@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use mmnas_bundle::Error as BundleError;
+use mmnas_bundle::{Error as BundleError, skip_byte_order_mark};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::Result;
@@ -40,8 +40,8 @@ pub fn load(file: &Path, words: &[String], width: usize) -> Result<WordVectors> 
         return Err(BundleError::invalid(file, "width", "at least 1", width).into());
     }
     let mut wanted = Wanted::new(words, width);
-    let json = is_json(&mut reader).map_err(BundleError::io(file, "read"))?;
-    reader.rewind().map_err(BundleError::io(file, "read"))?;
+    skip_byte_order_mark(&mut reader, file)?;
+    let json = is_json(reader.fill_buf().map_err(BundleError::io(file, "read"))?);
     if json {
         read_json(file, reader, &mut wanted)?
     } else {
@@ -51,11 +51,9 @@ pub fn load(file: &Path, words: &[String], width: usize) -> Result<WordVectors> 
 }
 
 /// JSON starts with a brace and the quote of a name; "{" alone may be a word.
-fn is_json(reader: &mut impl Read) -> std::io::Result<bool> {
-    let mut start = Vec::new();
-    reader.take(64).read_to_end(&mut start)?;
-    let mut marks = start.iter().filter(|b| !b.is_ascii_whitespace());
-    Ok(marks.next() == Some(&b'{') && marks.next() == Some(&b'"'))
+fn is_json(start: &[u8]) -> bool {
+    let mut marks = start.iter().take(64).filter(|b| !b.is_ascii_whitespace());
+    marks.next() == Some(&b'{') && marks.next() == Some(&b'"')
 }
 
 /// The words that are looked for, and what was found.
@@ -305,6 +303,15 @@ mod tests {
     fn word2vec_text_has_a_first_line_and_spaces_at_the_ends() {
         let found = from(b"2 3\ncat 1 2 3 \ndog 4 5 6 \r\n\n", &["dog", "cat"], 3).unwrap();
         assert_eq!(found.rows, [(0, vec![4.0, 5.0, 6.0]), (1, vec![1.0, 2.0, 3.0])]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_word() {
+        let rows = |content: &str| from(content.as_bytes(), &["cat", "the"], 3).unwrap().rows;
+        assert_eq!(rows("\u{feff}cat 1 2 3\n"), [(0, vec![1.0, 2.0, 3.0])]);
+        assert_eq!(rows(&format!("\u{feff}{WINK}")), [(1, vec![0.1, -0.2, 0.3])]);
+        let wide: Vec<u8> = "cat 1 2 3\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(from(&wide, &["cat"], 3).unwrap_err().contains("found UTF-16"));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use mmnas_bundle::Error as BundleError;
+use mmnas_bundle::{Error as BundleError, read_json_file};
 use serde::Deserialize;
 
 use crate::Result;
+use crate::data::labels;
 
 /// The forms that people have.
 #[derive(Deserialize)]
@@ -36,15 +37,16 @@ pub(super) fn in_order(
 
 /// Reads the answers in the order of the logits.
 pub(super) fn read(file: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(file).map_err(BundleError::io(file, "read"))?;
-    match serde_json::from_str(&text).map_err(|e| BundleError::json(file, &e))? {
-        Labels::List(labels) => Ok(labels),
-        Labels::Places(places) => in_order(&places, file, "answers"),
+    let labels = match read_json_file(file)? {
+        Labels::List(labels) => labels,
+        Labels::Places(places) => in_order(&places, file, "answers")?,
         Labels::Both(both) => match both.first() {
-            Some(places) => in_order(places, file, "answers"),
-            None => Ok(Vec::new()),
+            Some(places) => in_order(places, file, "answers")?,
+            None => Vec::new(),
         },
-    }
+    };
+    labels::check(&labels, file)?;
+    Ok(labels)
 }
 
 #[cfg(test)]
@@ -60,7 +62,8 @@ mod tests {
             std::fs::write(&file, text).unwrap();
             assert_eq!(read(&file).unwrap(), ["yes", "no"], "{text}");
         }
-        for text in [r#"{"no": 2, "yes": 0}"#, r#"{"no": 0, "yes": 0}"#, r#"{"no": "x"}"#, "3", "[1]"] {
+        for text in [r#"{"no": 2, "yes": 0}"#, r#"{"no": 0, "yes": 0}"#, r#"{"no": "x"}"#, "3", "[1]", "[]", "[\" \"]"]
+        {
             std::fs::write(&file, text).unwrap();
             assert!(read(&file).unwrap_err().to_string().contains("answers.json"), "{text}");
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mmnas_bundle::{Error as BundleError, Vocabulary};
+use mmnas_bundle::{Error as BundleError, Vocabulary, read_text_file};
 use serde::Deserialize;
 
 use super::labels::in_order;
@@ -17,7 +17,7 @@ enum Words {
 
 /// Reads words and ids: a tokenizers file keeps its text rule, other files get the published one.
 pub(super) fn read(file: &Path) -> Result<Vocabulary> {
-    let text = std::fs::read_to_string(file).map_err(BundleError::io(file, "read"))?;
+    let text = read_text_file(file)?;
     let words = match serde_json::from_str(&text) {
         Ok(Words::Map(map)) if map.contains_key("model") && map.contains_key("normalizer") => {
             return Ok(Vocabulary::from_tokenizer_json(&text, file)?);

@@ -43,7 +43,7 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<Layers> {
         }
         let below = place.parent().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
         texts.push((place, text));
-        text = std::fs::read_to_string(&below).map_err(mmnas_bundle::Error::io(&below, "read"))?;
+        text = mmnas_bundle::read_text_file(&below)?;
         place = below;
     }
     texts.push((place, text));

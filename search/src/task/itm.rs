@@ -7,7 +7,7 @@ use tch::{Kind, Reduction, Tensor, nn};
 use super::joint::leave_logit;
 use super::pooled_head::PooledHead;
 use super::{EpochStart, Evaluation, Forward, Head, Task, contrastive_loss, own_part};
-use crate::data::{ImageTextData, ItmData, Negatives};
+use crate::data::{ImageTextData, ItmData, Negatives, RunParts, SeenImage};
 use crate::{Inputs, Network, Result};
 
 /// Samples of one batch.
@@ -65,6 +65,10 @@ impl Task for ItmData {
             Some(settings) => self.start_linear(train, settings, network, progress),
             None => Ok(()),
         }
+    }
+
+    fn learnable(&self, parts: &RunParts<'_>, _seen: &[SeenImage]) -> Result<Vec<String>> {
+        self.learnable_captions(parts)
     }
 
     fn labels(&self) -> &[String] {

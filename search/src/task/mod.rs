@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use crate::data::ImageTextData;
+use crate::data::{ImageTextData, RunParts, SeenImage};
 use crate::operations::Dropout;
 use crate::recipe::NegativeSettings;
 use crate::report::Example;
@@ -212,6 +212,14 @@ pub trait Task: Sync {
             }
             None => Ok(()),
         }
+    }
+
+    /// What is worth knowing of the samples that a run trains on, of whose images some were looked at.
+    ///
+    /// # Errors
+    /// Samples that nothing can be learnt from.
+    fn learnable(&self, _parts: &RunParts<'_>, _seen: &[SeenImage]) -> Result<Vec<String>> {
+        Ok(Vec::new())
     }
 
     /// Gives a new network what it starts from besides random weights; `train` is what it will be trained on. Says how far it is where

@@ -1,7 +1,8 @@
-//! Recall@k of retrieval, both ways.
+//! Recall@k of retrieval, both ways: what counts as found is [`mmnas_bundle::recall`]'s rule, as in evaluation.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
+
+use mmnas_bundle::recall;
 
 use super::Evaluation;
 
@@ -34,32 +35,15 @@ impl Ranking {
     }
 }
 
-/// How many of `others` score higher than `score`. Who scores the same counts as higher, so that a network that gives
-/// every pair the same score finds nothing.
-fn rank(score: f32, others: impl Iterator<Item = f32>) -> usize {
-    others.filter(|other| other.partial_cmp(&score) != Some(Ordering::Less)).count()
-}
-
 impl Ranking {
     /// For every image the rank, from 0, of the best of its captions among all captions.
     pub fn text_ranks(&self) -> Vec<usize> {
-        let best = |(image, scores): (usize, &Vec<f32>)| {
-            let own = |caption: &usize| self.image_of_caption[*caption] == image;
-            let best = (0..scores.len()).filter(own).map(|k| scores[k]).fold(f32::NEG_INFINITY, f32::max);
-            // Its other captions are no rivals.
-            rank(best, (0..scores.len()).filter(|k| !own(k)).map(|k| scores[k]))
-        };
-        self.scores.iter().enumerate().map(best).collect()
+        recall::text_ranks(&self.scores, |image, caption| self.image_of_caption[caption] == image)
     }
 
     /// For every caption the rank, from 0, of its image among all images.
     pub fn image_ranks(&self) -> Vec<usize> {
-        let of = |(caption, &image): (usize, &usize)| {
-            let scores = self.caption_scores();
-            let others = scores.iter().enumerate().filter(|(k, _)| *k != image).map(|(_, row)| row[caption]);
-            rank(scores[image][caption], others)
-        };
-        self.image_of_caption.iter().enumerate().map(of).collect()
+        recall::image_ranks(self.caption_scores(), |image, caption| self.image_of_caption[caption] == image)
     }
 
     /// Recall@1, 5, 10 from image to text and from text to image, and their mean as the score.

@@ -8,7 +8,7 @@ use tch::{Kind, Reduction, Tensor, nn};
 use super::linear_embedding::LinearEmbedding;
 use super::{Evaluation, Forward, Head, Reduction as LossReduction, Sides, Task};
 use crate::att_flat::AttFlat;
-use crate::data::{ImageTextData, VgdData};
+use crate::data::{ImageTextData, RunParts, SeenImage, VgdData};
 use crate::layers::{LayerNorm, Linear, MASKED};
 use crate::operations::Dropout;
 use crate::report::Example;
@@ -193,6 +193,10 @@ impl Task for VgdData {
         self.common().start(network)?;
         self.start_from_regions(train, network, progress)?;
         self.common().start(network)
+    }
+
+    fn learnable(&self, parts: &RunParts<'_>, seen: &[SeenImage]) -> Result<Vec<String>> {
+        self.learnable_boxes(parts, seen)
     }
 
     fn labels(&self) -> &[String] {

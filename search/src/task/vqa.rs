@@ -9,7 +9,7 @@ use tch::{Kind, Reduction, Tensor, nn};
 
 use super::pooled_head::PooledHead;
 use super::{Evaluation, Forward, Head, Task};
-use crate::data::{ImageTextData, VqaData};
+use crate::data::{ImageTextData, RunParts, SeenImage, VqaData};
 use crate::report::Example;
 use crate::{Inputs, Result};
 
@@ -42,6 +42,10 @@ impl Task for VqaData {
 
     fn outputs(&self) -> usize {
         self.labels().len()
+    }
+
+    fn learnable(&self, parts: &RunParts<'_>, _seen: &[SeenImage]) -> Result<Vec<String>> {
+        self.learnable_answers(parts)
     }
 
     fn labels(&self) -> &[String] {

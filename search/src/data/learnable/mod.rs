@@ -1,0 +1,154 @@
+//! What there is to learn in a data set: asked before a run, of a bounded number of images.
+
+mod itm;
+mod vgd;
+mod vqa;
+
+use std::collections::BTreeSet;
+
+use mmnas_bundle::Error as BundleError;
+use mmnas_bundle::boxes::BoxXyxy;
+use rayon::prelude::*;
+
+use super::ImageTextData;
+use crate::Result;
+use crate::recipe::Sight;
+
+/// Images that are looked at, at most: of 100 regions of 2,048 features they are 200 MB, read one after the other.
+const MOST_IMAGES: usize = 256;
+/// Names that a line gives, at most.
+const MOST_NAMES: usize = 5;
+
+/// The samples that a run trains on, part by part, and those that it validates on.
+#[derive(Debug, Clone, Copy)]
+pub struct RunParts<'a> {
+    /// Parts that are trained on: one, or in a search that of the weights and that of alpha.
+    pub training: &'a [&'a [usize]],
+    /// The part that is validated on.
+    pub validation: &'a [usize],
+}
+
+impl RunParts<'_> {
+    /// All samples that are trained on.
+    fn training_samples(&self) -> impl Iterator<Item = usize> {
+        self.training.iter().flat_map(|part| part.iter().copied())
+    }
+}
+
+/// An image that was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenImage {
+    /// Its index.
+    pub image: usize,
+    /// The boxes of the regions that a network gets.
+    pub boxes: Vec<BoxXyxy>,
+    /// All its features are 0.
+    is_zero: bool,
+    /// Its features are those of the first image that was looked at, number by number.
+    is_first: bool,
+    /// All its regions have the features of that image's first region.
+    is_constant: bool,
+}
+
+/// At most `most` of `from`, spread evenly.
+fn spread<T: Copy>(from: &[T], most: usize) -> Vec<T> {
+    let count = from.len().min(most);
+    (0..count).map(|k| from[k * from.len() / count]).collect()
+}
+
+/// `count` names, of which the first are given.
+fn some_names<S: AsRef<str>>(names: &[S]) -> String {
+    let first: Vec<&str> = names.iter().take(MOST_NAMES).map(AsRef::as_ref).collect();
+    match names.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+impl ImageTextData {
+    /// Looks at some images of `samples`, spread evenly.
+    ///
+    /// # Errors
+    /// Features that cannot be read or are not finite, with the image's name.
+    pub fn look_at_images(&self, samples: impl IntoIterator<Item = usize>) -> Result<Vec<SeenImage>> {
+        let images: BTreeSet<usize> = samples.into_iter().map(|sample| self.image_of(sample)).collect();
+        let images = spread(&images.into_iter().collect::<Vec<_>>(), MOST_IMAGES);
+        let Some(&first) = images.first() else { return Ok(Vec::new()) };
+        let first = self.regions_of_image(first)?.features;
+        let row = &first[..self.feature().min(first.len())];
+        let look = |&image: &usize| {
+            let regions = self.regions_of_image(image)?;
+            Ok(SeenImage {
+                image,
+                is_zero: regions.features.iter().all(|v| *v == 0.0),
+                is_first: regions.features == first,
+                is_constant: regions.features.chunks(self.feature().max(1)).all(|region| region == row),
+                boxes: regions.boxes,
+            })
+        };
+        images.par_iter().map(look).collect()
+    }
+
+    /// What is to be known of the images and words that a run trains on, whatever its task.
+    ///
+    /// # Errors
+    /// The same features in all images; texts of which no word is known.
+    pub fn learnable(&self, seen: &[SeenImage]) -> Result<Vec<String>> {
+        let mut told = Vec::new();
+        if self.sight() != Sight::Text {
+            told.extend(self.learnable_features(seen)?);
+        }
+        if self.sight() != Sight::Image {
+            told.extend(self.learnable_words()?);
+        }
+        Ok(told)
+    }
+
+    fn learnable_features(&self, seen: &[SeenImage]) -> Result<Option<String>> {
+        let same = seen.iter().all(|image| image.is_first) || seen.iter().all(|image| image.is_constant);
+        if seen.len() > 1 && same {
+            let zero = if seen.iter().all(|image| image.is_zero) { ", all 0" } else { "" };
+            let found = format!("the same features{zero} in all {} images that were looked at", seen.len());
+            return Err(BundleError::invalid("features", "(training)", "features that differ", found).into());
+        }
+        let zero: Vec<&str> = seen.iter().filter(|image| image.is_zero).map(|i| self.image_name(i.image)).collect();
+        Ok((!zero.is_empty()).then(|| {
+            let (count, of) = (zero.len(), seen.len());
+            format!("{count} of {of} images that were looked at have features that are all 0: {}", some_names(&zero))
+        }))
+    }
+
+    fn learnable_words(&self) -> Result<Vec<String>> {
+        let mut told = Vec::new();
+        let (unknown, words) = self.unknown_words();
+        let file = self.file_of("tokenizer").unwrap_or("tokenizer.json");
+        if words > 0 && unknown == words {
+            let found = format!("none of {words}");
+            return Err(BundleError::invalid(file, "model.vocab", "words of the samples' texts", found).into());
+        }
+        if 2 * unknown > words {
+            told.push(format!(
+                "{unknown} of {words} words of the samples' texts are not in {file}: each is read as one and the same unknown word"
+            ));
+        }
+        if self.word_vectors().is_some_and(|vectors| vectors.found() == 0) {
+            let file = self.file_of("word vectors").unwrap_or("the file of word vectors");
+            told.push(format!("{file} has a vector of no word of the texts: all start at random"));
+        }
+        Ok(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_spread_and_names_are_few() {
+        assert_eq!(spread(&[1, 2, 3], 5), [1, 2, 3]);
+        assert_eq!(spread(&(0..10).collect::<Vec<_>>(), 4), [0, 2, 5, 7]);
+        assert_eq!(spread::<usize>(&[], 4), [0; 0]);
+        assert_eq!(some_names(&["a", "b"]), "a, b");
+        assert_eq!(some_names(&["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e and 2 more");
+    }
+}
