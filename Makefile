@@ -25,7 +25,7 @@ SEARCH := $(BIN)/mmnas-search
 RUN := --recipe $(DEMO_SEARCH)/recipe.toml --samples $(DEMO_SEARCH)/data/train.jsonl --features $(DEMO_SEARCH)/features --resume
 
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-search package dist install deb abi same-recipe test lint setup build header wheels clean-demo bench fuzz check-large check-photos gpu-bundle gpu-check
+.PHONY: help demo demo-search package dist install deb abi same-recipe test lint setup build header wheels clean-demo bench fuzz check-large check-photos gpu-bundle gpu-check bench-without-vnni
 
 help:
 	@echo "make demo        answer, retrieve and ground with the bundles of the repository (pictures in $(DEMO))"
@@ -33,6 +33,7 @@ help:
 	@echo "make test        all tests"
 	@echo "make lint        rustfmt, clippy, and the crates' pages"
 	@echo "make bench       speed of the steps of a search (BENCH='--only padding --repetitions 5') of exported graphs, of the runtime and its service"
+	@echo "make bench-without-vnni  exported graphs on this processor as if it had AVX2 alone (Linux, x86-64; EXPORT_BENCH=OPTIONS)"
 	@echo "make check-large weights past 2 GiB, exported, run and verified; takes 16 GB of memory"
 	@echo "make check-photos classes and proposals on real photographs (DATA=DIR DETECTOR=yolox_nano.onnx; WEIGHTS=FILE for another EfficientNet-Lite)"
 	@echo "make fuzz        hostile manifests, tokenizers, checkpoints, images and calls of the C ABI, a minute each (FUZZ_SECONDS=600); wants cargo-fuzz"
@@ -113,6 +114,12 @@ bench: setup
 	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-export -- --int8 $(EXPORT_BENCH)
 	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-runtime -- $(RUNTIME_BENCH)
 	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-service -- $(SERVICE_BENCH)
+
+# The kernels that ONNX Runtime has for processors without VNNI, at the speed of this one.
+bench-without-vnni: setup
+	@$(CARGO) build --release --locked --quiet -p mmnas-tests --bin bench-export
+	@cc -O2 -Wall -Wextra -shared -fPIC tests/c/without_vnni.c -o "$(TARGET)/without_vnni.so"
+	@LD_PRELOAD="$(abspath $(TARGET))/without_vnni.so" $(BIN)/bench-export --int8 $(EXPORT_BENCH)
 
 # libFuzzer wants a nightly compiler, or one that is told to behave like it; `cargo install cargo-fuzz` brings the command.
 fuzz: setup

@@ -28,6 +28,10 @@ impl Sample for CountSample {
         &self.image
     }
 
+    fn image_mut(&mut self) -> &mut String {
+        &mut self.image
+    }
+
     fn texts(&self) -> Vec<&str> {
         vec![&self.text]
     }

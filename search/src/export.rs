@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mmnas_bundle::manifest::{AnswerScores, Dimensions, Provenance, TaskName};
 use mmnas_bundle::{Architecture, Error as BundleError, VisionBundle, read_json_file, read_text_file};
-use mmnas_export::{BundleParts, ExportSettings, Measure, Weights, write_bundle};
+use mmnas_export::{BundleParts, ExportSettings, FailedGraphs, Measure, Weight, Weights, write_bundle};
 use serde::Deserialize as _;
 use tch::{Device, Tensor};
 
@@ -13,7 +13,7 @@ use crate::checkpoint::{copy_into, load_tensors};
 use crate::data::{ItmData, VgdData, VqaData};
 use crate::recorded::record_stages;
 use crate::retrain::{FEATURE_MEAN, FEATURE_STD, LABELS, NETWORK, RECORD, TOKENIZER};
-use crate::{FeatureNorm, Naming, Network, NetworkRecord, Pool, Result, Space, TensorMap};
+use crate::{FeatureNorm, Naming, Network, NetworkRecord, Pool, Result, Space};
 
 /// Regions of the recorded inputs where no vision stage says how many there are; the published ITM models have 36.
 const REGIONS: usize = 36;
@@ -59,8 +59,13 @@ pub(crate) struct Trained {
 }
 
 impl Trained {
-    /// Records inputs and outputs and writes the bundle to the new folder `out`.
-    pub(crate) fn write(&self, vision: Option<&VisionBundle>, out: &Path, options: &ExportOptions<'_>) -> Result<()> {
+    /// Records inputs and outputs and writes the bundle to the new folder `out`; gives the graphs that were left out.
+    pub(crate) fn write(
+        &self,
+        vision: Option<&VisionBundle>,
+        out: &Path,
+        options: &ExportOptions<'_>,
+    ) -> Result<Vec<FailedGraphs>> {
         let regions = vision.map_or(REGIONS, |v| v.vision().regions.count());
         let seed = self.provenance.seed;
         let recorded = record_stages(&self.network, self.task, self.max_tokens, regions, seed)?;
@@ -94,16 +99,39 @@ fn metric(task: TaskName) -> &'static str {
     }
 }
 
-/// Takes the feature norm out of a run's tensors, where it has one.
-fn feature_norm(tensors: &TensorMap) -> Option<FeatureNorm> {
-    let tensor = |name: &str| Some(tensors.get(name)?.shallow_clone());
-    let (mean, std): (Option<Tensor>, Option<Tensor>) = (tensor(FEATURE_MEAN), tensor(FEATURE_STD));
-    Some(FeatureNorm { mean: mean?, std: std? })
+/// Takes the mean and the deviation of the features out of a run's tensors, where it has them.
+///
+/// # Errors
+/// One without the other, or of another width.
+pub(crate) fn take_feature_norm(weights: &mut Weights, width: usize) -> Result<Option<[Weight; 2]>> {
+    let names = [FEATURE_MEAN, FEATURE_STD];
+    if !weights.iter().any(|(name, _)| names.contains(&name)) {
+        return Ok(None);
+    }
+    for name in names {
+        weights.get(name, &[width])?;
+    }
+    Ok(weights.remove(FEATURE_MEAN).zip(weights.remove(FEATURE_STD)).map(<[Weight; 2]>::from))
+}
+
+/// Lets the network standardise its features, and its weights do so by themselves.
+pub(crate) fn standardise(network: &mut Network, weights: &mut Weights, norm: Option<[Weight; 2]>) -> Result<()> {
+    if let Some([mean, std]) = norm {
+        weights.fold_feature_norm(&mean.data, &std.data)?;
+        let [mean, std] = [mean, std].map(|weight| Tensor::from_slice(&weight.data));
+        network.set_feature_norm(Some(FeatureNorm { mean, std }));
+    }
+    Ok(())
 }
 
 /// Writes the bundle of the retrained network in the folder `run` to the new folder `out`. `vision` must be the stage
-/// whose features the network was trained on.
-pub fn export(run: &Path, vision: Option<&VisionBundle>, out: &Path, options: &ExportOptions<'_>) -> Result<()> {
+/// whose features the network was trained on. Gives the graphs that were left out because they do not give what was recorded.
+pub fn export(
+    run: &Path,
+    vision: Option<&VisionBundle>,
+    out: &Path,
+    options: &ExportOptions<'_>,
+) -> Result<Vec<FailedGraphs>> {
     let record: NetworkRecord = read_json_file(&run.join(RECORD))?;
     let task = serde_json::from_value(record.task.clone().into()).map_err(|_| {
         BundleError::invalid(run.join(RECORD), "task", "a task that a bundle can be of: vqa, itm, vgd", &record.task)
@@ -137,10 +165,8 @@ pub fn export(run: &Path, vision: Option<&VisionBundle>, out: &Path, options: &E
     let mut network = derived_network(task, &record.architecture, &record.dimensions)?;
     copy_into(network.parameters(), &tensors, "", &file)?;
     let mut weights = Weights::read_safetensors(&file)?;
-    if let (Some(mean), Some(std)) = (weights.remove(FEATURE_MEAN), weights.remove(FEATURE_STD)) {
-        weights.fold_feature_norm(&mean.data, &std.data)?;
-        network.set_feature_norm(feature_norm(&tensors));
-    }
+    let norm = take_feature_norm(&mut weights, record.dimensions.feature)?;
+    standardise(&mut network, &mut weights, norm)?;
     let trained = Trained {
         task,
         network,

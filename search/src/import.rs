@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use mmnas_bundle::manifest::{AnswerScores, Provenance, TaskName};
 use mmnas_bundle::{Architecture, VisionBundle, sha256_of_file};
-use mmnas_export::Weights;
+use mmnas_export::{FailedGraphs, Weights};
 use tch::Tensor;
 
-use crate::export::{ExportOptions, Trained, derived_network};
+use crate::export::{ExportOptions, Trained, derived_network, standardise, take_feature_norm};
 use crate::{Error, Network, Result};
 
 /// Texts of an imported network are cut to this many tokens at most.
@@ -40,9 +40,12 @@ pub struct ImportSettings {
     pub max_tokens: Option<usize>,
     /// Width of an attention head, where no RSA block tells it; the published models have 64.
     pub head: usize,
+    /// How the answers' probabilities follow from the logits (VQA); the published models have a sigmoid.
+    pub answer_scores: AnswerScores,
 }
 
-/// Writes the bundle of a checkpoint to the new folder `out`.
+/// Writes the bundle of a checkpoint to the new folder `out`; gives the graphs that were left out because they do not give what
+/// was recorded.
 ///
 /// # Errors
 /// A file that is not what it must be; parameters that are missing, of another shape, or not the network's, all listed by
@@ -54,8 +57,8 @@ pub fn import(
     vision: Option<&VisionBundle>,
     out: &Path,
     options: &ExportOptions<'_>,
-) -> Result<()> {
-    let weights = Weights::read(&files.checkpoint)?;
+) -> Result<Vec<FailedGraphs>> {
+    let mut weights = Weights::read(&files.checkpoint)?;
     let d = dimensions::of(&weights, architecture, settings, &files.checkpoint)?;
     let tokenizer = vocabulary::read(&files.vocabulary)?;
     let max_tokens = settings.max_tokens.unwrap_or(if settings.task == TaskName::Itm { 50 } else { 14 });
@@ -69,8 +72,11 @@ pub fn import(
         let expected = format!("1 to {MAX_TOKENS}");
         return Err(wrong(&files.checkpoint, "--max-tokens", &expected, max_tokens.to_string()));
     }
-    let network = derived_network(settings.task, architecture, &d)?;
+    let mut network = derived_network(settings.task, architecture, &d)?;
+    // Trainings of this project's recipes keep beside their parameters how they standardise features.
+    let norm = take_feature_norm(&mut weights, d.feature)?;
     fill(&network, &weights, &files.checkpoint)?;
+    standardise(&mut network, &mut weights, norm)?;
     let labels = match (&files.labels, settings.task) {
         (Some(file), TaskName::Vqa) => labels::read(file)?,
         (None, TaskName::Vqa) => {
@@ -94,7 +100,7 @@ pub fn import(
         max_tokens,
         tokenizer: tokenizer.to_tokenizer_json(),
         labels,
-        answer_scores: AnswerScores::Sigmoid,
+        answer_scores: settings.answer_scores,
         metrics: BTreeMap::new(),
         provenance: Provenance {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod browser;
 pub mod c_consumer;
 pub mod captions;
+pub mod emulated;
 pub mod exported;
 pub mod fixtures;
 pub mod header;

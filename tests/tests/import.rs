@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::Architecture;
-use mmnas_bundle::manifest::{Dimensions, TaskName};
+use mmnas_bundle::manifest::{AnswerScores, Dimensions, TaskName};
 use mmnas_export::Weights;
 use mmnas_search::export::ExportOptions;
 use mmnas_search::import::{ImportFiles, ImportSettings, import};
@@ -15,7 +15,8 @@ use mmnas_tests::onnx::OnnxNetwork;
 use mmnas_tests::programs;
 use tch::Tensor;
 
-const SETTINGS: ImportSettings = ImportSettings { task: TaskName::Vqa, max_tokens: None, head: 64 };
+const SETTINGS: ImportSettings =
+    ImportSettings { task: TaskName::Vqa, max_tokens: None, head: 64, answer_scores: AnswerScores::Sigmoid };
 
 /// 60 words and 17 answers, and where to write.
 struct Place(tempfile::TempDir);
@@ -244,4 +245,117 @@ fn the_linear_part_of_a_networks_scores_is_imported() {
     assert_eq!(bundle.manifest().dimensions, d);
     let image = &bundle.manifest().stages.image;
     assert!(image.outputs.iter().any(|spec| spec.name == "region_embedding"), "{image:?}");
+}
+
+/// Arguments that import `checkpoint` to `out`.
+fn import_command(place: &Place, checkpoint: &Path, out: &Path) -> Vec<String> {
+    let text = |path: &Path| path.display().to_string();
+    let arch = text(&fixtures::path("official/tiny.arch.json"));
+    let (words, answers) = (text(&place.path("words.txt")), text(&place.path("answers.json")));
+    let given = [("--checkpoint", text(checkpoint)), ("--arch", arch), ("--task", "vqa".to_owned())];
+    let files = [("--vocab", words), ("--labels", answers), ("--out", text(out))];
+    let options = given.into_iter().chain(files).flat_map(|(name, value)| [name.to_owned(), value]);
+    std::iter::once("import".to_owned()).chain(options).collect()
+}
+
+fn run_with(arguments: &[String], more: &[&str]) -> mmnas_tests::c_consumer::Output {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    programs::run("mmnas-search", &arguments)
+}
+
+/// Weights whose words differ by next to nothing beside a number that no one reads: 8 bits round it away.
+fn unfit_for_8_bits(file: &Path) {
+    let mut weights = tiny();
+    let mut column = |name: &str, value: f64| {
+        let weight = weights.get_mut(name).unwrap();
+        let _ = weight.narrow(1, 0, 1).fill_(value);
+    };
+    column("embedding.weight", 1e4);
+    column("lstm.weight_ih_l0", 0.0);
+    save_tensors(file, &weights, Default::default()).unwrap();
+}
+
+#[test]
+fn forms_that_fail_are_left_out_and_told() {
+    let place = Place::new();
+    let (file, out) = (place.path("unfit.safetensors"), place.path("bundle"));
+    unfit_for_8_bits(&file);
+    let arguments = import_command(&place, &file, &out);
+    let output = run_with(&arguments, &["--variants", "ort-int8,ort-fp32,portable-int8", "--merged", "--json"]);
+    assert_eq!(output.code, Some(3), "{}{}", output.stdout, output.stderr);
+    for part in ["left out", "ort-int8: text differs by", "portable-int8 (merged): merged differs by"] {
+        assert!(output.stderr.contains(part), "{part}: {}", output.stderr);
+    }
+    let told: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(told["variants"], serde_json::json!(["ort-fp32"]), "{told}");
+    let left_out: Vec<(&str, bool)> = (told["left_out"].as_array().unwrap().iter())
+        .map(|graphs| (graphs["variant"].as_str().unwrap(), graphs["merged"].as_bool().unwrap()))
+        .collect();
+    assert_eq!(left_out, [("ort-int8", false), ("portable-int8", false), ("portable-int8", true)]);
+    // What is there is whole, and nothing else is there.
+    let bundle = mmnas_bundle::Bundle::open(&out, true).unwrap();
+    let manifest = bundle.manifest();
+    assert_eq!((manifest.measured.len(), manifest.merged.as_ref().map(|merged| merged.graphs.len())), (1, Some(1)));
+    let names: Vec<String> =
+        std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().all(|name| !name.contains("int8")) && names.len() == manifest.files.len() + 1, "{names:?}");
+    assert_eq!(programs::run("mmnas", &["verify", &out.display().to_string()]).code, Some(0));
+    // A Triton repository has one form: another in its place would be no answer.
+    let triton = import_command(&place, &file, &place.path("triton"));
+    let output = run_with(&triton, &["--variants", "ort-int8,ort-fp32", "--layout", "triton"]);
+    assert!(output.code == Some(1) && output.stderr.contains("ort-int8: text differs"), "{}", output.stderr);
+    assert!(!place.path("triton").exists());
+}
+
+#[test]
+fn where_every_form_fails_nothing_is_written() {
+    let place = Place::new();
+    let (file, out) = (place.path("unfit.safetensors"), place.path("bundle"));
+    unfit_for_8_bits(&file);
+    let output = run_with(&import_command(&place, &file, &out), &["--variants", "ort-int8"]);
+    assert!(output.code == Some(1) && output.stdout.is_empty(), "{}{}", output.stdout, output.stderr);
+    assert!(output.stderr.contains("found none: ort-int8: text differs"), "{}", output.stderr);
+    assert!(!out.exists());
+}
+
+/// A runtime that ends in the middle over one form, as where an engine cannot load it.
+#[test]
+#[cfg(unix)]
+fn a_form_that_does_not_run_is_left_out_and_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let (script, out) = (place.path("runtime.sh"), place.path("bundle"));
+    let mmnas = programs::program("mmnas").unwrap();
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *\"--variant ort-fp32\"*) ;; *) \
+         if [ -e \"$2/text.ort-int8.onnx\" ]; then echo 'text.ort-int8.onnx: loading failed' >&2; exit 1; fi;; esac\n\
+         exec {} \"$@\"\n",
+        mmnas.display()
+    );
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let checkpoint = fixtures::path("official/tiny.zip.pth");
+    let arguments = import_command(&place, &checkpoint, &out);
+    let output = run_with(&arguments, &["--runtime", &script.display().to_string()]);
+    assert_eq!(output.code, Some(3), "{}{}", output.stdout, output.stderr);
+    assert!(output.stderr.contains("ort-int8: text.ort-int8.onnx: loading failed"), "{}", output.stderr);
+    assert!(output.stdout.contains("written and verified (ort-fp32"), "{}", output.stdout);
+    assert!(!output.stdout.contains("int8"), "{}", output.stdout);
+}
+
+/// A deviation without a mean, or of other features.
+#[test]
+fn a_broken_standardisation_is_named() {
+    let place = Place::new();
+    let file = place.path("broken.safetensors");
+    let float = (tch::Kind::Float, tch::Device::Cpu);
+    let mut weights = tiny();
+    weights.insert("feature_norm.std".to_owned(), Tensor::ones([64], float));
+    save_tensors(&file, &weights, Default::default()).unwrap();
+    let error = place.import(&file, "bundle").unwrap_err().to_string();
+    assert!(error.contains("feature_norm.mean: expected [64], found none"), "{error}");
+    weights.insert("feature_norm.mean".to_owned(), Tensor::ones([63], float));
+    save_tensors(&file, &weights, Default::default()).unwrap();
+    let error = place.import(&file, "bundle").unwrap_err().to_string();
+    assert!(error.contains("feature_norm.mean: expected [64], found [63]"), "{error}");
 }

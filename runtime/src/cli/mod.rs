@@ -39,7 +39,8 @@ Examples:
 ONNX Runtime 1.28 or newer is taken from --ort-library, else from the environment
 variable MMNAS_ORT_DYLIB, else from the folder of this program, else from the system.
 
-Exit codes: 0 done, 1 error, 2 wrong usage, 3 verification failed, 4 no usable ONNX Runtime.";
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 verification failed, a damaged file included,
+4 no usable ONNX Runtime.";
 
 /// Runs exported multimodal networks on ONNX Runtime
 #[derive(Parser)]
@@ -131,10 +132,15 @@ enum Command {
     Predict(predict::Arguments),
 }
 
+/// The exit code where a bundle does not give what was recorded, or its files are not those of its manifest.
+const NOT_VERIFIED: u8 = 3;
+
 /// Why a command did not end well.
 enum Failure {
     /// An error of the library.
     Library(Error),
+    /// A bundle that was to be verified is damaged.
+    Damaged(Error),
     /// The result cannot be written.
     Output(std::io::Error),
 }
@@ -184,10 +190,14 @@ pub(crate) fn run() -> ExitCode {
         Err(Failure::Library(error)) => {
             output::error(&error);
             ExitCode::from(match error.code() {
-                ErrorCode::VerificationFailed => 3,
+                ErrorCode::VerificationFailed => NOT_VERIFIED,
                 ErrorCode::OnnxRuntimeMissing => 4,
                 _ => 1,
             })
+        }
+        Err(Failure::Damaged(error)) => {
+            output::error(&error);
+            ExitCode::from(NOT_VERIFIED)
         }
         // Whoever reads the output has enough of it.
         Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

@@ -1,7 +1,9 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mmnas_runtime::{LoadOptions, StageCheck, Timed, VerifyReport, verify};
+use mmnas_runtime::bundle::Error as BundleError;
+use mmnas_runtime::bundle::manifest::MANIFEST;
+use mmnas_runtime::{Error, LoadOptions, StageCheck, Timed, VerifyReport, verify};
 use serde_json::json;
 
 use super::{Failure, output};
@@ -11,7 +13,13 @@ Every graph runs on the inputs that were recorded when the bundle was written;
 \"network\" runs the stages of a form one after the other. In 32 bits a difference is
 |found - recorded| / max(1, |recorded|) of a number: absolute for small ones, relative
 for large ones. In fp16 and int8 it is |found - recorded| / |recorded| of an output as
-a vector. The exit code is 3 where one is above the tolerance.
+a vector.
+
+The exit code is 3 where a difference is above the tolerance, and where a file of the
+bundle is missing, damaged or not as long as the manifest says; it is 1 where the bundle
+cannot be checked: no folder, no manifest that can be read, a graph that does not run.
+An ort-int8 or portable-int8 form that fails on a processor without VNNI instructions is
+one of an earlier export: `mmnas-search requantise` rounds its weights anew.
 
 Examples:
   mmnas verify bundle
@@ -33,11 +41,24 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
     let timed = if arguments.time { Timed::Yes } else { Timed::No };
-    let report = verify(&arguments.bundle, options, timed)?;
+    let report = verify(&arguments.bundle, options, timed).map_err(|error| {
+        if tells_damage(&error, &arguments.bundle) { Failure::Damaged(error) } else { Failure::Library(error) }
+    })?;
     let printed = print(&report, arguments.json);
     // A difference is told by the exit code even where nobody reads the table.
     report.check()?;
     printed
+}
+
+/// Whether an error is about a file that the manifest records, and not about the manifest or the folder.
+fn tells_damage(error: &Error, folder: &Path) -> bool {
+    let Error::Bundle(error) = error else { return false };
+    let file = match error {
+        BundleError::Hash { file, .. } | BundleError::Invalid { file, .. } => file,
+        BundleError::Io { path, .. } => path,
+        _ => return false,
+    };
+    file != folder && *file != folder.join(MANIFEST)
 }
 
 fn print(report: &VerifyReport, json: bool) -> Result<(), Failure> {

@@ -2,18 +2,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mmnas_bundle::manifest::{
-    AnswerScores, BUNDLE_FORMAT, Dimensions, Form, Format, MANIFEST, Manifest, Measured, Precision, Provenance,
-    RegionSource, Stage, Stages, TaskName, TextSettings, Variant, Vision,
+    AnswerScores, BUNDLE_FORMAT, Dimensions, Form, Format, MANIFEST, Manifest, Precision, Provenance, RegionSource,
+    Stage, Stages, TaskName, TextSettings, Variant, Vision,
 };
 use mmnas_bundle::{Architecture, TextEncoder, VisionBundle};
 
-use crate::card::model_card;
 use crate::folder_writer::FolderWriter;
 use crate::golden::{GOLDEN, GoldenTensor, golden_file, vision_golden};
 use crate::graph::Graph;
 use crate::int8::Int8Scheme;
 use crate::model::{BuiltGraph, stage_of};
 use crate::source::Source;
+use crate::verified::{FailedGraphs, Measure, finish};
 use crate::vision::{DETECTOR_GRAPH, VISION_GRAPH};
 use crate::{OPSET, Result, Weights, fusion_stage, image_stage, text_stage};
 
@@ -79,16 +79,11 @@ pub struct BundleParts<'a> {
     pub settings: ExportSettings,
 }
 
-/// Runs the graphs of a complete bundle, which does not lie in its place yet, and tells what they gave and took. The
-/// exporter itself holds no engine.
-pub type Measure<'a> = dyn Fn(&Path) -> Result<Vec<Measured>> + 'a;
-
 /// The relation biases are computed in 32 bits in every form, so they have one graph.
 const RELATION_FORM: Form = Form { variant: Variant::Portable, precision: Precision::Fp32 };
 const RELATION_GRAPH: &str = "relation.onnx";
 const TOKENIZER: &str = "tokenizer.json";
 const LABELS: &str = "labels.json";
-const CARD: &str = "README.md";
 
 /// File name of a stage's graph.
 fn graph_file(stage: &str, form: Form) -> String {
@@ -162,8 +157,12 @@ fn write_vision_stage(writer: &mut FolderWriter, bundle: &VisionBundle) -> Resul
 }
 
 /// Writes a bundle to the new folder `out`, which appears complete or not at all. `measure`, where it is given, runs the
-/// graphs before that, so that manifest and model card tell what they gave and took.
-pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measure<'_>>) -> Result<()> {
+/// graphs before that, so that manifest and model card tell what they gave and took. Graphs that do not give what was recorded
+/// are left out, and returned.
+///
+/// # Errors
+/// Parts that do not fit each other; a folder that cannot be written; no form that gives what was recorded.
+pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measure<'_>>) -> Result<Vec<FailedGraphs>> {
     check(parts)?;
     let mut writer = FolderWriter::create(out)?;
     let (source, limit) =
@@ -208,7 +207,7 @@ pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measur
         golden.extend(vision_golden(bundle)?);
     }
     w.add(GOLDEN, &golden_file(&golden)?)?;
-    let mut manifest = Manifest {
+    let manifest = Manifest {
         format: Format::current(BUNDLE_FORMAT),
         task: parts.task,
         architecture: parts.architecture.clone(),
@@ -229,16 +228,7 @@ pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measur
         measured: Vec::new(),
         licence: parts.licence.clone(),
         provenance: parts.provenance.clone(),
-        files: writer.files().clone(),
+        files: Default::default(),
     };
-    // As a reader will: a bundle that none would take does not appear.
-    manifest.check(&writer.path().join(MANIFEST))?;
-    if let Some(measure) = measure {
-        writer.describe(MANIFEST, &manifest)?;
-        manifest.measured = measure(writer.path())?;
-    }
-    writer.add(CARD, model_card(&manifest).as_bytes())?;
-    manifest.files = writer.files().clone();
-    writer.describe(MANIFEST, &manifest)?;
-    writer.finish()
+    finish(writer, manifest, measure)
 }

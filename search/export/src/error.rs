@@ -63,6 +63,15 @@ pub enum Error {
         /// What it said.
         found: String,
     },
+    /// Of no form do the graphs give what was recorded.
+    #[error(
+        "expected a form whose graphs give what was recorded, found none: {}",
+        failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    Unverified {
+        /// The graphs and what they gave.
+        failed: Vec<crate::FailedGraphs>,
+    },
     /// The vision stage is not the one whose features the network was trained on.
     #[error("vision stage: expected the graph that the network was trained on, sha256 {expected}; found {found}")]
     OtherVision {

@@ -37,6 +37,14 @@ impl FolderWriter {
         Ok(())
     }
 
+    /// Takes back a file that was written.
+    pub(crate) fn remove(&mut self, name: &str) -> Result<()> {
+        let file = self.folder.path().join(name);
+        std::fs::remove_file(&file).map_err(mmnas_bundle::Error::io(&file, "remove"))?;
+        self.files.remove(name);
+        Ok(())
+    }
+
     /// Writes a graph, and gives back its description without its contents.
     pub(crate) fn add_graph(&mut self, mut graph: BuiltGraph) -> Result<BuiltGraph> {
         self.add(&graph.file, &std::mem::take(&mut graph.bytes))?;

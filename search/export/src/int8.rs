@@ -1,4 +1,10 @@
 //! Weights in 8 bits: symmetric, one scale an output, so that `weight ≈ number · scale`.
+//!
+//! Processors without VNNI instructions multiply 8-bit numbers in pairs: `a · v + b · w` of two neighbouring inputs is added in 16
+//! bits and cut off at their ends (`pmaddubsw`). Activations `a`, `b` are 0 to 255, so numbers `v` and `w` of one sign may be 128
+//! together ([`MOST_OF_PAIR`]); of different signs they cannot leave 16 bits. A scale is chosen so that no pair of its column does:
+//! graphs give the same on every processor. Numbers that are looked up or turned into floats before they are multiplied have no
+//! such bound.
 
 use crate::Weight;
 
@@ -31,14 +37,50 @@ fn number(weight: f32, scale: f32) -> i8 {
     (weight / scale).round().clamp(-127.0, 127.0) as i8
 }
 
-/// A matrix `[inputs, outputs]` with a scale for each output.
+/// Numbers of one sign of a pair are together no more.
+const LARGEST_PAIR: f32 = 128.0;
+
+/// What the numbers of one sign among two neighbours are together, of the sign that has more.
+fn of_one_sign(pair: [f32; 2]) -> f32 {
+    let of = |sign: f32| pair.iter().map(|v| (sign * v).max(0.0)).sum::<f32>();
+    of(1.0).max(of(-1.0))
+}
+
+impl Quantised {
+    /// Gives the columns with a pair of numbers whose products can leave 16 bits a scale at which none does; tells how many
+    /// there were.
+    pub(crate) fn limit_pairs(&mut self) -> usize {
+        let columns = self.scales.len().max(1);
+        let numbers: Vec<f32> = self.numbers.iter().map(|&v| f32::from(v)).collect();
+        let factors: Vec<f32> = largest_pairs(&numbers, columns)
+            .into_iter()
+            .map(|pair| if pair > LARGEST_PAIR { scale(pair) } else { 1.0 })
+            .collect();
+        self.scales.iter_mut().zip(&factors).for_each(|(scale, factor)| *scale *= factor);
+        self.numbers = numbers.iter().zip(factors.iter().cycle()).map(|(&v, &factor)| number(v, factor)).collect();
+        factors.iter().filter(|factor| **factor > 1.0).count()
+    }
+}
+
+/// Of each column of a matrix, row-major, the largest that [`of_one_sign`] gives for the inputs 0 and 1, 2 and 3, ….
+fn largest_pairs(data: &[f32], columns: usize) -> Vec<f32> {
+    let mut largest = vec![0f32; columns];
+    for rows in data.chunks(2 * columns) {
+        let (first, second) = rows.split_at(columns.min(rows.len()));
+        // A last input that has no neighbour.
+        let second = second.iter().copied().chain(std::iter::repeat(0.0));
+        for (largest, pair) in largest.iter_mut().zip(first.iter().copied().zip(second)) {
+            *largest = largest.max(of_one_sign(pair.into()));
+        }
+    }
+    largest
+}
+
+/// A matrix `[inputs, outputs]` with a scale for each output, no pair of whose products leaves 16 bits.
 pub(crate) fn quantise_columns(matrix: &Weight) -> Quantised {
     let columns = matrix.shape[1].max(1);
-    let mut largest = vec![0f32; columns];
-    for row in matrix.data.chunks_exact(columns) {
-        largest.iter_mut().zip(row).for_each(|(largest, v)| *largest = largest.max(v.abs()));
-    }
-    let scales: Vec<f32> = largest.into_iter().map(scale).collect();
+    // The largest pair is 127, and 128 where both of its numbers are rounded up.
+    let scales: Vec<f32> = largest_pairs(&matrix.data, columns).into_iter().map(scale).collect();
     let numbers = matrix.data.iter().zip(scales.iter().cycle()).map(|(&v, &s)| number(v, s)).collect();
     Quantised { numbers, scales }
 }
@@ -121,6 +163,43 @@ mod tests {
             let s = rows.scales[k / 4];
             assert!((v - f32::from(q) * s).abs() <= s * 0.5001, "{v} {q} {s}");
         }
+    }
+
+    /// What decides is the largest pair of a column, whatever its numbers' signs are; the last input has no neighbour.
+    #[test]
+    fn no_pair_of_products_leaves_16_bits() {
+        let pairs = [[1.0, 1.0], [1.0, -1.0], [-3.0, -1.0], [0.0, 4.0], [100.0, 27.0]];
+        let expected = [[64, 64], [127, -127], [-95, -32], [0, 127], [100, 27]];
+        for (pair, expected) in pairs.into_iter().zip(expected) {
+            let found = quantise_columns(&Weight::new(&[2, 1], pair.to_vec()));
+            assert_eq!(found.numbers, expected, "{pair:?}");
+        }
+        let (inputs, outputs) = (131, 40);
+        let weight = |k: usize| ((k as f64 * 12.9898).sin() * 43_758.545).fract() as f32;
+        for spread in [1, 3, 9] {
+            let data = (0..inputs * outputs).map(|k| weight(k).powi(spread)).collect();
+            let Quantised { numbers, .. } = quantise_columns(&Weight::new(&[inputs, outputs], data));
+            let at = |k: usize, o: usize| if k < inputs { i32::from(numbers[k * outputs + o]) } else { 0 };
+            for (k, o) in (0..inputs).step_by(2).flat_map(|k| (0..outputs).map(move |o| (k, o))) {
+                let (v, w) = (at(k, o), at(k + 1, o));
+                let (most, least) = (255 * (v.max(0) + w.max(0)), 255 * (v.min(0) + w.min(0)));
+                assert!(i16::try_from(most).is_ok() && i16::try_from(least).is_ok(), "{k} {o}: {v} {w}");
+            }
+            let largest = numbers.iter().map(|v| v.unsigned_abs()).max();
+            assert!(largest > Some(63), "{largest:?}");
+        }
+    }
+
+    /// Weights as earlier versions rounded them: a column that has no such pair stays as it is.
+    #[test]
+    fn old_numbers_are_rounded_anew_where_a_pair_is_too_large() {
+        let numbers = vec![127, 127, 100, 1, -127, 64, 64, 64, 120, -127, -64, 127];
+        let mut old = Quantised { numbers, scales: vec![0.5, 2.0] };
+        assert_eq!(old.limit_pairs(), 1);
+        assert_eq!(old.scales, [0.5 * (127.0 + 100.0) / 127.0, 2.0]);
+        assert_eq!(old.numbers, [71, 127, 56, 1, -71, 64, 36, 64, 67, -127, -36, 127]);
+        let mut again = Quantised { numbers: old.numbers.clone(), scales: old.scales.clone() };
+        assert_eq!((again.limit_pairs(), again), (0, old));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod mask;
 mod model;
 mod onnx;
 mod regions;
+mod requantise;
 mod reshaping;
 mod segments;
 mod source;
@@ -29,18 +30,21 @@ mod states;
 mod text_stage;
 mod triton;
 mod value_type;
+mod verified;
 mod vision;
 mod weight_files;
 mod weights;
 
 pub mod efficientnet;
 
-pub use bundle::{BundleParts, ExportSettings, Measure, write_bundle};
+pub use bundle::{BundleParts, ExportSettings, write_bundle};
 pub use error::{Error, Result};
 pub use golden::GoldenTensor;
 pub use int8::Int8Scheme;
+pub use requantise::{Requantised, requantise_bundle};
 pub use segments::segments;
 pub use triton::{TritonSettings, write_triton};
+pub use verified::{FailedGraphs, Measure, Verified};
 pub use vision::{BOX_FEATURES, Proposals, VisionSettings, write_vision};
 pub use weights::{Weight, Weights};
 

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 use mmnas_search::{Result, export};
@@ -18,6 +19,6 @@ pub(super) struct Arguments {
     write: WriteArguments,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<()> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     arguments.write.run(|vision, out, options| export::export(&arguments.run, vision, out, options))
 }

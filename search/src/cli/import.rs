@@ -1,13 +1,15 @@
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use mmnas_bundle::manifest::AnswerScores;
 use mmnas_search::import::{ImportFiles, ImportSettings, import};
 use mmnas_search::{Result, architectures};
 
 use super::data::TaskArgument;
 use super::write::WriteArguments;
 
-/// Turns a published checkpoint, or safetensors with the same parameter names, into a bundle
+/// Turns a published checkpoint, or safetensors with the same parameter names (a retraining's too), into a bundle
 #[derive(Args)]
 #[command(
     after_help = "A checkpoint does not hold words and answers: both files must be in the order that it was trained with.
@@ -39,11 +41,22 @@ pub(super) struct Arguments {
     /// Width of an attention head, where no RSA block tells it
     #[arg(long, default_value_t = 64)]
     head: usize,
+    /// How the answers' probabilities follow from the outputs (vqa): each by itself, or all together
+    #[arg(long, value_enum, default_value = "sigmoid")]
+    answer_scores: ScoresArgument,
     #[command(flatten)]
     write: WriteArguments,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<()> {
+#[derive(Clone, Copy, ValueEnum)]
+enum ScoresArgument {
+    /// Several answers may be right, as in the published models
+    Sigmoid,
+    /// One answer is right
+    Softmax,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let architecture = architectures::open(&arguments.arch)?;
     let files = ImportFiles {
         checkpoint: arguments.checkpoint.clone(),
@@ -51,6 +64,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         labels: arguments.labels.clone(),
     };
     let task = arguments.task.name();
-    let settings = ImportSettings { task, max_tokens: arguments.max_tokens, head: arguments.head };
+    let settings = ImportSettings {
+        task,
+        max_tokens: arguments.max_tokens,
+        head: arguments.head,
+        answer_scores: match arguments.answer_scores {
+            ScoresArgument::Sigmoid => AnswerScores::Sigmoid,
+            ScoresArgument::Softmax => AnswerScores::Softmax,
+        },
+    };
     arguments.write.run(|vision, out, options| import(&files, &architecture, settings, vision, out, options))
 }

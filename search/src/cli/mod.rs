@@ -10,6 +10,7 @@ mod measure;
 mod output;
 mod pack;
 mod report;
+mod requantise;
 mod retrain;
 mod scenes;
 mod search;
@@ -30,7 +31,8 @@ use data::{DataArguments, RunArguments, WithTask};
     name = "mmnas-search",
     version,
     after_help = "\
-Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage.
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage, 3 a bundle was written
+without the graphs that failed verification (export, import, requantise).
 
 The whole way, on a data set of JSON lines:
   mmnas-search vision --weights efficientnet_lite0.pth --out vision
@@ -71,6 +73,7 @@ enum Command {
     Costs(costs::Arguments),
     Export(export::Arguments),
     Import(import::Arguments),
+    Requantise(requantise::Arguments),
     Report(report::Arguments),
 }
 
@@ -88,17 +91,19 @@ pub(crate) fn main() -> ExitCode {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Table(arguments) => table::run(&arguments),
         Command::Costs(arguments) => costs::run(&arguments),
-        Command::Export(arguments) => export::run(&arguments),
-        Command::Import(arguments) => import::run(&arguments),
+        Command::Export(arguments) => return ended(export::run(&arguments)),
+        Command::Import(arguments) => return ended(import::run(&arguments)),
+        Command::Requantise(arguments) => return ended(requantise::run(&arguments)),
         Command::Report(arguments) => report::run(&arguments),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::error(&error);
-            ExitCode::FAILURE
-        }
-    }
+    ended(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(result: mmnas_search::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        output::error(&error);
+        ExitCode::FAILURE
+    })
 }
 
 #[cfg(test)]

@@ -1,15 +1,18 @@
 //! What exporting and importing are given alike: which graphs are written, and how.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use mmnas_bundle::manifest::Form;
+use mmnas_bundle::manifest::{Form, Measured};
 use mmnas_bundle::{Bundle, VisionBundle};
-use mmnas_export::{ExportSettings, Int8Scheme, TritonSettings, write_triton};
+use mmnas_export::{ExportSettings, FailedGraphs, Int8Scheme, TritonSettings, Verified, write_triton};
 use mmnas_search::Result;
 use mmnas_search::export::ExportOptions;
+use serde_json::json;
 
-use super::{measure, output};
+use super::measure::{self, MeasureArguments};
+use super::output;
 
 /// Options of whatever writes a bundle.
 #[derive(Args)]
@@ -41,12 +44,11 @@ pub(super) struct WriteArguments {
     /// Most items of a batch in a Triton repository
     #[arg(long, default_value_t = 64)]
     triton_batch: u32,
-    /// The program that checks and times the graphs before they are written; by default the `mmnas` beside this program
-    #[arg(long, value_name = "MMNAS")]
-    runtime: Option<PathBuf>,
-    /// Neither check nor time the graphs
+    #[command(flatten)]
+    measure: MeasureArguments,
+    /// Print JSON
     #[arg(long)]
-    no_measure: bool,
+    json: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -96,22 +98,17 @@ impl WriteArguments {
         forms
     }
 
-    /// Writes what `write` makes.
+    /// Writes what `write` makes; the exit code tells where graphs were left out.
     pub(super) fn run(
         &self,
-        write: impl FnOnce(Option<&VisionBundle>, &Path, &ExportOptions<'_>) -> Result<()>,
-    ) -> Result<()> {
+        write: impl FnOnce(Option<&VisionBundle>, &Path, &ExportOptions<'_>) -> Result<Vec<FailedGraphs>>,
+    ) -> Result<ExitCode> {
         let vision = self.vision.as_deref().map(VisionBundle::open).transpose()?;
         let forms = self.forms();
-        let program = if self.no_measure { None } else { measure::program(self.runtime.as_deref())? };
-        if program.is_none() && !self.no_measure {
-            output::note(
-                "the graphs are neither checked nor timed: there is no `mmnas` beside this program (--runtime names one)",
-            );
-        }
+        let program = self.measure.program()?;
         let measure = |bundle: &Path| match &program {
             Some(program) => measure::measure(program, bundle),
-            None => Ok(Vec::new()),
+            None => Ok(Verified::default()),
         };
         let int8 = match self.int8 {
             Int8Choice::PerTensor => Int8Scheme::PerTensor,
@@ -124,8 +121,8 @@ impl WriteArguments {
         };
         match self.layout {
             Layout::Bundle => {
-                write(vision.as_ref(), &self.out, &options)?;
-                output::line(format_args!("{}: {}", self.out.display(), self.summary(&self.out)?));
+                let left_out = write(vision.as_ref(), &self.out, &options)?;
+                written(&self.out, "written", &left_out, self.json)
             }
             Layout::Triton => {
                 // Through a bundle beside it, so that what is served was checked like any other.
@@ -134,27 +131,42 @@ impl WriteArguments {
                 let beside = tempfile::Builder::new().prefix(".mmnas-triton-").tempdir_in(parent);
                 let beside = beside.map_err(mmnas_bundle::Error::io(parent, "write"))?;
                 let bundle = beside.path().join("bundle");
-                write(vision.as_ref(), &bundle, &options)?;
+                let left_out = write(vision.as_ref(), &bundle, &options)?;
                 let form = forms.first().copied().unwrap_or(Form::ORT_FP32);
+                // Another form in its place would be served without a word.
+                if left_out.iter().any(|failed| failed.form == form && !failed.merged) {
+                    return Err(mmnas_export::Error::Unverified { failed: left_out }.into());
+                }
                 let (name, max_batch) = (self.triton_name.clone(), self.triton_batch);
                 let settings = TritonSettings { form, name, max_batch };
                 write_triton(&Bundle::open(&bundle, true)?, &settings, &self.out)?;
-                output::line(format_args!("{}: Triton model repository of {form} graphs", self.out.display()));
+                if self.json {
+                    output::json(&json!({ "out": self.out, "triton": form.to_string(), "left_out": left_out }))?;
+                } else {
+                    output::line(format_args!("{}: Triton model repository of {form} graphs", self.out.display()));
+                }
+                Ok(output::left_out(&left_out))
             }
         }
-        Ok(())
     }
+}
 
-    fn summary(&self, out: &Path) -> Result<String> {
-        let bundle = Bundle::open(out, true)?;
-        let measured = &bundle.manifest().measured;
-        if measured.is_empty() {
-            return Ok(format!("written; check it with `mmnas verify {}`", out.display()));
-        }
-        let of_form = |m: &mmnas_bundle::manifest::Measured| {
+/// Tells of the bundle `out` what it has, and what was left out of it.
+pub(super) fn written(out: &Path, what: &str, left_out: &[FailedGraphs], json: bool) -> Result<ExitCode> {
+    let bundle = Bundle::open(out, true)?;
+    let manifest = bundle.manifest();
+    if json {
+        let forms: Vec<String> = manifest.forms().iter().map(Form::to_string).collect();
+        output::json(&json!({ "out": out, "variants": forms, "measured": manifest.measured, "left_out": left_out }))?;
+    } else if manifest.measured.is_empty() {
+        output::line(format_args!("{}: {what}; check it with `mmnas verify {}`", out.display(), out.display()));
+    } else {
+        let of_form = |m: &Measured| {
             let milliseconds = m.milliseconds.map_or(String::new(), |ms| format!(" {ms:.2} ms,"));
             format!("{}{milliseconds} difference {:.1e}", m.form(), m.difference)
         };
-        Ok(format!("written and verified ({})", measured.iter().map(of_form).collect::<Vec<_>>().join("; ")))
+        let forms = manifest.measured.iter().map(of_form).collect::<Vec<_>>().join("; ");
+        output::line(format_args!("{}: {what} and verified ({forms})", out.display()));
     }
+    Ok(output::left_out(left_out))
 }

@@ -144,8 +144,75 @@ fn hashes_are_checked_unless_they_are_turned_off() {
     assert!(error.contains("labels.json") && error.contains("sha256"), "{error}");
     Model::load(&bundle, &LoadOptions { check_hashes: false, ..LoadOptions::default() }).unwrap();
     let name = bundle.display().to_string();
-    assert_eq!(mmnas_tests::programs::run("mmnas", &["verify", &name]).code, Some(1));
+    assert_eq!(mmnas_tests::programs::run("mmnas", &["verify", &name]).code, Some(3));
     assert_eq!(mmnas_tests::programs::run("mmnas", &["verify", &name, "--no-hashes"]).code, Some(0));
+}
+
+/// The parameters of a retraining are not those of a graph: what standardises features lies beside them.
+#[test]
+fn a_retrainings_weights_are_imported_as_they_are_exported() {
+    let place = tempfile::tempdir().unwrap();
+    let retrain = SMALL.0.path("retrain");
+    let record = std::fs::read_to_string(retrain.join("network.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let architecture = place.path().join("architecture.json");
+    std::fs::write(&architecture, record["architecture"].to_string()).unwrap();
+    let (out, tokens) = (place.path().join("imported"), record["max_tokens"].to_string());
+    let mut command = mmnas_tests::programs::command("mmnas-search");
+    command.arg("import").arg("--checkpoint").arg(retrain.join("network.safetensors")).arg("--arch").arg(&architecture);
+    command.args(["--task", "vqa", "--max-tokens", &tokens, "--head", &record["dimensions"]["head"].to_string()]);
+    command.arg("--vocab").arg(retrain.join("tokenizer.json")).arg("--labels").arg(retrain.join("labels.json"));
+    command.arg("--vision").arg(SMALL.0.path("vision")).arg("--out").arg(&out);
+    if let Some(scores) = record.pointer("/provenance/recipe/text/answer_scores").and_then(|scores| scores.as_str()) {
+        command.args(["--answer-scores", scores]);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let weights = mmnas_export::Weights::read_safetensors(&retrain.join("network.safetensors")).unwrap();
+    assert!(weights.iter().any(|(name, _)| name == "feature_norm.mean"), "the recipe standardises");
+    // The same graphs to the last byte, and the same answers.
+    let [exported, imported] = [&SMALL.1, &out].map(|folder| mmnas_bundle::Bundle::open(folder, true).unwrap());
+    for graph in exported.manifest().all_graphs() {
+        assert_eq!(exported.manifest().files[&graph.file], imported.manifest().files[&graph.file], "{}", graph.file);
+    }
+    assert_eq!(exported.manifest().answer_scores, imported.manifest().answer_scores);
+    assert_eq!(exported.labels().unwrap(), imported.labels().unwrap());
+}
+
+#[test]
+fn a_damaged_bundle_is_told_from_one_that_cannot_be_checked() {
+    let place = tempfile::tempdir().unwrap();
+    let bundle = place.path().join("bundle");
+    copy_folder(&SMALL.1, &bundle);
+    let verify = |what: &str| {
+        let output = mmnas_tests::programs::run("mmnas", &["verify", &bundle.display().to_string()]);
+        (output.code, output.stderr.contains(what), output.stderr)
+    };
+    for name in ["text.onnx", "fusion.onnx", "golden.safetensors", "tokenizer.json", "labels.json", "README.md"] {
+        let whole = std::fs::read(bundle.join(name)).unwrap();
+        let mut other = whole.clone();
+        other[whole.len() / 2] ^= 1;
+        for content in [Some(&other[..]), Some(&whole[..whole.len() / 2]), Some(&[]), None] {
+            match content {
+                Some(content) => std::fs::write(bundle.join(name), content).unwrap(),
+                None => std::fs::remove_file(bundle.join(name)).unwrap(),
+            }
+            let (code, named, told) = verify(name);
+            assert!(code == Some(3) && named, "{name}: {code:?} {told}");
+        }
+        std::fs::write(bundle.join(name), whole).unwrap();
+    }
+    assert_eq!(verify("").0, Some(0));
+    let manifest = std::fs::read(bundle.join("manifest.json")).unwrap();
+    for content in [&manifest[..manifest.len() / 2], b"{}"] {
+        std::fs::write(bundle.join("manifest.json"), content).unwrap();
+        let (code, named, told) = verify("manifest.json");
+        assert!(code == Some(1) && named, "{code:?} {told}");
+    }
+    std::fs::remove_file(bundle.join("manifest.json")).unwrap();
+    assert_eq!(verify("").0, Some(1));
+    let none = mmnas_tests::programs::run("mmnas", &["verify", &place.path().join("none").display().to_string()]);
+    assert_eq!(none.code, Some(1));
 }
 
 #[test]

@@ -39,8 +39,10 @@ pub trait Sample: DeserializeOwned {
     /// Its texts, in a fixed order; each must have a word.
     fn texts(&self) -> Vec<&str>;
 
-    /// What is wrong with it by itself.
-    fn flaw(&self) -> Option<Flaw>;
+    /// What is wrong with it by itself: at the least it names an image.
+    fn flaw(&self) -> Option<Flaw> {
+        nameless(self.image())
+    }
 
     /// What is wrong with it in an image of this width and height in pixels; a side of 0 is not known.
     fn flaw_in(&self, _size: (u32, u32)) -> Option<Flaw> {
@@ -88,10 +90,6 @@ impl Sample for QuestionSample {
 
     fn texts(&self) -> Vec<&str> {
         vec![&self.question]
-    }
-
-    fn flaw(&self) -> Option<Flaw> {
-        nameless(&self.image)
     }
 }
 

@@ -141,7 +141,13 @@ impl ImageTextData {
 
 #[cfg(test)]
 mod tests {
+    use mmnas_bundle::samples::VqaSample;
+    use mmnas_bundle::{FeatureWriter, RegionFeatures, Vocabulary};
+    use tch::Device;
+
     use super::*;
+    use crate::data::DataFiles;
+    use crate::data::test_data::{lines, question};
 
     #[test]
     fn images_are_spread_and_names_are_few() {
@@ -150,5 +156,58 @@ mod tests {
         assert_eq!(spread::<usize>(&[], 4), [0; 0]);
         assert_eq!(some_names(&["a", "b"]), "a, b");
         assert_eq!(some_names(&["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e and 2 more");
+    }
+
+    #[test]
+    fn images_and_words_that_nothing_can_be_learnt_from_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let images = ["a", "b", "c"];
+        let write = |name: &str, features: [[f32; 4]; 3]| {
+            std::fs::create_dir(path(name)).unwrap();
+            let mut writer = FeatureWriter::new(&path(name), 2, "vision".to_owned());
+            let regions = |features: [f32; 4]| RegionFeatures {
+                features: features.to_vec(),
+                boxes: vec![[0.0, 0.0, 9.0, 9.0], [1.0, 1.0, 9.0, 9.0]],
+                size: (20, 20),
+            };
+            let shard = images.iter().zip(features).map(|(image, features)| ((*image).to_owned(), regions(features)));
+            writer.write_shard(shard.collect()).unwrap();
+            writer.finish().unwrap();
+        };
+        let file = lines(&path("s.jsonl"), &images.map(|image| question(image, "what is new here")));
+        let told = |features: &str, sight: Sight, tokenizer: Option<&str>| {
+            let mut files = DataFiles::new(&file, path(features));
+            if let Some(words) = tokenizer {
+                let mut vocabulary = Vocabulary::new();
+                vocabulary.add_text(words).unwrap();
+                std::fs::write(path("t.json"), vocabulary.to_tokenizer_json()).unwrap();
+                files.tokenizer = Some(path("t.json"));
+            }
+            let mut common = ImageTextData::load::<VqaSample>(&files, 14, Device::Cpu).unwrap().common;
+            common.set_sight(sight);
+            let seen = common.look_at_images([0, 1, 2]).unwrap();
+            common.learnable(&seen).unwrap_or_else(|error| vec![format!("error: {error}")])
+        };
+        write("good", [[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 5.0], [0.0, 0.0, 0.0, 1.0]]);
+        write("some_zero", [[0.0; 4], [1.0, 2.0, 3.0, 5.0], [0.0; 4]]);
+        write("same", [[1.0, 2.0, 3.0, 4.0]; 3]);
+        write("constant", [[1.0, 2.0, 1.0, 2.0]; 3]);
+        write("zero", [[0.0; 4]; 3]);
+        assert_eq!(told("good", Sight::Both, None), [""; 0]);
+        let found = told("some_zero", Sight::Both, None);
+        assert_eq!(found, ["2 of 3 images that were looked at have features that are all 0: a, c"]);
+        for name in ["same", "constant", "zero"] {
+            let found = told(name, Sight::Both, None);
+            assert!(found[0].starts_with("error: features: (training): expected features that differ"), "{found:?}");
+            assert_eq!(found[0].contains("all 0"), name == "zero", "{found:?}");
+            // A control that is shown the text alone reads none of them.
+            assert_eq!(told(name, Sight::Text, None), [""; 0]);
+        }
+        let found = told("good", Sight::Both, Some("what"));
+        assert!(found[0].starts_with("9 of 12 words of the samples' texts are not in t.json"), "{found:?}");
+        let found = told("good", Sight::Both, Some("other words"));
+        assert!(found[0].starts_with("error: t.json: model.vocab"), "{found:?}");
+        assert_eq!(told("good", Sight::Image, Some("other words")), [""; 0]);
     }
 }

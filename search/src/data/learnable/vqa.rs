@@ -22,7 +22,7 @@ impl VqaData {
         }
         let has_label = |sample: &usize| self.expected(*sample).is_some();
         for part in parts.training {
-            if !part.iter().any(|sample| has_label(sample)) {
+            if !part.iter().any(has_label) {
                 let found = format!("none of the {} questions of a part that is trained on", part.len());
                 return Err(invalid("an answer that is one of the labels", found).into());
             }
@@ -44,7 +44,7 @@ impl VqaData {
         if 2 * known < of {
             told.push(format!("{} of {of} answers in training are no label: nothing is learnt from them", of - known));
         }
-        if !parts.validation.iter().any(|sample| has_label(sample)) {
+        if !parts.validation.iter().any(has_label) {
             let of = parts.validation.len();
             told.push(format!("none of the {of} questions of the validation part has an answer that is a label: its score will tell nothing"));
         }

@@ -1,0 +1,146 @@
+//! Bundles of earlier versions, whose weights in 8 bits can leave 16 bits on processors without VNNI (see `int8.rs`), with their
+//! weights rounded anew. No other weights are needed: the numbers times their scales are what is rounded.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use mmnas_bundle::Bundle;
+use mmnas_bundle::manifest::{Graph, Precision};
+use prost::Message as _;
+
+use crate::folder_writer::FolderWriter;
+use crate::int8::Quantised;
+use crate::onnx::{EXTERNAL, ModelProto, TensorProto, data_type};
+use crate::verified::{CARD, FailedGraphs, Measure, finish};
+use crate::{Error, Result};
+
+/// What was rounded anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requantised {
+    /// The graphs' files.
+    pub graphs: Vec<String>,
+    /// Columns of all of them that got another scale.
+    pub columns: usize,
+    /// What was left out because it failed verification.
+    pub left_out: Vec<FailedGraphs>,
+}
+
+/// Writes `bundle` to the new folder `out` with every column of weights in 8 bits rounded anew that has a pair of numbers whose
+/// products can leave 16 bits; all else stays as it is. Where there is none nothing is written. `measure` is that of
+/// [`write_bundle`](crate::write_bundle).
+///
+/// # Errors
+/// A graph that this project did not write; a file that cannot be read or written; no form that gives what was recorded.
+pub fn requantise_bundle(bundle: &Bundle<'_>, out: &Path, measure: Option<&Measure<'_>>) -> Result<Requantised> {
+    let mut manifest = bundle.manifest().clone();
+    let mut found = Requantised { graphs: Vec::new(), columns: 0, left_out: Vec::new() };
+    let mut writer = FolderWriter::create(out)?;
+    let mut done = BTreeSet::from([CARD]);
+    for graph in bundle.manifest().all_graphs().filter(|graph| graph.precision == Precision::Int8) {
+        let (content, data, columns) = requantised(bundle, graph)?;
+        writer.add(&graph.file, &content)?;
+        if let (Some(name), Some(data)) = (&graph.data, &data) {
+            writer.add(name, data)?;
+        }
+        done.extend(graph.files());
+        found.columns += columns;
+        found.graphs.extend((columns > 0).then(|| graph.file.clone()));
+    }
+    if found.columns == 0 {
+        return Ok(found);
+    }
+    for name in bundle.manifest().files.keys().filter(|name| !done.contains(name.as_str())) {
+        writer.add(name, &bundle.read(name)?)?;
+    }
+    // Of the weights as they were.
+    manifest.measured.clear();
+    found.left_out = finish(writer, manifest, measure)?;
+    Ok(found)
+}
+
+/// The content of a graph and of its weights' file, and how many columns got another scale.
+fn requantised(bundle: &Bundle<'_>, graph: &Graph) -> Result<(Vec<u8>, Option<Vec<u8>>, usize)> {
+    let content = bundle.read(&graph.file)?;
+    let mut data = graph.data.as_deref().map(|name| bundle.read(name)).transpose()?;
+    let wrong = |found: &str| Error::Checkpoint {
+        file: bundle.folder().join(&graph.file),
+        expected: "a graph as mmnas-search writes it",
+        found: found.to_owned(),
+    };
+    let mut model = ModelProto::decode(content.as_slice()).map_err(|e| wrong(&e.to_string()))?;
+    // What these messages do not know would be lost.
+    if model.encode_to_vec() != content {
+        return Err(wrong("fields of another writer"));
+    }
+    let mut columns = 0;
+    let Some(proto) = &mut model.graph else { return Err(wrong("no graph")) };
+    let mut names = BTreeSet::new();
+    for node in &proto.node {
+        let places: &[usize] = match node.op_type.as_deref() {
+            Some("DynamicQuantizeMatMul" | "MatMulInteger") => &[1],
+            Some("DynamicQuantizeLSTM") => &[1, 2],
+            _ => &[],
+        };
+        names.extend(places.iter().filter_map(|&place| node.input.get(place).cloned()));
+    }
+    for name in names {
+        let scale = name.strip_suffix(".int8").map(|name| format!("{name}.scale"));
+        let at = |wanted: &str| proto.initializer.iter().position(|tensor| tensor.name.as_deref() == Some(wanted));
+        let found = at(&name).zip(scale.as_deref().and_then(at));
+        let (numbers, scales) = found.ok_or_else(|| wrong(&format!("no numbers and scales of {name}")))?;
+        let mut parts = [numbers, scales].map(|at| Stored::of(&proto.initializer[at], data.as_deref()));
+        let [Some(of_numbers), Some(of_scales)] = &mut parts else {
+            return Err(wrong(&format!("numbers or scales of {name} that are not where the graph says")));
+        };
+        let width = of_scales.bytes.len() / 4;
+        let types = [numbers, scales].map(|at| proto.initializer[at].data_type);
+        if types != [Some(data_type::INT8), Some(data_type::FLOAT)]
+            || width == 0
+            || !of_numbers.bytes.len().is_multiple_of(width)
+        {
+            return Err(wrong(&format!("numbers and scales of {name} of other types or shapes")));
+        }
+        let mut matrix = Quantised {
+            numbers: of_numbers.bytes.iter().map(|byte| byte.cast_signed()).collect(),
+            scales: of_scales.bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        };
+        let changed = matrix.limit_pairs();
+        if changed == 0 {
+            continue;
+        }
+        columns += changed;
+        of_numbers.bytes = matrix.numbers.iter().map(|number| number.cast_unsigned()).collect();
+        of_scales.bytes = matrix.scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
+        for (part, at) in parts.into_iter().flatten().zip([numbers, scales]) {
+            part.put(&mut proto.initializer[at], data.as_deref_mut());
+        }
+    }
+    Ok((model.encode_to_vec(), data, columns))
+}
+
+/// The bytes of a tensor, and where they lie in the file of the weights, where they do.
+struct Stored {
+    bytes: Vec<u8>,
+    at: Option<usize>,
+}
+
+impl Stored {
+    fn of(tensor: &TensorProto, data: Option<&[u8]>) -> Option<Stored> {
+        if tensor.data_location != Some(EXTERNAL) {
+            return Some(Stored { bytes: tensor.raw_data.clone()?, at: None });
+        }
+        let entry = |key: &str| -> Option<usize> {
+            let entry = tensor.external_data.iter().find(|entry| entry.key.as_deref() == Some(key))?;
+            entry.value.as_deref()?.parse().ok()
+        };
+        let (at, length) = (entry("offset")?, entry("length")?);
+        Some(Stored { bytes: data?.get(at..at.checked_add(length)?)?.to_vec(), at: Some(at) })
+    }
+
+    fn put(self, tensor: &mut TensorProto, data: Option<&mut [u8]>) {
+        match (self.at, data) {
+            (Some(at), Some(data)) => data[at..at + self.bytes.len()].copy_from_slice(&self.bytes),
+            _ => tensor.raw_data = Some(self.bytes),
+        }
+    }
+}
