@@ -135,6 +135,14 @@ pub enum Error {
     /// The call was cancelled.
     #[error("the call was cancelled")]
     Cancelled,
+    /// A long call was stopped; what it had done is kept.
+    #[error("stopped: {kept} of {of} images are kept; the same call goes on with the others")]
+    Stopped {
+        /// Images that are done.
+        kept: usize,
+        /// Images in all.
+        of: usize,
+    },
     /// The call's deadline passed before it was done.
     #[error("the call's deadline passed before it was done")]
     DeadlineExceeded,
@@ -222,7 +230,7 @@ impl Error {
             Error::Inference { .. } | Error::Tensor { .. } => ErrorCode::Inference,
             Error::WrongTask { .. } | Error::NoVision { .. } => ErrorCode::WrongTask,
             Error::Verification { .. } => ErrorCode::VerificationFailed,
-            Error::Cancelled => ErrorCode::Cancelled,
+            Error::Cancelled | Error::Stopped { .. } => ErrorCode::Cancelled,
             Error::DeadlineExceeded => ErrorCode::DeadlineExceeded,
             Error::Provider { .. } => ErrorCode::Provider,
             Error::Overloaded => ErrorCode::Overloaded,

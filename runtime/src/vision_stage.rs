@@ -90,7 +90,7 @@ impl VisionStage {
     }
 
     /// The regions of a batch.
-    pub(crate) fn regions_of(&self, batch: &[Pixels]) -> Result<Vec<RegionFeatures>> {
-        self.runner.regions(batch, &Watched::default())
+    pub(crate) fn regions_of(&self, batch: &[Pixels], limits: &Watched) -> Result<Vec<RegionFeatures>> {
+        self.runner.regions(batch, limits)
     }
 }

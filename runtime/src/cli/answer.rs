@@ -7,6 +7,7 @@ use mmnas_runtime::bundle::Unread;
 use mmnas_runtime::{Answer, LoadOptions, Model, draw_explanation};
 use serde_json::json;
 
+use super::signals::Signals;
 use super::{Failure, output};
 
 const EXAMPLES: &str = "\
@@ -40,7 +41,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Arguments, options: &LoadOptions, signals: &Signals) -> Result<(), Failure> {
     output::check_new(arguments.explain.as_deref())?;
     if arguments.explain.is_some() {
         output::check_picture("--explain", &arguments.image)?;
@@ -57,6 +58,7 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     if let (Some(file), Some((question, best))) = (&arguments.explain, answers.first()) {
         let explanation = model.explain(&image, question)?;
         let title = best.first().map_or_else(String::new, |a| format!("{} {:.4}", a.label, a.probability));
+        let _held = signals.hold();
         draw_explanation(&arguments.image, &explanation, &title, file)?;
     }
     let questions: Vec<&str> = arguments.question.iter().map(String::as_str).collect();

@@ -3,15 +3,20 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use mmnas_runtime::{ExtractSettings, FeatureLayout, LoadOptions, extract};
+use mmnas_runtime::{Error, ExtractSettings, FeatureLayout, LoadOptions, extract_until};
 use serde_json::json;
 
+use super::signals::Signals;
 use super::{Failure, output, progress};
 
 const EXAMPLES: &str = "\
-Image files are found by extension (png jpg jpeg webp bmp gif) in the folder and below;
-their names in the output are relative to it. The output appears when it is complete; the same
-command again goes on where one that was ended has stopped.
+Image files are found in the folder and below, by ending (png jpg jpeg jpe jfif webp bmp gif) or by
+content (PNG, JPEG, WebP, BMP, GIF); what is hidden by ending alone. Links are followed. Names in
+the output are relative to the folder. What else lies there is passed over, and told.
+
+The output appears when it is complete. The same command again goes on where one that was ended has
+stopped: after Ctrl-C (SIGINT) or SIGTERM nothing but the running batch is lost, after a kill the
+work of half a minute. What comes out is the same.
 
 Examples:
   mmnas extract --vision vision --images data/train --out features
@@ -36,7 +41,8 @@ pub(super) struct Arguments {
     /// Write one file NAME.npz an image, in the published layout, which `mmnas-search pack` reads
     #[arg(long)]
     npz: bool,
-    /// Leave out images that cannot be decoded, and say so, where the first would be an error
+    /// Leave out what cannot be decoded or must not be read, or has a name that is no UTF-8, and say so, where the first would
+    /// be an error
     #[arg(long)]
     skip_broken: bool,
     /// Print JSON
@@ -44,19 +50,28 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Arguments, options: &LoadOptions, signals: &Signals) -> Result<(), Failure> {
     let start = Instant::now();
     let bar = progress::bar(0, "images");
+    let mut held = None;
     let mut report_progress = |at: mmnas_runtime::ExtractProgress| {
+        // From the first call on there is something to keep.
+        held.get_or_insert_with(|| signals.hold());
         bar.set_length(at.images as u64);
         bar.set_position(at.done as u64);
     };
     let (vision, images, out) = (&arguments.vision, &arguments.images, &arguments.out);
     let layout = if arguments.npz { FeatureLayout::Npz } else { FeatureLayout::Packed };
     let settings = ExtractSettings { batch: arguments.batch, layout, skip_broken: arguments.skip_broken };
-    let outcome = extract(vision, images, out, &settings, options, &mut report_progress);
+    let outcome = extract_until(signals.stop(), vision, images, out, &settings, options, &mut report_progress);
     bar.finish_and_clear();
-    let report = outcome?;
+    let report = outcome.map_err(|error| match error {
+        Error::Stopped { kept, of } => {
+            Failure::Stopped(format!("stopped: {kept} of {of} images are kept; the same command goes on"))
+        }
+        error => error.into(),
+    })?;
+    output::tell_passed_over(images, &report.passed_over);
     output::tell_left_out(&report.left_out);
     let seconds = start.elapsed().as_secs_f64();
     let rate = report.images.saturating_sub(report.resumed) as f64 / seconds.max(1e-9);
@@ -65,6 +80,7 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
             "out": out.display().to_string(),
             "images": report.images,
             "left_out": report.left_out,
+            "passed_over": report.passed_over,
             "resumed": report.resumed,
             "files": report.files,
             "regions": report.regions,

@@ -6,6 +6,7 @@ use mmnas_runtime::bundle::Unread;
 use mmnas_runtime::{Grounding, LoadOptions, Model, draw_boxes};
 use serde_json::json;
 
+use super::signals::Signals;
 use super::{Failure, output};
 
 const EXAMPLES: &str = "\
@@ -37,7 +38,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Arguments, options: &LoadOptions, signals: &Signals) -> Result<(), Failure> {
     output::check_new(arguments.draw.as_deref())?;
     if arguments.draw.is_some() {
         output::check_picture("--draw", &arguments.image)?;
@@ -50,6 +51,7 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     }
     if let Some(file) = &arguments.draw {
         let best: Vec<_> = found.iter().filter_map(|(_, boxes)| Some(boxes.first()?.box_xyxy)).collect();
+        let _held = signals.hold();
         draw_boxes(&arguments.image, &best, file)?;
     }
     let phrases: Vec<&str> = arguments.phrase.iter().map(String::as_str).collect();

@@ -1,18 +1,20 @@
-use std::collections::BTreeSet;
+//! The command `index`.
+
+mod add;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use mmnas_runtime::bundle;
-use mmnas_runtime::bundle::samples::BYTE_ORDER_MARK;
 use mmnas_runtime::{
-    Access, Candidates, EmbeddingFormat, Error, ErrorCode, Hit, ImageIndex, IndexKind, LeftOut, LoadOptions, Model,
-    TextIndex, image_files,
+    Access, Candidates, EmbeddingFormat, Error, Hit, ImageIndex, IndexKind, LeftOut, LoadOptions, PassedOver, TextIndex,
 };
-use rayon::prelude::*;
 use serde_json::json;
 
-use super::{Failure, images, output, progress};
+use super::image_arguments::{Encoded, ImageArguments};
+use super::signals::Signals;
+use super::{Failure, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,19 +25,18 @@ Examples:
   mmnas index delete bundle photos.index old.jpg
   mmnas index export bundle photos.index --out photos.parquet
 
-Keys are the images' names in their folder, or the texts. An index is left as the last commit
-left it whenever a command is killed; the same command again goes on from there.";
+Keys are the images' names in their folder, or the texts. Image files are found in a folder and
+below, by ending or by content; links are followed; what else lies there is passed over, and told.
 
-/// States that are encoded at a time.
-const BATCH: usize = 64;
-/// States of a commit.
-const COMMIT: usize = 1024;
+Ctrl-C (SIGINT) and SIGTERM end `add` when what it has encoded is committed. It commits every half
+minute too: an index is left as the last commit left it whenever a command is killed. The same
+command again goes on from there.";
 
 #[derive(Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(super) enum Command {
     /// Encode images or texts that are not in the index yet; makes the index where there is none
-    Add(Add),
+    Add(add::Add),
     /// Find the images of texts, or the texts of images
     Search(Search),
     /// Delete keys
@@ -60,28 +61,6 @@ pub(super) struct Place {
 }
 
 #[derive(Args)]
-#[command(group = clap::ArgGroup::new("source").required(true).args(["images", "features", "texts"]))]
-pub(super) struct Add {
-    #[command(flatten)]
-    place: Place,
-    /// Folder of images
-    #[arg(long, value_name = "DIR")]
-    images: Option<PathBuf>,
-    /// Region features that `mmnas extract` wrote
-    #[arg(long, value_name = "DIR")]
-    features: Option<PathBuf>,
-    /// File of texts, one a line
-    #[arg(long, value_name = "FILE")]
-    texts: Option<PathBuf>,
-    /// Encode and replace what is there already
-    #[arg(long)]
-    replace: bool,
-    /// Leave out images that cannot be decoded, and say so, where the first would be an error
-    #[arg(long, conflicts_with_all = ["features", "texts"])]
-    skip_broken: bool,
-}
-
-#[derive(Args)]
 #[command(group = clap::ArgGroup::new("query").required(true).args(["text", "image"]))]
 pub(super) struct Search {
     #[command(flatten)]
@@ -89,9 +68,12 @@ pub(super) struct Search {
     /// Find images for this text; as often as needed
     #[arg(long)]
     text: Vec<String>,
-    /// Find texts for this image; as often as needed
-    #[arg(long)]
+    /// Find texts for this image, or for every image of this folder; as often as needed
+    #[arg(long, value_name = "PATH")]
     image: Vec<PathBuf>,
+    /// Leave out images that cannot be decoded, and say so, where the first would be an error
+    #[arg(long, conflicts_with = "text")]
+    skip_broken: bool,
     /// Score only this many, whose embeddings are nearest [default: all]
     #[arg(long, value_name = "N")]
     shortlist: Option<NonZeroUsize>,
@@ -135,8 +117,8 @@ macro_rules! of_either {
 }
 
 impl Place {
-    fn open(&self, options: &LoadOptions, access: Access) -> Result<Index, Failure> {
-        let model = Model::load(&self.bundle, options)?;
+    fn open(&self, options: &LoadOptions, access: Access, signals: &Signals) -> Result<Index, Failure> {
+        let model = signals.model(&self.bundle, options)?;
         Ok(match IndexKind::of(&self.index)? {
             IndexKind::Image => Index::Images(ImageIndex::open(&model, &self.index, access)?),
             IndexKind::Text => Index::Texts(TextIndex::open(&model, &self.index, access)?),
@@ -144,7 +126,12 @@ impl Place {
     }
 
     /// One line, or JSON, about the index as it is, and about how many states were `done`, such as `("added", 3)`.
-    fn tell(&self, index: &Index, done: Option<(&str, usize)>, left_out: &[LeftOut]) -> Result<(), Failure> {
+    fn tell(
+        &self,
+        index: &Index,
+        done: Option<(&str, usize)>,
+        (left_out, passed_over): (&[LeftOut], &[PassedOver]),
+    ) -> Result<(), Failure> {
         let (states, (bytes, garbage)) = of_either!(index, index => (index.len(), index.bytes()));
         let embedding = of_either!(index, index => index.embedding_width());
         if self.json {
@@ -153,9 +140,7 @@ impl Place {
             if let Some((what, count)) = done {
                 told[what] = json!(count);
             }
-            if !left_out.is_empty() {
-                told["left_out"] = json!(left_out);
-            }
+            output::add_not_read(&mut told, left_out, passed_over);
             return output::print_json(&told);
         }
         let more = done.map_or_else(String::new, |(what, count)| format!("{count} {what}, "));
@@ -170,24 +155,26 @@ impl Place {
     }
 }
 
-pub(super) fn run(command: &Command, options: &LoadOptions) -> Result<(), Failure> {
+pub(super) fn run(command: &Command, options: &LoadOptions, signals: &Signals) -> Result<(), Failure> {
     match command {
-        Command::Add(arguments) => add(arguments, options),
-        Command::Search(arguments) => search(arguments, options),
-        Command::Delete(arguments) => delete(arguments, options),
+        Command::Add(arguments) => add::run(arguments, options, signals),
+        Command::Search(arguments) => search(arguments, options, signals),
+        Command::Delete(arguments) => delete(arguments, options, signals),
         Command::Compact(place) => {
-            let mut index = place.open(options, Access::Write)?;
+            let mut index = place.open(options, Access::Write, signals)?;
+            let _held = signals.hold();
             of_either!(&mut index, index => index.compact())?;
-            place.tell(&index, None, &[])
+            place.tell(&index, None, (&[], &[]))
         }
-        Command::Info(place) => place.tell(&place.open(options, Access::Read)?, None, &[]),
-        Command::Export(arguments) => export(arguments, options),
+        Command::Info(place) => place.tell(&place.open(options, Access::Read, signals)?, None, (&[], &[])),
+        Command::Export(arguments) => export(arguments, options, signals),
     }
 }
 
-fn delete(arguments: &Delete, options: &LoadOptions) -> Result<(), Failure> {
+fn delete(arguments: &Delete, options: &LoadOptions, signals: &Signals) -> Result<(), Failure> {
     let place = &arguments.place;
-    let mut index = place.open(options, Access::Write)?;
+    let mut index = place.open(options, Access::Write, signals)?;
+    let _held = signals.hold();
     let before = of_either!(&index, index => index.len());
     let missing: Vec<&String> =
         arguments.key.iter().filter(|key| !of_either!(&index, index => index.contains(key))).collect();
@@ -197,135 +184,34 @@ fn delete(arguments: &Delete, options: &LoadOptions) -> Result<(), Failure> {
     });
     output::tell_missing(&missing);
     let after = of_either!(&index, index => index.len());
-    place.tell(&index, Some(("deleted", before - after)), &[])
-}
-
-fn add(arguments: &Add, options: &LoadOptions) -> Result<(), Failure> {
-    let place = &arguments.place;
-    let mut made = false;
-    let outcome = match &arguments.texts {
-        Some(file) => add_texts(arguments, file, &mut made, options),
-        None => add_images(arguments, &mut made, options),
-    };
-    if outcome.is_err() && made {
-        // Whether that works or not, what went wrong first is told.
-        let _ = take_back(place, options);
-    }
-    outcome
+    place.tell(&index, Some(("deleted", before - after)), (&[], &[]))
 }
 
 /// Removes an index that was made and that nothing came into: it would fix the kind of what can be added to it.
-fn take_back(place: &Place, options: &LoadOptions) -> Result<(), Failure> {
+fn take_back(place: &Place, options: &LoadOptions, signals: &Signals) -> Result<(), Failure> {
+    let _held = signals.hold();
     // To write, so that it is no other process's just now.
-    let index = place.open(options, Access::Write)?;
+    let index = place.open(options, Access::Write, signals)?;
     if of_either!(&index, index => index.is_empty()) {
         std::fs::remove_dir_all(&place.index).map_err(bundle::Error::io(&place.index, "remove"))?;
     }
     Ok(())
 }
 
-fn add_texts(arguments: &Add, file: &Path, made: &mut bool, options: &LoadOptions) -> Result<(), Failure> {
-    let (place, replace) = (&arguments.place, arguments.replace);
-    let model = Model::load(&place.bundle, options)?;
-    let content = std::fs::read_to_string(file).map_err(bundle::Error::io(file, "read"))?;
-    let content = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&content);
-    // Each once, however often it stands there.
-    let mut texts = BTreeSet::new();
-    for (number, line) in (1..).zip(content.lines().map(str::trim)).filter(|(_, line)| !line.is_empty()) {
-        if model.unread(line)?.words == 0 {
-            let expected = "a text of at least one word";
-            return Err(bundle::Error::invalid(file, format!("line {number}"), expected, format!("{line:?}")).into());
-        }
-        texts.insert(line);
-    }
-    let exists = place.index.symlink_metadata().is_ok();
-    let mut index = match exists {
-        true => TextIndex::open(&model, &place.index, Access::Write)?,
-        false => TextIndex::create(&model, &place.index)?,
-    };
-    *made = !exists;
-    let texts: Vec<&str> = texts.into_iter().filter(|text| replace || !index.contains(text)).collect();
-    output::tell_unread(&model, &texts)?;
-    let (encode, put) = (|text: &&str| model.encode_text(text), TextIndex::put);
-    fill(&mut index, &texts, (encode, put, TextIndex::commit), false)?;
-    place.tell(&Index::Texts(index), Some(("added", texts.len())), &[])
-}
-
-fn add_images(arguments: &Add, made: &mut bool, options: &LoadOptions) -> Result<(), Failure> {
-    let (place, replace) = (&arguments.place, arguments.replace);
-    let model = Model::load(&place.bundle, options)?;
-    let store = arguments.features.as_deref().map(|folder| images::features(&model, folder)).transpose()?;
-    let names = match (&store, &arguments.images) {
-        (Some(store), _) => store.names().into_iter().map(str::to_owned).collect(),
-        (None, Some(folder)) => image_files(folder)?,
-        // The arguments' group asks for one of them.
-        (None, None) => Vec::new(),
-    };
-    let exists = place.index.symlink_metadata().is_ok();
-    let mut index = match exists {
-        true => ImageIndex::open(&model, &place.index, Access::Write)?,
-        false => ImageIndex::create(&model, &place.index)?,
-    };
-    *made = !exists;
-    let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| replace || !index.contains(name)).collect();
-    let folder = arguments.images.as_deref().unwrap_or(Path::new(""));
-    let encode = |name: &&str| match &store {
-        Some(store) => model.encode_regions(&store.get(name)?),
-        None => model.encode_file(&folder.join(name)),
-    };
-    let left_out = fill(&mut index, &names, (encode, ImageIndex::put, ImageIndex::commit), arguments.skip_broken)?;
-    place.tell(&Index::Images(index), Some(("added", names.len() - left_out.len())), &left_out)
-}
-
-/// Encodes on all threads, puts in order, commits now and then. Gives the images that cannot be decoded, if those may be left
-/// out.
-fn fill<I, S: Send>(
-    index: &mut I,
-    keys: &[&str],
-    (encode, put, commit): (
-        impl Fn(&&str) -> Result<S, Error> + Sync,
-        impl Fn(&mut I, &str, &S) -> Result<(), Error>,
-        impl Fn(&mut I) -> Result<(), Error>,
-    ),
-    skip_broken: bool,
-) -> Result<Vec<LeftOut>, Failure> {
-    let bar = progress::bar(keys.len(), "encoded");
-    let mut left_out = Vec::new();
-    for part in keys.chunks(COMMIT) {
-        for batch in part.chunks(BATCH) {
-            let states: Vec<Result<S, Error>> = batch.par_iter().map(&encode).collect();
-            for (key, state) in batch.iter().zip(states) {
-                match state.and_then(|state| put(index, key, &state)) {
-                    Ok(()) => {}
-                    Err(error) if skip_broken && error.code() == ErrorCode::Image => {
-                        left_out.push(LeftOut { image: (*key).to_owned(), reason: error.to_string() });
-                    }
-                    Err(error) => {
-                        // What was encoded before it is not to be encoded again.
-                        commit(index)?;
-                        output::tell_left_out(&left_out);
-                        return Err(error.into());
-                    }
-                }
-            }
-            bar.inc(batch.len() as u64);
-        }
-        commit(index)?;
-    }
-    bar.finish_and_clear();
-    output::tell_left_out(&left_out);
-    Ok(left_out)
-}
-
-fn search(arguments: &Search, options: &LoadOptions) -> Result<(), Failure> {
+fn search(arguments: &Search, options: &LoadOptions, signals: &Signals) -> Result<(), Failure> {
     let place = &arguments.place;
-    let model = Model::load(&place.bundle, options)?;
+    let model = signals.model(&place.bundle, options)?;
+    let (mut left_out, mut passed_over) = (Vec::new(), Vec::new());
     let candidates = arguments.shortlist.map_or(Candidates::All, |count| Candidates::Shortlist(count.get()));
     let top = arguments.top.get();
     let (queries, hits): (Vec<String>, Vec<Vec<Hit>>) = if arguments.text.is_empty() {
         let index = TextIndex::open(&model, &place.index, Access::Read)?;
-        let images = arguments.image.iter().map(|file| model.encode_file(file)).collect::<Result<Vec<_>, _>>()?;
-        let names = arguments.image.iter().map(|file| file.display().to_string()).collect();
+        let found = ImageArguments::find(&arguments.image, arguments.skip_broken)?;
+        let encode = |file: &Path| model.encode_file(file);
+        let encoded = ImageArguments::encode(&found.images, arguments.skip_broken, encode)?;
+        let Encoded { files, states: images, left_out: broken } = encoded;
+        (left_out, passed_over) = (broken, found.passed_over);
+        let names = files.iter().map(|file| file.display().to_string()).collect();
         (names, index.rank(&images, top, candidates)?)
     } else {
         let index = ImageIndex::open(&model, &place.index, Access::Read)?;
@@ -337,7 +223,9 @@ fn search(arguments: &Search, options: &LoadOptions) -> Result<(), Failure> {
         let hit = |hit: &Hit| json!({ "key": hit.key, "score": hit.score.probability });
         let entry = |(query, hits): (&String, &Vec<Hit>)| json!({ "query": query, "hits": hits.iter().map(hit).collect::<Vec<_>>() });
         let entries: Vec<_> = queries.iter().zip(&hits).map(entry).collect();
-        return output::print_json(&json!({ "results": entries }));
+        let mut told = json!({ "results": entries });
+        output::add_not_read(&mut told, &left_out, &passed_over);
+        return output::print_json(&told);
     }
     let indent = if queries.len() > 1 { "  " } else { "" };
     let mut text = String::new();
@@ -351,7 +239,7 @@ fn search(arguments: &Search, options: &LoadOptions) -> Result<(), Failure> {
     Ok(output::print(&text)?)
 }
 
-fn export(arguments: &Export, options: &LoadOptions) -> Result<(), Failure> {
+fn export(arguments: &Export, options: &LoadOptions, signals: &Signals) -> Result<(), Failure> {
     output::check_new(Some(&arguments.out))?;
     let ending = arguments.out.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let format = match ending {
@@ -362,7 +250,8 @@ fn export(arguments: &Export, options: &LoadOptions) -> Result<(), Failure> {
             return Err(Error::Argument { argument: "--out", expected, found: found.to_string() }.into());
         }
     };
-    let index = arguments.place.open(options, Access::Read)?;
+    let index = arguments.place.open(options, Access::Read, signals)?;
+    let _held = signals.hold();
     let count = of_either!(&index, index => index.export_embeddings(&arguments.out, format))?;
     if arguments.place.json {
         return output::print_json(&json!({ "embeddings": count, "out": arguments.out.display().to_string() }));

@@ -4,6 +4,7 @@ mod answer;
 mod evaluate;
 mod extract;
 mod ground;
+mod image_arguments;
 mod images;
 mod index;
 mod info;
@@ -12,6 +13,7 @@ mod predict;
 mod progress;
 mod rank;
 mod samples;
+mod signals;
 mod verify;
 
 use std::num::NonZeroUsize;
@@ -40,7 +42,9 @@ ONNX Runtime 1.28 or newer is taken from --ort-library, else from the environmen
 variable MMNAS_ORT_DYLIB, else from the folder of this program, else from the system.
 
 Exit codes: 0 done, 1 error, 2 wrong usage, 3 verification failed, a damaged file included,
-4 no usable ONNX Runtime.";
+4 no usable ONNX Runtime,
+130 ended by SIGINT (Ctrl-C), 143 by SIGTERM. `extract` and `index add` then keep what they have
+done and say so; other commands leave nothing half written. A second signal ends at once.";
 
 /// Runs exported multimodal networks on ONNX Runtime
 #[derive(Parser)]
@@ -143,6 +147,8 @@ enum Failure {
     Damaged(Error),
     /// The result cannot be written.
     Output(std::io::Error),
+    /// A signal stopped it; what it kept.
+    Stopped(String),
 }
 
 impl From<Error> for Failure {
@@ -173,25 +179,31 @@ impl From<serde_json::Error> for Failure {
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     start_log(cli.global.verbose);
+    let signals = signals::Signals::listen();
     let options = cli.global.load_options();
     let outcome = match &cli.command {
-        Command::Answer(arguments) => answer::run(arguments, &options),
-        Command::Ground(arguments) => ground::run(arguments, &options),
-        Command::Rank(arguments) => rank::run(arguments, &options),
-        Command::Index(command) => index::run(command, &options),
+        Command::Answer(arguments) => answer::run(arguments, &options, &signals),
+        Command::Ground(arguments) => ground::run(arguments, &options, &signals),
+        Command::Rank(arguments) => rank::run(arguments, &options, &signals),
+        Command::Index(command) => index::run(command, &options, &signals),
         Command::Verify(arguments) => verify::run(arguments, &options),
         Command::Info(arguments) => info::run(arguments),
-        Command::Extract(arguments) => extract::run(arguments, &options),
+        Command::Extract(arguments) => extract::run(arguments, &options, &signals),
         Command::Evaluate(arguments) => evaluate::run(arguments, &options),
-        Command::Predict(arguments) => predict::run(arguments, &options),
+        Command::Predict(arguments) => predict::run(arguments, &options, &signals),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Stopped(kept)) => {
+            output::line(&kept);
+            signals.exit_code().map_or(ExitCode::FAILURE, ExitCode::from)
+        }
         Err(Failure::Library(error)) => {
             output::error(&error);
             ExitCode::from(match error.code() {
                 ErrorCode::VerificationFailed => NOT_VERIFIED,
                 ErrorCode::OnnxRuntimeMissing => 4,
+                ErrorCode::Cancelled => signals.exit_code().unwrap_or(1),
                 _ => 1,
             })
         }

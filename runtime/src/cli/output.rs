@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use mmnas_runtime::bundle::{self, Unread};
-use mmnas_runtime::{LeftOut, Model};
+use mmnas_runtime::{LeftOut, Model, PassedOver};
 
 /// Writes `text` to the standard output, ending it with a line end.
 pub(super) fn print(text: &str) -> std::io::Result<()> {
@@ -27,8 +27,20 @@ pub(super) fn warn(text: impl std::fmt::Display) {
 
 /// Writes an error as one line to the standard error output.
 pub(super) fn error(error: &dyn Error) {
+    line(&chain(error));
+}
+
+/// Writes a line to the standard error output.
+pub(super) fn line(text: &str) {
     // Nobody is left to tell where even this fails.
-    let _ = writeln!(std::io::stderr(), "mmnas: {}", chain(error));
+    let _ = writeln!(std::io::stderr(), "mmnas: {text}");
+}
+
+/// Tells what lies in a folder of images and is not read, on the standard error output.
+pub(super) fn tell_passed_over(folder: &Path, kinds: &[PassedOver]) {
+    if let Some(told) = PassedOver::line(kinds) {
+        line(&format!("{}: {told}", folder.display()));
+    }
 }
 
 /// Tells of images that were left out, with the reasons, on the standard error output: of the first, and how many more.
@@ -48,6 +60,16 @@ pub(super) fn tell_unknown_features(model: &Model, features: &Path) {
     let (bundle, features) = (model.bundle().folder().display(), features.display());
     let what = "does not say which features its network was trained on";
     let _ = writeln!(std::io::stderr(), "mmnas: {bundle} {what}: whether those in {features} are such is not checked");
+}
+
+/// Adds to a command's JSON what was left out and passed over, where there is such.
+pub(super) fn add_not_read(told: &mut serde_json::Value, left_out: &[LeftOut], passed_over: &[PassedOver]) {
+    if !left_out.is_empty() {
+        told["left_out"] = serde_json::json!(left_out);
+    }
+    if !passed_over.is_empty() {
+        told["passed_over"] = serde_json::json!(passed_over);
+    }
 }
 
 /// Tells of keys that an index does not have, on the standard error output.

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::images::OnSamples;
 use super::samples::with_samples;
+use super::signals::Signals;
 use super::{Failure, output, progress};
 
 const EXAMPLES: &str = "\
@@ -28,7 +29,7 @@ pub(super) struct Arguments {
     out: PathBuf,
 }
 
-pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Arguments, options: &LoadOptions, signals: &Signals) -> Result<(), Failure> {
     let Arguments { given, out } = arguments;
     output::check_new(Some(out))?;
     let model = Model::load(&given.bundle, options)?;
@@ -42,6 +43,7 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
     })?;
     // It may have come while the questions were answered.
     output::check_new(Some(out))?;
+    let _held = signals.hold();
     write_atomically(out, &serde_json::to_vec(&found)?)?;
     if given.json {
         return output::print_json(&json!({ "answers": found.len(), "out": out.display().to_string() }));

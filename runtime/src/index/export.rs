@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::states::StateIndex;
 use super::{ImageIndex, TextIndex, without_embedding};
-use crate::{Error, Result};
+use crate::{Error, Limits, Result};
 
 /// How embeddings are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,27 +27,29 @@ pub(super) fn write_error(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ 
 }
 
 impl StateIndex {
-    fn export(&self, out: &Path, format: EmbeddingFormat) -> Result<usize> {
+    fn export(&self, out: &Path, format: EmbeddingFormat, limits: &Limits) -> Result<usize> {
         let width = self.joint().ok_or_else(|| without_embedding(self.folder()))?;
         match format {
-            EmbeddingFormat::Npy => self.export_npy(out, width)?,
+            EmbeddingFormat::Npy => self.export_npy(out, width, limits)?,
             #[cfg(feature = "parquet")]
             EmbeddingFormat::Parquet => {
                 let file = new_file(out)?;
-                self.write_parquet(file.as_file(), out)?;
+                self.write_parquet(file.as_file(), out, limits)?;
                 keep(file, out)?;
             }
         }
         Ok(self.len())
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = Result<(&str, Vec<f32>)>> {
-        self.keys().filter_map(|key| self.embedding(key).transpose().map(|found| found.map(|row| (key, row))))
+    /// Keys and embeddings, or the error of `limits` where a call has to end.
+    pub(super) fn rows(&self, limits: &Limits) -> impl Iterator<Item = Result<(&str, Vec<f32>)>> {
+        let row = |key| limits.check().and_then(|()| self.embedding(key)).transpose();
+        self.keys().filter_map(move |key| row(key).map(|found| found.map(|row| (key, row))))
     }
 
-    fn export_npy(&self, out: &Path, width: usize) -> Result<()> {
+    fn export_npy(&self, out: &Path, width: usize, limits: &Limits) -> Result<()> {
         let (mut keys, mut numbers) = (Vec::with_capacity(self.len()), Vec::with_capacity(self.len() * width));
-        for row in self.rows() {
+        for row in self.rows(limits) {
             let (key, embedding) = row?;
             keys.push(key);
             numbers.extend(embedding);
@@ -87,12 +89,13 @@ fn keep(file: NamedTempFile, path: &Path) -> Result<()> {
 }
 
 impl ImageIndex {
-    /// Writes the keys with their embeddings to the new file `out`; gives how many they are.
+    /// Writes the keys with their embeddings to the new file `out`; gives how many they are. It ends at the limits of the model
+    /// that the index was opened with, and leaves nothing then.
     ///
     /// # Errors
-    /// States without embeddings; `out` in the way or not writable; a damaged file.
+    /// States without embeddings; `out` in the way or not writable; a damaged file; the limits.
     pub fn export_embeddings(&self, out: &Path, format: EmbeddingFormat) -> Result<usize> {
-        self.states.export(out, format)
+        self.states.export(out, format, self.model.limits())
     }
 }
 
@@ -102,6 +105,6 @@ impl TextIndex {
     /// # Errors
     /// As [`ImageIndex::export_embeddings`].
     pub fn export_embeddings(&self, out: &Path, format: EmbeddingFormat) -> Result<usize> {
-        self.states.export(out, format)
+        self.states.export(out, format, self.model.limits())
     }
 }

@@ -104,12 +104,13 @@ macro_rules! common {
                 self.states.commit()
             }
 
-            /// Commits, and gives back the room of what was deleted and replaced; needs as much room as the index has.
+            /// Commits, and gives back the room of what was deleted and replaced; needs as much room as the index has. It ends at
+            /// the limits of the model that the index was opened with, which leaves the room as it was.
             ///
             /// # Errors
             #[doc = concat!("As [`", stringify!($index), "::commit`].")]
             pub fn compact(&mut self) -> Result<()> {
-                self.states.compact()
+                self.states.compact(self.model.limits())
             }
 
             /// Number of states.

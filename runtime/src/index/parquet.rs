@@ -13,18 +13,18 @@ use parquet::schema::types::Type;
 
 use super::export::write_error;
 use super::states::StateIndex;
-use crate::Result;
+use crate::{Limits, Result};
 
 /// Rows of a row group.
 const ROWS: usize = 1 << 14;
 
 impl StateIndex {
-    pub(super) fn write_parquet(&self, file: &File, out: &Path) -> Result<()> {
+    pub(super) fn write_parquet(&self, file: &File, out: &Path, limits: &Limits) -> Result<()> {
         let failed = |e: parquet::errors::ParquetError| write_error(out)(std::io::Error::other(e));
         let schema = Arc::new(schema().map_err(failed)?);
         let properties = Arc::new(WriterProperties::builder().build());
         let mut writer = SerializedFileWriter::new(BufWriter::new(file), schema, properties).map_err(failed)?;
-        let mut rows = self.rows().peekable();
+        let mut rows = self.rows(limits).peekable();
         while rows.peek().is_some() {
             let (mut keys, mut numbers, mut levels) = (Vec::new(), Vec::new(), Vec::new());
             for row in rows.by_ref().take(ROWS) {

@@ -173,10 +173,10 @@ impl StateIndex {
         Ok(())
     }
 
-    pub(super) fn compact(&mut self) -> Result<()> {
+    pub(super) fn compact(&mut self, limits: &Limits) -> Result<()> {
         // States lie elsewhere then.
         *self.shortlist.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
-        self.store.compact()
+        self.store.compact(limits)
     }
 
     pub(super) fn len(&self) -> usize {

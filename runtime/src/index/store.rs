@@ -11,7 +11,7 @@ use mmnas_bundle::WriterLock;
 use super::header::{HEADER, Header};
 use super::key_log::{self, MAX_KEY, Place, Record};
 use super::mapped::map;
-use crate::{Error, Result};
+use crate::{Error, Limits, Result};
 
 /// The file that a writer holds locked.
 const LOCK: &str = ".lock";
@@ -189,7 +189,7 @@ impl Store {
     }
 
     /// Writes the states that count into new files and drops the old ones. What was not committed is committed.
-    pub(super) fn compact(&mut self) -> Result<()> {
+    pub(super) fn compact(&mut self, limits: &Limits) -> Result<()> {
         self.commit()?;
         self.writer()?;
         let generation = self.header.generation.checked_add(1).ok_or_else(|| {
@@ -197,7 +197,7 @@ impl Store {
         })?;
         let (states, keys) = (states_file(&self.folder, generation), keys_file(&self.folder, generation));
         // Everything that can fail comes before the header, which makes the new files count.
-        let prepared = self.write_compacted(&states, &keys).and_then(|(state_bytes, key_bytes)| {
+        let prepared = self.write_compacted(&states, &keys, limits).and_then(|(state_bytes, key_bytes)| {
             let header = Header { generation, state_bytes, key_bytes, ..self.header.clone() };
             let loaded = load(&self.folder, &header)?;
             let opened = OpenOptions::new().write(true).open(&states).map_err(write_error(&states))?;
@@ -220,10 +220,11 @@ impl Store {
         Ok(())
     }
 
-    fn write_compacted(&self, states: &Path, keys: &Path) -> Result<(u64, u64)> {
+    fn write_compacted(&self, states: &Path, keys: &Path, limits: &Limits) -> Result<(u64, u64)> {
         let mut out = std::io::BufWriter::new(File::create(states).map_err(write_error(states))?);
         let (mut offset, mut records) = (0u64, Vec::new());
         for (key, &place) in &self.places {
+            limits.check()?;
             out.write_all(self.bytes(place)?).map_err(write_error(states))?;
             records.extend(Record::Put(key.clone(), Place { offset, ..place }).encode());
             offset += place.bytes;

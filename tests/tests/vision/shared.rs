@@ -146,7 +146,7 @@ fn many_pictures_at_once_are_what_each_is_alone_and_errors_stay_with_their_own()
         let file = folder.path().join(format!("{count}.npz"));
         let features = (0..count * width).map(|k| ((k * 7 + count) % 13) as f32 / 13.0 - 0.5).collect();
         let boxes = (0..count).map(|k| [k as f32, 5.0, k as f32 + 20.0, 40.0]).collect();
-        npz::write(&file, &RegionFeatures { features, boxes, size: (1000, 100) }, width).unwrap();
+        npz::write(&file, &RegionFeatures { features, boxes, size: (1000, 100) }, width, None).unwrap();
         file
     };
     let mut files: Vec<PathBuf> = (0..40).map(|seed| picture(folder.path(), seed)).collect();
