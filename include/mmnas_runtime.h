@@ -88,14 +88,19 @@
  * time. One that is passed as a plain pointer is changed or freed, so nobody else may rely on it at that time. Different
  * handles are independent.
  *
+ * Time. A call takes as long as it takes, unless its model or index is a limited handle: mmnas_model_limited_to() and
+ * mmnas_index_limited_to() make one for each request, with the milliseconds that it has left and a token that another
+ * thread may cancel. MMNAS_AT_ONCE (0) and every number below end each call before it begins, MMNAS_NO_DEADLINE none.
+ * The older mmnas_model_limited() takes 0 for no limit.
+ *
  * Misuse. NULL where there must be none, text that is not UTF-8 and numbers out of range are errors. Handles are looked up
  * and never followed: one that was freed, one of another type and a pointer from elsewhere are errors too, freeing them does
  * nothing, and functions that return a value give what they give for NULL. What cannot be found out is a pointer to memory that is not there, or a length that is too large.
  *
  * The host. The library prints nothing, installs no signal handlers, and does not end the process; a failure inside it is
- * MMNAS_STATUS_PANIC. What it has to say besides errors goes to mmnas_log_set()'s callback, or nowhere. The exception is
- * memory that runs out, which ends the process. A process that has used it may fork and exec; a forked child that goes
- * on must not call it.
+ * MMNAS_STATUS_PANIC. What it has to say besides errors goes to the callbacks of
+ * mmnas_log_set() and mmnas_log_listen(), or nowhere. The exception is memory that runs out, which ends the process. A
+ * process that has used it may fork and exec; a forked child that goes on must not call it.
  *
  * Versions. Functions and numbers are added, not changed or taken away, while MMNAS_ABI_VERSION stays the same.
  */
@@ -117,6 +122,16 @@
  * codes do not raise it.
  */
 #define MMNAS_ABI_VERSION 1
+
+/**
+ * The time of a request is over: every call with the handle ends before it begins. So it does with every number below.
+ */
+#define MMNAS_AT_ONCE 0
+
+/**
+ * A request may take as long as it takes.
+ */
+#define MMNAS_NO_DEADLINE INT64_MAX
 
 /**
  * What a function returns: MMNAS_STATUS_OK, or the kind of failure.
@@ -377,7 +392,8 @@ enum mmnas_log_level
      */
     MMNAS_LOG_LEVEL_WARNING = 2,
     /**
-     * What was loaded from where.
+     * What was loaded from where: a line for ONNX Runtime, and one for each bundle (folder, task, variant, provider, identity, ONNX
+     * Runtime) and each index.
      */
     MMNAS_LOG_LEVEL_INFO = 3,
     /**
@@ -446,6 +462,11 @@ typedef struct mmnas_index mmnas_index;
  * The keys of an index, as they were when they were asked for, or words of a text.
  */
 typedef struct mmnas_keys mmnas_keys;
+
+/**
+ * One that is told what happens, beside all others, until it is freed.
+ */
+typedef struct mmnas_log_listener mmnas_log_listener;
 
 /**
  * A loaded bundle, ready to run.
@@ -821,7 +842,7 @@ mmnas_status mmnas_files_add(struct mmnas_files *files,
 void mmnas_files_free(struct mmnas_files *files);
 
 /**
- * Makes a token that was not used yet. mmnas_model_limited() ties calls to it.
+ * Makes a token that was not used yet. mmnas_model_limited_to() and mmnas_index_limited_to() tie calls to it.
  *
  * @return a token that the caller owns and frees with mmnas_cancel_token_free(); NULL only if the library itself failed
  *
@@ -830,8 +851,8 @@ void mmnas_files_free(struct mmnas_files *files);
 struct mmnas_cancel_token *mmnas_cancel_token_new(void);
 
 /**
- * Ends the calls that run with this token now, between two operators of their graphs, and those that are made later before
- * they begin. They fail with MMNAS_STATUS_CANCELLED. It cannot be taken back: make another token for other calls.
+ * Ends the calls that run with this token now, between two operators of their graphs or two batches of a search, and those
+ * that are made later before they begin. They fail with MMNAS_STATUS_CANCELLED. It cannot be taken back: make another token for other calls.
  *
  * @param token      the token
  * @param error_out  receives the error, or NULL on success; may itself be NULL
@@ -857,7 +878,7 @@ bool mmnas_cancel_token_is_cancelled(const struct mmnas_cancel_token *token);
  *
  * @param token  a token, or NULL, which does nothing
  *
- * Threads: no other thread may use the token any more; models that it limits may be used.
+ * Threads: no other thread may use the token any more; models and indexes that it limits may be used.
  */
 void mmnas_cancel_token_free(struct mmnas_cancel_token *token);
 
@@ -903,6 +924,9 @@ mmnas_status mmnas_model_load_files(const struct mmnas_files *files,
  * Makes another handle to a loaded model, whose calls end early: at a moment, when a token is cancelled, or at whichever
  * comes first. It costs next to nothing, so make one for each request. Images and texts of either handle serve both.
  * Freeing one leaves the other.
+ *
+ * It cannot say that the time is over already, since 0 is no limit here: for the time that a request has left use
+ * mmnas_model_limited_to(). Searches of an index have mmnas_index_limited_to().
  *
  * @param model         the model; where it is itself limited, its own limits stay with it and are not the new handle's
  * @param token         what ends the calls, or NULL for nothing; not needed after the call
@@ -2187,18 +2211,20 @@ mmnas_status mmnas_index_create(const struct mmnas_model *model,
                                 struct mmnas_error **error_out);
 
 /**
- * Opens an index that this model, or another load of its bundle, has made.
+ * Opens an index that this model, or another load of its bundle, has made. Where the model is limited, its limits are those of
+ * all searches; mmnas_index_limited_to() gives a search limits of its own.
  *
  * @param model      the model; it may be freed before the index
  * @param path       the index's folder, UTF-8, need not be NUL-terminated
  * @param path_len   the number of bytes of the path; at least 1
  * @param kind       one of mmnas_index_kind: what the index holds
- * @param writable   whether it is to be changed, which one handle at a time may do; any number may read meanwhile, and see
- *                   what was committed when they opened
+ * @param writable   whether it is to be changed, which one opened index at a time may do, of all processes; any number may read
+ *                   meanwhile, and see what was committed when they opened
  * @param index_out  receives the index, which the caller owns and frees with mmnas_index_free(), or NULL on failure
  * @param error_out  receives the error, or NULL on success; may itself be NULL
  * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of another model), MMNAS_STATUS_WRONG_TASK,
- *         MMNAS_STATUS_IO, MMNAS_STATUS_INVALID_BUNDLE (damaged, or of the other kind), MMNAS_STATUS_FUTURE_VERSION, or MMNAS_STATUS_EXISTS (somebody else writes)
+ *         MMNAS_STATUS_IO, MMNAS_STATUS_INVALID_BUNDLE (damaged, or of the other kind), MMNAS_STATUS_FUTURE_VERSION, or MMNAS_STATUS_EXISTS (it is being written; the
+ *         message says whether by this process or by another)
  *
  * Threads: may be called from many threads at once with the same model.
  */
@@ -2349,7 +2375,7 @@ mmnas_status mmnas_index_keys(const struct mmnas_index *index,
                               struct mmnas_error **error_out);
 
 /**
- * Closes an index. What was not committed is forgotten.
+ * Frees a handle to an index, and closes the index where it was the last: what was not committed is forgotten.
  *
  * @param index  an index, or NULL, which does nothing
  *
@@ -2369,7 +2395,8 @@ void mmnas_index_free(struct mmnas_index *index);
  * @param error_out    receives the error, or NULL on success; may itself be NULL
  * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of texts, for a text of another model, and for a
  *         shortlist where the network has no embeddings), MMNAS_STATUS_IO, MMNAS_STATUS_INVALID_BUNDLE (a damaged index),
- *         MMNAS_STATUS_INFERENCE, or what ends the calls of the model that the index was opened with
+ *         MMNAS_STATUS_INFERENCE, or what ends the searches of a limited handle, else the calls of the
+ *         model that the index was opened with
  *
  * Threads: the index may be read from many threads at once.
  */
@@ -2447,6 +2474,53 @@ mmnas_status mmnas_index_find_texts_batch(const struct mmnas_index *index,
                                           struct mmnas_error **error_out);
 
 /**
+ * Makes another handle to a loaded model, as mmnas_model_limited() does, for the time that a request has left: also where that
+ * is none. Reckon it and pass it on as it is: what is 0 or less ends every call with MMNAS_STATUS_DEADLINE_EXCEEDED before it
+ * begins.
+ *
+ * @param model         the model; where it is itself limited, its own limits stay with it and are not the new handle's
+ * @param token         what ends the calls, or NULL for nothing; not needed after the call
+ * @param milliseconds  how long from now calls may take, over all calls that are made with the new handle; MMNAS_AT_ONCE (0) or
+ *                      less: they end at once; MMNAS_NO_DEADLINE: as long as it takes
+ * @param limited_out   receives the model, which the caller owns and frees with mmnas_model_free(), or NULL on failure
+ * @param error_out     receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT
+ *
+ * Threads: may be called from many threads at once with the same model.
+ */
+mmnas_status mmnas_model_limited_to(const struct mmnas_model *model,
+                                    const struct mmnas_cancel_token *token,
+                                    int64_t milliseconds,
+                                    struct mmnas_model **limited_out,
+                                    struct mmnas_error **error_out);
+
+/**
+ * Makes another handle to an open index, whose searches end early: after a time, when a token is cancelled, or at whichever
+ * comes first. It costs next to nothing, so make one for each request.
+ *
+ * The searches are the mmnas_index_find_... functions; mmnas_index_get_image() and mmnas_index_get_text() end early too. They
+ * look at the limits between two batches of what they score, while a shortlist is made (the next search goes on with it where
+ * this one stopped), and inside the network's graphs; and they do not wait longer for a change by another thread. All other
+ * functions do with either handle the same, to the one index, which is open until the last of its handles is freed.
+ *
+ * @param index         the index; where it is itself limited, or was opened with a model that is, those limits are not the new
+ *                      handle's
+ * @param token         what ends the searches, or NULL for nothing; not needed after the call
+ * @param milliseconds  how long from now searches may take, over all that are made with the new handle; MMNAS_AT_ONCE (0) or
+ *                      less: they end at once; MMNAS_NO_DEADLINE: as long as it takes
+ * @param limited_out   receives the index, which the caller owns and frees with mmnas_index_free(), or NULL on failure
+ * @param error_out     receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT
+ *
+ * Threads: may be called from many threads at once with the same index.
+ */
+mmnas_status mmnas_index_limited_to(const struct mmnas_index *index,
+                                    const struct mmnas_cancel_token *token,
+                                    int64_t milliseconds,
+                                    struct mmnas_index **limited_out,
+                                    struct mmnas_error **error_out);
+
+/**
  * Reads an image of an index, as mmnas_image_from_file() would have given it, to 16 bits.
  *
  * @param index      an index of images
@@ -2455,8 +2529,8 @@ mmnas_status mmnas_index_find_texts_batch(const struct mmnas_index *index,
  * @param image_out  receives the image, which the caller owns and frees with mmnas_image_free(); NULL on failure, and where there
  *                   is no such key, which is none
  * @param error_out  receives the error, or NULL on success; may itself be NULL
- * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of texts), MMNAS_STATUS_INVALID_BUNDLE (damaged), or
- *         MMNAS_STATUS_INFERENCE
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of texts), MMNAS_STATUS_INVALID_BUNDLE (damaged),
+ *         MMNAS_STATUS_INFERENCE, or what ends the searches
  *
  * Threads: the index may be read from many threads at once.
  */
@@ -2475,7 +2549,8 @@ mmnas_status mmnas_index_get_image(const struct mmnas_index *index,
  * @param text_out   receives the text, which the caller owns and frees with mmnas_text_free(); NULL on failure, and where there is
  *                   no such key, which is none
  * @param error_out  receives the error, or NULL on success; may itself be NULL
- * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of images), or MMNAS_STATUS_INVALID_BUNDLE (damaged)
+ * @return MMNAS_STATUS_OK, MMNAS_STATUS_INVALID_ARGUMENT (also for an index of images), MMNAS_STATUS_INVALID_BUNDLE (damaged),
+ *         or what ends the searches
  *
  * Threads: the index may be read from many threads at once.
  */
@@ -2784,8 +2859,8 @@ const char *mmnas_verification_problem(const struct mmnas_verification *verifica
 void mmnas_verification_free(struct mmnas_verification *verification);
 
 /**
- * Tells the library whom to tell what happens; until then it tells nobody. There is one listener a process: a call replaces the
- * one before.
+ * Tells the library whom to tell what happens; until then it tells nobody. There is one such listener a process: a call replaces
+ * the one before. mmnas_log_listen() adds any number of others.
  *
  * When the call returns, the listener before it is not called any more, so what its `user_data` led to may go. The call waits
  * for listeners that are just being told something, so the caller must hold no lock that they take.
@@ -2802,6 +2877,35 @@ mmnas_status mmnas_log_set(int32_t level,
                            mmnas_log_callback callback,
                            void *user_data,
                            struct mmnas_error **error_out);
+
+/**
+ * Adds a listener, which is told what happens beside all others, for as long as its handle lives: parts of a program need not
+ * know of one another.
+ *
+ * @param level         one of mmnas_log_level: messages that matter less are left out
+ * @param callback      who is told; not NULL
+ * @param user_data     handed to the callback as it is; may be NULL
+ * @param listener_out  receives the listener, which the caller owns and frees with mmnas_log_listener_free(), or NULL on failure
+ * @param error_out     receives the error, or NULL on success; may itself be NULL
+ * @return MMNAS_STATUS_OK or MMNAS_STATUS_INVALID_ARGUMENT
+ *
+ * Threads: may be called at any time from any thread, but not from a callback. It waits as mmnas_log_set() does.
+ */
+mmnas_status mmnas_log_listen(int32_t level,
+                              mmnas_log_callback callback,
+                              void *user_data,
+                              struct mmnas_log_listener **listener_out,
+                              struct mmnas_error **error_out);
+
+/**
+ * Ends a listener. When the call returns it is not called any more, so what its `user_data` led to may go.
+ *
+ * @param listener  a listener, or NULL, which does nothing
+ *
+ * Threads: may be called at any time from any thread, but not from a callback: there it does nothing, and the listener goes on.
+ * It waits as mmnas_log_set() does.
+ */
+void mmnas_log_listener_free(struct mmnas_log_listener *listener);
 
 #ifdef __cplusplus
 }  // extern "C"

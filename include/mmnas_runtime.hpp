@@ -73,7 +73,8 @@ private:
 
 // A path that goes in: a text in UTF-8, or whatever else std::filesystem::path can be made of, wide texts included. It is of
 // what it was made of, as std::string_view is. What the file system does not have as Unicode cannot be said: such a path is an
-// error of status INVALID_ARGUMENT, or, where the system's paths are wide, what std::filesystem::path::u8string() throws.
+// error of status INVALID_ARGUMENT. Wide texts are converted by std::filesystem::path, which throws where it cannot: outside of
+// Windows some libraries convert ASCII alone.
 class Path {
 public:
     template <class Text, std::enable_if_t<std::is_convertible_v<const Text &, std::string_view>, int> = 0>

@@ -227,7 +227,11 @@ pub(crate) fn target_folder() -> Result<PathBuf, String> {
     target.map(Path::to_owned).ok_or_else(|| format!("{}: not in a target folder", test.display()))
 }
 
-pub(crate) fn output(command: &mut Command) -> Result<Output, String> {
+/// Runs a command to its end, however it ends.
+///
+/// # Errors
+/// A program that cannot be started.
+pub fn output(command: &mut Command) -> Result<Output, String> {
     let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
     Ok(Output {
         code: output.status.code(),

@@ -153,8 +153,8 @@ async fn a_full_queue_refuses_and_whoever_goes_costs_nothing() {
 
 #[test]
 fn threads_are_gathered_into_batches_and_each_call_ends_at_its_own_limits() {
-    let folder = tempfile::tempdir().unwrap();
     for task in [TaskName::Vqa, TaskName::Vgd, TaskName::Itm] {
+        let folder = tempfile::tempdir().unwrap();
         let model = Model::load(&bundle(folder.path(), task), &LoadOptions::default()).unwrap();
         let settings = BatchSettings { max_batch: 8, max_wait: Duration::from_millis(200), queue: 64 };
         let batcher = Batcher::new(&model, settings).unwrap();
@@ -189,7 +189,8 @@ fn threads_are_gathered_into_batches_and_each_call_ends_at_its_own_limits() {
         assert_eq!((counts.answered, counts.refused, counts.pending), (16, 0, 0));
         assert!(counts.batches < 16, "{counts:?}");
     }
-    let model = Model::load(&bundle(folder.path(), TaskName::Vqa), &LoadOptions::default()).unwrap();
+    let again = tempfile::tempdir().unwrap();
+    let model = Model::load(&bundle(again.path(), TaskName::Vqa), &LoadOptions::default()).unwrap();
     let image = model.encode_regions(&regions(&model, 3)).unwrap();
     // A first call waits long for others: only its own limits can end it sooner.
     let patient = BatchSettings { max_batch: 16, max_wait: Duration::from_secs(600), queue: 16 };
@@ -208,7 +209,7 @@ fn threads_are_gathered_into_batches_and_each_call_ends_at_its_own_limits() {
         assert!(matches!(waiting.join().unwrap(), Err(Error::Cancelled)));
     });
     assert!(begin.elapsed() < Duration::from_secs(60));
-    let other = Model::load(&bundle(folder.path(), TaskName::Vgd), &LoadOptions::default()).unwrap();
+    let other = Model::load(&bundle(again.path(), TaskName::Vgd), &LoadOptions::default()).unwrap();
     assert_eq!(batcher.limited_as(&other).unwrap_err().code(), ErrorCode::InvalidArgument);
     assert_eq!(batcher.counts().batches, 0);
     // Those that have gone do not run when the batcher ends, which waits for nobody then.

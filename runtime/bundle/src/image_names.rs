@@ -27,6 +27,9 @@ const COCO_DIGITS: usize = 12;
 /// Most images that an error names.
 const NAMED: usize = 5;
 
+/// Whether the image at a place fits a step of the rule.
+type Fits<'a> = &'a dyn Fn(usize) -> bool;
+
 /// Names of images, to be found by what samples call them. See the [module](self) for the rule.
 #[derive(Debug, Clone, Default)]
 pub struct ImageNames {
@@ -121,7 +124,7 @@ impl ImageNames {
             _ => false,
         };
         let below = |place: usize| wanted.folders_of(&Parts::of(&self.names[place]));
-        let steps: [(&[usize], &dyn Fn(usize) -> bool); 4] = [
+        let steps: [(&[usize], Fits<'_>); 4] = [
             (of_stem, &|place| self.names[place] == name),
             (of_stem, &|place| below(place) && Parts::of(&self.names[place]).file == wanted.file),
             (of_stem, &below),

@@ -116,10 +116,12 @@ mod tests {
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args(["--exact", name, "--nocapture"]).env(TARGET, &target);
         let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.map_while(std::io::Result::ok).any(|line| line == "writes"), "the child does not write");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(std::io::Result::ok);
+        assert!(lines.any(|line| line == "writes"), "the child does not write");
         assert_eq!(writer_of(&target), Some(Writer::AnotherProcess));
         drop(child.stdin.take());
+        // Read to its end: a child whose output nobody takes does not end well.
+        lines.for_each(drop);
         assert!(child.wait().unwrap().success());
         assert_eq!(writer_of(&target), None);
     }

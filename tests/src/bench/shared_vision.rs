@@ -82,7 +82,14 @@ fn growth(way: &str, threads: usize) -> f64 {
 pub fn measure(settings: Settings) -> Measured {
     let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
     let out = folder.path().join("scenes");
-    let written = scenes::Settings { seed: 1, images: 0, test: settings.pictures, side: 224, questions: 1, phrases: 1 };
+    let written = scenes::Settings {
+        seed: 1,
+        images: 1,
+        test: settings.pictures.saturating_sub(1).max(1),
+        side: 224,
+        questions: 1,
+        phrases: 1,
+    };
     scenes::write(&written, &out, || ()).unwrap_or_else(|e| panic!("{e}"));
     let names = mmnas_runtime::image_files(&out.join("images")).unwrap_or_else(|e| panic!("{e}"));
     let files: Vec<PathBuf> = names.iter().map(|name| out.join("images").join(name)).collect();

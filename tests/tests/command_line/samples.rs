@@ -146,7 +146,7 @@ fn evaluation_leaves_out_what_is_broken_and_says_so() {
         line("../a.png", "is there a circle?", "no"),
         "nonsense\n".to_owned(),
     ];
-    let samples = place.file("samples.jsonl", &[&broken[..], &[good.clone()]].concat().concat());
+    let samples = place.file("samples.jsonl", &[&broken[..], std::slice::from_ref(&good)].concat().concat());
     let (vqa, images) = (bundle("vqa"), place.name("images"));
     let evaluate = ["evaluate", &vqa, "--samples", &samples, "--images", &images];
     let output = mmnas(&[&evaluate[..], &["--skip-broken", "--json"]].concat());

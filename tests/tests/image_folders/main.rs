@@ -5,7 +5,7 @@ mod interrupted;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -50,7 +50,7 @@ impl Place {
 /// Arguments of any kind of text or path.
 macro_rules! args {
     ($($argument:expr),* $(,)?) => {
-        vec![$(AsRef::<OsStr>::as_ref(&$argument).to_owned()),*]
+        Vec::from([$(AsRef::<OsStr>::as_ref(&$argument).to_owned()),*])
     };
 }
 pub(crate) use args;

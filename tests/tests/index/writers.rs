@@ -43,13 +43,15 @@ fn a_second_writer_of_an_index_is_told_who_the_first_one_is() {
     let mut other = Command::new(std::env::current_exe().unwrap());
     other.args(["--exact", name, "--nocapture"]).env(OPENS[0], place.path("bundle")).env(OPENS[1], &path);
     let mut other = other.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(other.stdout.take().unwrap()).lines();
-    assert!(lines.map_while(std::io::Result::ok).any(|line| line == "writes"), "the other process does not write");
+    let mut lines = BufReader::new(other.stdout.take().unwrap()).lines().map_while(std::io::Result::ok);
+    assert!(lines.any(|line| line == "writes"), "the other process does not write");
     let (by, message) = busy(open(Access::Write));
     assert_eq!(by, Writer::AnotherProcess);
     assert_eq!(message, format!("{}: is being written by another process", path.display()));
     assert_eq!(open(Access::Read).unwrap().len(), 1);
     drop(other.stdin.take());
+    // Read to its end: a process whose output nobody takes does not end well.
+    lines.for_each(drop);
     assert!(other.wait().unwrap().success());
     drop(open(Access::Write).unwrap());
 }

@@ -111,7 +111,10 @@ fn images_that_end_in_the_middle_are_errors() {
         for length in (0..encoded.len()).filter(|length| length % 101 == 0 || encoded.len() - length < 3000) {
             match DecodedImage::from_bytes(&encoded[..length]) {
                 // Between two pictures of an animation nothing is missing of the first.
-                Ok(image) if name == "animated.gif" => assert_eq!(image, whole, "{name}, {length}"),
+                // Nor is it between a picture and what a PNG says behind it.
+                Ok(image) if ["animated.gif", "animated.png", "turned_1_II_LONG.png"].contains(&name.as_str()) => {
+                    assert_eq!(image, whole, "{name}, {length}")
+                }
                 Ok(image) => {
                     assert!(encoded.len() - length <= end, "{name}: {length} of {} bytes are no image", encoded.len());
                     assert_eq!(image, whole, "{name}, {length}");
@@ -137,10 +140,16 @@ fn jpegs_whose_middle_is_missing_are_errors() {
         for missing in [30, 60, 120] {
             let ended = [&encoded[..end - missing], &[0xff, 0xd9]].concat();
             let said = reason(&ended);
-            assert!(said.contains("data"), "{name}, {missing}: {said}");
+            // Between the scans of a progressive file it may be a header that is cut.
+            assert!(said.contains("data") || name.contains("progressive"), "{name}, {missing}: {said}");
             let zeros = [&encoded[..end - missing], &vec![0; missing + 2][..]].concat();
-            reason(&zeros);
-            reason(&[&zeros[..], &[0; 4000]].concat());
+            for zeros in [&zeros[..], &[&zeros[..], &[0; 4000]].concat()] {
+                assert!(
+                    DecodedImage::from_bytes(zeros).is_err(),
+                    "{name}, {missing}, {} zeros",
+                    zeros.len() - end + missing
+                );
+            }
         }
     }
 }

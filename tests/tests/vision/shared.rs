@@ -108,7 +108,7 @@ fn regions_of_another_vision_stage_are_refused() {
     let model = load(&bundle);
     let regions = model.regions_of_file(&file).unwrap();
     // Other graphs.
-    export_vision(&checkpoint(), &grid_vision(64, 3), 1, &elsewhere.path().join("vision")).unwrap();
+    export_vision(&checkpoint(), &grid_vision(96, 3), 1, &elsewhere.path().join("vision")).unwrap();
     let other = load(&bundle_for_pixels(elsewhere.path(), TaskName::Vgd, None));
     assert!(!other.sees_as(&model) && !other.shares_vision_with(&model));
     let error = other.encode_image_regions(&regions).unwrap_err();

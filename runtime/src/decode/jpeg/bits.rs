@@ -70,10 +70,13 @@ impl<'a> Bits<'a> {
         self.at
     }
 
-    /// Whether the bytes that were used last are zeros: what a download leaves where nothing has arrived.
-    pub(super) fn used_zeros(&self) -> bool {
+    /// Whether the bytes that were used last are zeros, or all that come after them to the end of the file: what a download leaves
+    /// where nothing has arrived. A few zeros are codes of many blocks.
+    pub(super) fn ends_in_zeros(&self) -> bool {
         let end = self.at.saturating_sub(self.left as usize / 8);
-        self.data.get(end.saturating_sub(4)..end).is_some_and(|last| last.len() == 4 && last == [0; 4])
+        let used = self.data.get(end.saturating_sub(4)..end).is_some_and(|last| last == [0; 4]);
+        let rest = self.data.get(end..).unwrap_or_default();
+        used || (!rest.is_empty() && rest.iter().all(|byte| *byte == 0))
     }
 
     fn refill(&mut self) {

@@ -133,7 +133,7 @@ struct Reading<'a> {
     restart: u32,
     /// A scan's tables are not in the file (pictures of a film leave out the usual ones): its blocks were not counted.
     unread: bool,
-    /// What was used last are zeros.
+    /// What was used last, or all that follows, are zeros.
     zeros: bool,
 }
 
@@ -171,7 +171,7 @@ impl Reading<'_> {
                 Fault::Wrong(what) => format!("the picture's data is damaged: {what} (scan {number})"),
             },
         )?;
-        self.zeros = bits.used_zeros();
+        self.zeros = bits.ends_in_zeros();
         let (coefficients, low) = match jpeg.frame.progressive {
             true => (usize::from(scan.first)..usize::from(scan.last) + 1, scan.low),
             false => (0..64, 0),
