@@ -156,11 +156,8 @@ fn a_retrainings_weights_are_imported_as_they_are_exported() {
     let record = std::fs::read_to_string(retrain.join("network.json")).unwrap();
     let record: serde_json::Value = serde_json::from_str(&record).unwrap();
     let architecture = place.path().join("architecture.json");
-    // As the published files have it: an operation is a list of one.
-    let blocks =
-        |stack: &str| record["architecture"][stack].as_array().unwrap().iter().map(|name| [name]).collect::<Vec<_>>();
-    let published = serde_json::json!({ "epoch0": { "enc": blocks("enc"), "dec": blocks("dec") } });
-    std::fs::write(&architecture, published.to_string()).unwrap();
+    let published: mmnas_bundle::Architecture = serde_json::from_value(record["architecture"].clone()).unwrap();
+    std::fs::write(&architecture, published.to_published_json()).unwrap();
     let (out, tokens) = (place.path().join("imported"), record["max_tokens"].to_string());
     let mut command = mmnas_tests::programs::command("mmnas-search");
     command.arg("import").arg("--checkpoint").arg(retrain.join("network.safetensors")).arg("--arch").arg(&architecture);
