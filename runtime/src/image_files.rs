@@ -174,7 +174,7 @@ impl Search {
 }
 
 /// The name of `path` relative to `folder`, with `/`; as an error, with other characters for bytes that are no UTF-8.
-fn relative(path: &Path, folder: &Path) -> std::result::Result<String, String> {
+pub(crate) fn relative(path: &Path, folder: &Path) -> std::result::Result<String, String> {
     let parts = || path.strip_prefix(folder).unwrap_or(path).iter();
     match parts().map(|part| part.to_str()).collect::<Option<Vec<_>>>() {
         Some(parts) => Ok(parts.join("/")),

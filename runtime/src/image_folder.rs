@@ -1,11 +1,11 @@
 //! A folder whose images samples name.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use mmnas_bundle::ImageNames;
 use mmnas_bundle::samples::image_name;
+use walkdir::WalkDir;
 
 use crate::{Error, Result, image_files};
 
@@ -53,27 +53,25 @@ impl<'a> ImageFolder<'a> {
     }
 }
 
-/// The names of all files in `folder` and below, links to folders followed, relative to it with `/`. Names that are no UTF-8
-/// are none that a sample could give.
+/// The names of all files in `folder` and below, links followed, relative to it with `/`. Names that are no UTF-8 are none that a
+/// sample could give, and what a link that leads back or to nothing stands for is no file.
 fn listed(folder: &Path) -> Result<Vec<String>> {
-    let (mut names, mut seen) = (Vec::new(), HashSet::new());
-    let mut open = vec![(folder.to_path_buf(), String::new())];
-    while let Some((at, prefix)) = open.pop() {
-        // A link may lead back to where it lies.
-        if !seen.insert(at.canonicalize().map_err(Error::read(&at))?) {
-            continue;
-        }
-        for entry in at.read_dir().map_err(Error::read(&at))? {
-            let path = entry.map_err(Error::read(&at))?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            let name = format!("{prefix}{name}");
-            if path.is_dir() {
-                open.push((path, name + "/"));
-            } else {
-                names.push(name);
+    let mut names = Vec::new();
+    for entry in WalkDir::new(folder).min_depth(1).follow_links(true) {
+        match entry {
+            Ok(entry) if entry.file_type().is_dir() => {}
+            Ok(entry) => names.extend(image_files::relative(entry.path(), folder).ok()),
+            Err(error) if error.loop_ancestor().is_some() => {}
+            Err(error) => {
+                let path = error.path().unwrap_or(folder).to_path_buf();
+                if !path.is_symlink() {
+                    return Err(Error::read(&path)(error.into()));
+                }
             }
         }
     }
+    // Folders come in the system's order.
+    names.sort();
     Ok(names)
 }
 

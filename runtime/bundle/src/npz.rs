@@ -41,6 +41,11 @@ pub struct NpzFeatures {
     pub vision_sha256: Option<String>,
 }
 
+/// Whether a file is called as one of region features is: its name ends in `.npz`, in letters of any case.
+pub fn is_called_npz(file: &Path) -> bool {
+    file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"))
+}
+
 /// Reads `file`, whose arrays the [module](self) describes; of more than `max_regions` regions the first are kept.
 ///
 /// # Errors

@@ -96,7 +96,7 @@ pub(super) fn check_new(file: Option<&Path>) -> Result<(), mmnas_runtime::Error>
 
 /// An error where `option` is to draw on `image` and that is no picture but region features.
 pub(super) fn check_picture(option: &'static str, image: &Path) -> Result<(), mmnas_runtime::Error> {
-    if !image.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
+    if !bundle::npz::is_called_npz(image) {
         return Ok(());
     }
     let (expected, found) = ("a picture to draw on".to_owned(), format!("region features, {}", image.display()));

@@ -88,7 +88,7 @@ impl Images<'_> {
         match self {
             Images::Folder(folder) => {
                 let file = folder.find(name)?;
-                if file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
+                if npz::is_called_npz(&file) {
                     return Ok(npz::read(&file, MAX_REGIONS)?.regions.size);
                 }
                 Ok(decode_file(&file)?.dimensions())

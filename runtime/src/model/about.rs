@@ -5,8 +5,6 @@ use std::sync::Arc;
 use mmnas_bundle::manifest::{Stage, TaskName};
 
 use super::Model;
-#[cfg(feature = "async")]
-use crate::Limits;
 use crate::index::fingerprint;
 use crate::wiring::{IMAGE_EMBEDDING, TEXT_EMBEDDING};
 use crate::{Error, ImageState, Result, TextState};
@@ -49,12 +47,6 @@ impl Model {
     /// Whether this is `other`, or a clone or limited form of it: whether states of either are states of both.
     pub fn is_same(&self, other: &Model) -> bool {
         self.loaded.id == other.loaded.id
-    }
-
-    /// What ends the calls of this model.
-    #[cfg(feature = "async")]
-    pub(crate) fn own_limits(&self) -> Limits {
-        self.watched.limits.clone()
     }
 
     /// Width of the joint embeddings of images and texts, where the network has such (ITM).

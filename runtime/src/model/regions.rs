@@ -76,7 +76,7 @@ impl Model {
     }
 
     pub(super) fn decoded_file(&self, file: &Path) -> Result<Decoded> {
-        if file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
+        if npz::is_called_npz(file) {
             self.watched.limits.check()?;
             let found = npz::read(file, MAX_REGIONS)?;
             if let Some(sha256) = &found.vision_sha256 {

@@ -60,7 +60,7 @@ impl Batcher {
         if !self.model().is_same(model) {
             return Err(Error::argument("model", "the one that the batcher was made for", "another"));
         }
-        Ok(self.limited(model.own_limits()))
+        Ok(self.limited(model.limits().clone()))
     }
 
     /// The model.
