@@ -64,7 +64,7 @@ setup:
 wheels:
 	@$(PYTHON) .cargo/native/install.py --download "$(or $(WHEELS),$(error WHEELS=DIR names the folder to download into))"
 	@$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
-	-r tests/python/requirements.txt -r tests/python/requirements-lancedb.txt --dest "$(WHEELS)"
+	-r tests/python/requirements.txt -r tests/python/requirements-lancedb.txt -r tests/python/requirements-images.txt --dest "$(WHEELS)"
 
 build: setup
 	$(CARGO) build --release --locked -p mmnas-runtime -p mmnas-search -p mmnas-ffi

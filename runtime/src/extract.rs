@@ -277,7 +277,7 @@ impl Batches<'_> {
 
 /// Where features go.
 enum Sink {
-    Packed { writer: FeatureWriter, left: Vec<String> },
+    Packed { writer: FeatureWriter, written: Vec<String> },
     Npz { folder: PathBuf, feature: usize, vision_sha256: String },
 }
 
@@ -286,8 +286,8 @@ impl Sink {
         let feature = stage.vision().feature;
         match layout {
             FeatureLayout::Packed => {
-                let (writer, left) = FeatureWriter::resume(folder, feature, stage.sha256().to_owned());
-                Sink::Packed { writer, left }
+                let (writer, written) = FeatureWriter::resume(folder, feature, stage.sha256().to_owned());
+                Sink::Packed { writer, written }
             }
             FeatureLayout::Npz => {
                 Sink::Npz { folder: folder.to_path_buf(), feature, vision_sha256: stage.sha256().to_owned() }
@@ -298,8 +298,8 @@ impl Sink {
     /// Those of `names` that have no features yet; what was left out before is among them.
     fn left(&self, names: &[String]) -> Vec<String> {
         match self {
-            Sink::Packed { left, .. } => {
-                let written: HashSet<&String> = left.iter().collect();
+            Sink::Packed { written, .. } => {
+                let written: HashSet<&String> = written.iter().collect();
                 names.iter().filter(|name| !written.contains(name)).cloned().collect()
             }
             Sink::Npz { folder, .. } => {

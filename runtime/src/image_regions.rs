@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use mmnas_bundle::RegionFeatures;
@@ -10,13 +11,21 @@ use crate::vision_shared::VisionIdentity;
 #[derive(Debug, Clone)]
 pub struct ImageRegions {
     regions: Arc<RegionFeatures>,
-    /// None where the features were ready.
-    vision: Option<Arc<VisionIdentity>>,
+    source: RegionSource,
+}
+
+/// What made the features of regions.
+#[derive(Debug, Clone)]
+pub(crate) enum RegionSource {
+    /// The vision stage of a loaded model.
+    Seen(Arc<VisionIdentity>),
+    /// A file had them ready, which may say of which vision stage they are.
+    Ready { file: PathBuf, sha256: Option<String> },
 }
 
 impl ImageRegions {
-    pub(crate) fn new(regions: RegionFeatures, vision: Option<Arc<VisionIdentity>>) -> ImageRegions {
-        ImageRegions { regions: Arc::new(regions), vision }
+    pub(crate) fn new(regions: RegionFeatures, source: RegionSource) -> ImageRegions {
+        ImageRegions { regions: Arc::new(regions), source }
     }
 
     /// Features, f32 `[regions, D]` row-major, boxes in pixels of the image, and the image's size.
@@ -24,13 +33,16 @@ impl ImageRegions {
         &self.regions
     }
 
-    /// Which vision stage gave them, as [`Model::vision_sha256`](crate::Model::vision_sha256); none where they were read
-    /// from a file of ready features.
+    /// Which vision stage gave them, as [`Model::vision_sha256`](crate::Model::vision_sha256); none where a file had
+    /// them ready that does not say it.
     pub fn vision_sha256(&self) -> Option<&str> {
-        self.vision.as_deref().map(VisionIdentity::sha256)
+        match &self.source {
+            RegionSource::Seen(vision) => Some(vision.sha256()),
+            RegionSource::Ready { sha256, .. } => sha256.as_deref(),
+        }
     }
 
-    pub(crate) fn vision(&self) -> Option<&VisionIdentity> {
-        self.vision.as_deref()
+    pub(crate) fn source(&self) -> &RegionSource {
+        &self.source
     }
 }

@@ -39,8 +39,7 @@ impl InitialWeights {
     /// which mean other things. Those of another width do not fit and are not copied.
     pub(crate) fn check_features(run: &Path, feature: usize, vision_sha256: &str) -> Result<()> {
         let file = run.join(RECORD);
-        let text = std::fs::read_to_string(&file).map_err(mmnas_bundle::Error::io(&file, "read"))?;
-        let record: NetworkRecord = serde_json::from_str(&text).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
+        let record: NetworkRecord = mmnas_bundle::read_json_file(&file)?;
         if record.dimensions.feature == feature && record.vision_sha256 != vision_sha256 {
             return Err(Error::Checkpoint {
                 file,

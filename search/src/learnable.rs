@@ -15,13 +15,17 @@ pub enum RunKind {
     Retraining,
 }
 
-/// Looks at the samples of `parts` and at some of their images. Gives what is worth knowing before a run, a line each; nothing of
+/// Looks at the samples of the recipe's parts and at some of their images. Gives what is worth knowing before a run, a line each; nothing of
 /// what the run computes depends on it.
 ///
 /// # Errors
 /// Data that nothing can be learnt from: the same features in all images, no phrase with a region that it can mean, no answer that
 /// is a label, one caption for all images, texts without a known word; features that cannot be read.
-pub fn check<T: Task>(recipe: &Recipe, task: &T, parts: &Parts, kind: RunKind) -> Result<Vec<String>> {
+pub fn check<T: Task>(recipe: &Recipe, task: &T, kind: RunKind) -> Result<Vec<String>> {
+    let parts = match kind {
+        RunKind::Search => Parts::for_search(task.data(), recipe)?,
+        RunKind::Retraining => Parts::for_training(task.data(), recipe)?,
+    };
     let both = [parts.weights.as_slice(), parts.alpha.as_slice()].concat();
     let apart = [parts.weights.as_slice(), parts.alpha.as_slice()];
     let together = [both.as_slice()];

@@ -138,7 +138,7 @@ fn weights_of_an_earlier_export_are_rounded_anew() {
     assert!(told["out"].is_null() && !again.exists(), "{told}");
 }
 
-/// Weights in files of their own are mended there; graphs of another writer are refused.
+/// What the messages of this project do not know would be lost: graphs of another writer are refused.
 #[test]
 fn a_graph_of_another_writer_is_not_rounded_anew() {
     let place = tempfile::tempdir().unwrap();

@@ -103,7 +103,10 @@ impl ImageNames {
         found
     }
 
-    /// The name at a place.
+    /// The name at a place that [`ImageNames::find`] gave.
+    ///
+    /// # Panics
+    /// At another place.
     pub fn name(&self, place: usize) -> &str {
         &self.names[place]
     }

@@ -4,7 +4,7 @@
 //! high as the match, or has no score, stands before it, so that a network which gives every pair the same score finds nothing.
 
 /// Of each image that has a true caption the rank, from 0, of its best one among the captions that are not true of it.
-/// `scores` has a row for each image and a number for each caption; `is_true` is asked for the image and the caption.
+/// `scores` has a row for each image and a number for each caption (one that is missing is no score); `is_true` is asked for the image and the caption.
 pub fn text_ranks(scores: &[Vec<f32>], is_true: impl Fn(usize, usize) -> bool) -> Vec<usize> {
     let of_image = |(image, row): (usize, &Vec<f32>)| {
         rank(row.iter().enumerate().map(|(caption, &score)| (score, is_true(image, caption))))
@@ -16,8 +16,14 @@ pub fn text_ranks(scores: &[Vec<f32>], is_true: impl Fn(usize, usize) -> bool) -
 /// [`text_ranks`].
 pub fn image_ranks(scores: &[Vec<f32>], is_true: impl Fn(usize, usize) -> bool) -> Vec<usize> {
     let captions = scores.first().map_or(0, Vec::len);
-    let of_caption =
-        |caption: usize| rank(scores.iter().enumerate().map(|(image, row)| (row[caption], is_true(image, caption))));
+    let of_caption = |caption: usize| {
+        rank(
+            scores
+                .iter()
+                .enumerate()
+                .map(|(image, row)| (row.get(caption).copied().unwrap_or(f32::NAN), is_true(image, caption))),
+        )
+    };
     (0..captions).filter_map(of_caption).collect()
 }
 

@@ -92,7 +92,7 @@ pub(super) fn run(arguments: &Arguments, options: &LoadOptions) -> Result<(), Fa
                 evaluate_grounding(&model, samples, images, done)
             })?;
             if e.reachable == 0 {
-                output::warn(
+                output::line(
                     "no region reaches an intersection over union of 0.5 with the box of any phrase: are the boxes x1, y1, x2, y2 in pixels of these images?",
                 );
             }

@@ -20,18 +20,13 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), super::Fai
     Ok(print(&serde_json::to_string_pretty(value)?)?)
 }
 
-/// Writes what is worth knowing, and no error, as one line to the standard error output.
-pub(super) fn warn(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "mmnas: {text}");
-}
-
 /// Writes an error as one line to the standard error output.
 pub(super) fn error(error: &dyn Error) {
-    line(&chain(error));
+    line(chain(error));
 }
 
 /// Writes a line to the standard error output.
-pub(super) fn line(text: &str) {
+pub(super) fn line(text: impl std::fmt::Display) {
     // Nobody is left to tell where even this fails.
     let _ = writeln!(std::io::stderr(), "mmnas: {text}");
 }
@@ -39,7 +34,7 @@ pub(super) fn line(text: &str) {
 /// Tells what lies in a folder of images and is not read, on the standard error output.
 pub(super) fn tell_passed_over(folder: &Path, kinds: &[PassedOver]) {
     if let Some(told) = PassedOver::line(kinds) {
-        line(&format!("{}: {told}", folder.display()));
+        line(format_args!("{}: {told}", folder.display()));
     }
 }
 

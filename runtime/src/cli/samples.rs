@@ -19,7 +19,7 @@ pub(super) fn with_samples<S: Sample, T>(
     given.images.open(model, |images| {
         let read = read::<S>(given, model, &images.open(model)?, reading)?;
         if read.broken.count > 0 {
-            output::warn(&read.broken);
+            output::line(&read.broken);
         }
         let outcome = with(&read, images).map_err(|failure| match failure {
             Failure::Library(error) => Failure::Library(error.at_line(&read.file, &read.lines)),
@@ -71,10 +71,11 @@ fn read<S: Sample>(
 /// What is wrong with a sample whose image is not as it must be.
 fn flaw_of(images: &Images<'_>, name: &str, error: &Error) -> Flaw {
     let (expected, found) = match images {
-        Images::Features(store) if !matches!(store.find(name), Ok(Some(_))) => {
-            ("an image whose features are there", name.to_owned())
-        }
-        Images::Features(_) => ("an image whose features can be read", error.to_string()),
+        Images::Features(store) => match store.find(name) {
+            Ok(None) => ("an image whose features are there", name.to_owned()),
+            Ok(Some(_)) => ("an image whose features can be read", error.to_string()),
+            Err(_) => ("the name of one image", error.to_string()),
+        },
         Images::Folder(_) => ("an image file in the folder of the images", error.to_string()),
     };
     Flaw { field: "image", expected, found }

@@ -15,6 +15,7 @@ use image::codecs::webp::WebPDecoder;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, Rgba};
 
 use crate::Error;
+use crate::image_content::READ;
 
 /// Longest side of an image that is decoded, in pixels.
 const MAX_SIDE: u32 = 20_000;
@@ -49,10 +50,10 @@ impl DecodedImage {
     }
 }
 
-/// The format of an image file by its first bytes, 16 of which tell; `None` where it is none that is decoded.
-pub(crate) fn format_of(first_bytes: &[u8]) -> Option<ImageFormat> {
+/// The format of an image file by its content; `None` where it is none that is decoded.
+fn format_of(encoded: &[u8]) -> Option<ImageFormat> {
     use ImageFormat::{Bmp, Gif, Jpeg, Png, WebP};
-    image::guess_format(first_bytes).ok().filter(|format| matches!(format, Png | Jpeg | WebP | Bmp | Gif))
+    image::guess_format(encoded).ok().filter(|format| matches!(format, Png | Jpeg | WebP | Bmp | Gif))
 }
 
 /// Decodes an image file, told by content and not by name. It is composed on white where it is transparent; a rotation or
@@ -96,7 +97,7 @@ fn decode(encoded: &[u8], name: &str) -> crate::Result<RgbImage> {
 }
 
 fn upright(encoded: &[u8]) -> Result<RgbImage, String> {
-    let format = format_of(encoded).ok_or("expected PNG, JPEG, WebP, BMP or GIF, found another content")?;
+    let format = format_of(encoded).ok_or_else(|| format!("expected {READ}, found another content"))?;
     let (image, exif) = match format {
         ImageFormat::Jpeg => jpeg::decode(encoded)?,
         ImageFormat::WebP => {

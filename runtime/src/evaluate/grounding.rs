@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use mmnas_bundle::boxes;
-use mmnas_bundle::samples::{PhraseSample, image_name};
+use mmnas_bundle::samples::PhraseSample;
 use serde::Serialize;
 
 use super::{Evaluated, ImageSource, timed_by_image};
@@ -53,15 +53,14 @@ pub fn evaluate_grounding<'a>(
 ) -> Result<GroundingEvaluation> {
     let (mut correct, mut reachable, mut overlap) = (0, 0, 0.0);
     let mut any_box: HashMap<(String, String), bool> = HashMap::new();
-    let times = timed_by_image(model, samples, images.into(), progress, |_, image, sample| {
+    let times = timed_by_image(model, samples, images.into(), progress, |_, (name, image), sample| {
         let found = model.ground(image, &sample.phrase, 1)?;
         let iou = found.first().map_or(0.0, |best| boxes::iou(&best.box_xyxy, &sample.box_xyxy));
         correct += usize::from(iou >= RIGHT_IOU);
         overlap += f64::from(iou);
         let meets = |region: &boxes::BoxXyxy| boxes::iou(region, &sample.box_xyxy) >= RIGHT_IOU;
         reachable += usize::from(image.boxes().iter().any(meets));
-        *any_box.entry((image_name(&sample.image).into_owned(), sample.phrase.clone())).or_default() |=
-            iou >= RIGHT_IOU;
+        *any_box.entry((name.to_owned(), sample.phrase.clone())).or_default() |= iou >= RIGHT_IOU;
         Ok(())
     })?;
     Ok(GroundingEvaluation {

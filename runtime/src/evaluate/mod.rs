@@ -7,7 +7,7 @@ mod retrieval;
 mod word_net;
 mod wups;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
 pub use grounding::{GroundingEvaluation, evaluate_grounding};
@@ -141,7 +141,7 @@ pub fn evaluate<'a>(
     let labels: HashSet<_> = model.check_answering(1)?.iter().map(|label| wups::word_set(label)).collect();
     let (mut correct, mut known, mut single, mut single_correct) = (0, 0, 0, 0);
     let (mut sums, mut official) = (Wups::default(), Official::default());
-    let times = timed_by_image(model, samples, images.into(), progress, |_, image, sample| {
+    let times = timed_by_image(model, samples, images.into(), progress, |_, (_, image), sample| {
         let answers = model.answer(image, &sample.question, 1)?;
         let found = answers.first().map_or("", |best| best.label.as_str());
         let expected = wups::word_set(&sample.answer);
@@ -179,13 +179,13 @@ struct Times {
     new: f64,
 }
 
-/// Encodes each image of `samples` once and does `each` with every sample on it and its place.
+/// Encodes each image of `samples` once and does `each` with every sample on it: its place, and the image's own name and state.
 fn timed_by_image<S: Sample>(
     model: &Model,
     samples: &[S],
     images: ImageSource<'_>,
     progress: &mut dyn FnMut(usize),
-    mut each: impl FnMut(usize, &ImageState, &S) -> Result<()>,
+    mut each: impl FnMut(usize, (&str, &ImageState), &S) -> Result<()>,
 ) -> Result<Times> {
     let images = images.open(model)?;
     let by_image = checked(samples, &images)?;
@@ -201,7 +201,7 @@ fn timed_by_image<S: Sample>(
                 return Err(of_sample(Error::of_flaw(flaw)));
             }
             let start = Instant::now();
-            each(place, &state, &samples[place]).map_err(of_sample)?;
+            each(place, (image, &state), &samples[place]).map_err(of_sample)?;
             times.push(milliseconds(start));
         }
         progress(times.len());
@@ -215,13 +215,20 @@ fn checked<S: Sample>(samples: &[S], images: &Images<'_>) -> Result<ByImage> {
     if samples.is_empty() {
         return Err(Error::argument("samples", "at least one", 0));
     }
+    let mut own: HashMap<&str, String> = HashMap::new();
     let mut names = Vec::with_capacity(samples.len());
     for (place, sample) in samples.iter().enumerate() {
         let of_sample = |e| Error::of_sample(place, sample.image())(e);
         if let Some(flaw) = sample.flaw() {
             return Err(of_sample(Error::of_flaw(flaw)));
         }
-        names.push(images.own_name(sample.image()).map_err(of_sample)?);
+        // The file system is asked once an image.
+        let name = match own.get(sample.image()) {
+            Some(name) => name.clone(),
+            None => images.own_name(sample.image()).map_err(of_sample)?,
+        };
+        own.insert(sample.image(), name.clone());
+        names.push(name);
     }
     Ok(ByImage::of(names.iter().map(String::as_str)))
 }

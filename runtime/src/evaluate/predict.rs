@@ -31,7 +31,7 @@ pub fn predict<'a>(
         return Err(Error::of_sample(second, &samples[second].image)(repeated));
     }
     let mut found: Vec<(usize, Prediction)> = Vec::with_capacity(samples.len());
-    timed_by_image(model, samples, images.into(), progress, |place, image, sample| {
+    timed_by_image(model, samples, images.into(), progress, |place, (_, image), sample| {
         let best = model.answer(image, &sample.question, 1)?.into_iter().next();
         let answer = best.map_or_else(String::new, |best| best.label);
         found.push((place, Prediction { question_id: sample.question_id, answer }));

@@ -101,7 +101,7 @@ impl Model {
         for (place, outcome) in decoded.into_iter().enumerate() {
             regions.push(match outcome {
                 Err(error) => Some(Err(error)),
-                Ok(Decoded::Ready(ready)) => Some(Ok(ImageRegions::new(ready, None))),
+                Ok(Decoded::Ready(ready)) => Some(Ok(ready)),
                 Ok(Decoded::Pixels(image)) => {
                     places.push(place);
                     pixels.push(image);
@@ -114,7 +114,7 @@ impl Model {
         let seen: Vec<Result<ImageRegions>> = match together {
             Ok(seen) => seen.into_iter().map(Ok).collect(),
             Err(error) if pixels.len() == 1 => vec![Err(error)],
-            Err(_) => pixels.chunks(1).map(|one| self.seen_batch(one).and_then(only)).collect(),
+            Err(_) => pixels.into_iter().map(|one| self.seen(Decoded::Pixels(one))).collect(),
         };
         for (place, seen) in places.into_iter().zip(seen) {
             regions[place] = Some(seen);
@@ -188,10 +188,6 @@ fn fitting(images: &[Ready]) -> usize {
         place == BATCH || (place + 1).saturating_mul(most * most) > MAX_REGION_PAIRS
     });
     beyond.unwrap_or(images.len()).max(1)
-}
-
-fn only(mut found: Vec<ImageRegions>) -> Result<ImageRegions> {
-    found.pop().ok_or_else(missing)
 }
 
 fn missing() -> Error {

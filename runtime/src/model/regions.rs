@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mmnas_bundle::manifest::MAX_REGIONS;
-use mmnas_bundle::{RegionFeatures, npz};
+use mmnas_bundle::npz;
 
 use super::Model;
 use crate::decode::{decode_bytes, decode_file};
+use crate::image_regions::RegionSource;
 use crate::vision::{Pixels, prepare};
 use crate::vision_shared::ModelVision;
 use crate::{Error, ImageRegions, ImageState, PixelBuffer, Result};
@@ -17,7 +18,7 @@ pub(super) enum Decoded {
     /// As the vision stage reads it.
     Pixels(Pixels),
     /// Regions that a file had ready.
-    Ready(RegionFeatures),
+    Ready(ImageRegions),
 }
 
 impl Model {
@@ -64,10 +65,11 @@ impl Model {
 
     /// An error where another vision stage made the regions.
     pub(super) fn check_regions(&self, regions: &ImageRegions) -> Result<()> {
-        match regions.vision() {
-            // Ready features: what encodes them looks at their width.
-            None => Ok(()),
-            Some(found) => self.vision()?.identity.check(found),
+        match regions.source() {
+            RegionSource::Seen(found) => self.vision()?.identity.check(found),
+            RegionSource::Ready { file, sha256: Some(sha256) } => self.check_features_of(sha256, file),
+            // Nobody knows more than their width, which what encodes them looks at.
+            RegionSource::Ready { sha256: None, .. } => Ok(()),
         }
     }
 
@@ -82,7 +84,8 @@ impl Model {
             if let Some(sha256) = &found.vision_sha256 {
                 self.check_features_of(sha256, file)?;
             }
-            return Ok(Decoded::Ready(found.regions));
+            let source = RegionSource::Ready { file: file.to_path_buf(), sha256: found.vision_sha256 };
+            return Ok(Decoded::Ready(ImageRegions::new(found.regions, source)));
         }
         self.decoded(|| decode_file(file))
     }
@@ -102,9 +105,9 @@ impl Model {
     }
 
     /// The regions of an image.
-    fn seen(&self, decoded: Decoded) -> Result<ImageRegions> {
+    pub(super) fn seen(&self, decoded: Decoded) -> Result<ImageRegions> {
         match decoded {
-            Decoded::Ready(regions) => Ok(ImageRegions::new(regions, None)),
+            Decoded::Ready(regions) => Ok(regions),
             Decoded::Pixels(pixels) => {
                 let regions = self.seen_batch(&[pixels])?.pop();
                 regions.ok_or_else(|| Error::argument("regions", "those of one image", "none"))
@@ -116,6 +119,8 @@ impl Model {
     pub(super) fn seen_batch(&self, batch: &[Pixels]) -> Result<Vec<ImageRegions>> {
         let vision = self.vision()?;
         let regions = vision.runner.regions(batch, &self.watched)?.into_iter();
-        Ok(regions.map(|regions| ImageRegions::new(regions, Some(Arc::clone(&vision.identity)))).collect())
+        Ok(regions
+            .map(|regions| ImageRegions::new(regions, RegionSource::Seen(Arc::clone(&vision.identity))))
+            .collect())
     }
 }

@@ -63,9 +63,9 @@ pub enum Error {
         /// What it said.
         found: String,
     },
-    /// Of no form do the graphs give what was recorded.
+    /// Graphs that have to be there do not give what was recorded: those of every form, or of the one that was asked for.
     #[error(
-        "expected a form whose graphs give what was recorded, found none: {}",
+        "expected graphs that give what was recorded, found others: {}",
         failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
     Unverified {

@@ -2,7 +2,7 @@
 //!
 //! Processors without VNNI instructions multiply 8-bit numbers in pairs: `a · v + b · w` of two neighbouring inputs is added in 16
 //! bits and cut off at their ends (`pmaddubsw`). Activations `a`, `b` are 0 to 255, so numbers `v` and `w` of one sign may be 128
-//! together ([`MOST_OF_PAIR`]); of different signs they cannot leave 16 bits. A scale is chosen so that no pair of its column does:
+//! together ([`LARGEST_PAIR`]); of different signs they cannot leave 16 bits. A scale is chosen so that no pair of its column does:
 //! graphs give the same on every processor. Numbers that are looked up or turned into floats before they are multiplied have no
 //! such bound.
 

@@ -2,7 +2,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mmnas_search::compare::{Comparison, Contender, Rules, claim, rank_supernet, run_contender};
-use mmnas_search::data::Parts;
 use mmnas_search::learnable::{self, RunKind};
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
@@ -68,11 +67,7 @@ impl WithTask for &Arguments {
             self.ranking.map(|count| searching.map(|c| (usize::from(count), c)).ok_or_else(|| self.no_search()));
         let ranking = ranking.transpose()?;
         let kind = if searching.is_some() { RunKind::Search } else { RunKind::Retraining };
-        let parts = match kind {
-            RunKind::Search => Parts::for_search(task.data(), recipe)?,
-            RunKind::Retraining => Parts::for_training(task.data(), recipe)?,
-        };
-        learnable::check(recipe, task, &parts, kind)?.iter().for_each(output::note);
+        learnable::check(recipe, task, kind)?.iter().for_each(output::note);
         std::fs::create_dir_all(&self.out).map_err(mmnas_bundle::Error::io(&self.out, "create"))?;
         let file = self.record.clone().unwrap_or_else(|| self.out.join(Comparison::FILE));
         let lock = self.out.join("compare.lock");

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::TaskName;
-use mmnas_search::data::{DataFiles, ItmData, Parts, VgdData, VqaData};
+use mmnas_search::data::{DataFiles, ItmData, VgdData, VqaData};
 use mmnas_search::learnable::{self, RunKind};
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
@@ -168,11 +168,8 @@ impl RunArguments {
     ) -> Result<RunFolder> {
         // Before the folder is written: what a failed start records would be in the way of the corrected command.
         task.check()?;
-        let (parts, kind) = match architecture {
-            Some(_) => (Parts::for_training(task.data(), recipe)?, RunKind::Retraining),
-            None => (Parts::for_search(task.data(), recipe)?, RunKind::Search),
-        };
-        learnable::check(recipe, task, &parts, kind)?.iter().for_each(output::note);
+        let kind = if architecture.is_some() { RunKind::Retraining } else { RunKind::Search };
+        learnable::check(recipe, task, kind)?.iter().for_each(output::note);
         RunFolder::open(&self.out, recipe, &task.data().run_inputs(T::NAME, architecture), self.resume)
     }
 }

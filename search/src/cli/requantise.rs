@@ -44,12 +44,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let done = requantise_bundle(&bundle, &arguments.out, program.is_some().then_some(&measure))?;
     if done.columns == 0 {
         if arguments.json {
-            output::json(&json!({ "out": null, "columns": 0 }))?;
+            output::json(&json!({ "out": null, "columns": 0, "graphs": [], "left_out": [] }))?;
         } else {
             output::line(format_args!("{}: right on every processor as it is", arguments.bundle.display()));
         }
         return Ok(ExitCode::SUCCESS);
     }
     let what = format!("{} columns of {} rounded anew", done.columns, done.graphs.join(", "));
-    write::written(&arguments.out, &what, &done.left_out, arguments.json)
+    let told = arguments.json.then(|| json!({ "columns": done.columns, "graphs": done.graphs }));
+    write::written(&arguments.out, &what, &done.left_out, told)
 }

@@ -9,7 +9,7 @@ use mmnas_bundle::{Bundle, VisionBundle};
 use mmnas_export::{ExportSettings, FailedGraphs, Int8Scheme, TritonSettings, Verified, write_triton};
 use mmnas_search::Result;
 use mmnas_search::export::ExportOptions;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::measure::{self, MeasureArguments};
 use super::output;
@@ -122,7 +122,7 @@ impl WriteArguments {
         match self.layout {
             Layout::Bundle => {
                 let left_out = write(vision.as_ref(), &self.out, &options)?;
-                written(&self.out, "written", &left_out, self.json)
+                written(&self.out, "written", &left_out, self.json.then(|| json!({})))
             }
             Layout::Triton => {
                 // Through a bundle beside it, so that what is served was checked like any other.
@@ -152,12 +152,15 @@ impl WriteArguments {
 }
 
 /// Tells of the bundle `out` what it has, and what was left out of it.
-pub(super) fn written(out: &Path, what: &str, left_out: &[FailedGraphs], json: bool) -> Result<ExitCode> {
+pub(super) fn written(out: &Path, what: &str, left_out: &[FailedGraphs], json: Option<Value>) -> Result<ExitCode> {
     let bundle = Bundle::open(out, true)?;
     let manifest = bundle.manifest();
-    if json {
-        let forms: Vec<String> = manifest.forms().iter().map(Form::to_string).collect();
-        output::json(&json!({ "out": out, "variants": forms, "measured": manifest.measured, "left_out": left_out }))?;
+    if let Some(mut told) = json {
+        told["out"] = json!(out);
+        told["variants"] = manifest.forms().iter().map(Form::to_string).collect();
+        told["measured"] = json!(manifest.measured);
+        told["left_out"] = json!(left_out);
+        output::json(&told)?;
     } else if manifest.measured.is_empty() {
         output::line(format_args!("{}: {what}; check it with `mmnas verify {}`", out.display(), out.display()));
     } else {

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use mmnas_bundle::samples::{Flaw, image_name};
 use mmnas_bundle::{Error as BundleError, FeatureStore, ImageNames, RegionFeatures};
 
 use crate::Result;
-use mmnas_bundle::samples::{Flaw, image_name};
 
 /// The folders, opened; they agree in what their features are.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl FeatureFolders {
     pub(super) fn find(&self, name: &str) -> std::result::Result<FoundImage, Flaw> {
         let flaw = |expected, found: String| Err(Flaw { field: "image", expected, found });
         // Not by the names of all, which few data sets need and which take memory.
-        let exact = |(folder, store): (usize, &'_ FeatureStore)| store.size(name).map(|_| folder);
+        let exact = |(folder, store): (usize, &FeatureStore)| store.size(name).map(|_| folder);
         let mut exact = self.stores.iter().enumerate().filter_map(exact);
         match (exact.next(), exact.next()) {
             (Some(folder), None) => return Ok(FoundImage { folder, name: name.to_owned() }),
@@ -81,6 +81,7 @@ impl FeatureFolders {
             Err(other) => flaw("the name of one image", other.to_string()),
         }
     }
+
     fn all_names(&self) -> (ImageNames, Vec<usize>) {
         let (mut names, mut owners) = (Vec::new(), Vec::new());
         for (folder, store) in self.stores.iter().enumerate() {

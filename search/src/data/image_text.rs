@@ -9,7 +9,7 @@ use tch::Device;
 use super::Hiding;
 use super::data_files::{DataFiles, HashedFile};
 use super::feature_folders::{FeatureFolders, FoundImage};
-use super::samples_with_features::read_samples;
+use super::samples_with_features::{ReadSamples, read_samples};
 use super::word_vectors::{self, WordVectors};
 use crate::recipe::{Recipe, RegionSettings, Sight};
 use crate::{InitialWeights, Network, Result, RunInputs};
@@ -60,7 +60,7 @@ impl ImageTextData {
         if let Some(run) = files.initial.as_ref().filter(|_| !files.any_features) {
             InitialWeights::check_features(run, features.feature(), features.vision_sha256())?;
         }
-        let (read, vocabulary) = read_samples::<S>(files, &features)?;
+        let ReadSamples { read, images, vocabulary } = read_samples::<S>(files, &features)?;
         let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("tokenizer.json"))?;
         let encode = |sample: &S| -> mmnas_bundle::Result<Vec<Vec<i64>>> {
             sample.texts().into_iter().map(|text| encoder.encode(text, max_tokens)).collect()
@@ -88,12 +88,8 @@ impl ImageTextData {
             device,
         };
         let mut known: HashMap<FoundImage, usize> = HashMap::new();
-        for (sample, name) in read.samples.iter().map(Sample::image).enumerate() {
-            // Whatever samples call it, an image is one.
-            let found = common
-                .features
-                .find(name)
-                .map_err(|flaw| BundleError::invalid("samples", flaw.field, flaw.expected, flaw.found))?;
+        // Whatever samples call it, an image is one.
+        for (sample, found) in images.into_iter().enumerate() {
             let image = *known.entry(found).or_insert_with_key(|found| {
                 common.images.push(found.clone());
                 common.images.len() - 1
@@ -101,6 +97,7 @@ impl ImageTextData {
             if let (Some(file), true) = (&files.validation, sample >= read.training)
                 && image < common.samples_of_images.len()
             {
+                let name = read.samples[sample].image();
                 let found = format!("{name:?}, which is {:?} of other samples", common.images[image].name);
                 return Err(BundleError::invalid(file, "image", "images of the validation file alone", found).into());
             }

@@ -80,6 +80,10 @@ impl NpzFiles {
         for entry in std::fs::read_dir(folder).map_err(BundleError::io(folder, "list"))? {
             let path = entry.map_err(BundleError::io(folder, "list"))?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                if !path.is_dir() && !npz::is_called_npz(&path) {
+                    self.passed_over += 1;
+                    continue;
+                }
                 return Err(BundleError::invalid(folder, "(names)", "file names in UTF-8", format!("{path:?}")).into());
             };
             let name = format!("{prefix}{name}");

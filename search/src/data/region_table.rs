@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mmnas_bundle::{Error as BundleError, PublishedPlace, RegionFeatures, published_regions};
+use mmnas_bundle::{Error as BundleError, PublishedPlace, RegionFeatures, published_regions, skip_byte_order_mark};
 
 use crate::Result;
 
@@ -97,7 +97,8 @@ impl RegionTable {
     /// Opens a table whose columns are called `columns`; without them a first line of names tells them, else their number.
     pub(super) fn open(file: &Path, columns: Option<&[String]>) -> Result<RegionTable> {
         let opened = File::open(file).map_err(BundleError::io(file, "read"))?;
-        let reader = BufReader::with_capacity(1 << 20, opened);
+        let mut reader = BufReader::with_capacity(1 << 20, opened);
+        skip_byte_order_mark(&mut reader, file)?;
         let columns_of = |names: &[String]| {
             let expected = format!("names of columns, among them {}", READ.map(|names| names[0]).join(", "));
             Columns::of(names).ok_or_else(|| BundleError::invalid(file, "columns", expected, names.join(", ")))
@@ -214,6 +215,8 @@ impl RegionTable {
 
 #[cfg(test)]
 mod tests {
+    use mmnas_bundle::samples::BYTE_ORDER_MARK;
+
     use super::*;
 
     fn base64(values: &[f32]) -> String {
@@ -242,7 +245,7 @@ mod tests {
             while let Some(line) = table.next_line()? {
                 rows.push(table.decode(&line, 100)?);
             }
-            assert_eq!(table.bytes(), text.len() as u64);
+            assert_eq!(table.bytes(), text.trim_start_matches(BYTE_ORDER_MARK).len() as u64);
             Ok(rows)
         };
         run().map_err(|e| e.to_string())
@@ -273,6 +276,7 @@ mod tests {
             (columns.join("\t") + "\n" + &table(&in_python), None),
         ] {
             assert_eq!(read(&text, columns).as_deref(), Ok(&rows[..]), "{text}");
+            assert_eq!(read(&format!("{BYTE_ORDER_MARK}{text}"), columns).as_deref(), Ok(&rows[..]), "{text}");
         }
     }
 

@@ -4,17 +4,22 @@ use mmnas_bundle::Vocabulary;
 use mmnas_bundle::samples::{Flaw, Sample};
 
 use super::data_files::{DataFiles, Samples};
-use super::feature_folders::FeatureFolders;
+use super::feature_folders::{FeatureFolders, FoundImage};
 use crate::Result;
 
+/// What was read: the samples, the image of each, and the words of their texts.
+pub(super) struct ReadSamples<S> {
+    pub read: Samples<S>,
+    pub images: Vec<FoundImage>,
+    pub vocabulary: Vocabulary,
+}
+
 /// Reads the samples that have features and words; words that are new get ids unless the vocabulary is given.
-pub(super) fn read_samples<S: Sample>(
-    files: &DataFiles,
-    features: &FeatureFolders,
-) -> Result<(Samples<S>, Vocabulary)> {
+pub(super) fn read_samples<S: Sample>(files: &DataFiles, features: &FeatureFolders) -> Result<ReadSamples<S>> {
     let given = files.vocabulary()?;
     let grows = given.is_none();
     let mut vocabulary = given.unwrap_or_default();
+    let mut images = Vec::new();
     let read = files.read(|sample: &S| {
         let image = match features.find(sample.image()) {
             Ok(image) => image,
@@ -33,7 +38,8 @@ pub(super) fn read_samples<S: Sample>(
         }
         // Only now, so that a sample that is left out leaves no word behind.
         words.into_iter().filter(|_| grows).for_each(|word| vocabulary.add_word(word));
+        images.push(image);
         Ok(None)
     })?;
-    Ok((read, vocabulary))
+    Ok(ReadSamples { read, images, vocabulary })
 }

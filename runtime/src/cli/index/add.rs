@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use mmnas_runtime::bundle::{self, samples::BYTE_ORDER_MARK};
+use mmnas_runtime::bundle;
 use mmnas_runtime::{Access, Error, ImageIndex, LeftOut, LoadOptions, Model, TextIndex};
 use rayon::prelude::*;
 
@@ -66,8 +66,7 @@ fn add_texts(
 ) -> Result<(), Failure> {
     let place = &arguments.place;
     let model = Model::load(&place.bundle, options)?;
-    let content = std::fs::read_to_string(file).map_err(bundle::Error::io(file, "read"))?;
-    let content = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&content);
+    let content = bundle::read_text_file(file)?;
     // Each once, however often it stands there.
     let mut texts = BTreeSet::new();
     for (number, line) in (1..).zip(content.lines().map(str::trim)).filter(|(_, line)| !line.is_empty()) {

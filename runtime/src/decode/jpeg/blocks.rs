@@ -91,7 +91,12 @@ pub(super) fn read(
     blocks: &mut Blocks,
     restart: u32,
 ) -> Result<(), Fault> {
-    let parts: Vec<_> = scan.parts.iter().map(|&(place, dc, ac)| (place, &frame.components[place], dc, ac)).collect();
+    // Of every block of a scan is asked in which row of its component it lies.
+    let part = |&(place, dc, ac): &(usize, usize, usize)| {
+        let component = &frame.components[place];
+        (place, component, dc, ac, frame.kept(component).0 as usize)
+    };
+    let parts: Vec<_> = scan.parts.iter().map(part).collect();
     let (across, down) = match parts[..] {
         [(_, component, ..)] => frame.alone(component),
         _ => frame.groups(),
@@ -104,7 +109,7 @@ pub(super) fn read(
                 (run, until, number) = (0, restart, (number + 1) % 8);
             }
             until = until.wrapping_sub(1);
-            for &(place, component, dc, ac) in &parts {
+            for &(place, component, dc, ac, row) in &parts {
                 let (dc, ac) = (tables.dc[dc].as_ref(), tables.ac[ac].as_ref());
                 let (h, v) = if parts.len() == 1 { (1, 1) } else { (component.across, component.down) };
                 for block in 0..h * v {
@@ -114,7 +119,7 @@ pub(super) fn read(
                         dc_of_progressive(bits, dc, scan.high > 0)?;
                     } else {
                         let (x, y) = (x * h + block % h, y * v + block / h);
-                        let at = y as usize * frame.kept(component).0 as usize + x as usize;
+                        let at = y as usize * row + x as usize;
                         let set = &mut blocks.0[place][at];
                         let ac = ac.ok_or(NO_TABLE)?;
                         let band = (u32::from(scan.first), u32::from(scan.last));

@@ -14,7 +14,7 @@ use super::ImageTextData;
 use crate::Result;
 use crate::recipe::Sight;
 
-/// Images that are looked at, at most: of 100 regions of 2,048 features they are 200 MB, read one after the other.
+/// Images that are looked at, at most: of 100 regions of 2,048 features they are 200 MB.
 const MOST_IMAGES: usize = 256;
 /// Names that a line gives, at most.
 const MOST_NAMES: usize = 5;
