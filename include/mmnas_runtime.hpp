@@ -30,6 +30,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <iterator>
@@ -139,8 +140,9 @@ public:
     T &operator*() & noexcept { return *value_; }
     const T &operator*() const & noexcept { return *value_; }
     T operator*() && { return std::move(*value_); }
-    T *operator->() noexcept { return &*value_; }
-    const T *operator->() const noexcept { return &*value_; }
+    T *operator->() && = delete;
+    T *operator->() & noexcept { return &*value_; }
+    const T *operator->() const & noexcept { return &*value_; }
     // Status OK and no message where there is a value.
     const Error &error() const & noexcept { return error_; }
     Error error() && { return std::move(error_); }
@@ -364,6 +366,34 @@ struct Texts {
     std::vector<std::size_t> lengths;
 };
 
+// The same of paths: of any container of what a Path can be made of.
+struct Paths {
+    template <class Container>
+    explicit Paths(const Container &paths)
+    {
+        for (const auto &path : paths) {
+            const Path &kept = owned.emplace_back(path);
+            beginnings.push_back(kept.data());
+            lengths.push_back(kept.size());
+        }
+    }
+
+    // It moves none of its elements.
+    std::deque<Path> owned;
+    std::vector<const char *> beginnings;
+    std::vector<std::size_t> lengths;
+};
+
+// `width` numbers, which `call(numbers, error)` writes.
+template <class Call>
+Result<std::vector<float>> numbers(std::size_t width, Call &&call)
+{
+    std::vector<float> numbers(width);
+    if (auto result = done([&](mmnas_error **error) { return call(numbers.data(), error); }); !result)
+        return result.error();
+    return numbers;
+}
+
 // What a getter lends: `get(&length)`.
 template <class Get>
 std::string_view lent(Get &&get) noexcept
@@ -432,17 +462,13 @@ inline std::string_view version() { return mmnas_version(); }
 // The ONNX Runtime that the process runs; empty before a model was loaded.
 inline std::string_view onnxruntime_path()
 {
-    std::size_t length = 0;
-    const char *path = mmnas_onnxruntime_path(&length);
-    return path ? std::string_view(path, length) : std::string_view();
+    return detail::lent(mmnas_onnxruntime_path);
 }
 
 // Its version; empty before a model was loaded.
 inline std::string_view onnxruntime_version()
 {
-    std::size_t length = 0;
-    const char *version = mmnas_onnxruntime_version(&length);
-    return version ? std::string_view(version, length) : std::string_view();
+    return detail::lent(mmnas_onnxruntime_version);
 }
 
 // How a bundle is loaded.
@@ -943,15 +969,15 @@ public:
         });
     }
 
-    // Many at once, each an image or its own error. Paths are any container of what std::string_view can be made of.
+    // Many at once, each an image or its own error. Paths are any container of what a Path can be made of.
     template <class Paths>
     static Result<std::vector<Result<Image>>> from_file_batch(const Model &model, const Paths &paths)
     {
-        const detail::Texts texts(paths);
-        const std::size_t count = texts.lengths.size();
+        const detail::Paths kept(paths);
+        const std::size_t count = kept.lengths.size();
         return detail::made_each<Image, mmnas_image>(
             count, [&](mmnas_image **images, mmnas_error **errors, mmnas_error **error) {
-                return mmnas_image_from_file_batch(model.get(), texts.beginnings.data(), texts.lengths.data(), count,
+                return mmnas_image_from_file_batch(model.get(), kept.beginnings.data(), kept.lengths.data(), count,
                                                    images, errors, error);
             });
     }
@@ -1056,7 +1082,7 @@ class Regions {
 public:
     explicit Regions(mmnas_regions *handle) noexcept : handle_(handle) {}
 
-    static Result<Regions> from_file(const Model &model, std::string_view path)
+    static Result<Regions> from_file(const Model &model, const Path &path)
     {
         return detail::made<Regions, mmnas_regions>([&](mmnas_regions **regions, mmnas_error **error) {
             return mmnas_regions_from_file(model.get(), path.data(), path.size(), regions, error);
@@ -1076,15 +1102,15 @@ public:
                                              picture.height, picture.stride, picture.format, regions, error);
         });
     }
-    // Many at once, each regions or its own error. Paths are any container of what std::string_view can be made of.
+    // Many at once, each regions or its own error. Paths are any container of what a Path can be made of.
     template <class Paths>
     static Result<std::vector<Result<Regions>>> from_file_batch(const Model &model, const Paths &paths)
     {
-        const detail::Texts texts(paths);
-        const std::size_t count = texts.lengths.size();
+        const detail::Paths kept(paths);
+        const std::size_t count = kept.lengths.size();
         return detail::made_each<Regions, mmnas_regions>(
             count, [&](mmnas_regions **regions, mmnas_error **errors, mmnas_error **error) {
-                return mmnas_regions_from_file_batch(model.get(), texts.beginnings.data(), texts.lengths.data(), count,
+                return mmnas_regions_from_file_batch(model.get(), kept.beginnings.data(), kept.lengths.data(), count,
                                                      regions, errors, error);
             });
     }
@@ -1140,24 +1166,18 @@ private:
 
 inline Result<std::vector<float>> Model::embedding(const Image &image) const
 {
-    std::vector<float> numbers(embedding_width());
-    auto call = [&](mmnas_error **error) {
-        return mmnas_image_embedding(get(), image.get(), numbers.data(), numbers.size(), error);
-    };
-    if (auto result = detail::done(call); !result)
-        return result.error();
-    return numbers;
+    const std::size_t width = embedding_width();
+    return detail::numbers(width, [&](float *numbers, mmnas_error **error) {
+        return mmnas_image_embedding(get(), image.get(), numbers, width, error);
+    });
 }
 
 inline Result<std::vector<float>> Model::embedding(const Text &text) const
 {
-    std::vector<float> numbers(embedding_width());
-    auto call = [&](mmnas_error **error) {
-        return mmnas_text_embedding(get(), text.get(), numbers.data(), numbers.size(), error);
-    };
-    if (auto result = detail::done(call); !result)
-        return result.error();
-    return numbers;
+    const std::size_t width = embedding_width();
+    return detail::numbers(width, [&](float *numbers, mmnas_error **error) {
+        return mmnas_text_embedding(get(), text.get(), numbers, width, error);
+    });
 }
 
 // How calls are gathered into batches.
@@ -1434,13 +1454,10 @@ public:
     // embedding_width() numbers.
     Result<std::vector<float>> embedding(std::string_view key) const
     {
-        std::vector<float> numbers(embedding_width());
-        auto call = [&](mmnas_error **error) {
-            return mmnas_index_embedding(get(), key.data(), key.size(), numbers.data(), numbers.size(), error);
-        };
-        if (auto result = detail::done(call); !result)
-            return result.error();
-        return numbers;
+        const std::size_t width = embedding_width();
+        return detail::numbers(width, [&](float *numbers, mmnas_error **error) {
+            return mmnas_index_embedding(get(), key.data(), key.size(), numbers, width, error);
+        });
     }
     // What has a key, to 16 bits; an error of status INVALID_ARGUMENT where nothing has.
     Result<Image> image(std::string_view key) const
@@ -1587,19 +1604,11 @@ private:
         std::atomic<bool> ended{false};
     };
 
-    // Whether this thread is in a listener.
-    static bool &inside() noexcept
-    {
-        thread_local bool inside = false;
-        return inside;
-    }
-
     static void tell(void *user_data, std::int32_t level, const char *message, std::size_t length) noexcept
     {
         const Told &told = *static_cast<const Told *>(user_data);
         if (told.ended)
             return;
-        inside() = true;
 #if defined(__cpp_exceptions)
         try {
             told.listener(static_cast<mmnas_log_level>(level), std::string_view(message, length));
@@ -1608,13 +1617,13 @@ private:
 #else
         told.listener(static_cast<mmnas_log_level>(level), std::string_view(message, length));
 #endif
-        inside() = false;
     }
 
     void end() noexcept
     {
-        if (told_ && inside()) {
-            // The library goes on calling what it was given, which so has to stay.
+        // In any callback the library frees nothing and counts no handles, though this one lives.
+        if (told_ && mmnas_handles_live() == 0) {
+            // It goes on calling what it was given, which so has to stay.
             told_->ended = true;
             (void)told_.release();
         }

@@ -58,7 +58,7 @@ fn limited(batcher: *const mmnas_batcher, model: *const mmnas_model) -> Result<B
 /// else is in a batch moves them a little.
 ///
 /// @param batcher       the batcher
-/// @param model         its model, for VQA; or what mmnas_model_limited() made of that, whose limits end this call: one that is ended
+/// @param model         its model, for VQA; or what mmnas_model_limited_to() made of that, whose limits end this call: one that is ended
 ///                      while its batch runs leaves the batch to the others
 /// @param image         an image of this model
 /// @param question      the question, UTF-8, need not be NUL-terminated; what is longer than the bundle allows is cut
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn mmnas_batcher_answer(
 /// As mmnas_vgd_ground(), in a batch with the calls of other threads.
 ///
 /// @param batcher         the batcher
-/// @param model           its model, for VGD; or what mmnas_model_limited() made of that, as in mmnas_batcher_answer()
+/// @param model           its model, for VGD; or what mmnas_model_limited_to() made of that, as in mmnas_batcher_answer()
 /// @param image           an image of this model, of known size
 /// @param phrase          the phrase, UTF-8, need not be NUL-terminated; what is longer than the bundle allows is cut
 /// @param phrase_len      the number of bytes of the phrase
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn mmnas_batcher_ground(
 /// As mmnas_itm_match() for one pair of an image and a text, in a batch with the calls of other threads.
 ///
 /// @param batcher          the batcher
-/// @param model            its model, for ITM; or what mmnas_model_limited() made of that, as in mmnas_batcher_answer()
+/// @param model            its model, for ITM; or what mmnas_model_limited_to() made of that, as in mmnas_batcher_answer()
 /// @param image            an image of this model
 /// @param text             the text, UTF-8, need not be NUL-terminated; what is longer than the bundle allows is cut
 /// @param text_len         the number of bytes of the text

@@ -95,29 +95,9 @@ pub(crate) unsafe fn make_all<T: Any + Send + Sync>(
     error_out: *mut *mut mmnas_error,
     body: impl FnOnce() -> Result<Vec<T>, mmnas_error>,
 ) -> mmnas_status {
-    // A count that no list can have is refused where the caller's lists are looked at.
-    let count = if out.is_null() || count > isize::MAX.unsigned_abs() / size_of::<*mut T>() { 0 } else { count };
-    for place in 0..count {
-        // SAFETY: promised by the caller of this function.
-        unsafe { out.add(place).write_unaligned(std::ptr::null_mut()) };
-    }
-    let body = || {
-        if out.is_null() {
-            return Err(null(name));
-        }
-        let objects = body()?;
-        if objects.len() != count {
-            let message = format!("{name}: {} were made for a list of {count}", objects.len());
-            return Err(mmnas_error::new(mmnas_status::Panic, &message));
-        }
-        for (place, object) in objects.into_iter().enumerate() {
-            // SAFETY: as above.
-            unsafe { out.add(place).write_unaligned(handles::keep(object)) };
-        }
-        Ok(())
-    };
-    // SAFETY: as above.
-    unsafe { call(error_out, body) }
+    let body = || Ok(body()?.into_iter().map(Ok).collect());
+    // SAFETY: promised by the caller of this function.
+    unsafe { make_each(name, out, std::ptr::null_mut(), count, error_out, body) }
 }
 
 /// As [`make_all`], where each of the `count` handles is made or has an error of its own, which goes to the same place of
@@ -134,6 +114,7 @@ pub(crate) unsafe fn make_each<T: Any + Send + Sync>(
     error_out: *mut *mut mmnas_error,
     body: impl FnOnce() -> Result<Vec<Result<T, mmnas_error>>, mmnas_error>,
 ) -> mmnas_status {
+    // A count that no list can have is refused where the caller's lists are looked at.
     let room = if count > isize::MAX.unsigned_abs() / size_of::<*mut T>() { 0 } else { count };
     let write = |place: usize, made: *mut T, error: *mut mmnas_error| {
         // SAFETY: each is NULL or has, as promised by the caller of this function, room for `count` handles; `place` is less.
@@ -181,6 +162,41 @@ pub(crate) fn value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
         return fallback;
     }
     catch(body).unwrap_or(fallback)
+}
+
+/// As [`value`], in the log callback too: for errors, which calls from there give.
+pub(crate) fn always<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+    catch(body).unwrap_or(fallback)
+}
+
+/// Runs a function that writes `width` numbers to where the caller has room for them, or none.
+///
+/// # Safety
+///
+/// `out` is NULL or has room for `width` numbers; `error_out` is NULL or may be written to.
+pub(crate) unsafe fn numbers(
+    name: &str,
+    out: *mut f32,
+    width: usize,
+    error_out: *mut *mut mmnas_error,
+    body: impl FnOnce() -> Result<Vec<f32>, mmnas_error>,
+) -> mmnas_status {
+    let body = || {
+        let found = body()?;
+        if found.len() != width {
+            return Err(mmnas_error::invalid("width", &found.len().to_string(), &width.to_string()));
+        }
+        if out.is_null() {
+            return Err(null(name));
+        }
+        for (place, number) in found.into_iter().enumerate() {
+            // SAFETY: promised by the caller of this function, and `place` is less than `width`.
+            unsafe { store(out.add(place), number) };
+        }
+        Ok(())
+    };
+    // SAFETY: promised by the caller of this function.
+    unsafe { call(error_out, body) }
 }
 
 /// Frees a handle that [`make`] gave out; does nothing where it is none any more.

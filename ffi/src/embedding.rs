@@ -7,34 +7,6 @@ use crate::model::mmnas_model;
 use crate::status::mmnas_status;
 use crate::text::mmnas_text;
 
-/// Writes an embedding to where the caller has room for it.
-///
-/// # Safety
-///
-/// `embedding_out` is NULL or has room for `width` numbers; `error_out` is NULL or may be written to.
-unsafe fn give(
-    embedding_out: *mut f32,
-    width: usize,
-    error_out: *mut *mut mmnas_error,
-    copy: impl FnOnce(&mut dyn FnMut(&[f32]) -> Result<(), mmnas_error>) -> Result<(), mmnas_error>,
-) -> mmnas_status {
-    let mut write = |embedding: &[f32]| {
-        if embedding.len() != width {
-            return Err(mmnas_error::invalid("width", &embedding.len().to_string(), &width.to_string()));
-        }
-        if embedding_out.is_null() {
-            return Err(boundary::null("embedding_out"));
-        }
-        for (place, &number) in embedding.iter().enumerate() {
-            // SAFETY: promised by the caller of this function, and `place` is less than `width`.
-            unsafe { boundary::store(embedding_out.add(place), number) };
-        }
-        Ok(())
-    };
-    // SAFETY: promised by the caller of this function.
-    unsafe { boundary::call(error_out, || copy(&mut write)) }
-}
-
 /// Reads the joint embedding of an image: a vector of length 1. The scalar product of an image's and a text's is their
 /// cosine, the larger the better they belong together; a vector database finds the nearest by it, and mmnas_itm_match() then
 /// scores those.
@@ -56,12 +28,12 @@ pub unsafe extern "C" fn mmnas_image_embedding(
     width: usize,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let copy = |write: &mut dyn FnMut(&[f32]) -> Result<(), mmnas_error>| {
+    let body = || {
         let (model, image) = (boundary::handle("model", model)?, boundary::handle("image", image)?);
-        write(model.model.image_embedding(&image.image)?)
+        Ok(model.model.image_embedding(&image.image)?.to_vec())
     };
     // SAFETY: the caller passes NULL or room for `width` numbers, and NULL or a place to write an error to.
-    unsafe { give(embedding_out, width, error_out, copy) }
+    unsafe { boundary::numbers("embedding_out", embedding_out, width, error_out, body) }
 }
 
 /// As mmnas_image_embedding(), of a text.
@@ -82,10 +54,10 @@ pub unsafe extern "C" fn mmnas_text_embedding(
     width: usize,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let copy = |write: &mut dyn FnMut(&[f32]) -> Result<(), mmnas_error>| {
+    let body = || {
         let (model, text) = (boundary::handle("model", model)?, boundary::handle("text", text)?);
-        write(model.model.text_embedding(&text.text)?)
+        Ok(model.model.text_embedding(&text.text)?.to_vec())
     };
     // SAFETY: the caller passes NULL or room for `width` numbers, and NULL or a place to write an error to.
-    unsafe { give(embedding_out, width, error_out, copy) }
+    unsafe { boundary::numbers("embedding_out", embedding_out, width, error_out, body) }
 }

@@ -65,7 +65,7 @@ fn chain(error: &dyn Error) -> String {
 /// Threads: the error may be read from many threads at once.
 #[unsafe(no_mangle)]
 pub extern "C" fn mmnas_error_status(error: *const mmnas_error) -> mmnas_status {
-    boundary::read(error, mmnas_status::Ok, mmnas_error::status)
+    boundary::always(mmnas_status::Ok, || handles::find(error).map_or(mmnas_status::Ok, |error| error.status()))
 }
 
 /// The code that ONNX Runtime gave, where it was ONNX Runtime that failed: its OrtErrorCode.
@@ -77,7 +77,7 @@ pub extern "C" fn mmnas_error_status(error: *const mmnas_error) -> mmnas_status 
 /// Threads: the error may be read from many threads at once.
 #[unsafe(no_mangle)]
 pub extern "C" fn mmnas_error_onnxruntime_code(error: *const mmnas_error) -> i32 {
-    boundary::read(error, 0, |error| error.onnxruntime)
+    boundary::always(0, || handles::find(error).map_or(0, |error| error.onnxruntime))
 }
 
 /// The message of an error, with everything that is known about its causes: one text in English, for people.
@@ -90,7 +90,7 @@ pub extern "C" fn mmnas_error_onnxruntime_code(error: *const mmnas_error) -> i32
 /// Threads: the error may be read from many threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mmnas_error_message(error: *const mmnas_error, len_out: *mut usize) -> *const c_char {
-    boundary::value(c"".as_ptr(), || {
+    boundary::always(c"".as_ptr(), || {
         let error = handles::find(error);
         let message = error.as_ref().map_or(c"", |error| error.message.as_c_str());
         // SAFETY: the caller passes NULL or a place to write a length to.
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn mmnas_error_message(error: *const mmnas_error, len_out:
 /// Threads: no other thread may use the error any more.
 #[unsafe(no_mangle)]
 pub extern "C" fn mmnas_error_free(error: *mut mmnas_error) {
-    boundary::free(error);
+    boundary::always((), || handles::release(error));
 }
 
 #[cfg(test)]

@@ -47,9 +47,8 @@ pub(crate) fn pixel_format(format: i32) -> Result<PixelFormat, mmnas_error> {
 ///
 /// PNG, JPEG, WebP, BMP, or the first picture of a GIF, told by content; at most 20,000 pixels a side and 512 MiB decoded.
 /// A rotation noted in the file's metadata (EXIF) is applied; a transparent image is seen on white. A file that ends in the middle
-/// or is damaged is an error. A file whose name ends in .npz holds region features in the published layout, which every model takes.
-/// One that says that it is of another vision stage than the features that the model reads is refused:
-/// MMNAS_STATUS_INVALID_ARGUMENT.
+/// or is damaged is an error. A file whose name ends in .npz holds region features in the published layout, which every model of
+/// their width takes, unless the file says that they are of another vision stage: MMNAS_STATUS_INVALID_ARGUMENT.
 ///
 /// @param model      the model that will be asked
 /// @param path       the file, UTF-8, need not be NUL-terminated

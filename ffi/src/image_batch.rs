@@ -28,8 +28,8 @@ fn each<S, T>(
     known_or_not.into_iter().map(next).collect()
 }
 
-fn images(states: Vec<Result<ImageState, mmnas_error>>) -> Vec<Result<mmnas_image, mmnas_error>> {
-    states.into_iter().map(|state| Ok(mmnas_image { image: state? })).collect()
+fn images<E: Into<mmnas_error>>(states: Vec<Result<ImageState, E>>) -> Vec<Result<mmnas_image, mmnas_error>> {
+    states.into_iter().map(|state| state.map(|image| mmnas_image { image }).map_err(Into::into)).collect()
 }
 
 fn borrowed(paths: &[PathBuf]) -> Vec<&Path> {
@@ -219,8 +219,7 @@ pub unsafe extern "C" fn mmnas_regions_encode_batch(
         // SAFETY: the caller lends `count` handles for the time of the call.
         let regions = unsafe { strings::handles("regions", regions, count) }?;
         let regions: Vec<&ImageRegions> = regions.iter().map(|regions| &regions.regions).collect();
-        let states = model.model.encode_images_regions(&regions);
-        Ok(states.into_iter().map(|state| Ok(mmnas_image { image: state? })).collect())
+        Ok(images(model.model.encode_images_regions(&regions)))
     };
     // SAFETY: the caller passes NULL or room for `count` handles of both, and NULL or a place to write an error to.
     unsafe { boundary::make_each("images_out", images_out, errors_out, count, error_out, body) }

@@ -17,7 +17,8 @@ pub const MMNAS_AT_ONCE: i64 = 0;
 /// A request may take as long as it takes.
 pub const MMNAS_NO_DEADLINE: i64 = i64::MAX;
 
-fn limits(token: *const mmnas_cancel_token, milliseconds: i64) -> Result<Limits, mmnas_error> {
+/// What a token (or NULL) and a time end.
+pub(crate) fn limits(token: *const mmnas_cancel_token, milliseconds: i64) -> Result<Limits, mmnas_error> {
     let mut limits = Limits::none();
     if !token.is_null() {
         limits = limits.cancelled_by(&boundary::handle("token", token)?.token);
@@ -30,8 +31,7 @@ fn limits(token: *const mmnas_cancel_token, milliseconds: i64) -> Result<Limits,
 }
 
 /// Makes another handle to a loaded model, as mmnas_model_limited() does, for the time that a request has left: also where that
-/// is none. Reckon it and pass it on as it is: what is 0 or less ends every call with MMNAS_STATUS_DEADLINE_EXCEEDED before it
-/// begins.
+/// is none. What ends are calls that read pictures or texts, or run the network.
 ///
 /// @param model         the model; where it is itself limited, its own limits stay with it and are not the new handle's
 /// @param token         what ends the calls, or NULL for nothing; not needed after the call

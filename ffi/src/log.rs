@@ -36,7 +36,7 @@ pub enum mmnas_log_level {
 /// Takes a message. `level` is one of mmnas_log_level; `message` is UTF-8 of `message_len` bytes with a closing NUL, and only
 /// valid during the call. It may be called from any thread, also from several at once and in the middle of any call, so it must
 /// not throw or jump out, and not call this library: such calls do nothing, and fail with MMNAS_STATUS_INVALID_ARGUMENT where
-/// they can fail.
+/// they can fail. The functions of mmnas_error work there too, so that such an error can be read and freed.
 pub type mmnas_log_callback =
     Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, message: *const c_char, message_len: usize)>;
 

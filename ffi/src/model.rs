@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 use std::ffi::c_char;
 use std::sync::OnceLock;
-use std::time::Duration;
 
+use runtime::Model;
 use runtime::bundle::manifest::TaskName;
-use runtime::{Limits, Model};
 
 use crate::bundle_info::BundleInfo;
 use crate::cancel::mmnas_cancel_token;
 use crate::error::mmnas_error;
 use crate::files::mmnas_files;
+use crate::limits::{MMNAS_NO_DEADLINE, limits};
 use crate::options::{mmnas_options, mmnas_provider};
 use crate::status::mmnas_status;
 use crate::strings::Text;
@@ -129,14 +129,11 @@ pub unsafe extern "C" fn mmnas_model_limited(
 ) -> mmnas_status {
     let body = || {
         let model = boundary::handle("model", model)?;
-        let mut limits = Limits::none();
-        if !token.is_null() {
-            limits = limits.cancelled_by(&boundary::handle("token", token)?.token);
-        }
-        if milliseconds > 0 {
-            limits = limits.within(Duration::from_millis(milliseconds));
-        }
-        Ok(mmnas_model::new(model.model.limited(limits)))
+        let time = match milliseconds {
+            0 => MMNAS_NO_DEADLINE,
+            some => i64::try_from(some).unwrap_or(MMNAS_NO_DEADLINE),
+        };
+        Ok(mmnas_model::new(model.model.limited(limits(token, time)?)))
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
     unsafe { boundary::make("limited_out", limited_out, error_out, body) }

@@ -18,7 +18,8 @@ pub struct mmnas_regions {
 }
 
 /// Reads an image file and finds its regions, as mmnas_image_from_file() does before it encodes them. A file whose name ends
-/// in .npz holds ready features, which every model of their width takes.
+/// in .npz holds ready features, which every model of their width takes, unless the file says that they are of another vision
+/// stage.
 ///
 /// @param model        a model that takes pictures
 /// @param path         the file, UTF-8, need not be NUL-terminated

@@ -118,23 +118,10 @@ pub unsafe extern "C" fn mmnas_index_embedding(
         // SAFETY: the caller lends `key_len` bytes for the time of the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
         let found = either!(index, index => index.embedding(key))?;
-        let Some(found) = found else {
-            return Err(mmnas_error::invalid("key", "one that the index has an embedding of", "another"));
-        };
-        if found.len() != width {
-            return Err(mmnas_error::invalid("width", &found.len().to_string(), &width.to_string()));
-        }
-        if embedding_out.is_null() {
-            return Err(boundary::null("embedding_out"));
-        }
-        for (place, number) in found.into_iter().enumerate() {
-            // SAFETY: the caller passes room for `width` numbers, and `place` is less.
-            unsafe { boundary::store(embedding_out.add(place), number) };
-        }
-        Ok(())
+        found.ok_or_else(|| mmnas_error::invalid("key", "one that the index has an embedding of", "another"))
     };
-    // SAFETY: the caller passes NULL or a place to write an error to.
-    unsafe { boundary::call(error_out, || look(index, get)) }
+    // SAFETY: the caller passes NULL or room for `width` numbers, and NULL or a place to write an error to.
+    unsafe { boundary::numbers("embedding_out", embedding_out, width, error_out, || look(index, get)) }
 }
 
 /// What an index holds, without opening it.

@@ -35,7 +35,9 @@ static const int64_t TIMES[] = {MMNAS_AT_ONCE, -1, INT64_MIN};
 struct given {
     mmnas_model *model;
     mmnas_image *image;
+    mmnas_regions *regions;
     mmnas_text *text;
+    mmnas_batcher *batcher;
     const char *file;
     uint8_t bytes[1 << 16];
     size_t bytes_len;
@@ -53,7 +55,9 @@ static void load(struct given *given, const char *bundle, const char *file)
         fclose(stream);
     OK(mmnas_model_load(TEXT(bundle), NULL, &given->model, &error));
     OK(mmnas_image_from_file(given->model, TEXT(file), &given->image, &error));
+    OK(mmnas_regions_from_file(given->model, TEXT(file), &given->regions, &error));
     OK(mmnas_text_encode(given->model, TEXT("what is this?"), &given->text, &error));
+    OK(mmnas_batcher_create(given->model, 4, 0, 64, &given->batcher, &error));
     given->width = mmnas_model_feature_width(given->model);
     given->features = calloc(given->width, sizeof *given->features);
 }
@@ -61,7 +65,9 @@ static void load(struct given *given, const char *bundle, const char *file)
 static void unload(struct given *given)
 {
     free(given->features);
+    mmnas_batcher_free(given->batcher);
     mmnas_text_free(given->text);
+    mmnas_regions_free(given->regions);
     mmnas_image_free(given->image);
     mmnas_model_free(given->model);
 }
@@ -76,6 +82,8 @@ static void any(const mmnas_model *late, const struct given *given)
     mmnas_image *image = NULL;
     mmnas_text *text = NULL;
     mmnas_explanation *explanation = NULL;
+    mmnas_regions *regions = NULL;
+    mmnas_error *of_image = NULL;
 
     ENDS(mmnas_model_warm_up(late, &error));
     ENDS(mmnas_image_from_file(late, TEXT(given->file), &image, &error));
@@ -85,7 +93,15 @@ static void any(const mmnas_model *late, const struct given *given)
     ENDS(mmnas_text_encode(late, TEXT("what"), &text, &error));
     ENDS(mmnas_text_encode_batch(late, words, lengths, 1, &text, &error));
     ENDS(mmnas_explain(late, given->image, TEXT("what"), &explanation, &error));
-    EXPECT(image == NULL && text == NULL && explanation == NULL);
+    ENDS(mmnas_regions_from_file(late, TEXT(given->file), &regions, &error));
+    ENDS(mmnas_regions_from_bytes(late, given->bytes, given->bytes_len, &regions, &error));
+    ENDS(mmnas_regions_from_pixels(late, pixels, sizeof pixels, 4, 4, 4, MMNAS_PIXEL_FORMAT_GREY, &regions, &error));
+    ENDS(mmnas_regions_encode(late, given->regions, &image, &error));
+    /* Of many pictures each has its own error. */
+    OK(mmnas_image_from_file_batch(late, &given->file, (const size_t[1]){strlen(given->file)}, 1, &image, &of_image, &error));
+    EXPECT(mmnas_error_status(of_image) == MMNAS_STATUS_DEADLINE_EXCEEDED);
+    mmnas_error_free(of_image);
+    EXPECT(image == NULL && text == NULL && explanation == NULL && regions == NULL);
 }
 
 static void vqa(const char *bundle, const char *file)
@@ -102,6 +118,7 @@ static void vqa(const char *bundle, const char *file)
         ENDS(mmnas_vqa_answer_batch(late, (const mmnas_image *const *)&given.image, (const mmnas_text *const *)&given.text, 1, 1,
                                     &answers, &error));
         ENDS(mmnas_vqa_answer_batch(late, NULL, NULL, 0, 1, &answers, &error));
+        ENDS(mmnas_batcher_answer(given.batcher, late, given.image, TEXT("what"), 1, &answers, &error));
         mmnas_model_free(late);
     }
     /* No deadline is none, and one far away ends nothing; the function of before has its meaning of 0. */
@@ -130,6 +147,7 @@ static void vgd(const char *bundle, const char *file)
         OK(mmnas_model_limited_to(given.model, NULL, TIMES[i % 3], &late, &error));
         any(late, &given);
         ENDS(mmnas_vgd_ground(late, given.image, TEXT("what"), 1, &groundings, &error));
+        ENDS(mmnas_batcher_ground(given.batcher, late, given.image, TEXT("what"), 1, &groundings, &error));
         ENDS(mmnas_vgd_ground_batch(late, (const mmnas_image *const *)&given.image, (const mmnas_text *const *)&given.text, 1, 1,
                                     &groundings, &error));
         mmnas_model_free(late);

@@ -509,7 +509,7 @@ fn one(script: &mut Script<'_>, handles: &mut Handles, folder: &str) {
             call!(|error| mmnas_batcher_close(second.cast(), error));
         }
         47 => {
-            let mut numbers = [0.0f32; 64];
+            let mut numbers = [0.0f32; 65];
             let room = mmnas_model_embedding_width(first.cast()).min(64) + number % 2;
             let place = numbers.as_mut_ptr();
             call!(|error| mmnas_image_embedding(first.cast(), second.cast(), place, room, error));

@@ -119,6 +119,14 @@ fn regions_of_another_vision_stage_are_refused() {
         model.vision_sha256().unwrap()
     );
     assert_eq!(error.to_string(), expected);
+    // Ready features go on saying of which stage they are.
+    let ready = folder.path().join("ready.npz");
+    npz::write(&ready, regions.features(), model.manifest().dimensions.feature, model.vision_sha256()).unwrap();
+    let ready = model.regions_of_file(&ready).unwrap();
+    assert_eq!(ready.vision_sha256(), model.vision_sha256());
+    model.encode_image_regions(&ready).unwrap();
+    let error = other.encode_image_regions(&ready).unwrap_err().to_string();
+    assert!(error.contains("ready.npz"), "{error}");
     // The same graphs, other boxes.
     let elongated = folder.path().join("elongated");
     copied(&bundle, &elongated);
