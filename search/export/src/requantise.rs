@@ -72,8 +72,15 @@ fn requantised(bundle: &Bundle<'_>, graph: &Graph) -> Result<(Vec<u8>, Option<Ve
     if model.encode_to_vec() != content {
         return Err(wrong("fields of another writer"));
     }
+    let columns = round_anew(&mut model, data.as_deref_mut()).map_err(|found| wrong(&found))?;
+    Ok((model.encode_to_vec(), data, columns))
+}
+
+/// Rounds the columns of a graph anew that need it, its weights in `data` where they lie beside it; tells how many. As an error,
+/// what is not as this project writes it.
+fn round_anew(model: &mut ModelProto, mut data: Option<&mut [u8]>) -> std::result::Result<usize, String> {
     let mut columns = 0;
-    let Some(proto) = &mut model.graph else { return Err(wrong("no graph")) };
+    let Some(proto) = &mut model.graph else { return Err("no graph".to_owned()) };
     let mut names = BTreeSet::new();
     for node in &proto.node {
         let places: &[usize] = match node.op_type.as_deref() {
@@ -87,10 +94,10 @@ fn requantised(bundle: &Bundle<'_>, graph: &Graph) -> Result<(Vec<u8>, Option<Ve
         let scale = name.strip_suffix(".int8").map(|name| format!("{name}.scale"));
         let at = |wanted: &str| proto.initializer.iter().position(|tensor| tensor.name.as_deref() == Some(wanted));
         let found = at(&name).zip(scale.as_deref().and_then(at));
-        let (numbers, scales) = found.ok_or_else(|| wrong(&format!("no numbers and scales of {name}")))?;
+        let (numbers, scales) = found.ok_or_else(|| format!("no numbers and scales of {name}"))?;
         let mut parts = [numbers, scales].map(|at| Stored::of(&proto.initializer[at], data.as_deref()));
         let [Some(of_numbers), Some(of_scales)] = &mut parts else {
-            return Err(wrong(&format!("numbers or scales of {name} that are not where the graph says")));
+            return Err(format!("numbers or scales of {name} that are not where the graph says"));
         };
         let width = of_scales.bytes.len() / 4;
         let types = [numbers, scales].map(|at| proto.initializer[at].data_type);
@@ -98,7 +105,7 @@ fn requantised(bundle: &Bundle<'_>, graph: &Graph) -> Result<(Vec<u8>, Option<Ve
             || width == 0
             || !of_numbers.bytes.len().is_multiple_of(width)
         {
-            return Err(wrong(&format!("numbers and scales of {name} of other types or shapes")));
+            return Err(format!("numbers and scales of {name} of other types or shapes"));
         }
         let mut matrix = Quantised {
             numbers: of_numbers.bytes.iter().map(|byte| byte.cast_signed()).collect(),
@@ -115,7 +122,7 @@ fn requantised(bundle: &Bundle<'_>, graph: &Graph) -> Result<(Vec<u8>, Option<Ve
             part.put(&mut proto.initializer[at], data.as_deref_mut());
         }
     }
-    Ok((model.encode_to_vec(), data, columns))
+    Ok(columns)
 }
 
 /// The bytes of a tensor, and where they lie in the file of the weights, where they do.
@@ -142,5 +149,61 @@ impl Stored {
             (Some(at), Some(data)) => data[at..at + self.bytes.len()].copy_from_slice(&self.bytes),
             _ => tensor.raw_data = Some(self.bytes),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::{GraphProto, NodeProto, StringStringEntry};
+
+    /// A tensor that lies at `offset` of the file beside the graph.
+    fn outside(name: &str, kind: i32, offset: usize, length: usize) -> TensorProto {
+        let entry = |key: &str, value: String| StringStringEntry { key: Some(key.to_owned()), value: Some(value) };
+        TensorProto {
+            name: Some(name.to_owned()),
+            data_type: Some(kind),
+            data_location: Some(EXTERNAL),
+            external_data: vec![entry("offset", offset.to_string()), entry("length", length.to_string())],
+            ..TensorProto::default()
+        }
+    }
+
+    #[test]
+    fn weights_in_a_file_of_their_own_are_rounded_where_they_lie() {
+        let node = NodeProto {
+            op_type: Some("DynamicQuantizeMatMul".to_owned()),
+            input: vec!["x".to_owned(), "w.int8".to_owned(), "w.scale".to_owned()],
+            ..NodeProto::default()
+        };
+        // Two inputs and two outputs: the first column has a pair of 227, the second none above 128.
+        let (numbers, scales) = (64..68, 128..136);
+        let graph = GraphProto {
+            node: vec![node],
+            initializer: vec![
+                outside("w.int8", data_type::INT8, numbers.start, numbers.len()),
+                outside("w.scale", data_type::FLOAT, scales.start, scales.len()),
+            ],
+            ..GraphProto::default()
+        };
+        let mut model = ModelProto { graph: Some(graph), ..ModelProto::default() };
+        let mut data = vec![7u8; 256];
+        data[numbers.clone()].copy_from_slice(&[127, 64, 100, 64]);
+        data[scales.clone()].copy_from_slice(&[0.5f32.to_le_bytes(), 2f32.to_le_bytes()].concat());
+        let (before, graph) = (data.clone(), model.clone());
+        assert_eq!(round_anew(&mut model, Some(&mut data)), Ok(1));
+        assert_eq!(model, graph, "the graph says where they lie, as before");
+        assert_eq!(data[numbers.clone()], [71, 64, 56, 64]);
+        let first = f32::from_le_bytes(data[scales.start..scales.start + 4].try_into().unwrap());
+        assert_eq!(
+            (first, &data[scales.start + 4..scales.end]),
+            (0.5 * 227.0 / 127.0, &before[scales.start + 4..scales.end])
+        );
+        for (at, (now, then)) in data.iter().zip(&before).enumerate() {
+            assert!(numbers.contains(&at) || scales.contains(&at) || now == then, "byte {at} was changed");
+        }
+        assert_eq!(round_anew(&mut model, Some(&mut data)), Ok(0));
+        assert!(round_anew(&mut model, Some(&mut data[..70])).unwrap_err().contains("w.int8"));
+        assert!(round_anew(&mut model, None).unwrap_err().contains("w.int8"));
     }
 }

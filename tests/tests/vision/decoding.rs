@@ -3,18 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
 
 use mmnas_runtime::{DecodedImage, Error, ErrorCode, VisionStage};
-use mmnas_search::rng;
 use mmnas_search::vision::export_vision;
-use mmnas_tests::bench::machine;
 use mmnas_tests::exported::grid_vision;
 use mmnas_tests::fixtures;
-use mmnas_tests::mutation::damaged;
 use mmnas_tests::{programs, python};
-use rand::RngExt as _;
-use tch::Device;
 
 use super::checkpoint;
 
@@ -205,46 +199,4 @@ fn an_image_that_its_decoder_panics_on_is_left_out_as_any_broken_one() {
     let stage = VisionStage::load(&vision, &mmnas_runtime::LoadOptions::default()).unwrap();
     let error = stage.regions(&case("webp_fuzz.webp")).unwrap_err();
     assert!(error.code() == ErrorCode::Image && error.to_string().contains("webp_fuzz.webp"), "{error}");
-}
-
-const IMAGES: u64 = 20_000;
-/// Far more than any of them takes.
-const HANG: Duration = Duration::from_secs(20);
-/// MB that decoding a damaged file of some hundred bytes may take at most, over what the process held before: the largest picture
-/// that is decoded, twice.
-const RUNAWAY: f64 = 1200.0;
-
-#[test]
-fn twenty_thousand_damaged_images_are_errors_or_images() {
-    let corpus = fixtures::path("../fuzz/corpus/image");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    let seeds: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
-    assert!(seeds.len() >= 25, "{}", seeds.len());
-    machine::forget_peak();
-    let (before, _) = machine::memory(Device::Cpu);
-    let (mut read, mut panicked) = (0, 0);
-    for number in 0..IMAGES {
-        let rng = &mut rng(19, "image damage", number);
-        let seed = rng.random_range(0..seeds.len());
-        let content = damaged(&seeds[seed], rng);
-        let start = Instant::now();
-        match DecodedImage::from_bytes(&content) {
-            Ok(image) => {
-                read += 1;
-                assert!(image.width > 0 && image.rgb.len() == image.width as usize * image.height as usize * 3);
-            }
-            Err(error) => {
-                let text = error.to_string();
-                assert!(error.code() == ErrorCode::Image && text.len() < 2000, "{number}: {text}");
-                panicked += u64::from(text.contains("panicked"));
-            }
-        }
-        assert!(start.elapsed() < HANG, "{number}: {} took {:?}", files[seed].display(), start.elapsed());
-    }
-    let (_, peak) = machine::memory(Device::Cpu);
-    println!(
-        "{read} of {IMAGES} were read, {panicked} decoders panicked; memory {before:.0} MB before, {peak:.0} MB at most"
-    );
-    assert!(read > 1000 && peak - before < RUNAWAY, "{read} read, {before} MB before, {peak} MB at most");
 }
