@@ -6,8 +6,12 @@
 //! cargo run --release -p mmnas-search --example new_operation
 
 use mmnas_bundle::manifest::Dimensions;
-use mmnas_search::data::VqaData;
-use mmnas_search::operations::{Context, Dropout, OperationKind, OperationModule, ResidualNorm};
+use mmnas_search::nn::dropout::Dropout;
+use mmnas_search::operations::kind::OperationKind;
+use mmnas_search::operations::residual_norm::ResidualNorm;
+use mmnas_search::operations::{Context, OperationModule};
+use mmnas_search::task::Task as _;
+use mmnas_search::task::vqa::data::VqaData;
 use mmnas_search::{Alpha, Error, Inputs, Naming, Network, Path, Pool, Result, SamplingMode, Space};
 use tch::nn::Module;
 use tch::{Device, Kind, Tensor, nn};
@@ -130,7 +134,7 @@ pub(crate) fn main() -> Result<()> {
     };
     space.check(&dimensions)?;
     tch::manual_seed(1);
-    let network = Network::new::<VqaData>(&space, &dimensions, Naming::Supernet, Device::Cpu);
+    let network = Network::new(&space, &dimensions, Naming::Supernet, Device::Cpu, VqaData::head);
     let inputs = inputs(&dimensions);
 
     // An architecture step runs all operations of every block; the gates' gradients say which of them would have helped.

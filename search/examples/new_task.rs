@@ -3,15 +3,20 @@
 //!
 //! `cargo run --release -p mmnas-search --example new_task` trains it on made-up data.
 
+use mmnas_search::Pool;
 use std::path::Path;
 
 use mmnas_bundle::manifest::Dimensions;
+use mmnas_bundle::samples::Sample;
 use mmnas_bundle::{Architecture, FeatureWriter, RegionFeatures};
-use mmnas_search::data::{DataFiles, ImageTextData, Loaded, Sample};
-use mmnas_search::operations::Dropout;
+use mmnas_search::data::data_files::DataFiles;
+use mmnas_search::data::dataset::{ImageTextData, Loaded};
+use mmnas_search::model::head::Head;
+use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::recipe::Recipe;
-use mmnas_search::task::{Evaluation, Forward, Head, Task};
-use mmnas_search::{Inputs, Result, RunFolder, retrain};
+use mmnas_search::task::{Evaluation, Forward, Task};
+use mmnas_search::train::retrain;
+use mmnas_search::{Inputs, Result, RunFolder};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Reduction, Tensor, nn};
 
@@ -181,7 +186,7 @@ pub(crate) fn train(folder: &Path) -> Result<f64> {
     let architecture = Architecture::from_published_json(json, Path::new("example"))?;
     let inputs = task.data().run_inputs(CountData::NAME, Some(&architecture));
     let run = RunFolder::open(&folder.join("run"), &recipe, &inputs, false)?;
-    Ok(retrain::retrain(&recipe, &architecture, &task, &run, false, None)?.validation)
+    Ok(retrain::retrain(&recipe, &Pool::standard(), &architecture, &task, &run, false, None)?.validation)
 }
 
 #[allow(dead_code)] // the test that runs this example has its own main

@@ -1,3 +1,5 @@
+//! The errors of this crate.
+
 use std::path::PathBuf;
 
 /// What can go wrong while searching, training and exporting.

@@ -1,3 +1,5 @@
+//! What matrix products are computed in.
+
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 

@@ -1,3 +1,5 @@
+//! One generator a purpose and step, all from the run's seed.
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

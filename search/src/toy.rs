@@ -5,12 +5,21 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor, nn};
 
-use crate::data::{ImageTextData, VqaData};
-use crate::recipe::{HardBy, NegativeSettings, TrainSettings};
-use crate::task::vqa::{VqaBatch, loss};
-use crate::task::{Evaluation, Forward, Head, Reduction, Task};
-use crate::weight_step::StepSettings;
-use crate::{AdamSettings, Inputs, Moment, Naming, Network, Result, Space};
+use crate::data::dataset::ImageTextData;
+use crate::error::Result;
+use crate::model::head::Head;
+use crate::model::inputs::Inputs;
+use crate::model::network::{Naming, Network};
+use crate::recipe::adam::AdamSettings;
+use crate::recipe::negatives::{HardBy, NegativeSettings};
+use crate::recipe::train::TrainSettings;
+use crate::space::search_space::Space;
+use crate::task::vqa::batch::VqaBatch;
+use crate::task::vqa::data::VqaData;
+use crate::task::vqa::vqa_task::loss;
+use crate::task::{Evaluation, Forward, Reduction, Task};
+use crate::train::step_position::Moment;
+use crate::train::weight_step::StepSettings;
 
 /// VQA without files: batches are made by the test.
 #[derive(Debug)]
@@ -96,7 +105,7 @@ pub(crate) fn supernet() -> Network {
         joint_linear: None,
         region_joint: None,
     };
-    Network::new::<ToyOf<false>>(&Space::published(1, 2), &dimensions, Naming::Supernet, Device::Cpu)
+    Network::new(&Space::published(1, 2), &dimensions, Naming::Supernet, Device::Cpu, ToyOf::<false>::head)
 }
 
 /// Numbers from −2 to 2, from a generator of the test's own: other tests draw from libtorch's at the same time.

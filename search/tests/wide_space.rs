@@ -1,8 +1,9 @@
 //! Networks on the whole pool, every operation in every block.
 
 use mmnas_bundle::manifest::Dimensions;
-use mmnas_search::data::VqaData;
-use mmnas_search::operations::Dropout;
+use mmnas_search::nn::dropout::Dropout;
+use mmnas_search::task::Task as _;
+use mmnas_search::task::vqa::data::VqaData;
 use mmnas_search::{Alpha, Inputs, Naming, Network, Path, Pool, SamplingMode, Space};
 use tch::{Device, Kind, Tensor};
 
@@ -49,7 +50,7 @@ fn every_operation_in_every_block_runs_both_ways() {
     tch::manual_seed(1);
     let space = whole_pool((1, 2)).unwrap();
     space.check(&DIMENSIONS).unwrap();
-    let network = Network::new::<VqaData>(&space, &DIMENSIONS, Naming::Supernet, Device::Cpu);
+    let network = Network::new(&space, &DIMENSIONS, Naming::Supernet, Device::Cpu, VqaData::head);
     let inputs = inputs();
     let alpha = Alpha::uniform(&space);
     for mode in [SamplingMode::Full, SamplingMode::Two] {
@@ -77,7 +78,7 @@ fn paths_through_zeros_and_identities_give_finite_gradients() {
     tch::manual_seed(2);
     let names = ["none", "skip_connect", "self_att_64", "sep_conv_3", "feed_forward_2"];
     let space = Space::new(&names, &names, (2, 2), &Pool::standard()).unwrap();
-    let network = Network::new::<VqaData>(&space, &DIMENSIONS, Naming::Supernet, Device::Cpu);
+    let network = Network::new(&space, &DIMENSIONS, Naming::Supernet, Device::Cpu, VqaData::head);
     let inputs = inputs();
     for choices in [[0, 0, 0, 0], [1, 1, 1, 1], [0, 2, 0, 2], [2, 0, 3, 0], [0, 3, 0, 4], [0, 1, 1, 0]] {
         let path = Path::single(&choices);
@@ -97,7 +98,7 @@ fn paths_through_zeros_and_identities_give_finite_gradients() {
 fn relations_are_computed_and_trained_for_any_operation_that_reads_them() {
     let pool = Pool::standard();
     let space = Space::new(&["feed_forward"], &["rel_self_att_16", "self_att_16"], (1, 1), &pool).unwrap();
-    let network = Network::new::<VqaData>(&space, &DIMENSIONS, Naming::Supernet, Device::Cpu);
+    let network = Network::new(&space, &DIMENSIONS, Naming::Supernet, Device::Cpu, VqaData::head);
     let trains = |choice: usize| {
         network.parameters_on(&Path::single(&[0, choice])).iter().any(|name| name.starts_with("linear_y_rel"))
     };

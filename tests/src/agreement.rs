@@ -2,10 +2,15 @@
 
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::Dimensions;
-use mmnas_search::data::{ItmData, VgdData, VqaData};
-use mmnas_search::operations::Dropout;
-use mmnas_search::task::vgd::ScorePadding;
-use mmnas_search::task::{Task, itm, vgd, vqa};
+use mmnas_search::nn::dropout::Dropout;
+use mmnas_search::recipe::score_padding::ScorePadding;
+use mmnas_search::task::Task;
+use mmnas_search::task::itm::data::ItmData;
+use mmnas_search::task::itm::itm_task as itm;
+use mmnas_search::task::vgd::data::VgdData;
+use mmnas_search::task::vgd::vgd_task as vgd;
+use mmnas_search::task::vqa::data::VqaData;
+use mmnas_search::task::vqa::vqa_task as vqa;
 use mmnas_search::{Alpha, Choice, Inputs, Naming, Network, Path, Pool, Precision, SamplingMode, Space, TensorMap};
 use tch::{Device, Kind, Tensor};
 
@@ -77,7 +82,7 @@ pub fn only_path(network: &Network) -> Path {
 pub fn derived<T: Task>(arch: &str, dimensions: &Dimensions, device: Device) -> Network {
     let architecture = Architecture::read(&path(arch)).unwrap_or_else(|e| panic!("{e}"));
     let space = Space::single(&architecture, &Pool::standard()).unwrap_or_else(|e| panic!("{e}"));
-    let network = Network::new::<T>(&space, dimensions, Naming::Derived, device);
+    let network = Network::new(&space, dimensions, Naming::Derived, device, T::head);
     set_formula_weights(&network);
     network
 }
@@ -176,7 +181,7 @@ impl Supernet {
         device: Device,
     ) -> Supernet {
         let space = Space::published(12, 18);
-        let network = Network::new::<T>(&space, &official(64, outputs), Naming::Supernet, device);
+        let network = Network::new(&space, &official(64, outputs), Naming::Supernet, device, T::head);
         set_formula_weights(&network);
         let name = |block: usize| {
             if block < 12 { format!("cells_enc.0.dag.{block}") } else { format!("cells_dec.0.dag.{}", block - 12) }

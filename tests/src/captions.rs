@@ -6,9 +6,11 @@ use std::path::Path;
 use mmnas_bundle::manifest::AnswerScores;
 use mmnas_bundle::samples::{CaptionSample, to_json_lines};
 use mmnas_bundle::{Architecture, FeatureWriter, RegionFeatures};
-use mmnas_search::data::{DataFiles, ItmData, TextRules};
+use mmnas_search::data::data_files::DataFiles;
 use mmnas_search::recipe::Recipe;
+use mmnas_search::recipe::text::TextRules;
 use mmnas_search::task::Task;
+use mmnas_search::task::itm::data::ItmData;
 use mmnas_search::{RunFolder, rng};
 use rand::RngExt as _;
 

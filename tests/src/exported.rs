@@ -6,10 +6,11 @@ use mmnas_bundle::manifest::{AnswerScores, Dimensions, Form, Provenance, TaskNam
 use mmnas_bundle::{Architecture, VisionBundle, Vocabulary};
 use mmnas_export::efficientnet::Level;
 use mmnas_export::{BundleParts, ExportSettings, GoldenTensor, VisionSettings, Weight, Weights, write_bundle};
-use mmnas_search::export::derived_network;
-use mmnas_search::recorded::record_stages;
-use mmnas_search::vision::export_vision;
-use mmnas_search::{Network, Space, architectures};
+use mmnas_search::bundle::export::derived_network;
+use mmnas_search::bundle::golden::record_stages;
+use mmnas_search::bundle::vision::export_vision;
+use mmnas_search::space::presets as architectures;
+use mmnas_search::{Network, Space};
 use rand::RngExt as _;
 use tch::Tensor;
 
@@ -136,7 +137,7 @@ pub fn random_architecture(rng: &mut impl rand::Rng, wide: bool, dimensions: &Di
     let pool = mmnas_search::Pool::standard();
     let fitting = |in_encoder: bool| -> Vec<mmnas_bundle::Operation> {
         let allowed = pool.candidates().filter(|c| c.check(dimensions).is_ok() && (!in_encoder || c.in_encoder()));
-        allowed.map(mmnas_search::operations::Candidate::operation).collect()
+        allowed.map(mmnas_search::operations::pool::Candidate::operation).collect()
     };
     let mut side = |count: usize, operations: Vec<mmnas_bundle::Operation>| {
         (0..count).map(|_| operations[rng.random_range(0..operations.len())]).collect()

@@ -1,17 +1,22 @@
 //! The whole way at the size of a test: a few easy-VQA images, a search of two epochs, a retraining that learns them by
 //! heart, the bundle.
 
+use mmnas_search::Pool;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::samples::{VqaSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{Architecture, VisionBundle};
 use mmnas_runtime::LoadOptions;
-use mmnas_search::data::{DataFiles, VqaData, easy_vqa};
-use mmnas_search::export::ExportOptions;
+use mmnas_search::RunFolder;
+use mmnas_search::bundle::export::ExportOptions;
+use mmnas_search::bundle::{export, vision};
+use mmnas_search::data::convert::easy_vqa;
+use mmnas_search::data::data_files::DataFiles;
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task as _;
-use mmnas_search::{RunFolder, export, retrain, search, vision};
+use mmnas_search::task::vqa::data::VqaData;
+use mmnas_search::train::{retrain, search};
 
 use crate::c_consumer::workspace_root;
 use crate::exported::grid_vision;
@@ -103,10 +108,11 @@ impl SmallRun {
             RunFolder::open(&self.path(name), &recipe, &data.data().run_inputs(VqaData::NAME, architecture), false)
                 .unwrap_or_else(|e| panic!("{e}"))
         };
-        let found =
-            search::search(&recipe, &data, &open("search", None), false, None).unwrap_or_else(|e| panic!("{e}"));
+        let found = search::search(&recipe, &Pool::standard(), &data, &open("search", None), false, None)
+            .unwrap_or_else(|e| panic!("{e}"));
         let run = open("retrain", Some(&found.architecture));
-        retrain::retrain(&recipe, &found.architecture, &data, &run, false, None).unwrap_or_else(|e| panic!("{e}"));
+        retrain::retrain(&recipe, &Pool::standard(), &found.architecture, &data, &run, false, None)
+            .unwrap_or_else(|e| panic!("{e}"));
         let vision = VisionBundle::open(&self.path("vision")).unwrap_or_else(|e| panic!("{e}"));
         let bundle = self.path("bundle");
         export::export(&self.path("retrain"), Some(&vision), &bundle, &ExportOptions::default())

@@ -11,8 +11,9 @@ use mmnas_runtime::{
     Answer, AsyncModel, BatchSettings, CancelToken, Error, ErrorCode, ImageState, Limits, LoadOptions, Model,
     PixelBuffer, PixelFormat, Provider, TextState, Timed, verify,
 };
-use mmnas_search::recorded::{record, seeded_inputs};
-use mmnas_search::{architectures, rng};
+use mmnas_search::bundle::golden::{record, seeded_inputs};
+use mmnas_search::rng;
+use mmnas_search::space::presets as architectures;
 use mmnas_tests::exported::{bundle_for_pixels, formula_network, weights_of, write};
 use mmnas_tests::fixtures::official;
 use rand::RngExt as _;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use mmnas_search::events::{EVENTS, write_events};
+use mmnas_search::run::tensorboard::{EVENTS, write_events};
 use mmnas_search::{EpochRecord, RunFolder};
 
 /// CRC-32C bit by bit (reflected polynomial 0x82f63b78), masked as TFRecord does.

@@ -4,7 +4,7 @@
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::TaskName;
 use mmnas_export::{ExportSettings, Int8Scheme};
-use mmnas_search::recorded::{fusion_outputs, record, seeded_inputs};
+use mmnas_search::bundle::golden::{fusion_outputs, record, seeded_inputs};
 use mmnas_search::{Inputs, rng};
 use mmnas_tests::exported::{all_forms, formula_network, random_architecture, weights_of, write};
 use mmnas_tests::fixtures::{self, official, official_full, relative_norm, tensors, worst_difference};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mmnas_bundle::Operation;
 use mmnas_bundle::manifest::{Dimensions, TaskName};
 use mmnas_runtime::{LoadOptions, Timed};
-use mmnas_search::recorded::record_stages;
+use mmnas_search::bundle::golden::record_stages;
 use mmnas_search::{FeatureNorm, rng};
 use mmnas_tests::exported::{all_forms, formula_network, random_architecture, weights_of, write};
 use mmnas_tests::fixtures::official;
@@ -72,7 +72,7 @@ fn features_of_different_size_survive_8_bits() {
 }
 
 fn survive_8_bits(task: TaskName, d: &Dimensions) {
-    let architecture = mmnas_search::architectures::preset("mcan:1").unwrap();
+    let architecture = mmnas_search::space::presets::preset("mcan:1").unwrap();
     let mut network = formula_network(task, &architecture, d);
     let mut weights = weights_of(&network);
     let std: Vec<f32> = (0..d.feature).map(|k| if k % 2 == 0 { 1.0 } else { 1e-3 }).collect();

@@ -6,13 +6,18 @@ use mmnas_bundle::manifest::{Dimensions, TaskName};
 use mmnas_bundle::samples::{PhraseSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{FeatureStore, RegionFeatures};
 use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
-use mmnas_search::data::{DataFiles, VgdData};
-use mmnas_search::export::ExportOptions;
-use mmnas_search::operations::Dropout;
-use mmnas_search::recipe::{Recipe, Sight};
+use mmnas_search::Pool;
+use mmnas_search::bundle::export;
+use mmnas_search::bundle::export::ExportOptions;
+use mmnas_search::data::data_files::DataFiles;
+use mmnas_search::nn::dropout::Dropout;
+use mmnas_search::recipe::Recipe;
+use mmnas_search::recipe::model::Sight;
+use mmnas_search::recipe::score_padding::ScorePadding;
 use mmnas_search::task::Task;
-use mmnas_search::task::vgd::ScorePadding;
-use mmnas_search::{Inputs, Naming, Network, Path, RunFolder, Space, export, retrain, search};
+use mmnas_search::task::vgd::data::VgdData;
+use mmnas_search::train::{retrain, search};
+use mmnas_search::{Inputs, Naming, Network, Path, RunFolder, Space};
 use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
 use mmnas_tests::captions::architecture;
@@ -44,13 +49,21 @@ fn a_phrase_finds_its_region() {
         let inputs = data.data().run_inputs(VgdData::NAME, architecture);
         RunFolder::open(&folder.path().join(name), &recipe, &inputs, false).unwrap()
     };
-    let found = search::search(&recipe, &data, &open("search", None), false, None).unwrap();
+    let found = search::search(&recipe, &Pool::standard(), &data, &open("search", None), false, None).unwrap();
     assert_eq!(found.records.len(), 3);
     // The shortest architecture that can do it, whatever so short a search has found.
     let json = r#"{"epoch0": {"enc": [["feed_forward"]], "dec": [["guided_att_64"], ["feed_forward"]]}}"#;
     let architecture = mmnas_bundle::Architecture::from_published_json(json, std::path::Path::new("test")).unwrap();
-    let trained =
-        retrain::retrain(&recipe, &architecture, &data, &open("retrain", Some(&architecture)), false, None).unwrap();
+    let trained = retrain::retrain(
+        &recipe,
+        &Pool::standard(),
+        &architecture,
+        &data,
+        &open("retrain", Some(&architecture)),
+        false,
+        None,
+    )
+    .unwrap();
     let first = &trained.records[0];
     assert!(trained.validation >= 0.9, "validation {} (first epoch {})", trained.validation, first.validation);
     let bundle = folder.path().join("bundle");
@@ -235,7 +248,7 @@ fn published_padding_changes_shapes_and_no_loss() {
         joint_linear: None,
         region_joint: None,
     };
-    let network = Network::new::<VgdData>(&Space::published(1, 3), &dimensions, Naming::Supernet, tch::Device::Cpu);
+    let network = Network::new(&Space::published(1, 3), &dimensions, Naming::Supernet, tch::Device::Cpu, VgdData::head);
     let path = Path::single(&[0, 1, 2, 3]);
     let run = |data: &VgdData| {
         let batch = Task::batch(data, &[0, 1, 2, 9, 20], &(), 0).unwrap();

@@ -7,7 +7,7 @@ use mmnas_bundle::manifest::TaskName;
 use mmnas_bundle::sha256_hex;
 use mmnas_export::{ExportSettings, Weights};
 use mmnas_runtime::{LoadOptions, Timed};
-use mmnas_search::recorded::record_stages;
+use mmnas_search::bundle::golden::record_stages;
 use mmnas_search::rng;
 use mmnas_tests::bench::machine;
 use mmnas_tests::exported::{formula_network, weights_of, write};

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::{AnswerScores, Dimensions, TaskName};
 use mmnas_export::Weights;
-use mmnas_search::export::ExportOptions;
-use mmnas_search::import::{ImportFiles, ImportSettings, import};
+use mmnas_search::bundle::export::ExportOptions;
+use mmnas_search::bundle::import::settings::ImportSettings;
+use mmnas_search::bundle::import::{ImportFiles, import};
 use mmnas_search::{Error, Result, TensorMap, save_tensors};
 use mmnas_tests::alone::alone;
 use mmnas_tests::exported::formula_network;
@@ -231,7 +232,7 @@ fn a_linear_part_larger_than_the_file_is_an_error() {
 fn the_linear_part_of_a_networks_scores_is_imported() {
     let _alone = alone();
     let place = Place::new();
-    let architecture = mmnas_search::architectures::preset("mcan:1").unwrap();
+    let architecture = mmnas_search::space::presets::preset("mcan:1").unwrap();
     let d = Dimensions { region_joint: Some(12), ..fixtures::official(64, 1) };
     let network = formula_network(TaskName::Vgd, &architecture, &d);
     let tensors: TensorMap = network.parameters().iter().map(|(n, p)| (n.clone(), p.detach().copy())).collect();

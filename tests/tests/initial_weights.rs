@@ -2,8 +2,9 @@
 
 use mmnas_bundle::manifest::TaskName;
 use mmnas_bundle::{Vocabulary, manifest::Dimensions};
-use mmnas_search::export::derived_network;
-use mmnas_search::{FeatureNorm, InitialWeights, Network, TensorMap, architectures, save_tensors};
+use mmnas_search::bundle::export::derived_network;
+use mmnas_search::space::presets as architectures;
+use mmnas_search::{FeatureNorm, InitialWeights, Network, TensorMap, save_tensors};
 use mmnas_tests::alone::alone;
 use mmnas_tests::fixtures::{official, set_formula_weights};
 use tch::{Kind, Tensor};

@@ -1,14 +1,18 @@
 //! The linear part of the joint embedding: it ranks before anything is trained, no step changes it, and it is exported.
 
+use mmnas_search::Pool;
 use std::collections::BTreeMap;
 
 use mmnas_bundle::manifest::{Dimensions, TaskName};
 use mmnas_runtime::{LoadOptions, Timed};
-use mmnas_search::data::ItmData;
-use mmnas_search::export::{self, ExportOptions};
-use mmnas_search::recipe::{Recipe, Sight};
+use mmnas_search::bundle::export;
+use mmnas_search::bundle::export::ExportOptions;
+use mmnas_search::recipe::Recipe;
+use mmnas_search::recipe::model::Sight;
 use mmnas_search::task::Task as _;
-use mmnas_search::{Network, load_tensors, retrain};
+use mmnas_search::task::itm::data::ItmData;
+use mmnas_search::train::retrain;
+use mmnas_search::{Network, load_tensors};
 use mmnas_tests::alone::alone;
 use mmnas_tests::captions::{Data, architecture, open, recipe, write_data};
 use mmnas_tests::fixtures::official;
@@ -24,7 +28,7 @@ fn train(data: &Data, name: &str, linear: &str, epochs: usize) -> (f64, BTreeMap
     let recipe = recipe(&[&contrastive, &epochs, once, "retrain.epoch_samples=16"]);
     let task = data.load_for(&recipe);
     let run = open(&data.folder.path().join(name), &recipe, &task, Some(&architecture()), false);
-    let trained = retrain::retrain(&recipe, &architecture(), &task, &run, false, None).unwrap();
+    let trained = retrain::retrain(&recipe, &Pool::standard(), &architecture(), &task, &run, false, None).unwrap();
     let (weights, _) = load_tensors(&run.file("network.safetensors")).unwrap();
     (trained.records[0].validation, weights.into_iter().collect())
 }

@@ -1,6 +1,7 @@
 //! The linear part of grounding's scores: it finds regions before anything is trained, training neither reads nor changes it, and it
 //! is exported.
 
+use mmnas_search::Pool;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,13 +9,18 @@ use mmnas_bundle::manifest::{Dimensions, TaskName};
 use mmnas_bundle::samples::{PhraseSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{FeatureStore, FeatureWriter, RegionFeatures, boxes};
 use mmnas_runtime::{LoadOptions, Model, Timed};
-use mmnas_search::data::{DataFiles, VgdData};
-use mmnas_search::export::{self, ExportOptions};
-use mmnas_search::operations::Dropout;
-use mmnas_search::recipe::{Recipe, Sight};
+use mmnas_search::bundle::export;
+use mmnas_search::bundle::export::ExportOptions;
+use mmnas_search::data::data_files::DataFiles;
+use mmnas_search::nn::dropout::Dropout;
+use mmnas_search::recipe::Recipe;
+use mmnas_search::recipe::model::Sight;
+use mmnas_search::recipe::score_padding::ScorePadding;
 use mmnas_search::task::Task as _;
-use mmnas_search::task::vgd::{ScorePadding, with_linear_scores};
-use mmnas_search::{FeatureNorm, Network, RunFolder, load_tensors, retrain};
+use mmnas_search::task::vgd::data::VgdData;
+use mmnas_search::task::vgd::vgd_task::with_linear_scores;
+use mmnas_search::train::retrain;
+use mmnas_search::{FeatureNorm, Network, RunFolder, load_tensors};
 use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
 use mmnas_tests::captions::{architecture, write_data as write_captions};
@@ -43,7 +49,7 @@ fn train(folder: &Path, name: &str, more: &[&str], epochs: usize) -> (f64, BTree
     let data = load(folder, &recipe);
     let inputs = data.data().run_inputs(VgdData::NAME, Some(&architecture()));
     let run = RunFolder::open(&folder.join(name), &recipe, &inputs, false).unwrap();
-    let trained = retrain::retrain(&recipe, &architecture(), &data, &run, false, None).unwrap();
+    let trained = retrain::retrain(&recipe, &Pool::standard(), &architecture(), &data, &run, false, None).unwrap();
     let (weights, _) = load_tensors(&run.file("network.safetensors")).unwrap();
     (trained.validation, weights.into_iter().collect())
 }

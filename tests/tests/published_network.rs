@@ -1,10 +1,11 @@
 //! Networks and supernets agree with the published code's outputs.
 
 use mmnas_bundle::manifest::TaskName;
-use mmnas_search::architectures;
-use mmnas_search::data::VqaData;
-use mmnas_search::operations::Dropout;
-use mmnas_search::task::vgd::{self, ScorePadding};
+use mmnas_search::nn::dropout::Dropout;
+use mmnas_search::recipe::score_padding::ScorePadding;
+use mmnas_search::space::presets as architectures;
+use mmnas_search::task::vgd::vgd_task as vgd;
+use mmnas_search::task::vqa::data::VqaData;
 use mmnas_search::{Precision, SamplingMode};
 use mmnas_tests::agreement::{self, SupernetPairs, derived, only_path};
 use mmnas_tests::bench::libtorch_side::{Padded, inputs as padded_inputs};

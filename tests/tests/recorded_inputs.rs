@@ -3,7 +3,7 @@
 use mmnas_bundle::manifest::{Precision, TaskName};
 use mmnas_runtime::{LoadOptions, Timed};
 use mmnas_search::Inputs;
-use mmnas_search::recorded::{record_stages, seeded_inputs};
+use mmnas_search::bundle::golden::{record_stages, seeded_inputs};
 use mmnas_tests::alone::alone;
 use mmnas_tests::exported::{formula_network, weights_of, write};
 use mmnas_tests::fixtures::official;

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
-use mmnas_search::report::{Candidate, Example, ReportOptions, report};
+use mmnas_search::report::{ReportOptions, report};
+use mmnas_search::task::example::{Candidate, Example};
 use mmnas_tests::programs;
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::json;

@@ -1,6 +1,7 @@
 //! Image-text matching is searched and trained by the same code as the other tasks: on made-up regions whose features say
 //! what they are, captions find their images and images their captions. Negatives are never true matches.
 
+use mmnas_search::Pool;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -8,13 +9,22 @@ use mmnas_bundle::FeatureStore;
 use mmnas_bundle::manifest::Dimensions;
 use mmnas_bundle::samples::{CaptionSample, read_json_lines};
 use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
-use mmnas_search::data::{DataFiles, ItmData, Negatives, Parts, Shortlist, TextRules};
-use mmnas_search::export::{self, ExportOptions};
-use mmnas_search::operations::Dropout;
-use mmnas_search::recipe::{ContrastiveSettings, HardBy, NegativeSettings};
-use mmnas_search::report::Example;
-use mmnas_search::task::{EpochStart, Memory as _, Task, contrastive_loss, itm};
-use mmnas_search::{Inputs, Naming, Network, Space, TensorMap, load_tensors, retrain, search};
+use mmnas_search::bundle::export;
+use mmnas_search::bundle::export::ExportOptions;
+use mmnas_search::data::data_files::DataFiles;
+use mmnas_search::data::split::Parts;
+use mmnas_search::nn::dropout::Dropout;
+use mmnas_search::recipe::contrastive::ContrastiveSettings;
+use mmnas_search::recipe::negatives::{HardBy, NegativeSettings};
+use mmnas_search::recipe::text::{Shortlist, TextRules};
+use mmnas_search::task::example::Example;
+use mmnas_search::task::itm::data::ItmData;
+use mmnas_search::task::itm::dual_encoder::contrastive_loss;
+use mmnas_search::task::itm::itm_task as itm;
+use mmnas_search::task::itm::negatives::Negatives;
+use mmnas_search::task::{EpochStart, Memory as _, Task};
+use mmnas_search::train::{retrain, search};
+use mmnas_search::{Inputs, Naming, Network, Space, TensorMap, load_tensors};
 use mmnas_tests::alone::alone;
 use mmnas_tests::captions::{Data, architecture, open, recipe, rules, write_data};
 use tch::Tensor;
@@ -26,12 +36,19 @@ fn captions_find_their_images() {
     let recipe = recipe(&["contrastive={ width = 32, features = true, weight = 1.0, temperature = 0.1 }"]);
     let task = data.load_for(&recipe);
     let folder = |name: &str| data.folder.path().join(name);
-    let found = search::search(&recipe, &task, &open(&folder("search"), &recipe, &task, None, false), false, None);
+    let found = search::search(
+        &recipe,
+        &Pool::standard(),
+        &task,
+        &open(&folder("search"), &recipe, &task, None, false),
+        false,
+        None,
+    );
     assert_eq!(found.unwrap().records.len(), 2);
     // The shortest architecture that can do it, whatever so short a search has found.
     let architecture = architecture();
     let run = open(&folder("retrain"), &recipe, &task, Some(&architecture), false);
-    let trained = retrain::retrain(&recipe, &architecture, &task, &run, false, None).unwrap();
+    let trained = retrain::retrain(&recipe, &Pool::standard(), &architecture, &task, &run, false, None).unwrap();
     let last = trained.records.last().unwrap();
     // 12 images and 60 captions: by chance R@1 is 8 % and the mean of the six figures 44 %.
     assert_eq!(last.metric("images ranked"), Some(12.0));
@@ -198,7 +215,8 @@ fn resumes_with_its_negatives(data: &Data, strategy: &str) {
     let kind = &strategy[10..14];
     let run = |name: &str, resume: bool, stop: Option<u64>| -> PathBuf {
         let folder = data.folder.path().join(format!("{kind}-{name}"));
-        search::search(&recipe, &task, &open(&folder, &recipe, &task, None, resume), false, stop).unwrap();
+        search::search(&recipe, &Pool::standard(), &task, &open(&folder, &recipe, &task, None, resume), false, stop)
+            .unwrap();
         folder
     };
     let tensors = |folder: &Path| load_tensors(&folder.join("checkpoint.safetensors")).unwrap().0;
@@ -328,7 +346,7 @@ fn a_logit_begins_with_the_cosine_unless_the_head_is_alone() {
             region_joint: None,
         };
         let space = Space::published(1, 2);
-        let mut network = Network::new::<ItmData>(&space, &dimensions, Naming::Supernet, tch::Device::Cpu);
+        let mut network = Network::new(&space, &dimensions, Naming::Supernet, tch::Device::Cpu, ItmData::head);
         task.start(&captions, &mut network, false).unwrap();
         let path = mmnas_search::Path::single(&[0, 1, 2]);
         let output = tch::no_grad(|| network.forward(&batch.inputs, &path, Dropout(0.0)));

@@ -6,8 +6,8 @@ use mmnas_bundle::RegionFeatures;
 use mmnas_bundle::manifest::TaskName;
 use mmnas_export::ExportSettings;
 use mmnas_runtime::{Limits, LoadOptions, Model};
-use mmnas_search::architectures;
-use mmnas_search::recorded::{record, seeded_inputs};
+use mmnas_search::bundle::golden::{record, seeded_inputs};
+use mmnas_search::space::presets as architectures;
 use mmnas_tests::exported::{formula_network, weights_of, write};
 use mmnas_tests::fixtures::official;
 

@@ -1,10 +1,17 @@
+//! `mmnas-search compare`.
+
+use mmnas_search::Pool;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mmnas_search::compare::{Comparison, Contender, Rules, claim, rank_supernet, run_contender};
-use mmnas_search::learnable::{self, RunKind};
+use mmnas_search::compare::contender::Contender;
+use mmnas_search::compare::record::Comparison;
+use mmnas_search::compare::runs::{Rules, claim, run_contender};
+use mmnas_search::compare::supernet_ranking::rank_supernet;
 use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task;
+use mmnas_search::train::learnable_check as learnable;
+use mmnas_search::train::learnable_check::RunKind;
 use mmnas_search::{Error, Result, RunFolder};
 
 use super::{DataArguments, WithTask, output, table};
@@ -67,18 +74,19 @@ impl WithTask for &Arguments {
             self.ranking.map(|count| searching.map(|c| (usize::from(count), c)).ok_or_else(|| self.no_search()));
         let ranking = ranking.transpose()?;
         let kind = if searching.is_some() { RunKind::Search } else { RunKind::Retraining };
-        learnable::check(recipe, task, kind)?.iter().for_each(output::note);
+        learnable::check(recipe, &Pool::standard(), task, kind)?.iter().for_each(output::note);
         std::fs::create_dir_all(&self.out).map_err(mmnas_bundle::Error::io(&self.out, "create"))?;
         let file = self.record.clone().unwrap_or_else(|| self.out.join(Comparison::FILE));
         let lock = self.out.join("compare.lock");
         let mut comparison = Comparison::new(recipe, task, self.parameters)?.with_known(&file)?;
-        let rules = Rules { out: &self.out, parameters: self.parameters, progress: true };
+        let pool = Pool::standard();
+        let rules = Rules { out: &self.out, pool: &pool, parameters: self.parameters, progress: true };
         let seeds = recipe.seed..recipe.seed.saturating_add(self.seeds);
         let runs: Vec<(u64, &Contender)> =
             seeds.flat_map(|seed| contenders.iter().map(move |contender| (seed, contender))).collect();
         // Before the first run, which may take hours.
         for &(seed, contender) in &runs {
-            contender.check(recipe, seed, &[&self.out, &file])?;
+            contender.check(recipe, &pool, seed, &[&self.out, &file])?;
         }
         let mut busy = Vec::new();
         // What another process was at is looked at again after each pass with work in it: that process may have been ended.
@@ -87,7 +95,7 @@ impl WithTask for &Arguments {
             busy.clear();
             for &(seed, contender) in &runs {
                 comparison = comparison.with_known(&file)?;
-                if comparison.has(contender, recipe, seed)? {
+                if contender.is_known(&comparison, recipe, &pool, seed)? {
                     continue;
                 }
                 let Some(_own) = claim_unless_busy(&self.out, contender, seed)? else {
@@ -96,7 +104,7 @@ impl WithTask for &Arguments {
                 };
                 // It may have been another's, and done, since the record was read.
                 comparison = comparison.with_known(&file)?;
-                if comparison.has(contender, recipe, seed)? {
+                if contender.is_known(&comparison, recipe, &pool, seed)? {
                     continue;
                 }
                 output::note(format_args!("{contender}, seed {seed}"));
@@ -111,7 +119,7 @@ impl WithTask for &Arguments {
                 Some(_own) => {
                     output::note(format_args!("ranking {count} architectures by the supernet of {searching}"));
                     let place = (count, recipe.seed);
-                    let ranking = rank_supernet(recipe, task, searching, place, &self.out, true)?;
+                    let ranking = rank_supernet(recipe, task, searching, place, rules)?;
                     comparison.update((&file, &lock), |known| known.ranking = Some(ranking))?;
                 }
                 None => busy.push("the ranking".to_owned()),

@@ -1,8 +1,11 @@
+//! `mmnas-search convert`.
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use mmnas_search::Result;
-use mmnas_search::data::{Converted, easy_vqa, refcoco, retrieval, vqa_v2};
+use mmnas_search::data::convert::conversion::Converted;
+use mmnas_search::data::convert::{easy_vqa, refcoco, retrieval, vqa_v2};
 
 use super::output;
 use super::slow_bar::SlowBar;

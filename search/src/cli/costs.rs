@@ -1,9 +1,12 @@
+//! `mmnas-search costs`.
+
+use mmnas_search::Pool;
 use std::path::PathBuf;
 
 use clap::Args;
 use mmnas_search::Result;
-use mmnas_search::cost::{Sizes, measure};
 use mmnas_search::recipe::Recipe;
+use mmnas_search::space::cost::{Sizes, measure};
 
 use super::output;
 
@@ -40,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let device = mmnas_search::device::select(&arguments.device, arguments.cuda_libraries.as_deref())?;
     let recipe = Recipe::read(&arguments.recipe, &[])?;
     let (regions, tokens, repetitions) = (arguments.regions, arguments.tokens, usize::from(arguments.repetitions));
-    let costs = measure(&recipe, Sizes { regions, tokens, repetitions }, device)?;
+    let costs = measure(&recipe, &Pool::standard(), Sizes { regions, tokens, repetitions }, device)?;
     let list: Vec<String> = costs.iter().map(|(name, ms)| format!("{name} = {ms:.4}")).collect();
     output::line("[search.cost]");
     output::line("weight = 1.0");

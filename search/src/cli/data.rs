@@ -1,13 +1,20 @@
+//! Arguments that say what a command trains on.
+
 use std::path::PathBuf;
 
 use clap::Args;
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::TaskName;
-use mmnas_search::data::{DataFiles, ItmData, VgdData, VqaData};
-use mmnas_search::learnable::{self, RunKind};
+use mmnas_search::Pool;
+use mmnas_search::data::data_files::DataFiles;
 use mmnas_search::recipe::Recipe;
+use mmnas_search::recipe::score_padding::ScorePadding;
 use mmnas_search::task::Task;
-use mmnas_search::task::vgd::ScorePadding;
+use mmnas_search::task::itm::data::ItmData;
+use mmnas_search::task::vgd::data::VgdData;
+use mmnas_search::task::vqa::data::VqaData;
+use mmnas_search::train::learnable_check as learnable;
+use mmnas_search::train::learnable_check::RunKind;
 use mmnas_search::{Result, RunFolder};
 
 use super::output;
@@ -169,7 +176,7 @@ impl RunArguments {
         // Before the folder is written: what a failed start records would be in the way of the corrected command.
         task.check()?;
         let kind = if architecture.is_some() { RunKind::Retraining } else { RunKind::Search };
-        learnable::check(recipe, task, kind)?.iter().for_each(output::note);
+        learnable::check(recipe, &Pool::standard(), task, kind)?.iter().for_each(output::note);
         RunFolder::open(&self.out, recipe, &task.data().run_inputs(T::NAME, architecture), self.resume)
     }
 }

@@ -1,8 +1,11 @@
+//! `mmnas-search export`.
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use mmnas_search::{Result, export};
+use mmnas_search::Result;
+use mmnas_search::bundle::export;
 
 use super::write::WriteArguments;
 

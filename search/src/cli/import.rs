@@ -1,10 +1,14 @@
+//! `mmnas-search import`.
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use mmnas_bundle::manifest::AnswerScores;
-use mmnas_search::import::{ImportFiles, ImportSettings, import};
-use mmnas_search::{Result, architectures};
+use mmnas_search::Result;
+use mmnas_search::bundle::import::settings::ImportSettings;
+use mmnas_search::bundle::import::{ImportFiles, import};
+use mmnas_search::space::presets as architectures;
 
 use super::data::TaskArgument;
 use super::write::WriteArguments;

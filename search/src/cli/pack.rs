@@ -1,9 +1,11 @@
+//! `mmnas-search pack`.
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
 use mmnas_search::Result;
-use mmnas_search::data::pack::{PackSettings, Packed, pack};
+use mmnas_search::data::convert::pack::{PackSettings, Packed, pack};
 
 use super::output;
 use super::slow_bar::SlowBar;

@@ -1,8 +1,11 @@
+//! `mmnas-search report`.
+
 use std::path::PathBuf;
 
 use clap::Args;
 use mmnas_search::Result;
-use mmnas_search::report::{self, ReportOptions};
+use mmnas_search::report;
+use mmnas_search::report::ReportOptions;
 
 use super::output;
 

@@ -1,11 +1,15 @@
+//! `mmnas-search retrain`.
+
+use mmnas_search::Pool;
 use std::path::PathBuf;
 
 use clap::Args;
 use mmnas_bundle::Architecture;
-use mmnas_search::architectures;
+use mmnas_search::Result;
 use mmnas_search::recipe::Recipe;
+use mmnas_search::space::presets as architectures;
 use mmnas_search::task::Task;
-use mmnas_search::{Result, retrain};
+use mmnas_search::train::retrain;
 
 use super::{RunArguments, WithTask, output};
 
@@ -31,7 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let architecture = architectures::open(&arguments.architecture)?;
     let recipe = arguments.run.data.recipe()?;
     // Before anything is loaded or written.
-    recipe.space_of(&architecture)?;
+    recipe.space_of(&architecture, &Pool::standard())?;
     arguments.run.data.load(&recipe, Retraining { arguments, architecture: &architecture })
 }
 
@@ -44,7 +48,7 @@ impl WithTask for Retraining<'_> {
     fn run<T: Task>(self, recipe: &Recipe, task: &mut T) -> Result<()> {
         let (arguments, architecture) = (self.arguments, self.architecture);
         let run = arguments.run.open(recipe, task, Some(architecture))?;
-        let result = retrain::retrain(recipe, architecture, task, &run, true, None)?;
+        let result = retrain::retrain(recipe, &Pool::standard(), architecture, task, &run, true, None)?;
         let seconds: f64 = result.records.iter().map(|r| r.seconds).sum();
         if arguments.run.data.json {
             let value = serde_json::json!({

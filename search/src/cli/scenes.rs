@@ -1,10 +1,12 @@
+//! `mmnas-search scenes`.
+
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use mmnas_search::Result;
-use mmnas_search::data::scenes::{Settings, write};
+use mmnas_search::scenes::dataset::{Settings, write};
 
 use super::output;
 

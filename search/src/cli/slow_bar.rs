@@ -1,3 +1,5 @@
+//! A progress bar that appears only when the work takes a while.
+
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 

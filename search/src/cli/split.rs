@@ -1,8 +1,10 @@
+//! `mmnas-search split`.
+
 use std::path::PathBuf;
 
 use clap::Args;
 use mmnas_search::Result;
-use mmnas_search::data::cut_files;
+use mmnas_search::data::cut_files::cut_files;
 
 use super::output;
 

@@ -1,7 +1,11 @@
+//! `mmnas-search table`: records of comparisons as tables.
+
 use std::path::PathBuf;
 
 use clap::Args;
-use mmnas_search::compare::{Comparison, Summary, mean_and_deviation};
+use mmnas_search::compare::outcome::Summary;
+use mmnas_search::compare::record::Comparison;
+use mmnas_search::compare::statistics::mean_and_deviation;
 use mmnas_search::{Error, Result};
 
 use super::output;

@@ -1,3 +1,5 @@
+//! `mmnas-search vision`.
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -5,7 +7,8 @@ use mmnas_bundle::manifest::Detector;
 use mmnas_bundle::{Error as BundleError, read_json_file};
 use mmnas_export::efficientnet::Level;
 use mmnas_export::{Proposals, VisionSettings, segments};
-use mmnas_search::{Result, vision};
+use mmnas_search::Result;
+use mmnas_search::bundle::vision;
 
 use super::output;
 

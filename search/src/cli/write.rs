@@ -8,7 +8,7 @@ use mmnas_bundle::manifest::{Form, Measured};
 use mmnas_bundle::{Bundle, VisionBundle};
 use mmnas_export::{ExportSettings, FailedGraphs, Int8Scheme, TritonSettings, Verified, write_triton};
 use mmnas_search::Result;
-use mmnas_search::export::ExportOptions;
+use mmnas_search::bundle::export::ExportOptions;
 use serde_json::{Value, json};
 
 use super::measure::{self, MeasureArguments};

@@ -1,12 +1,17 @@
+//! What a comparison puts side by side: a search, a random architecture, a preset, a file.
+
 use std::fmt;
 use std::path::Path;
 
 use mmnas_bundle::Architecture;
 
-use super::Comparison;
-use crate::recipe::{Recipe, Sight};
-use crate::strategy::StrategySettings;
-use crate::{Error, Result, SamplingMode, rng};
+use crate::compare::record::Comparison;
+use crate::error::{Error, Result};
+use crate::operations::pool::Pool;
+use crate::recipe::Recipe;
+use crate::recipe::model::Sight;
+use crate::recipe::strategy::{SamplingMode, StrategySettings};
+use crate::seed::rng;
 
 /// Who takes part in a comparison.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +65,7 @@ impl Contender {
     pub fn parse(name: &str, recipe: &Recipe) -> Result<Contender> {
         for (prefix, sees) in [("text-only:", Sight::Text), ("image-only:", Sight::Image)] {
             if let Some(preset) = name.strip_prefix(prefix) {
-                crate::architectures::preset(preset)?;
+                crate::space::presets::preset(preset)?;
                 return Ok(Contender::Blind { sees, preset: preset.to_owned() });
             }
         }
@@ -76,7 +81,7 @@ impl Contender {
             "evolution" => StrategySettings::Evolution { population: 20, generations: 9, mutation: 0.1, samples: 1000 },
             "random-architecture" => return Ok(Contender::RandomArchitecture),
             other => {
-                return match crate::architectures::preset(other) {
+                return match crate::space::presets::preset(other) {
                     Ok(_) => Ok(Contender::Architecture { preset: other.to_owned() }),
                     Err(Error::UnknownArchitecture { found, presets }) => {
                         Err(Error::Contender { found, names: format!("{}, {presets}", Self::NAMES.join(", ")) })
@@ -93,7 +98,7 @@ impl Contender {
 
     /// Whether what it trains with `seed` is there and can be built. Of a search only its runs tell, and of a file in one of the
     /// places `made_here` only those that come before.
-    pub fn check(&self, recipe: &Recipe, seed: u64, made_here: &[&Path]) -> Result<()> {
+    pub fn check(&self, recipe: &Recipe, pool: &Pool, seed: u64, made_here: &[&Path]) -> Result<()> {
         let comes_later = match self {
             Contender::Search { .. } => true,
             Contender::File { path, .. } => made_here.iter().any(|place| is_in(Path::new(path), place)),
@@ -103,19 +108,32 @@ impl Contender {
             return Ok(());
         }
         let recipe = Recipe { seed, ..recipe.clone() };
-        recipe.space_of(&self.architecture(&recipe)?).map(|_| ())
+        recipe.space_of(&self.architecture(&recipe, pool)?, pool).map(|_| ())
+    }
+
+    /// Whether its outcome with this seed is in the record. That of a file must be of what the file holds now.
+    pub fn is_known(&self, record: &Comparison, recipe: &Recipe, pool: &Pool, seed: u64) -> Result<bool> {
+        let Some(known) = record.architecture(&self.to_string(), seed) else { return Ok(false) };
+        if let Contender::File { path, .. } = self {
+            let now = self.architecture(&Recipe { seed, ..recipe.clone() }, pool)?;
+            if now != *known {
+                let (started, now) = (known.to_string(), now.to_string());
+                return Err(Error::OtherRun { file: path.into(), started, now });
+            }
+        }
+        Ok(true)
     }
 
     /// The architecture of a baseline.
-    pub(super) fn architecture(&self, recipe: &Recipe) -> Result<Architecture> {
+    pub(crate) fn architecture(&self, recipe: &Recipe, pool: &Pool) -> Result<Architecture> {
         match self {
             Contender::Architecture { preset } | Contender::Blind { preset, .. } => {
-                Ok(crate::architectures::preset(preset)?)
+                Ok(crate::space::presets::preset(preset)?)
             }
             Contender::File { path, .. } => {
                 let path = path.replace("{seed}", &recipe.seed.to_string());
                 if !is_record(path.as_ref()) {
-                    return crate::architectures::open(path.as_ref());
+                    return crate::space::presets::open(path.as_ref());
                 }
                 // The record of another comparison has what was found with every seed.
                 Comparison::read(path.as_ref())?.architecture("gradient", recipe.seed).cloned().ok_or_else(|| {
@@ -124,14 +142,14 @@ impl Contender {
                 })
             }
             Contender::Search { .. } | Contender::RandomArchitecture => {
-                let space = recipe.open_space()?;
+                let space = recipe.open_space(pool)?;
                 Ok(space.architecture(&space.draw(&mut rng(recipe.seed, "random architecture", 0))))
             }
         }
     }
 
     /// Its name as a folder's.
-    pub(super) fn folder_name(&self) -> String {
+    pub(crate) fn folder_name(&self) -> String {
         self.to_string().replace(':', "-")
     }
 }
@@ -151,9 +169,10 @@ fn is_record(file: &Path) -> bool {
 
 /// Whether a contender of a file may be called so: its runs lie in a folder of that name, which must be no other's.
 fn is_name(name: &str) -> bool {
-    let preset = |name: &str| crate::architectures::preset(&name.replacen('-', ":", 1)).is_ok();
+    let preset = |name: &str| crate::space::presets::preset(&name.replacen('-', ":", 1)).is_ok();
     let blind = ["text-only", "image-only"].iter().any(|control| name.starts_with(control));
-    let taken = Contender::NAMES.contains(&name) || crate::architectures::preset(name).is_ok() || preset(name) || blind;
+    let taken =
+        Contender::NAMES.contains(&name) || crate::space::presets::preset(name).is_ok() || preset(name) || blind;
     !taken && !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
@@ -181,7 +200,9 @@ mod tests {
         std::fs::create_dir(&out).unwrap();
         let check = |name: &str| {
             let contender = Contender::parse(name, &recipe).unwrap();
-            contender.check(&recipe, 2, &[&out, &folder.path().join("record.json")]).map_err(|e| e.to_string())
+            contender
+                .check(&recipe, &Pool::standard(), 2, &[&out, &folder.path().join("record.json")])
+                .map_err(|e| e.to_string())
         };
         for name in ["gradient", "random-architecture", "mcan:1", "text-only:mcan:1"] {
             check(name).unwrap();

@@ -2,14 +2,17 @@
 
 use mmnas_bundle::Architecture;
 
+use crate::error::Result;
+use crate::operations::pool::Pool;
 use crate::recipe::Recipe;
 use crate::task::Task;
-use crate::{Result, retrain};
+use crate::train::retrain;
 
 /// The recipe whose retraining of `architecture` has the number of trained numbers that lies nearest to `parameters`: the
 /// number of heads stays, their width changes, and H with it.
-pub(super) fn of_equal_size<T: Task>(
+pub(crate) fn of_equal_size<T: Task>(
     recipe: &Recipe,
+    pool: &Pool,
     task: &T,
     architecture: &Architecture,
     parameters: u64,
@@ -24,7 +27,7 @@ pub(super) fn of_equal_size<T: Task>(
         recipe
     };
     let difference = |head: usize| -> Result<u64> {
-        Ok(retrain::parameters(&sized(head), task, architecture)?.abs_diff(parameters))
+        Ok(retrain::parameters(&sized(head), pool, task, architecture)?.abs_diff(parameters))
     };
     let (mut best, mut least) = (recipe.model.head, difference(recipe.model.head)?);
     for step in [1i64, -1] {

@@ -7,10 +7,11 @@ use std::path::Path;
 use mmnas_bundle::{Architecture, write_atomically};
 use serde::{Deserialize, Serialize};
 
-use super::{Contender, Outcome, Ranking, Summary, summaries};
+use crate::compare::outcome::{Outcome, Summary, summaries};
+use crate::compare::ranking::Ranking;
+use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::task::Task;
-use crate::{Error, Result};
 
 /// `compare.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,19 +121,6 @@ impl Comparison {
         }
         found.extend(recipe_differences("recipe", &self.recipe, &other.recipe));
         found
-    }
-
-    /// Whether the contender's outcome with this seed is known. That of a file must be of what the file holds now.
-    pub fn has(&self, contender: &Contender, recipe: &Recipe, seed: u64) -> Result<bool> {
-        let Some(known) = self.architecture(&contender.to_string(), seed) else { return Ok(false) };
-        if let Contender::File { path, .. } = contender {
-            let now = contender.architecture(&Recipe { seed, ..recipe.clone() })?;
-            if now != *known {
-                let (started, now) = (known.to_string(), now.to_string());
-                return Err(Error::OtherRun { file: path.into(), started, now });
-            }
-        }
-        Ok(true)
     }
 
     /// Adds an outcome, but where that of its contender and seed is known.

@@ -8,8 +8,9 @@ use mmnas_bundle::samples::{for_each_json_line, image_name};
 use rand::seq::SliceRandom;
 use serde_json::{Map, Value};
 
-use super::conversion::{Converted, Writer};
-use crate::{Result, rng};
+use crate::data::convert::conversion::{Converted, Writer};
+use crate::error::Result;
+use crate::seed::rng;
 
 /// Writes `train.jsonl` and `validation.jsonl` to the new folder `out`: the lines of `samples` as they are, those of `share` of
 /// the images, drawn by `seed`, in the second. No image is in both. An error where one of the files would be empty.

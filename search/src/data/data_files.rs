@@ -1,11 +1,14 @@
+//! The files that a data set is read from.
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::samples::{Broken, Flaw, Reading, Sample, SampleFile};
 use mmnas_bundle::{Error as BundleError, Vocabulary, read_text_file, sha256_hex, sha256_of_file};
 
-use super::labels;
-use crate::{InitialWeights, Result};
+use crate::data::labels;
+use crate::error::Result;
+use crate::run::warm_start::InitialWeights;
 
 /// The files that a task's data is read from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub struct DataFiles {
 
 /// The samples of all files in order, those of the validation file last.
 #[derive(Debug)]
-pub(super) struct Samples<S> {
+pub(crate) struct Samples<S> {
     pub samples: Vec<S>,
     /// Number of samples that are not of the validation file.
     pub training: usize,
@@ -43,7 +46,7 @@ pub(super) struct Samples<S> {
 
 /// Name and hash of one of the files.
 #[derive(Debug, Clone)]
-pub(super) struct HashedFile {
+pub(crate) struct HashedFile {
     /// What it is for.
     pub role: &'static str,
     /// Its name without folders.
@@ -52,7 +55,7 @@ pub(super) struct HashedFile {
 }
 
 impl HashedFile {
-    pub(super) fn new(role: &'static str, file: &Path) -> Result<HashedFile> {
+    pub(crate) fn new(role: &'static str, file: &Path) -> Result<HashedFile> {
         let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         Ok(HashedFile { role, name, sha256: sha256_of_file(file)? })
     }
@@ -65,25 +68,25 @@ impl DataFiles {
     }
 
     /// The words of [`DataFiles::tokenizer`], where there is one.
-    pub(super) fn vocabulary(&self) -> Result<Option<Vocabulary>> {
+    pub(crate) fn vocabulary(&self) -> Result<Option<Vocabulary>> {
         let parse = |file: &PathBuf| Ok(Vocabulary::from_tokenizer_json(&read_text_file(file)?, file)?);
         self.tokenizer.as_ref().map(parse).transpose()
     }
 
     /// The answers of [`DataFiles::labels`], where there is one: at least one, each once.
-    pub(super) fn read_labels(&self) -> Result<Option<Vec<String>>> {
+    pub(crate) fn read_labels(&self) -> Result<Option<Vec<String>>> {
         self.labels.as_deref().map(labels::read).transpose()
     }
 
-    /// What [`RunInputs::features_sha256`](crate::RunInputs::features_sha256) says.
-    pub(super) fn features_sha256(&self) -> Result<String> {
+    /// What [`RunInputs::features_sha256`](crate::run::folder::RunInputs::features_sha256) says.
+    pub(crate) fn features_sha256(&self) -> Result<String> {
         let indices = self.features.iter().map(|folder| sha256_of_file(&folder.join("features.json")));
         let hashes = indices.collect::<mmnas_bundle::Result<Vec<String>>>()?;
         Ok(if let [only] = hashes.as_slice() { only.clone() } else { sha256_hex(hashes.join("\n").as_bytes()) })
     }
 
     /// Names and hashes of all files but the features.
-    pub(super) fn hashes(&self) -> Result<Vec<HashedFile>> {
+    pub(crate) fn hashes(&self) -> Result<Vec<HashedFile>> {
         let initial = InitialWeights::FILES.map(|name| self.initial.as_ref().map(|run| run.join(name)));
         let others = [
             ("validation", &self.validation),
@@ -104,7 +107,7 @@ impl DataFiles {
 
     /// Reads the samples of all files. `accept` says what is wrong with a sample that is one by itself; samples come in
     /// order. An image of the validation file that other samples have too is an error.
-    pub(super) fn read<S: Sample>(
+    pub(crate) fn read<S: Sample>(
         &self,
         mut accept: impl FnMut(&S) -> mmnas_bundle::Result<Option<Flaw>>,
     ) -> Result<Samples<S>> {

@@ -6,11 +6,11 @@ use std::sync::OnceLock;
 use mmnas_bundle::samples::{Flaw, image_name};
 use mmnas_bundle::{Error as BundleError, FeatureStore, ImageNames, RegionFeatures};
 
-use crate::Result;
+use crate::error::Result;
 
 /// The folders, opened; they agree in what their features are.
 #[derive(Debug)]
-pub(super) struct FeatureFolders {
+pub(crate) struct FeatureFolders {
     stores: Vec<FeatureStore>,
     /// The images of all folders one after the other, and of which each is; made when the first sample does not name an image
     /// as it is called.
@@ -19,7 +19,7 @@ pub(super) struct FeatureFolders {
 
 /// An image that has features.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct FoundImage {
+pub(crate) struct FoundImage {
     /// Which of the folders holds it.
     pub folder: usize,
     /// Its own name there.
@@ -28,7 +28,7 @@ pub(super) struct FoundImage {
 
 impl FeatureFolders {
     /// Opens the folders, which must agree.
-    pub(super) fn open(folders: &[PathBuf]) -> Result<FeatureFolders> {
+    pub(crate) fn open(folders: &[PathBuf]) -> Result<FeatureFolders> {
         let stores =
             folders.iter().map(|folder| FeatureStore::open(folder)).collect::<mmnas_bundle::Result<Vec<_>>>()?;
         let none = || BundleError::invalid("features", "(folders)", "at least one folder of features", "none");
@@ -49,18 +49,18 @@ impl FeatureFolders {
     }
 
     /// D, width of a region's features.
-    pub(super) fn feature(&self) -> usize {
+    pub(crate) fn feature(&self) -> usize {
         self.stores.first().map_or(0, FeatureStore::feature)
     }
 
     /// Which features they are.
-    pub(super) fn vision_sha256(&self) -> &str {
+    pub(crate) fn vision_sha256(&self) -> &str {
         self.stores.first().map_or("", FeatureStore::vision_sha256)
     }
 
     /// The image that a sample calls `name`, by the rule of [`mmnas_bundle::image_names`] over all folders; or what is wrong with
     /// the name.
-    pub(super) fn find(&self, name: &str) -> std::result::Result<FoundImage, Flaw> {
+    pub(crate) fn find(&self, name: &str) -> std::result::Result<FoundImage, Flaw> {
         let flaw = |expected, found: String| Err(Flaw { field: "image", expected, found });
         // Not by the names of all, which few data sets need and which take memory.
         let exact = |(folder, store): (usize, &FeatureStore)| store.size(name).map(|_| folder);
@@ -92,12 +92,12 @@ impl FeatureFolders {
     }
 
     /// Width and height of an image in pixels; none where they are not known.
-    pub(super) fn size(&self, image: &FoundImage) -> Option<(u32, u32)> {
+    pub(crate) fn size(&self, image: &FoundImage) -> Option<(u32, u32)> {
         self.stores[image.folder].size(&image.name).filter(|size| size.0 > 0 && size.1 > 0)
     }
 
     /// The regions of an image.
-    pub(super) fn regions(&self, image: &FoundImage) -> Result<RegionFeatures> {
+    pub(crate) fn regions(&self, image: &FoundImage) -> Result<RegionFeatures> {
         Ok(self.stores[image.folder].get(&image.name)?)
     }
 }

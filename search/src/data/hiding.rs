@@ -3,30 +3,12 @@
 
 use mmnas_bundle::UNK;
 use rand::RngExt as _;
-use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::ImageTextData;
-use crate::{Inputs, rng};
-
-/// Shares of what is hidden, drawn afresh for every sample; 0 to below 1.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Hiding {
-    /// Words, which are read as unknown.
-    #[serde(default)]
-    pub words: f64,
-    /// Regions, whose features are zeros before they are standardised.
-    #[serde(default)]
-    pub regions: f64,
-}
-
-impl Hiding {
-    /// Whether nothing is hidden.
-    pub fn is_nothing(&self) -> bool {
-        *self == Hiding::default()
-    }
-}
+use crate::data::dataset::ImageTextData;
+use crate::model::inputs::Inputs;
+use crate::recipe::model::Hiding;
+use crate::seed::rng;
 
 impl ImageTextData {
     /// The inputs to train on, with what the recipe hides; what that is is drawn from `seed`.
@@ -54,9 +36,11 @@ impl ImageTextData {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::data_files::DataFiles;
     use crate::data::test_data::{features, lines, question};
-    use crate::data::{DataFiles, TextRules, VqaData};
+    use crate::recipe::text::TextRules;
     use crate::task::Task as _;
+    use crate::task::vqa::data::VqaData;
     use mmnas_bundle::manifest::AnswerScores;
     use tch::{Device, Kind};
 

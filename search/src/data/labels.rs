@@ -5,10 +5,10 @@ use std::path::Path;
 
 use mmnas_bundle::{Error as BundleError, read_json_file};
 
-use crate::Result;
+use crate::error::Result;
 
 /// Reads the answers in the order of the logits, a JSON array.
-pub(super) fn read(file: &Path) -> Result<Vec<String>> {
+pub(crate) fn read(file: &Path) -> Result<Vec<String>> {
     let labels: Vec<String> = read_json_file(file)?;
     check(&labels, file)?;
     Ok(labels)
@@ -43,7 +43,7 @@ pub(crate) fn check(labels: &[String], file: &Path) -> Result<()> {
 }
 
 /// An empty label is an error where no sample has annotators' answers: these alone are normalised, and so can become empty.
-pub(super) fn check_empty(labels: &[String], file: &Path, annotated: bool) -> Result<()> {
+pub(crate) fn check_empty(labels: &[String], file: &Path, annotated: bool) -> Result<()> {
     match labels.iter().position(String::is_empty).filter(|_| !annotated) {
         Some(place) => Err(BundleError::invalid(file, format!("[{place}]"), "an answer", "\"\"").into()),
         None => Ok(()),
@@ -51,7 +51,7 @@ pub(super) fn check_empty(labels: &[String], file: &Path, annotated: bool) -> Re
 }
 
 /// Its words with one space between each two.
-pub(super) fn spaced_once(label: &str) -> String {
+pub(crate) fn spaced_once(label: &str) -> String {
     label.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -1,21 +1,12 @@
+//! The three parts of a data set: weights, alpha, validation.
+
 use rand::seq::SliceRandom;
-use serde::{Deserialize, Serialize};
 
-use super::ImageTextData;
+use crate::data::dataset::ImageTextData;
+use crate::error::{Error, Result};
 use crate::recipe::Recipe;
-use crate::{Error, Result, rng};
-
-/// Shares of the images that go to each part; the rest of 1 stays unused.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SplitShares {
-    /// Trains the weights of the supernet.
-    pub weights: f64,
-    /// Trains alpha.
-    pub alpha: f64,
-    /// Trains nothing: measures. (The published code measures on the part that trains alpha.)
-    pub validation: f64,
-}
+use crate::recipe::split::SplitShares;
+use crate::seed::rng;
 
 /// Indices of the samples of three disjoint parts, cut between images.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::path::Path;
 use mmnas_bundle::{Error as BundleError, skip_byte_order_mark};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
-use crate::Result;
+use crate::error::Result;
 
 /// A line above this length is an error, not an allocation.
 const MAX_LINE_BYTES: u64 = 1 << 20;
@@ -125,7 +125,7 @@ fn read_text(file: &Path, mut reader: impl BufRead, wanted: &mut Wanted) -> Resu
         line.clear();
         let read = reader.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut line);
         let read = read.map_err(BundleError::io(file, "read"))?;
-        let invalid = |expected: String, found: String| -> crate::Error {
+        let invalid = |expected: String, found: String| -> crate::error::Error {
             BundleError::invalid(file, format!("line {number_of_line}"), expected, found).into()
         };
         if read == 0 {

@@ -1,14 +1,16 @@
+//! Multi-head attention, which several operations share.
+
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Tensor, nn};
 
-use super::Context;
-use crate::dropout::Dropout;
-use crate::layers::{Linear, MASKED};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::nn::dropout::Dropout;
+use crate::nn::layers::{Linear, MASKED};
+use crate::operations::Context;
 
 /// How attention is divided into heads.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Heads {
+pub(crate) struct Heads {
     /// Width of a head; none takes the network's ([`Dimensions::head`]).
     width: Option<usize>,
     /// Width of all heads together, in H.
@@ -17,10 +19,10 @@ pub(super) struct Heads {
 
 impl Heads {
     /// Heads of the network's width, together H.
-    pub(super) const OF_NETWORK: Heads = Heads { width: None, factor: 1 };
+    pub(crate) const OF_NETWORK: Heads = Heads { width: None, factor: 1 };
 
     /// Heads of the given width, together `factor` · H.
-    pub(super) const fn of_width(width: usize, factor: usize) -> Heads {
+    pub(crate) const fn of_width(width: usize, factor: usize) -> Heads {
         Heads { width: Some(width), factor }
     }
 
@@ -33,12 +35,12 @@ impl Heads {
     }
 
     /// Number of heads.
-    pub(super) fn count(self, d: &Dimensions) -> usize {
+    pub(crate) fn count(self, d: &Dimensions) -> usize {
         self.inner(d) / self.width(d).max(1)
     }
 
     /// Whether the heads of the operation `name` fill their width.
-    pub(super) fn check(self, name: &str, d: &Dimensions) -> Result<()> {
+    pub(crate) fn check(self, name: &str, d: &Dimensions) -> Result<()> {
         let (inner, width) = (self.inner(d), self.width(d));
         if inner > 0 && width > 0 && inner.is_multiple_of(width) {
             return Ok(());
@@ -56,7 +58,7 @@ impl Heads {
 /// the kind of the input, softmax in 32 bits. (libtorch's scaled_dot_product_attention is slower on the CPU where there is
 /// dropout or a bias.)
 #[derive(Debug)]
-pub(super) struct MultiHeadAttention {
+pub(crate) struct MultiHeadAttention {
     query: Linear,
     key: Linear,
     value: Linear,
@@ -66,7 +68,7 @@ pub(super) struct MultiHeadAttention {
 }
 
 impl MultiHeadAttention {
-    pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions, heads: Heads) -> MultiHeadAttention {
+    pub(crate) fn new(vs: &nn::Path<'_>, d: &Dimensions, heads: Heads) -> MultiHeadAttention {
         let inner = heads.inner(d);
         let inwards = |name: &str| Linear::new(vs / name, d.hidden, inner, false);
         MultiHeadAttention {
@@ -85,12 +87,12 @@ impl MultiHeadAttention {
     }
 
     /// Keys and values of `y`, each `[batch, heads, m, head width]`.
-    pub(super) fn keys_values(&self, y: &Tensor) -> (Tensor, Tensor) {
+    pub(crate) fn keys_values(&self, y: &Tensor) -> (Tensor, Tensor) {
         (self.split(&self.key.forward(y)), self.split(&self.value.forward(y)))
     }
 
     /// Attention of `x` over itself, in the precision of the pass.
-    pub(super) fn over_itself(&self, x: &Tensor, bias: Option<&Tensor>, context: &Context<'_>) -> Tensor {
+    pub(crate) fn over_itself(&self, x: &Tensor, bias: Option<&Tensor>, context: &Context<'_>) -> Tensor {
         let x = context.precision.operand(x);
         let (keys, values) = self.keys_values(&x);
         self.forward(&x, (&keys, &values), bias, context.mask, context.dropout)
@@ -98,7 +100,7 @@ impl MultiHeadAttention {
 
     /// Queries from `x` `[batch, n, H]`; `bias` `[batch, heads, n, m]` is added to the scores; `mask` is true where a key
     /// is padding.
-    pub(super) fn forward(
+    pub(crate) fn forward(
         &self,
         x: &Tensor,
         (keys, values): (&Tensor, &Tensor),

@@ -1,8 +1,11 @@
+//! Convolutions over a sequence.
+
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use super::kind::PlainKind;
-use super::{Context, OperationModule, ResidualNorm};
+use crate::operations::kind::PlainKind;
+use crate::operations::residual_norm::ResidualNorm;
+use crate::operations::{Context, OperationModule};
 
 /// A convolution over positions, H → H, that keeps their number.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ struct Convolution {
     norm: ResidualNorm,
 }
 
-pub(super) const KINDS: [PlainKind; 8] = [
+pub(crate) const KINDS: [PlainKind; 8] = [
     PlainKind { name: "sep_conv_3", abbreviation: "SepConv 3", build: Convolution::build_separable::<3> },
     PlainKind { name: "sep_conv_5", abbreviation: "SepConv 5", build: Convolution::build_separable::<5> },
     PlainKind { name: "sep_conv_7", abbreviation: "SepConv 7", build: Convolution::build_separable::<7> },

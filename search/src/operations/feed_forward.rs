@@ -1,9 +1,12 @@
+//! FFN: the feed-forward operation.
+
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use super::kind::PlainKind;
-use super::{Context, OperationModule, ResidualNorm};
-use crate::layers::{Linear, Mlp};
+use crate::nn::layers::{Linear, Mlp};
+use crate::operations::kind::PlainKind;
+use crate::operations::residual_norm::ResidualNorm;
+use crate::operations::{Context, OperationModule};
 
 /// FFN: Linear(H → k H), ReLU, dropout, Linear(k H → H).
 #[derive(Debug)]
@@ -20,7 +23,7 @@ struct DeepFeedForward {
     norm: ResidualNorm,
 }
 
-pub(super) const KINDS: [PlainKind; 6] = [
+pub(crate) const KINDS: [PlainKind; 6] = [
     PlainKind { name: "feed_forward", abbreviation: "FFN", build: FeedForward::build::<4> },
     PlainKind { name: "feed_forward_2", abbreviation: "FFN 2", build: FeedForward::build::<2> },
     PlainKind { name: "feed_forward_8", abbreviation: "FFN 8", build: FeedForward::build::<8> },

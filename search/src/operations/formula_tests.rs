@@ -1,11 +1,12 @@
 //! Operations against their formulas, computed by loops over 64-bit numbers.
 
+use crate::operations::pool::Pool;
 use std::collections::HashMap;
 
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Device, Kind, Tensor, nn};
 
-use super::*;
+use crate::operations::*;
 
 const H: usize = 64;
 const DIMENSIONS: Dimensions = Dimensions {
@@ -164,7 +165,7 @@ fn relations_bias_the_scores_of_every_head() {
     let relations = Tensor::randn([1, 5, 5, 4], (Kind::Float, Device::Cpu));
     let built = Built::new("rel_self_att_16");
     let projection = built.module.relation_projection().unwrap();
-    let bias = crate::relation::biases(&relations.permute([3, 0, 1, 2]), &[projection]).remove(0);
+    let bias = crate::nn::relation::biases(&relations.permute([3, 0, 1, 2]), &[projection]).remove(0);
     assert_eq!(bias.size(), [1, 4, 5, 5]);
     let pairs = matrix(&relations.view([25, 4]));
     for (pair, scores) in built.linear(&pairs, "mhatt.linear_r").iter().enumerate() {

@@ -1,9 +1,13 @@
+//! GLU: a gated linear unit.
+
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use super::kind::PlainKind;
-use super::{Context, Dropout, OperationModule, ResidualNorm};
-use crate::layers::Linear;
+use crate::nn::dropout::Dropout;
+use crate::nn::layers::Linear;
+use crate::operations::kind::PlainKind;
+use crate::operations::residual_norm::ResidualNorm;
+use crate::operations::{Context, OperationModule};
 
 /// A linear layer of twice the width whose second half gates its first: GLU(a, b) = a · sigmoid(b).
 #[derive(Debug)]
@@ -27,7 +31,7 @@ struct GatedLinear {
     norm: ResidualNorm,
 }
 
-pub(super) const KINDS: [PlainKind; 2] = [
+pub(crate) const KINDS: [PlainKind; 2] = [
     PlainKind { name: "gated_linear_1", abbreviation: "GLU 1", build: GatedLinear::build_one },
     PlainKind { name: "gated_linear_2", abbreviation: "GLU 2", build: GatedLinear::build_two },
 ];

@@ -1,9 +1,12 @@
+//! GA: regions attend to the text.
+
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use super::attention::{Heads, MultiHeadAttention};
-use super::kind::{AttentionKind, LooksAt};
-use super::{Context, OperationModule, ResidualNorm};
+use crate::operations::attention::{Heads, MultiHeadAttention};
+use crate::operations::kind::{AttentionKind, LooksAt};
+use crate::operations::residual_norm::ResidualNorm;
+use crate::operations::{Context, OperationModule};
 
 /// GA: queries from regions, keys and values from the encoded text.
 #[derive(Debug)]
@@ -16,7 +19,7 @@ const fn kind(name: &'static str, abbreviation: &'static str, heads: Heads) -> A
     AttentionKind { name, abbreviation, heads, looks_at: LooksAt::Text, build: GuidedAttention::build }
 }
 
-pub(super) const KINDS: [AttentionKind; 6] = [
+pub(crate) const KINDS: [AttentionKind; 6] = [
     kind("guided_att_64", "GA", Heads::OF_NETWORK),
     kind("guided_att_16", "GA 16", Heads::of_width(16, 1)),
     kind("guided_att_32", "GA 32", Heads::of_width(32, 1)),

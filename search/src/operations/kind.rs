@@ -1,13 +1,15 @@
+//! What a kind of operation is: its name, where it may stand, its layers.
+
 use std::fmt::Debug;
 
 use mmnas_bundle::manifest::Dimensions;
 use tch::nn;
 
-use super::OperationModule;
-use super::attention::Heads;
-use crate::Result;
+use crate::error::Result;
+use crate::operations::OperationModule;
+use crate::operations::attention::Heads;
 
-/// A kind of operation: what a [`Pool`](crate::Pool) holds, a space lists and a network builds.
+/// A kind of operation: what a [`Pool`](crate::operations::pool::Pool) holds, a space lists and a network builds.
 pub trait OperationKind: Debug + Send + Sync + 'static {
     /// Its name in recipes and architecture files: 1 to 32 of a-z, 0-9 and _.
     fn name(&self) -> &str;
@@ -35,7 +37,7 @@ pub trait OperationKind: Debug + Send + Sync + 'static {
         false
     }
 
-    /// Whether it can be built at these sizes; [`Error::Operation`](crate::Error::Operation) where not. Feature,
+    /// Whether it can be built at these sizes; [`Error::Operation`](crate::error::Error::Operation) where not. Feature,
     /// vocabulary and outputs may not be known yet and are then 1.
     fn check(&self, _dimensions: &Dimensions) -> Result<()> {
         Ok(())
@@ -47,7 +49,7 @@ pub trait OperationKind: Debug + Send + Sync + 'static {
 
 /// A kind of attention of the published code.
 #[derive(Debug)]
-pub(super) struct AttentionKind {
+pub(crate) struct AttentionKind {
     pub name: &'static str,
     pub abbreviation: &'static str,
     pub heads: Heads,
@@ -57,7 +59,7 @@ pub(super) struct AttentionKind {
 
 /// What an attention looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LooksAt {
+pub(crate) enum LooksAt {
     /// Its input.
     Itself,
     /// Its input and the relations of the regions.
@@ -98,7 +100,7 @@ impl OperationKind for AttentionKind {
 
 /// A kind of the published code that looks at its input only and can be of any width.
 #[derive(Debug)]
-pub(super) struct PlainKind {
+pub(crate) struct PlainKind {
     pub name: &'static str,
     pub abbreviation: &'static str,
     pub build: fn(&nn::Path<'_>, &Dimensions) -> Box<dyn OperationModule>,

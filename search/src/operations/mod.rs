@@ -1,32 +1,28 @@
 //! The operations that a block may be: a file a family. A [`Pool`] holds their kinds and takes new ones; every operation
 //! with parameters ends in `LN(x + Dropout(op(x)))`, a [`ResidualNorm`].
 
-mod attention;
-mod convolution;
-mod feed_forward;
-mod gated_linear;
-mod guided_attention;
-mod kind;
-mod pool;
-mod relation_self_attention;
-mod residual_norm;
-mod self_attention;
-mod uniimg_attention;
-mod without_parameters;
-
+pub mod attention;
+pub mod convolution;
+pub mod feed_forward;
 #[cfg(test)]
 mod formula_tests;
+pub mod gated_linear;
+pub mod guided_attention;
+pub mod kind;
+pub mod pool;
+pub mod relation_self_attention;
+pub mod residual_norm;
+pub mod self_attention;
 #[cfg(test)]
 mod tests;
+pub mod uniimg_attention;
+pub mod without_parameters;
 
 use tch::Tensor;
 
-use crate::Precision;
-pub use crate::dropout::Dropout;
-use crate::relation::Projection;
-pub use kind::OperationKind;
-pub use pool::{Candidate, Pool};
-pub use residual_norm::ResidualNorm;
+use crate::nn::dropout::Dropout;
+use crate::nn::relation::Projection;
+use crate::precision::Precision;
 
 /// What an operation may look at besides its input `x` `[batch, n, H]`.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +62,7 @@ pub trait OperationModule: std::fmt::Debug + Send {
     }
 
     /// The layer from projected relations to one number a head, `[heads, relation]` and `[heads]`: a network computes the
-    /// biases of all its operations at once ([`crate::relation::biases`]) and gives each its own
+    /// biases of all its operations at once ([`crate::nn::relation::biases`]) and gives each its own
     /// ([`Context::relation_bias`]). None for operations that do not look at relations.
     fn relation_projection(&self) -> Option<Projection<'_>> {
         None

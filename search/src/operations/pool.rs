@@ -1,13 +1,16 @@
+//! The kinds of operations that names in recipes and architectures stand for.
+
 use std::ops::Deref;
 use std::sync::Arc;
 
 use mmnas_bundle::Operation;
 
-use super::{
-    OperationKind, convolution, feed_forward, gated_linear, guided_attention, relation_self_attention, self_attention,
+use crate::error::{Error, Result};
+use crate::operations::kind::OperationKind;
+use crate::operations::{
+    convolution, feed_forward, gated_linear, guided_attention, relation_self_attention, self_attention,
     uniimg_attention, without_parameters,
 };
-use crate::{Error, Result};
 
 /// A kind of operation with the name that files know it by.
 #[derive(Debug, Clone)]

@@ -1,11 +1,14 @@
+//! RSA: self-attention with a bias from the regions' relations.
+
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use super::attention::{Heads, MultiHeadAttention};
-use super::kind::{AttentionKind, LooksAt};
-use super::{Context, OperationModule, ResidualNorm};
-use crate::layers::Linear;
-use crate::relation::Projection;
+use crate::nn::layers::Linear;
+use crate::nn::relation::Projection;
+use crate::operations::attention::{Heads, MultiHeadAttention};
+use crate::operations::kind::{AttentionKind, LooksAt};
+use crate::operations::residual_norm::ResidualNorm;
+use crate::operations::{Context, OperationModule};
 
 /// RSA: self-attention whose scores get `log(max(ReLU(W_r · r + b_r), 1e-6))` added, one number a head and pair.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ const fn kind(name: &'static str, abbreviation: &'static str, heads: Heads) -> A
     AttentionKind { name, abbreviation, heads, looks_at: LooksAt::Relations, build: RelationSelfAttention::build }
 }
 
-pub(super) const KINDS: [AttentionKind; 5] = [
+pub(crate) const KINDS: [AttentionKind; 5] = [
     kind("rel_self_att_64", "RSA", Heads::OF_NETWORK),
     kind("rel_self_att_16", "RSA 16", Heads::of_width(16, 1)),
     kind("rel_self_att_32", "RSA 32", Heads::of_width(32, 1)),

@@ -1,7 +1,9 @@
+//! Dropout, residual sum and layer norm behind an operation.
+
 use tch::{Tensor, nn};
 
-use super::Dropout;
-use crate::layers::LayerNorm;
+use crate::nn::dropout::Dropout;
+use crate::nn::layers::LayerNorm;
 
 /// `LN(x + Dropout(y))`: how every operation with parameters ends.
 #[derive(Debug)]

@@ -1,9 +1,12 @@
+//! SA: self-attention.
+
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use super::attention::{Heads, MultiHeadAttention};
-use super::kind::{AttentionKind, LooksAt};
-use super::{Context, OperationModule, ResidualNorm};
+use crate::operations::attention::{Heads, MultiHeadAttention};
+use crate::operations::kind::{AttentionKind, LooksAt};
+use crate::operations::residual_norm::ResidualNorm;
+use crate::operations::{Context, OperationModule};
 
 /// SA: attention of `x` over itself.
 #[derive(Debug)]
@@ -16,7 +19,7 @@ const fn kind(name: &'static str, abbreviation: &'static str, heads: Heads) -> A
     AttentionKind { name, abbreviation, heads, looks_at: LooksAt::Itself, build: SelfAttention::build }
 }
 
-pub(super) const KINDS: [AttentionKind; 6] = [
+pub(crate) const KINDS: [AttentionKind; 6] = [
     kind("self_att_64", "SA", Heads::OF_NETWORK),
     kind("self_att_16", "SA 16", Heads::of_width(16, 1)),
     kind("self_att_32", "SA 32", Heads::of_width(32, 1)),

@@ -1,12 +1,13 @@
 //! What every operation of the standard pool has in common.
 
+use crate::operations::pool::{Candidate, Pool};
 use std::collections::BTreeMap;
 
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Device, Kind, Tensor, nn};
 
-use super::*;
-use crate::Precision;
+use crate::operations::*;
+use crate::precision::Precision;
 
 /// The smallest width that the widest head fits.
 const H: i64 = 256;
@@ -50,7 +51,7 @@ fn mask(counts: &[i64], n: i64) -> Tensor {
 /// What `relations` `[batch, n, n, relation]` add to the scores of `module`, where it reads them.
 fn bias(module: &dyn OperationModule, relations: &Tensor) -> Option<Tensor> {
     let states = relations.permute([3, 0, 1, 2]);
-    module.relation_projection().map(|projection| crate::relation::biases(&states, &[projection]).remove(0))
+    module.relation_projection().map(|projection| crate::nn::relation::biases(&states, &[projection]).remove(0))
 }
 
 /// What `module` makes of `x` without any padding.

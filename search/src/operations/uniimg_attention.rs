@@ -1,9 +1,12 @@
+//! Attention over text and regions together.
+
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Tensor, nn};
 
-use super::attention::{Heads, MultiHeadAttention};
-use super::kind::{AttentionKind, LooksAt};
-use super::{Context, OperationModule, ResidualNorm};
+use crate::operations::attention::{Heads, MultiHeadAttention};
+use crate::operations::kind::{AttentionKind, LooksAt};
+use crate::operations::residual_norm::ResidualNorm;
+use crate::operations::{Context, OperationModule};
 
 /// Attention of regions over regions and encoded text together. The published code masks nothing here; ours masks padded
 /// regions and padded tokens, so that padding changes no result.
@@ -17,7 +20,7 @@ const fn kind(name: &'static str, abbreviation: &'static str, heads: Heads) -> A
     AttentionKind { name, abbreviation, heads, looks_at: LooksAt::Text, build: UniimgAttention::build }
 }
 
-pub(super) const KINDS: [AttentionKind; 3] = [
+pub(crate) const KINDS: [AttentionKind; 3] = [
     kind("uniimg_att_32", "UA 32", Heads::of_width(32, 1)),
     kind("uniimg_att_64", "UA 64", Heads::of_width(64, 1)),
     kind("uniimg_att_128", "UA 128", Heads::of_width(128, 1)),

@@ -1,8 +1,10 @@
+//! Operations without parameters: skip, none, pooling.
+
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use super::kind::PlainKind;
-use super::{Context, OperationModule};
+use crate::operations::kind::PlainKind;
+use crate::operations::{Context, OperationModule};
 
 /// Passes its input on, or zeros of its shape: neither parameters nor dropout nor LN.
 #[derive(Debug)]
@@ -11,7 +13,7 @@ enum WithoutParameters {
     Zero,
 }
 
-pub(super) const KINDS: [PlainKind; 2] = [
+pub(crate) const KINDS: [PlainKind; 2] = [
     PlainKind { name: "skip_connect", abbreviation: "skip", build: WithoutParameters::identity },
     PlainKind { name: "none", abbreviation: "none", build: WithoutParameters::zero },
 ];

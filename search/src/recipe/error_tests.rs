@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Recipe;
+use crate::recipe::Recipe;
 
 const TEXT: &str = include_str!("../../recipes/easy_vqa.toml");
 

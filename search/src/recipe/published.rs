@@ -1,3 +1,5 @@
+//! `[published]`: what is done as the published code does it.
+
 use serde::{Deserialize, Serialize};
 
 /// Behaviour of the published code that ours differs from, one switch each, off where it is left out (SEARCH.md).

@@ -1,10 +1,12 @@
+//! `[search]`: how weights are trained, and how alpha is.
+
 use serde::{Deserialize, Serialize};
 
-use super::Wrong;
-use super::train::TrainSettings;
-use crate::AdamSettings;
-use crate::cost::CostSettings;
-use crate::strategy::StrategySettings;
+use crate::recipe::adam::AdamSettings;
+use crate::recipe::cost::CostSettings;
+use crate::recipe::strategy::StrategySettings;
+use crate::recipe::train::TrainSettings;
+use crate::recipe::wrong::Wrong;
 
 /// The search: how weights are trained, and how alpha is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,35 +44,8 @@ pub struct StopRule {
     pub entropy: f64,
 }
 
-impl StrategySettings {
-    fn check(&self) -> std::result::Result<(), Wrong> {
-        let counts = match self {
-            StrategySettings::Random { candidates, samples } => vec![*candidates, *samples],
-            StrategySettings::Evolution { population, generations, samples, .. } => {
-                vec![*population, *generations, *samples]
-            }
-            _ => Vec::new(),
-        };
-        if counts.iter().any(|&n| n == 0 || n > 1 << 24) {
-            return Err(("search.strategy", "counts from 1 to 16777216", format!("{self:?}")));
-        }
-        let in_range = match self {
-            StrategySettings::Gumbel { temperature: (first, last) } => {
-                [first, last].iter().all(|&&t| t > 0.0 && t < 1e6)
-            }
-            StrategySettings::Evolution { mutation, .. } => (0.0..=1.0).contains(mutation),
-            _ => true,
-        };
-        if in_range {
-            Ok(())
-        } else {
-            Err(("search.strategy", "temperatures above 0, mutation 0 to 1", format!("{self:?}")))
-        }
-    }
-}
-
 impl SearchSettings {
-    pub(super) fn check(&self) -> std::result::Result<(), Wrong> {
+    pub(crate) fn check(&self) -> std::result::Result<(), Wrong> {
         self.alpha.check(["search.alpha.lr", "search.alpha.betas", "search.alpha.epsilon"])?;
         self.strategy.check()?;
         if let Some(average) = self.weights.average {

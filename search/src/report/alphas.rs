@@ -2,16 +2,16 @@
 
 use std::fmt::Write;
 
-use super::axis::Axis;
-use super::chart::{Chart, Line};
-use super::content::Content;
-use super::operation::Look;
-use super::picture::Picture;
-use super::text::{cut, escape};
+use crate::report::axis::Axis;
+use crate::report::chart::{Chart, Line};
+use crate::report::content::Content;
+use crate::report::operation::Look;
+use crate::report::picture::Picture;
+use crate::report::text::{cut, escape};
 
 /// A block's chart.
 #[derive(Debug)]
-pub(super) struct BlockChart {
+pub(crate) struct BlockChart {
     /// Whether it is a decoder block.
     pub decoder: bool,
     /// `decoder 3`
@@ -23,9 +23,10 @@ pub(super) struct BlockChart {
 }
 
 /// The charts of all blocks that were searched, the encoder's first.
-pub(super) fn block_charts(content: &Content) -> Vec<BlockChart> {
-    let epochs: Vec<Option<Vec<Vec<f64>>>> = content.records.iter().map(super::notes::probabilities).collect();
-    let chart = |(b, block): (usize, &super::space::Block)| {
+pub(crate) fn block_charts(content: &Content) -> Vec<BlockChart> {
+    let epochs: Vec<Option<Vec<Vec<f64>>>> =
+        content.records.iter().map(crate::run::epoch_notes::probabilities).collect();
+    let chart = |(b, block): (usize, &crate::run::searched_blocks::Block)| {
         let at = |epoch: &Option<Vec<Vec<f64>>>, k: usize| epoch.as_ref().and_then(|e| e.get(b)?.get(k).copied());
         let last = |k: usize| epochs.iter().rev().find_map(|epoch| at(epoch, k));
         let best = (0..block.operations.len())
@@ -50,7 +51,7 @@ pub(super) fn block_charts(content: &Content) -> Vec<BlockChart> {
 }
 
 /// The operations that blocks choose from.
-pub(super) fn searched(content: &Content) -> Vec<&Look> {
+pub(crate) fn searched(content: &Content) -> Vec<&Look> {
     let looks = content.palette.looks().iter();
     looks.filter(|look| content.blocks.iter().any(|block| block.operations.contains(&look.name))).collect()
 }
@@ -63,7 +64,7 @@ const LEGEND_ROW: f64 = 22.0;
 const LEGEND_COLUMN: f64 = 268.0;
 
 /// Alpha over time as one picture: rows of encoder blocks, then of decoder blocks, then a legend.
-pub(super) fn draw(content: &Content) -> Picture {
+pub(crate) fn draw(content: &Content) -> Picture {
     let charts = block_charts(content);
     let (mut body, mut y) = (String::new(), MARGIN);
     let (cell, row) = charts.first().map_or((0.0, 0.0), |c| (c.picture.width, TITLE + c.picture.height + GAP));

@@ -3,14 +3,14 @@
 
 use std::fmt::Write;
 
-use super::operation::Look;
-use super::palette::Palette;
-use super::picture::Picture;
-use super::text::{cut, escape};
+use crate::report::operation::Look;
+use crate::report::palette::Palette;
+use crate::report::picture::Picture;
+use crate::report::text::{cut, escape};
 
 /// Names of the operations of an architecture.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stacks {
+pub(crate) struct Stacks {
     /// Of the encoder's blocks, in order.
     pub encoder: Vec<String>,
     /// Of the decoder's blocks, in order.
@@ -174,7 +174,7 @@ fn panel_height(blocks: usize) -> f64 {
 }
 
 /// The picture of a network for `task`.
-pub(super) fn draw(stacks: &Stacks, palette: &Palette, task: &str) -> Picture {
+pub(crate) fn draw(stacks: &Stacks, palette: &Palette, task: &str) -> Picture {
     let (words, over_decoder, output) = ends(task);
     let bottom = PANELS + panel_height(stacks.encoder.len().max(stacks.decoder.len()));
     let mut drawing = Drawing { svg: String::new(), bottom };

@@ -2,7 +2,7 @@
 
 /// What the numbers of an axis are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(crate) enum Unit {
     /// As they are.
     Plain,
     /// Shares, written in per cent.
@@ -11,7 +11,7 @@ pub(super) enum Unit {
 
 /// The vertical axis of a chart.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     /// Lowest value.
     pub low: f64,
     /// Highest value.
@@ -38,7 +38,7 @@ fn decimals(step: f64) -> usize {
 
 impl Axis {
     /// An axis around `values`; it starts at 0 where they come near it.
-    pub(super) fn around(values: impl Iterator<Item = f64>, unit: Unit) -> Axis {
+    pub(crate) fn around(values: impl Iterator<Item = f64>, unit: Unit) -> Axis {
         let finite = values.filter(|v| v.is_finite());
         let (mut low, mut high) =
             finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
@@ -60,18 +60,18 @@ impl Axis {
     }
 
     /// An axis from 0 to 1 with marks at every `step`.
-    pub(super) fn shares(step: f64) -> Axis {
+    pub(crate) fn shares(step: f64) -> Axis {
         Axis { low: 0.0, high: 1.0, step, unit: Unit::Percent }
     }
 
     /// Its marks, from low to high.
-    pub(super) fn marks(&self) -> Vec<f64> {
+    pub(crate) fn marks(&self) -> Vec<f64> {
         let count = ((self.high - self.low) / self.step).round().clamp(1.0, 12.0) as usize;
         (0..=count).map(|k| self.low + k as f64 * self.step).collect()
     }
 
     /// A mark as text.
-    pub(super) fn mark(&self, value: f64) -> String {
+    pub(crate) fn mark(&self, value: f64) -> String {
         if self.unit == Unit::Percent {
             return format!("{:.*} %", decimals(100.0 * self.step), 100.0 * value);
         }
@@ -85,7 +85,7 @@ impl Axis {
     }
 
     /// A value as text, finer than the marks.
-    pub(super) fn value(&self, value: f64) -> String {
+    pub(crate) fn value(&self, value: f64) -> String {
         match self.unit {
             Unit::Percent => format!("{:.1} %", 100.0 * value),
             Unit::Plain => significant(value),
@@ -94,7 +94,7 @@ impl Axis {
 }
 
 /// A number with three digits that count.
-pub(super) fn significant(value: f64) -> String {
+pub(crate) fn significant(value: f64) -> String {
     let size = value.abs();
     if size == 0.0 {
         return "0".to_owned();
@@ -107,7 +107,7 @@ pub(super) fn significant(value: f64) -> String {
 }
 
 /// Marks of an axis of `epochs` epochs, which count from 0: at most `most` and one.
-pub(super) fn epoch_marks(epochs: usize, most: usize) -> Vec<usize> {
+pub(crate) fn epoch_marks(epochs: usize, most: usize) -> Vec<usize> {
     let last = epochs.saturating_sub(1);
     let step = round_up(last.max(1) as f64 / most.max(1) as f64).ceil().max(1.0) as usize;
     (0..=last).step_by(step).collect()

@@ -1,13 +1,13 @@
 //! Line charts over epochs.
 
-use super::axis::{Axis, Unit};
-use super::picture::Picture;
-use super::plot::{EndLabel, Plot};
-use super::text::cut;
+use crate::report::axis::{Axis, Unit};
+use crate::report::picture::Picture;
+use crate::report::plot::{EndLabel, Plot};
+use crate::report::text::cut;
 
 /// One line of a chart.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Class of the style rules that give its colour.
     pub class: String,
     /// What it is; empty where the chart has one line only. Not escaped.
@@ -20,7 +20,7 @@ pub(super) struct Line {
 
 /// Chart of a card.
 #[derive(Debug)]
-pub(super) struct Chart {
+pub(crate) struct Chart {
     /// What it shows. Not escaped.
     pub title: String,
     /// Its lines.
@@ -32,7 +32,7 @@ pub(super) struct Chart {
 }
 
 /// An axis around all values of `lines`.
-pub(super) fn axis_around(lines: &[Line], unit: Unit) -> Axis {
+pub(crate) fn axis_around(lines: &[Line], unit: Unit) -> Axis {
     Axis::around(lines.iter().flat_map(|line| line.values.iter().copied()), unit)
 }
 
@@ -41,7 +41,7 @@ const MOST_SHOWN: usize = 6;
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 200.0;
 /// Width of a character of a label, in wide fonts.
-pub(super) const CHARACTER: f64 = 7.8;
+pub(crate) const CHARACTER: f64 = 7.8;
 
 fn epochs(lines: &[Line]) -> usize {
     lines.iter().map(|line| line.values.len()).max().unwrap_or(0)
@@ -62,7 +62,7 @@ fn words(lines: &[Line], axis: &Axis, epoch: usize) -> String {
 
 impl Chart {
     /// The chart, with the last value of every line beside its end.
-    pub(super) fn draw(&self) -> Picture {
+    pub(crate) fn draw(&self) -> Picture {
         let last = |line: &Line| line.values.iter().copied().rfind(|v| v.is_finite());
         let label = |line: &Line| {
             let value = self.axis.value(last(line)?);
@@ -96,7 +96,7 @@ impl Chart {
     }
 
     /// A smaller form of it without labels: one of many that are compared.
-    pub(super) fn draw_small(&self) -> Picture {
+    pub(crate) fn draw_small(&self) -> Picture {
         let (width, height) = (200.0, 118.0);
         let plot =
             Plot { width, height, left: 48.0, right: 10.0, epochs: epochs(&self.lines), axis: self.axis.clone() };

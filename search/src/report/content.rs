@@ -7,17 +7,19 @@ use mmnas_bundle::{Architecture, Error as BundleError};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::architecture::Stacks;
-use super::example::{EXAMPLES, Example};
-use super::palette::Palette;
-use super::space::{Block, blocks};
-use super::{LOG, notes};
-use crate::retrain::RECORD;
-use crate::{EpochRecord, Result, RunFolder, RunInputs};
+use crate::error::Result;
+use crate::report::architecture::Stacks;
+use crate::report::palette::Palette;
+use crate::run::epoch_log::EpochRecord;
+use crate::run::epoch_notes as notes;
+use crate::run::files::{EXAMPLES, LOG, RECORD};
+use crate::run::folder::{RunFolder, RunInputs};
+use crate::run::searched_blocks::{Block, blocks};
+use crate::task::example::Example;
 
 /// What a page shows.
 #[derive(Debug)]
-pub(super) struct Content {
+pub(crate) struct Content {
     /// Name of the run's folder.
     pub title: String,
     /// What the run works on.
@@ -56,7 +58,7 @@ fn stacks(architecture: &Architecture) -> Stacks {
 
 impl Content {
     /// Reads the run in the folder `run`.
-    pub(super) fn read(run: &Path) -> Result<Content> {
+    pub(crate) fn read(run: &Path) -> Result<Content> {
         let folder = RunFolder::at(run);
         let file = folder.file("inputs.json");
         let inputs: RunInputs = serde_json::from_str(&read(&file)?).map_err(|e| BundleError::json(&file, &e))?;
@@ -86,7 +88,7 @@ impl Content {
     }
 
     /// The place of the record with the best validation, the first of them.
-    pub(super) fn best(&self) -> Option<usize> {
+    pub(crate) fn best(&self) -> Option<usize> {
         let scores = self.records.iter().map(|record| record.validation).enumerate().filter(|(_, v)| v.is_finite());
         scores.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(epoch, _)| epoch)
     }

@@ -1,12 +1,12 @@
 //! The curves of a run: what was recorded, one chart for what belongs together.
 
-use super::axis::{Axis, Unit};
-use super::chart::{Chart, Line, axis_around};
-use super::content::Content;
-use super::notes;
-use super::picture::Picture;
-use super::stacked::stacked;
-use crate::EpochRecord;
+use crate::report::axis::{Axis, Unit};
+use crate::report::chart::{Chart, Line, axis_around};
+use crate::report::content::Content;
+use crate::report::picture::Picture;
+use crate::report::stacked::stacked;
+use crate::run::epoch_log::EpochRecord;
+use crate::run::epoch_notes as notes;
 
 /// Metrics that one chart shows: the chart's title, and for each its name in the chart and its whole name.
 type Group = (String, Vec<(String, String)>);
@@ -68,7 +68,7 @@ fn metric_chart(records: &[EpochRecord], (title, members): Group) -> Chart {
 fn shares(content: &Content) -> Option<Picture> {
     let recorded = notes::names(&content.records, "shares");
     let looks = content.palette.looks().iter().filter(|look| recorded.contains(&look.name));
-    let line = |look: &super::operation::Look| {
+    let line = |look: &crate::report::operation::Look| {
         let of = |record: &EpochRecord| notes::numbers(record, "shares").find(|(n, _)| *n == look.name).map(|(_, v)| v);
         Line {
             class: content.palette.class(&look.name),
@@ -82,7 +82,7 @@ fn shares(content: &Content) -> Option<Picture> {
 }
 
 /// All charts of a run, those that say most first.
-pub(super) fn curves(content: &Content) -> Vec<Picture> {
+pub(crate) fn curves(content: &Content) -> Vec<Picture> {
     let records = &content.records;
     let note = |title: &str, key: &str| {
         single(title, values(records, |r| notes::number(r, key)), Some(Axis::shares(0.25)), Unit::Percent)

@@ -4,38 +4,33 @@
 //! The pictures are written as SVG by hand because they follow the reader's light or dark setting with the page's style
 //! sheet; plotting libraries fix colours when they draw.
 
-mod alphas;
-mod architecture;
-mod axis;
-mod cards;
-mod chart;
-mod content;
-mod curves;
-mod earlier;
-mod example;
-mod facts;
-pub(crate) mod notes;
-mod operation;
-mod page;
-mod palette;
-mod picture;
-mod plot;
-pub(crate) mod space;
-mod stacked;
-mod text;
-mod thumbnail;
+pub mod alphas;
+pub mod architecture;
+pub mod axis;
+pub mod chart;
+pub mod content;
+pub mod curves;
+pub mod example_cards;
+pub mod operation;
+pub mod overwrite_guard;
+pub mod page;
+pub mod palette;
+pub mod picture;
+pub mod plot;
+pub mod stacked;
+pub mod summary;
+pub mod text;
+pub mod thumbnail;
 
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::{Error as BundleError, write_atomically};
 
-pub use example::{Candidate, EXAMPLES, Example};
-
-use crate::Result;
-use crate::run::LOG;
-use content::Content;
-use earlier::check_earlier;
-use thumbnail::Thumbnails;
+use crate::error::Result;
+use crate::report::content::Content;
+use crate::report::overwrite_guard::check_earlier;
+use crate::report::thumbnail::Thumbnails;
+use crate::run::files::LOG;
 
 /// What a report is made of and where it goes.
 #[derive(Debug, Clone)]
@@ -65,20 +60,21 @@ pub fn report(run: &Path, options: &ReportOptions) -> Result<Vec<PathBuf>> {
     let content = Content::read(run)?;
     let missing =
         |file: &str, field: &str, expected: &str| BundleError::invalid(run.join(file), field, expected, "none");
-    let page = page::page(&content, options.examples, &mut Thumbnails::of(options.images.as_deref()));
-    let mut files = vec![(options.out.clone().unwrap_or_else(|| run.join("report.html")), page, page::MARKS)];
+    let page = crate::report::page::page(&content, options.examples, &mut Thumbnails::of(options.images.as_deref()));
+    let mut files =
+        vec![(options.out.clone().unwrap_or_else(|| run.join("report.html")), page, crate::report::page::MARKS)];
     if let Some(file) = &options.svg {
         let stacks = content.architecture.as_ref();
         let stacks = stacks.ok_or_else(|| missing("architecture.json", "(file)", "an architecture, after an epoch"))?;
-        let picture = architecture::draw(stacks, &content.palette, &content.inputs.task);
-        files.push((file.clone(), picture.standalone(&content.palette.style()), picture::MARKS));
+        let picture = crate::report::architecture::draw(stacks, &content.palette, &content.inputs.task);
+        files.push((file.clone(), picture.standalone(&content.palette.style()), crate::report::picture::MARKS));
     }
     if let Some(file) = &options.alpha_svg {
         if content.blocks.is_empty() {
             return Err(missing(LOG, "probabilities", "those of a search, after an epoch").into());
         }
-        let picture = alphas::draw(&content).standalone(&content.palette.style());
-        files.push((file.clone(), picture, picture::MARKS));
+        let picture = crate::report::alphas::draw(&content).standalone(&content.palette.style());
+        files.push((file.clone(), picture, crate::report::picture::MARKS));
     }
     files.iter().try_for_each(|(file, _, marks)| check_earlier(file, *marks))?;
     for (file, text, _) in &files {

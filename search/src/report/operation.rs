@@ -5,7 +5,7 @@
 //! have shades of it, and dashes where they are lines.
 
 /// A colour on a light and on a dark page.
-pub(super) type Colour = ([u8; 3], [u8; 3]);
+pub(crate) type Colour = ([u8; 3], [u8; 3]);
 
 struct Kind {
     /// A name is of this kind when it is this, or this and `_` and the variant.
@@ -62,7 +62,7 @@ const DASHES: [&str; 6] = ["", "6 3", "2 3", "9 3 2 3", "12 4", "1 4 5 4"];
 
 /// How one operation looks.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Look {
+pub(crate) struct Look {
     /// As in files.
     pub name: String,
     /// As in the paper: at most 8 characters, from the name where it is not known. Not escaped.
@@ -98,7 +98,7 @@ fn initials(name: &str) -> String {
 
 impl Look {
     /// The look of the operation `name`.
-    pub(super) fn of(name: &str) -> Look {
+    pub(crate) fn of(name: &str) -> Look {
         for (k, kind) in KINDS.iter().enumerate() {
             let Some(rest) = name.strip_prefix(kind.prefix) else { continue };
             let variant = match rest.strip_prefix('_') {
@@ -112,7 +112,7 @@ impl Look {
             let shaded = |colour: [u8; 3]| colour.map(|channel| shade(channel, number));
             return Look {
                 name: name.to_owned(),
-                abbreviation: super::text::cut(&format!("{}{suffix}", kind.abbreviation), 8),
+                abbreviation: crate::report::text::cut(&format!("{}{suffix}", kind.abbreviation), 8),
                 words: format!("{} {suffix}", kind.words).trim_end().to_owned(),
                 colour: (shaded(kind.colour.0), shaded(kind.colour.1)),
                 dashes: DASHES[number % DASHES.len()],
@@ -125,7 +125,7 @@ impl Look {
             name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
         Look {
             name: name.to_owned(),
-            abbreviation: super::text::cut(&initials(name), 8),
+            abbreviation: crate::report::text::cut(&initials(name), 8),
             words: name.replace('_', " "),
             colour: SPARE[(hash % SPARE.len() as u64) as usize],
             dashes: DASHES[(hash / 8 % DASHES.len() as u64) as usize],

@@ -2,24 +2,25 @@
 
 use std::fmt::Write;
 
-use super::alphas::{BlockChart, block_charts, searched};
-use super::axis::significant;
-use super::cards::cards;
-use super::content::Content;
-use super::curves::curves;
-use super::earlier::Marks;
-use super::facts::facts;
-use super::operation::Look;
-use super::palette::Palette;
-use super::text::escape;
-use super::thumbnail::Thumbnails;
-use super::{architecture, notes, picture};
-use crate::EpochRecord;
+use crate::report::alphas::{BlockChart, block_charts, searched};
+use crate::report::axis::significant;
+use crate::report::content::Content;
+use crate::report::curves::curves;
+use crate::report::example_cards::cards;
+use crate::report::operation::Look;
+use crate::report::overwrite_guard::Marks;
+use crate::report::palette::Palette;
+use crate::report::summary::facts;
+use crate::report::text::escape;
+use crate::report::thumbnail::Thumbnails;
+use crate::report::{architecture, picture};
+use crate::run::epoch_log::EpochRecord;
+use crate::run::epoch_notes as notes;
 
 const STYLE: &str = include_str!("page.css");
 
 /// How a page is known again.
-pub(super) const MARKS: Marks = Marks { beginning: BEGINNING, further_on: FOOTER };
+pub(crate) const MARKS: Marks = Marks { beginning: BEGINNING, further_on: FOOTER };
 const BEGINNING: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>";
 const FOOTER: &str = "<footer>Written by mmnas-search ";
 
@@ -116,7 +117,7 @@ fn number_section(content: &Content) -> String {
 }
 
 /// The whole page, with `examples` examples at most.
-pub(super) fn page(content: &Content, examples: usize, thumbnails: &mut Thumbnails) -> String {
+pub(crate) fn page(content: &Content, examples: usize, thumbnails: &mut Thumbnails) -> String {
     let recipe = escape(&content.recipe);
     let recipe = format!(
         "<details><summary>All constants of the run</summary><div class=\"wide\"><pre>{recipe}</pre></div></details>"

@@ -5,11 +5,11 @@
 
 use std::fmt::Write;
 
-use super::operation::Look;
+use crate::report::operation::Look;
 
 /// The operations that a page speaks of, in the order of its legends.
 #[derive(Debug, Default)]
-pub(super) struct Palette {
+pub(crate) struct Palette {
     looks: Vec<Look>,
 }
 
@@ -35,7 +35,7 @@ fn hex([r, g, b]: [u8; 3]) -> String {
 
 impl Palette {
     /// The palette of the operations `names`, which may repeat.
-    pub(super) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Palette {
+    pub(crate) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Palette {
         let mut looks: Vec<Look> = Vec::new();
         for name in names {
             if !looks.iter().any(|look| look.name == name) {
@@ -47,17 +47,17 @@ impl Palette {
     }
 
     /// All looks, in order.
-    pub(super) fn looks(&self) -> &[Look] {
+    pub(crate) fn looks(&self) -> &[Look] {
         &self.looks
     }
 
     /// Class of the style rules of the operation `name`.
-    pub(super) fn class(&self, name: &str) -> String {
+    pub(crate) fn class(&self, name: &str) -> String {
         self.looks.iter().position(|look| look.name == name).map_or_else(String::new, |k| format!("o{k}"))
     }
 
     /// The style rules.
-    pub(super) fn style(&self) -> String {
+    pub(crate) fn style(&self) -> String {
         let mut rules = [String::new(), String::new()];
         for (k, look) in self.looks.iter().enumerate() {
             for (rules, colour) in rules.iter_mut().zip([look.colour.0, look.colour.1]) {

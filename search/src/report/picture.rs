@@ -1,19 +1,19 @@
 //! A picture in SVG, for a page or for a file of its own.
 
-use super::earlier::Marks;
-use super::text::escape;
+use crate::report::overwrite_guard::Marks;
+use crate::report::text::escape;
 
 /// Style rules of what is in pictures, for pages and for pictures alone.
-pub(super) const STYLE: &str = include_str!("picture.css");
+pub(crate) const STYLE: &str = include_str!("picture.css");
 
 /// How a picture in a file of its own is known again.
-pub(super) const MARKS: Marks = Marks { beginning: BEGINNING, further_on: GROUND };
+pub(crate) const MARKS: Marks = Marks { beginning: BEGINNING, further_on: GROUND };
 const BEGINNING: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ";
 const GROUND: &str = "<rect class=\"ground\" ";
 
 /// A picture.
 #[derive(Debug)]
-pub(super) struct Picture {
+pub(crate) struct Picture {
     /// Width in units of the SVG.
     pub width: f64,
     /// Height in units of the SVG.
@@ -26,7 +26,7 @@ pub(super) struct Picture {
 
 impl Picture {
     /// As an element of an HTML page, which scales it to the width that there is, up to `largest` times its own.
-    pub(super) fn inline(&self, largest: f64) -> String {
+    pub(crate) fn inline(&self, largest: f64) -> String {
         format!(
             "<svg viewBox=\"0 0 {} {}\" style=\"max-width:{}px\" role=\"img\" aria-label=\"{}\">{}</svg>",
             self.width,
@@ -38,7 +38,7 @@ impl Picture {
     }
 
     /// As a file of its own on a ground that follows the reader's light or dark setting; `style` has further rules.
-    pub(super) fn standalone(&self, style: &str) -> String {
+    pub(crate) fn standalone(&self, style: &str) -> String {
         let (width, height) = (self.width, self.height);
         format!(
             "{BEGINNING}{width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n\
@@ -50,7 +50,7 @@ impl Picture {
     }
 
     /// As a part of another picture.
-    pub(super) fn placed(&self, x: f64, y: f64) -> String {
+    pub(crate) fn placed(&self, x: f64, y: f64) -> String {
         format!("<g transform=\"translate({x:.1} {y:.1})\">{}</g>", self.body)
     }
 }

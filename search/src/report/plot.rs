@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use super::axis::{Axis, epoch_marks};
-use super::text::escape;
+use crate::report::axis::{Axis, epoch_marks};
+use crate::report::text::escape;
 
 /// The area of a chart and its scales.
 #[derive(Debug)]
-pub(super) struct Plot {
+pub(crate) struct Plot {
     /// Width of the whole chart.
     pub width: f64,
     /// Height of the whole chart.
@@ -29,7 +29,7 @@ const MOST_POINTS: usize = 400;
 
 /// What stands beside the end of a line.
 #[derive(Debug)]
-pub(super) struct EndLabel {
+pub(crate) struct EndLabel {
     /// Where it should be.
     pub y: f64,
     /// Its class.
@@ -40,25 +40,25 @@ pub(super) struct EndLabel {
 
 impl Plot {
     /// Bottom of the values' area.
-    pub(super) fn bottom(&self) -> f64 {
+    pub(crate) fn bottom(&self) -> f64 {
         self.height - BOTTOM
     }
 
     /// Where an epoch is; a single one is in the middle.
-    pub(super) fn x(&self, epoch: usize) -> f64 {
+    pub(crate) fn x(&self, epoch: usize) -> f64 {
         let span = self.width - self.left - self.right;
         let last = self.epochs.saturating_sub(1);
         if last == 0 { self.left + span / 2.0 } else { self.left + span * epoch as f64 / last as f64 }
     }
 
     /// Where a value is; one outside of the axis is at its end.
-    pub(super) fn y(&self, value: f64) -> f64 {
+    pub(crate) fn y(&self, value: f64) -> f64 {
         let share = (value.clamp(self.axis.low, self.axis.high) - self.axis.low) / (self.axis.high - self.axis.low);
         self.bottom() - (self.bottom() - TOP) * share
     }
 
     /// The epochs that are drawn: all of a short run, evenly chosen ones of a longer run; the last always.
-    pub(super) fn drawn(&self) -> Vec<usize> {
+    pub(crate) fn drawn(&self) -> Vec<usize> {
         let step = self.epochs.div_ceil(MOST_POINTS).max(1);
         let last = self.epochs.saturating_sub(1);
         let chosen = (0..last).step_by(step);
@@ -66,7 +66,7 @@ impl Plot {
     }
 
     /// Grid, marks and their numbers.
-    pub(super) fn scales(&self) -> String {
+    pub(crate) fn scales(&self) -> String {
         let mut svg = String::new();
         let (left, right, bottom) = (self.left, self.width - self.right, self.bottom());
         for (k, value) in self.axis.marks().into_iter().enumerate() {
@@ -86,7 +86,7 @@ impl Plot {
     }
 
     /// The line through `values`, one an epoch, with gaps where one is not finite, and a dot at its end.
-    pub(super) fn line(&self, values: &[f64], class: &str, width: f64) -> String {
+    pub(crate) fn line(&self, values: &[f64], class: &str, width: f64) -> String {
         let (mut path, mut end, mut pen_down) = (String::new(), None, false);
         for epoch in self.drawn() {
             let Some(value) = values.get(epoch).copied().filter(|v| v.is_finite()) else {
@@ -105,7 +105,7 @@ impl Plot {
     }
 
     /// Labels at the lines' ends, moved apart where they would cover one another; those that find no room are left out.
-    pub(super) fn end_labels(&self, mut labels: Vec<EndLabel>) -> String {
+    pub(crate) fn end_labels(&self, mut labels: Vec<EndLabel>) -> String {
         const APART: f64 = 13.0;
         let room = ((self.bottom() - TOP) / APART) as usize + 1;
         labels.truncate(room);
@@ -129,7 +129,7 @@ impl Plot {
     }
 
     /// A column over each epoch that shows `words` under the pointer, without any script.
-    pub(super) fn hits(&self, words: impl Fn(usize) -> String) -> String {
+    pub(crate) fn hits(&self, words: impl Fn(usize) -> String) -> String {
         let drawn = self.drawn();
         let mut svg = String::new();
         for (k, &epoch) in drawn.iter().enumerate() {

@@ -2,17 +2,17 @@
 
 use std::fmt::Write;
 
-use super::axis::Axis;
-use super::chart::{CHARACTER, Line};
-use super::picture::Picture;
-use super::plot::{EndLabel, Plot};
+use crate::report::axis::Axis;
+use crate::report::chart::{CHARACTER, Line};
+use crate::report::picture::Picture;
+use crate::report::plot::{EndLabel, Plot};
 
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 200.0;
 
 /// The areas of `lines`, whose values at an epoch add up to at most 1, the first at the bottom; an epoch without a value
 /// counts as 0. Those that have a share at the end are labelled.
-pub(super) fn stacked(title: &str, lines: &[Line]) -> Picture {
+pub(crate) fn stacked(title: &str, lines: &[Line]) -> Picture {
     let epochs = lines.iter().map(|line| line.values.len()).max().unwrap_or(0);
     let axis = Axis::shares(0.25);
     let longest = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0);

@@ -1,7 +1,7 @@
 //! Text from files, made safe and short for a page.
 
 /// Text as it may stand in HTML and XML, in attributes too. Control characters, which XML cannot hold, become U+FFFD.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -21,7 +21,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// The first `most` characters of `text`, with … where some are left out.
-pub(super) fn cut(text: &str, most: usize) -> String {
+pub(crate) fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
@@ -29,7 +29,7 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 }
 
 /// `12,345`
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (k, digit) in digits.chars().enumerate() {
@@ -42,7 +42,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// A duration as people say it: `42 s`, `3 min 5 s`, `7 h 2 min`, `3 d 4 h`.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     let s = if seconds.is_finite() { seconds.max(0.0).round() as u64 } else { 0 };
     match s {
         0..60 => format!("{s} s"),

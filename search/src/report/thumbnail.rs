@@ -9,9 +9,9 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageReader, Limits, RgbImage};
 
 /// Longest side of the copy on a card.
-pub(super) const LARGE: u32 = 320;
+pub(crate) const LARGE: u32 = 320;
 /// Longest side of the copy in a ranking.
-pub(super) const SMALL: u32 = 112;
+pub(crate) const SMALL: u32 = 112;
 /// Up to this side an image is copied without loss.
 const LOSSLESS: u32 = 128;
 const QUALITY: u8 = 82;
@@ -23,7 +23,7 @@ const MAX_PAGE_BYTES: usize = 8 << 20;
 
 /// A copy of an image.
 #[derive(Debug)]
-pub(super) struct Thumbnail {
+pub(crate) struct Thumbnail {
     /// The copy as a data URI.
     pub uri: String,
     /// Width and height of the image itself.
@@ -32,7 +32,7 @@ pub(super) struct Thumbnail {
 
 /// Makes the copies for one page, whose size they keep bounded.
 #[derive(Debug)]
-pub(super) struct Thumbnails {
+pub(crate) struct Thumbnails {
     folder: Option<PathBuf>,
     left: usize,
 }
@@ -73,12 +73,12 @@ fn copy(file: &Path, side: u32) -> image::ImageResult<Thumbnail> {
 
 impl Thumbnails {
     /// Copies of images of `folder`; without a folder there are none.
-    pub(super) fn of(folder: Option<&Path>) -> Thumbnails {
+    pub(crate) fn of(folder: Option<&Path>) -> Thumbnails {
         Thumbnails { folder: folder.map(Path::to_path_buf), left: MAX_PAGE_BYTES }
     }
 
     /// The copy of the image `name`, its longest side at most `side`, or why there is none.
-    pub(super) fn get(&mut self, name: &str, side: u32) -> Result<Thumbnail, &'static str> {
+    pub(crate) fn get(&mut self, name: &str, side: u32) -> Result<Thumbnail, &'static str> {
         let Some(folder) = &self.folder else { return Err("--images says where images are") };
         let path = Path::new(name);
         if name.is_empty() || !path.components().all(|part| matches!(part, Component::Normal(_))) {

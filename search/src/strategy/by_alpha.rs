@@ -1,11 +1,20 @@
+//! Strategies that learn alpha by gradients.
+
 use tch::Tensor;
 
-use super::{Clock, GateGradients, Strategy};
+use crate::error::Result;
+use crate::nn::tensors::TensorMap;
 use crate::recipe::Recipe;
-use crate::{AdamSettings, Alpha, AlphaStart, Path, Result, SamplingMode, Space, TensorMap};
+use crate::recipe::adam::AdamSettings;
+use crate::recipe::strategy::SamplingMode;
+use crate::space::arch_path::Path;
+use crate::space::cost::relative_costs;
+use crate::space::search_space::Space;
+use crate::strategy::alpha::{Alpha, AlphaStart};
+use crate::strategy::decision::{Clock, GateGradients, Strategy};
 
 /// How a strategy that keeps alpha draws paths from it and estimates its gradients.
-pub(super) trait Estimator: std::fmt::Debug {
+pub(crate) trait Estimator: std::fmt::Debug {
     /// The strategy's name.
     fn name(&self) -> String;
 
@@ -23,7 +32,7 @@ pub(super) trait Estimator: std::fmt::Debug {
 
 /// A strategy that learns alpha by the gradients of an estimator, and of what the operations cost.
 #[derive(Debug)]
-pub(super) struct ByAlpha<E> {
+pub(crate) struct ByAlpha<E> {
     estimator: E,
     alpha: Alpha,
     costs: Option<Vec<Vec<f64>>>,
@@ -31,16 +40,16 @@ pub(super) struct ByAlpha<E> {
 }
 
 impl<E: Estimator> ByAlpha<E> {
-    pub(super) fn new(estimator: E, recipe: &Recipe, space: &Space) -> ByAlpha<E> {
+    pub(crate) fn new(estimator: E, recipe: &Recipe, space: &Space) -> ByAlpha<E> {
         let start = if recipe.published.alpha_start { AlphaStart::Published } else { AlphaStart::Uniform };
         // The recipe's check has found a cost for every operation.
-        let costs = recipe.search.cost.as_ref().and_then(|cost| cost.of(space).ok());
+        let costs = recipe.search.cost.as_ref().and_then(|cost| relative_costs(cost, space).ok());
         ByAlpha { estimator, alpha: Alpha::start(space, start), costs, adam: recipe.search.alpha }
     }
 }
 
 /// Adds the gradient of the expected costs: `p_i (c_i − Σ_j p_j c_j)` in each block.
-pub(super) fn add_cost(costs: Option<&[Vec<f64>]>, alpha: &Alpha, gradients: &mut [Tensor]) {
+pub(crate) fn add_cost(costs: Option<&[Vec<f64>]>, alpha: &Alpha, gradients: &mut [Tensor]) {
     for ((gradient, p), c) in gradients.iter_mut().zip(alpha.probabilities()).zip(costs.unwrap_or_default()) {
         let mean: f64 = p.iter().zip(c).map(|(p, c)| p * c).sum();
         let of_cost: Vec<f32> = p.iter().zip(c).map(|(p, c)| (p * (c - mean)) as f32).collect();

@@ -1,14 +1,18 @@
+//! Regularised evolution over a trained supernet.
+
 use std::collections::BTreeMap;
 
 use rand::RngExt as _;
 
-use super::one_shot::Chooser;
-use crate::{Result, Space, rng};
+use crate::error::Result;
+use crate::seed::rng;
+use crate::space::search_space::Space;
+use crate::strategy::one_shot::Chooser;
 
 /// Evolution over the trained supernet (Guo et al., "Single Path One-Shot", 2020): the better half of a generation is
 /// kept, the other half are crossings of it, some of whose blocks are drawn anew.
 #[derive(Debug)]
-pub(super) struct Evolution {
+pub(crate) struct Evolution {
     /// Architectures of a generation.
     pub population: usize,
     /// Generations after the first, random one.

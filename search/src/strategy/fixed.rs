@@ -1,14 +1,18 @@
-use super::{Clock, Strategy, one_hot};
-use crate::{Path, Space, TensorMap};
+//! No search: one architecture.
+
+use crate::nn::tensors::TensorMap;
+use crate::space::arch_path::Path;
+use crate::space::search_space::Space;
+use crate::strategy::decision::{Clock, Strategy, one_hot};
 
 /// One architecture, the only one of its space.
 #[derive(Debug)]
-pub(super) struct Fixed {
+pub(crate) struct Fixed {
     space: Space,
 }
 
 impl Fixed {
-    pub(super) fn new(space: &Space) -> Fixed {
+    pub(crate) fn new(space: &Space) -> Fixed {
         Fixed { space: space.clone() }
     }
 }

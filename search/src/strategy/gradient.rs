@@ -1,12 +1,17 @@
+//! The paper's strategy: sampled paths and gates.
+
 use tch::Tensor;
 
-use super::by_alpha::Estimator;
-use super::{Clock, GateGradients};
-use crate::{Alpha, Path, Result, SamplingMode};
+use crate::error::Result;
+use crate::recipe::strategy::SamplingMode;
+use crate::space::arch_path::Path;
+use crate::strategy::alpha::Alpha;
+use crate::strategy::by_alpha::Estimator;
+use crate::strategy::decision::{Clock, GateGradients};
 
 /// The paper's: weight steps on paths sampled from softmax(alpha), architecture steps through gates.
 #[derive(Debug)]
-pub(super) struct Gradient {
+pub(crate) struct Gradient {
     pub mode: SamplingMode,
     /// Weight steps between architecture steps.
     pub every: u64,

@@ -1,13 +1,18 @@
+//! DARTS and Gumbel-softmax: a block is a mixture of its operations.
+
 use rand::RngExt as _;
 use tch::Tensor;
 
-use super::by_alpha::Estimator;
-use super::{Clock, GateGradients};
-use crate::{Alpha, Choice, Path, Result, rng};
+use crate::error::Result;
+use crate::seed::rng;
+use crate::space::arch_path::{Choice, Path};
+use crate::strategy::alpha::Alpha;
+use crate::strategy::by_alpha::Estimator;
+use crate::strategy::decision::{Clock, GateGradients};
 
 /// DARTS (first order) and Gumbel-softmax: every block gives the weighted sum of all its operations.
 #[derive(Debug)]
-pub(super) struct Mixture {
+pub(crate) struct Mixture {
     /// Temperature at the first and the last step of Gumbel-softmax; none for DARTS.
     pub temperature: Option<(f64, f64)>,
     pub seed: u64,

@@ -1,8 +1,14 @@
-use super::{Clock, SharedScore, Strategy, choices_from, choices_tensor, one_hot};
-use crate::{Path, Result, Space, TensorMap, rng};
+//! Strategies that choose after a supernet is trained on uniform paths.
+
+use crate::error::Result;
+use crate::nn::tensors::TensorMap;
+use crate::seed::rng;
+use crate::space::arch_path::Path;
+use crate::space::search_space::Space;
+use crate::strategy::decision::{Clock, SharedScore, Strategy, choices_from, choices_tensor, one_hot};
 
 /// Chooses an architecture once the supernet is trained.
-pub(super) trait Chooser: std::fmt::Debug {
+pub(crate) trait Chooser: std::fmt::Debug {
     /// Its name for logs.
     fn name(&self) -> &'static str;
 
@@ -12,7 +18,7 @@ pub(super) trait Chooser: std::fmt::Debug {
 
 /// One-shot search: uniform paths train the weights that all architectures share; then a chooser compares some of them.
 #[derive(Debug)]
-pub(super) struct OneShot {
+pub(crate) struct OneShot {
     chooser: Box<dyn Chooser>,
     /// On how many samples of the alpha part, at most.
     samples: usize,
@@ -23,7 +29,7 @@ pub(super) struct OneShot {
 }
 
 impl OneShot {
-    pub(super) fn new(chooser: impl Chooser + 'static, samples: usize, space: &Space, seed: u64) -> OneShot {
+    pub(crate) fn new(chooser: impl Chooser + 'static, samples: usize, space: &Space, seed: u64) -> OneShot {
         let best = space.draw(&mut rng(seed, "any architecture", 0));
         OneShot { chooser: Box::new(chooser), samples, space: space.clone(), seed, best }
     }

@@ -1,9 +1,13 @@
-use super::one_shot::Chooser;
-use crate::{Result, Space, rng};
+//! Random search with weight sharing.
+
+use crate::error::Result;
+use crate::seed::rng;
+use crate::space::search_space::Space;
+use crate::strategy::one_shot::Chooser;
 
 /// Random search with weight sharing (Li and Talwalkar, 2019).
 #[derive(Debug)]
-pub(super) struct Random {
+pub(crate) struct Random {
     /// How many architectures are compared.
     pub candidates: usize,
 }

@@ -1,12 +1,16 @@
 //! Every strategy finds the architecture that a made-up score prefers, and goes on from its saved state as before.
 
+use crate::error::Result;
+use crate::nn::tensors::TensorMap;
+use crate::space::arch_path::Path;
+use crate::strategy::decision::Clock;
 use std::path::Path as File;
 
 use tch::{Kind, Tensor};
 
-use super::by_alpha::add_cost;
-use super::*;
-use crate::Alpha;
+use crate::strategy::alpha::Alpha;
+use crate::strategy::by_alpha::add_cost;
+use crate::strategy::*;
 
 /// The best operation of each block.
 const TARGET: [usize; 6] = [1, 0, 2, 3, 0, 1];

@@ -1,15 +1,17 @@
+//! The head of VQA and ITM: pooled text and regions, fused.
+
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use super::joint::JointEmbedding;
-use super::{Head, Sides};
-use crate::att_flat::AttFlat;
-use crate::layers::{LayerNorm, Linear};
-use crate::operations::Dropout;
+use crate::model::head::{Head, Sides};
+use crate::nn::att_flat::AttFlat;
+use crate::nn::dropout::Dropout;
+use crate::nn::layers::{LayerNorm, Linear};
+use crate::task::itm::dual_encoder::JointEmbedding;
 
 /// The published head of VQA and ITM: `Linear(LN(AttFlat(x) + AttFlat(y)))`, one number an output.
 #[derive(Debug)]
-pub(super) struct PooledHead {
+pub(crate) struct PooledHead {
     text: AttFlat,
     regions: AttFlat,
     norm: LayerNorm,
@@ -18,7 +20,7 @@ pub(super) struct PooledHead {
 }
 
 impl PooledHead {
-    pub(super) fn new(vs: &nn::Path<'_>, d: &Dimensions) -> PooledHead {
+    pub(crate) fn new(vs: &nn::Path<'_>, d: &Dimensions) -> PooledHead {
         let head = PooledHead {
             text: AttFlat::new(vs / "attflat_x", d),
             regions: AttFlat::new(vs / "attflat_y", d),

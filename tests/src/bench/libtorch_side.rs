@@ -6,9 +6,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use mmnas_bundle::manifest::{Dimensions, TaskName};
-use mmnas_search::operations::Dropout;
-use mmnas_search::recorded::seeded_inputs;
-use mmnas_search::{Inputs, Network, Path, architectures};
+use mmnas_search::bundle::golden::seeded_inputs;
+use mmnas_search::nn::dropout::Dropout;
+use mmnas_search::space::presets as architectures;
+use mmnas_search::{Inputs, Network, Path};
 
 use crate::bench::floor::Machine;
 use crate::bench::published_pass::{LoadedInputs, PublishedPass};

@@ -1,9 +1,12 @@
 //! VQA without files: batches of random numbers, of any sizes.
 
 use mmnas_bundle::manifest::Dimensions;
-use mmnas_search::data::{ImageTextData, VqaData};
-use mmnas_search::task::vqa::{VqaBatch, loss};
-use mmnas_search::task::{Evaluation, Forward, Head, Task};
+use mmnas_search::data::dataset::ImageTextData;
+use mmnas_search::model::head::Head;
+use mmnas_search::task::vqa::batch::VqaBatch;
+use mmnas_search::task::vqa::data::VqaData;
+use mmnas_search::task::vqa::vqa_task::loss;
+use mmnas_search::task::{Evaluation, Forward, Task};
 use mmnas_search::{Inputs, Result};
 use tch::{Device, Kind, Tensor, nn};
 

@@ -3,7 +3,8 @@
 
 use mmnas_bundle::manifest::TaskName;
 use mmnas_bundle::{Architecture, Operation};
-use mmnas_search::{Inputs, Network, Parameters, relation};
+use mmnas_search::nn::relation;
+use mmnas_search::{Inputs, Network, Parameters};
 use tch::{Kind, Tensor};
 
 /// Scores of masked positions before a softmax (published).

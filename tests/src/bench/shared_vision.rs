@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mmnas_runtime::{BatchSettings, Batcher, ImageRegions, ImageState, LoadOptions, Model, Result};
-use mmnas_search::data::scenes;
+use mmnas_search::scenes;
 use tch::Device;
 
 use super::comparison::{Comparison, compare};
@@ -82,7 +82,7 @@ fn growth(way: &str, threads: usize) -> f64 {
 pub fn measure(settings: Settings) -> Measured {
     let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
     let out = folder.path().join("scenes");
-    let written = scenes::Settings {
+    let written = mmnas_search::scenes::dataset::Settings {
         seed: 1,
         images: 1,
         test: settings.pictures.saturating_sub(1).max(1),
@@ -90,7 +90,7 @@ pub fn measure(settings: Settings) -> Measured {
         questions: 1,
         phrases: 1,
     };
-    scenes::write(&written, &out, || ()).unwrap_or_else(|e| panic!("{e}"));
+    mmnas_search::scenes::dataset::write(&written, &out, || ()).unwrap_or_else(|e| panic!("{e}"));
     let names = mmnas_runtime::image_files(&out.join("images")).unwrap_or_else(|e| panic!("{e}"));
     let files: Vec<PathBuf> = names.iter().map(|name| out.join("images").join(name)).collect();
     let files: Vec<&Path> = files.iter().map(AsRef::as_ref).collect();

@@ -1,10 +1,11 @@
 //! The two steps of a search, on a supernet and batches that were made up.
 
 use mmnas_bundle::manifest::Dimensions;
-use mmnas_search::operations::Dropout;
-use mmnas_search::recipe::{HardBy, NegativeSettings, TrainSettings};
-use mmnas_search::search::gate_gradients;
-use mmnas_search::task::vqa::VqaBatch;
+use mmnas_search::nn::dropout::Dropout;
+use mmnas_search::recipe::negatives::{HardBy, NegativeSettings};
+use mmnas_search::recipe::train::TrainSettings;
+use mmnas_search::task::vqa::batch::VqaBatch;
+use mmnas_search::train::search::gate_gradients;
 use mmnas_search::{
     Adam, AdamSettings, Alpha, Choice, Moment, Naming, Network, Part, Path, Precision, Result, Space, StepSettings,
     weight_step,
@@ -45,7 +46,7 @@ impl Steps {
     /// A supernet of the published space.
     pub fn new(encoder: usize, decoder: usize, dimensions: &Dimensions, device: Device) -> Steps {
         let space = Space::published(encoder, decoder);
-        let network = Network::new::<MadeUp>(&space, dimensions, Naming::Supernet, device);
+        let network = Network::new(&space, dimensions, Naming::Supernet, device, MadeUp::head);
         Steps { network, adam: Adam::default() }
     }
 

@@ -5,8 +5,10 @@ use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
 use mmnas_bundle::manifest::Dimensions;
-use mmnas_search::task::vqa::{VqaBatch, loss};
-use mmnas_search::{Precision, device, relation, rng};
+use mmnas_search::nn::relation;
+use mmnas_search::task::vqa::batch::VqaBatch;
+use mmnas_search::task::vqa::vqa_task::loss;
+use mmnas_search::{Precision, device, rng};
 use mmnas_tests::bench::comparison::{Comparison, compare};
 use mmnas_tests::bench::machine;
 use mmnas_tests::bench::made_up::{batch, padded};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mmnas_bundle::manifest::{Dimensions, Form, TaskName};
 use mmnas_export::ExportSettings;
-use mmnas_search::recorded::{record, seeded_inputs};
+use mmnas_search::bundle::golden::{record, seeded_inputs};
 use mmnas_search::rng;
 use mmnas_tests::exported::{formula_network, random_architecture, weights_of, write};
 use mmnas_tests::fixtures::{official, worst_difference};

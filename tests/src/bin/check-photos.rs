@@ -12,7 +12,7 @@ use mmnas_bundle::samples::{CaptionSample, PhraseSample, read_json_lines};
 use mmnas_export::efficientnet::Level;
 use mmnas_export::{Proposals, VisionSettings};
 use mmnas_runtime::{LoadOptions, VisionStage};
-use mmnas_search::vision::export_vision;
+use mmnas_search::bundle::vision::export_vision;
 use mmnas_tests::c_consumer::workspace_root;
 use serde_json::json;
 

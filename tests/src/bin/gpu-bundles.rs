@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use mmnas_bundle::manifest::{Dimensions, Form, Precision, TaskName};
 use mmnas_export::ExportSettings;
-use mmnas_search::architectures;
-use mmnas_search::recorded::{record, seeded_inputs};
+use mmnas_search::bundle::golden::{record, seeded_inputs};
+use mmnas_search::space::presets as architectures;
 use mmnas_tests::exported::{formula_network, weights_of, write};
 use mmnas_tests::fixtures::official;
 

@@ -2,9 +2,12 @@
 
 use mmnas_bundle::manifest::AnswerScores;
 use mmnas_bundle::{FeatureWriter, RegionFeatures};
-use mmnas_search::data::{DataFiles, ItmData, TextRules, VgdData};
+use mmnas_search::data::data_files::DataFiles;
+use mmnas_search::recipe::score_padding::ScorePadding;
+use mmnas_search::recipe::text::TextRules;
 use mmnas_search::task::Task as _;
-use mmnas_search::task::vgd::ScorePadding;
+use mmnas_search::task::itm::data::ItmData;
+use mmnas_search::task::vgd::data::VgdData;
 use serde_json::{Value, json};
 
 use super::{Place, bundle, fails, mmnas, scene, workspace_root};

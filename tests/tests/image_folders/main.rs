@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mmnas_search::vision::export_vision;
+use mmnas_search::bundle::vision::export_vision;
 use mmnas_tests::c_consumer::{Output, output, workspace_root};
 use mmnas_tests::exported::grid_vision;
 use mmnas_tests::programs::command;

@@ -18,7 +18,7 @@ use mmnas_runtime::{
     Access, Candidates, EmbeddingFormat, ErrorCode, Hit, ImageIndex, ImageState, IndexKind, LoadOptions, Model,
     TextIndex, TextState,
 };
-use mmnas_search::recorded::{record, seeded_inputs};
+use mmnas_search::bundle::golden::{record, seeded_inputs};
 use mmnas_search::rng;
 use mmnas_tests::exported::{formula_network, weights_of, write};
 use mmnas_tests::fixtures::official;

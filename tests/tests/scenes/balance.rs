@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use mmnas_search::data::scenes::*;
+use mmnas_search::scenes::*;
 
 use crate::{asked, scenes};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use mmnas_bundle::FeatureStore;
 use mmnas_bundle::boxes::{self, BoxXyxy};
 use mmnas_bundle::samples::{PhraseSample, VqaSample, read_json_lines};
-use mmnas_search::data::scenes::*;
+use mmnas_search::scenes::*;
 
 use crate::SEED;
 

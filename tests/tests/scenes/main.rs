@@ -9,8 +9,9 @@ mod segments;
 mod texts;
 mod words;
 
-use mmnas_search::data::scenes::{AskedQuestion, Scene, questions};
 use mmnas_search::rng;
+use mmnas_search::scenes::scene::Scene;
+use mmnas_search::scenes::text::questions::{AskedQuestion, questions};
 
 const SEED: u64 = 11;
 

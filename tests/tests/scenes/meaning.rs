@@ -1,7 +1,7 @@
 //! The meanings, computed a second time: from the objects' attributes and places alone, and by trying all ways to choose
 //! objects.
 
-use mmnas_search::data::scenes::*;
+use mmnas_search::scenes::*;
 
 /// An object as its attributes' names and its middle.
 pub(crate) struct Thing {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use mmnas_bundle::boxes::{self, BoxXyxy};
-use mmnas_search::data::scenes::*;
 use mmnas_search::rng;
+use mmnas_search::scenes::*;
 
 use crate::{SEED, scenes};
 

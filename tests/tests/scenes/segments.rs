@@ -5,8 +5,8 @@ use mmnas_bundle::manifest::RegionSource;
 use mmnas_export::efficientnet::Level;
 use mmnas_export::{VisionSettings, segments};
 use mmnas_runtime::{LoadOptions, VisionStage};
-use mmnas_search::data::scenes::{Settings, write};
-use mmnas_search::vision::export_vision;
+use mmnas_search::bundle::vision::export_vision;
+use mmnas_search::scenes::dataset::{Settings, write};
 use mmnas_tests::c_consumer::workspace_root;
 
 use crate::{SEED, scenes};

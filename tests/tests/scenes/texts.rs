@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mmnas_search::data::scenes::*;
 use mmnas_search::rng;
+use mmnas_search::scenes::*;
 
 use crate::meaning::{answer, is_true, meant, things};
 use crate::words::{named, of_question, of_reference, told};

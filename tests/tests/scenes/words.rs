@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mmnas_search::data::scenes::*;
+use mmnas_search::scenes::*;
 
 use crate::meaning::names;
 

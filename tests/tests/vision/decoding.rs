@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use mmnas_runtime::{DecodedImage, Error, ErrorCode, VisionStage};
-use mmnas_search::vision::export_vision;
+use mmnas_search::bundle::vision::export_vision;
 use mmnas_tests::exported::grid_vision;
 use mmnas_tests::fixtures;
 use mmnas_tests::{programs, python};

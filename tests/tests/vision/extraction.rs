@@ -7,7 +7,7 @@ use std::time::Duration;
 use mmnas_bundle::FeatureStore;
 use mmnas_bundle::npz::{self, NpzFeatures};
 use mmnas_runtime::{ErrorCode, ExtractReport, ExtractSettings, FeatureLayout, LoadOptions, extract, image_files};
-use mmnas_search::vision::export_vision;
+use mmnas_search::bundle::vision::export_vision;
 use mmnas_tests::exported::grid_vision;
 use mmnas_tests::programs;
 

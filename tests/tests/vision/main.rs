@@ -14,7 +14,7 @@ use mmnas_bundle::manifest::{
 use mmnas_export::efficientnet::Level;
 use mmnas_export::{Proposals, VisionSettings};
 use mmnas_runtime::{ErrorCode, LoadOptions, VisionStage};
-use mmnas_search::vision::export_vision;
+use mmnas_search::bundle::vision::export_vision;
 use mmnas_tests::c_consumer::workspace_root;
 use mmnas_tests::exported::grid_vision;
 use mmnas_tests::python;
@@ -297,9 +297,9 @@ fn a_vision_stage_with_a_detector_is_verified_in_a_bundle() {
     assert_eq!(bundle.vision(), stage.vision());
     let (task, d) = (mmnas_bundle::manifest::TaskName::Vgd, mmnas_tests::fixtures::official(64, 1));
     let d = mmnas_bundle::manifest::Dimensions { feature: 512, ..d };
-    let architecture = mmnas_search::architectures::preset("mmnas-vgd").unwrap();
+    let architecture = mmnas_search::space::presets::preset("mmnas-vgd").unwrap();
     let network = mmnas_tests::exported::formula_network(task, &architecture, &d);
-    let golden = mmnas_search::recorded::record_stages(&network, task, 5, 6, 3).unwrap();
+    let golden = mmnas_search::bundle::golden::record_stages(&network, task, 5, 6, 3).unwrap();
     let out = folder.path().join("bundle");
     mmnas_tests::exported::write_with_vision((task, &network), &architecture, &golden, Some(&bundle), &out);
     let report = mmnas_runtime::verify(&out, &LoadOptions::default(), mmnas_runtime::Timed::No).unwrap();
@@ -350,10 +350,10 @@ fn levels_of_the_backbone_are_verified_in_a_bundle() {
             let width = width + if boxes { mmnas_export::BOX_FEATURES } else { 0 } + classes;
             assert_eq!(vision.vision().feature, width);
             let d = mmnas_bundle::manifest::Dimensions { feature: width, ..mmnas_tests::fixtures::official(64, 1) };
-            let architecture = mmnas_search::architectures::preset("mcan:1").unwrap();
+            let architecture = mmnas_search::space::presets::preset("mcan:1").unwrap();
             let task = mmnas_bundle::manifest::TaskName::Vgd;
             let network = mmnas_tests::exported::formula_network(task, &architecture, &d);
-            let golden = mmnas_search::recorded::record_stages(&network, task, 5, 6, 3).unwrap();
+            let golden = mmnas_search::bundle::golden::record_stages(&network, task, 5, 6, 3).unwrap();
             let parts = (task, &network);
             mmnas_tests::exported::write_with_vision(parts, &architecture, &golden, Some(&vision), &path("bundle"));
             let report =

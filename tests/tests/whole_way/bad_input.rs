@@ -176,8 +176,8 @@ fn a_data_folder_that_is_not_there_is_named() {
     assert!(output.stderr.contains("/nonexistent/images"), "{}", output.stderr);
     let rules = recipe(&[]).text;
     let load = |samples: &Path, features: &Path| {
-        let files = mmnas_search::data::DataFiles::new(samples, features);
-        mmnas_search::data::VqaData::load(&files, &rules, tch::Device::Cpu).err().unwrap().to_string()
+        let files = mmnas_search::data::data_files::DataFiles::new(samples, features);
+        mmnas_search::task::vqa::data::VqaData::load(&files, &rules, tch::Device::Cpu).err().unwrap().to_string()
     };
     assert!(load(Path::new("/nonexistent.jsonl"), &SMALL.0.path("features")).contains("/nonexistent.jsonl"));
     assert!(load(&SMALL.0.path("small.jsonl"), Path::new("/nonexistent")).contains("/nonexistent/features.json"));
@@ -185,9 +185,9 @@ fn a_data_folder_that_is_not_there_is_named() {
 
 #[test]
 fn data_without_a_frequent_answer_is_an_error() {
-    let rules = mmnas_search::data::TextRules { min_answer_count: 100_000, ..recipe(&[]).text };
-    let files = mmnas_search::data::DataFiles::new(SMALL.0.path("small.jsonl"), SMALL.0.path("features"));
-    let data = mmnas_search::data::VqaData::load(&files, &rules, tch::Device::Cpu);
+    let rules = mmnas_search::recipe::text::TextRules { min_answer_count: 100_000, ..recipe(&[]).text };
+    let files = mmnas_search::data::data_files::DataFiles::new(SMALL.0.path("small.jsonl"), SMALL.0.path("features"));
+    let data = mmnas_search::task::vqa::data::VqaData::load(&files, &rules, tch::Device::Cpu);
     let error = data.unwrap_err().to_string();
     assert!(error.contains("small.jsonl") && error.contains("text.min_answer_count"), "{error}");
 }

@@ -8,6 +8,7 @@ mod disk_full;
 mod other_tasks;
 mod resume;
 
+use mmnas_search::Pool;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -17,9 +18,10 @@ use mmnas_bundle::manifest::AnswerScores;
 use mmnas_bundle::samples::VqaSample;
 use mmnas_runtime::{LoadOptions, Model, Timed};
 use mmnas_search::RunFolder;
-use mmnas_search::data::VqaData;
-use mmnas_search::export::{self, ExportOptions};
+use mmnas_search::bundle::export;
+use mmnas_search::bundle::export::ExportOptions;
 use mmnas_search::task::Task as _;
+use mmnas_search::task::vqa::data::VqaData;
 use mmnas_tests::alone::alone;
 use mmnas_tests::small_run::{SmallRun, copy_folder};
 
@@ -77,11 +79,11 @@ fn answers_may_be_scored_together() {
     let data = SMALL.0.data(&recipe);
     // Trainings draw from one generator of the process.
     let _alone = alone();
-    let architecture = mmnas_search::architectures::preset("mcan:1").unwrap();
+    let architecture = mmnas_search::space::presets::preset("mcan:1").unwrap();
     let out = SMALL.0.path("together");
     let inputs = data.data().run_inputs(VqaData::NAME, Some(&architecture));
     let run = RunFolder::open(&out, &recipe, &inputs, false).unwrap();
-    mmnas_search::retrain::retrain(&recipe, &architecture, &data, &run, false, None).unwrap();
+    mmnas_search::train::retrain::retrain(&recipe, &Pool::standard(), &architecture, &data, &run, false, None).unwrap();
     let bundle = SMALL.0.path("together-bundle");
     let vision = VisionBundle::open(&SMALL.0.path("vision")).unwrap();
     export::export(&out, Some(&vision), &bundle, &ExportOptions::default()).unwrap();

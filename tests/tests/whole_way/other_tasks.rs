@@ -7,7 +7,7 @@ use mmnas_bundle::manifest::{AnswerScores, Dimensions, TaskName};
 use mmnas_bundle::samples::{CaptionSample, PhraseSample, to_json_lines};
 use mmnas_bundle::{Architecture, VisionBundle, Vocabulary};
 use mmnas_export::{BundleParts, ExportSettings, write_bundle};
-use mmnas_search::recorded::record_stages;
+use mmnas_search::bundle::golden::record_stages;
 use mmnas_tests::exported::{formula_network, weights_of};
 use mmnas_tests::programs::run;
 use serde_json::Value;

@@ -1,10 +1,12 @@
 //! A run that ends at any step and goes on gives, on the CPU, the bits of the run that was not interrupted.
 
+use mmnas_search::Pool;
 use std::path::Path;
 
 use mmnas_bundle::Architecture;
 use mmnas_search::task::Task as _;
-use mmnas_search::{Error, RunFolder, RunInputs, TensorMap, load_tensors, retrain, search};
+use mmnas_search::train::{retrain, search};
+use mmnas_search::{Error, RunFolder, RunInputs, TensorMap, load_tensors};
 use mmnas_tests::alone::alone;
 use mmnas_tests::small_run::recipe;
 
@@ -41,7 +43,7 @@ fn a_search_that_is_stopped_resumes_to_the_same_alpha_and_weights() {
         let run = |name: &str, resume: bool, stop: Option<u64>| {
             let path = folder.path().join(name);
             let run = RunFolder::open(&path, &recipe, &data.data().run_inputs("vqa", None), resume).unwrap();
-            (search::search(&recipe, &data, &run, false, stop).unwrap().architecture, path)
+            (search::search(&recipe, &Pool::standard(), &data, &run, false, stop).unwrap().architecture, path)
         };
         let (found, whole) = run("whole", false, None);
         // Before the first checkpoint, between two, on the last step of an epoch, in the second epoch.
@@ -77,7 +79,7 @@ fn resumes_to_the_same_weights(more: &[&str], stops: &[u64]) {
     let run = |name: &str, resume: bool, stop: Option<u64>| {
         let path = folder.path().join(name);
         let run = RunFolder::open(&path, &recipe, &data.data().run_inputs("vqa", Some(&architecture)), resume).unwrap();
-        retrain::retrain(&recipe, &architecture, &data, &run, false, stop).unwrap();
+        retrain::retrain(&recipe, &Pool::standard(), &architecture, &data, &run, false, stop).unwrap();
         path
     };
     let whole = run("whole", false, None);

@@ -1,0 +1,6 @@
+//! From a run or a checkpoint to a bundle.
+
+pub mod export;
+pub mod golden;
+pub mod import;
+pub mod vision;

@@ -1,0 +1,75 @@
+//! What one contender reached with one seed, and the rows of a comparison's table.
+
+use mmnas_bundle::Architecture;
+use serde::Deserialize;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+use crate::compare::statistics::mean_and_deviation;
+
+/// What one contender reached with one seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Its name.
+    pub contender: String,
+    /// The seed.
+    pub seed: u64,
+    /// What it trained.
+    pub architecture: Architecture,
+    /// Best score of the retrained architecture on the validation part, 0 to 1.
+    pub validation: f64,
+    /// The figures behind the score, by name, of the same epoch.
+    pub metrics: BTreeMap<String, f64>,
+    /// Number of trained numbers of the retrained network.
+    pub parameters: u64,
+    /// H of the retrained network.
+    pub hidden: usize,
+    /// Seconds of search, 0 for a baseline without one.
+    pub search_seconds: f64,
+    /// Seconds of retraining.
+    pub retrain_seconds: f64,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The contender.
+    pub contender: String,
+    /// Number of seeds.
+    pub seeds: usize,
+    /// Mean of the validation scores, 0 to 1.
+    pub mean: f64,
+    /// Their deviation, n − 1 in the denominator; 0 for a single seed.
+    pub deviation: f64,
+    /// Mean seconds of search.
+    pub search_seconds: f64,
+    /// Mean seconds of retraining.
+    pub retrain_seconds: f64,
+    /// Mean number of trained numbers.
+    pub parameters: f64,
+}
+
+/// A row for each contender, in the order of their first outcomes.
+pub fn summaries(outcomes: &[Outcome]) -> Vec<Summary> {
+    let mut names: Vec<&str> = Vec::new();
+    for outcome in outcomes {
+        if !names.contains(&outcome.contender.as_str()) {
+            names.push(&outcome.contender);
+        }
+    }
+    let summary = |name: &&str| {
+        let own: Vec<&Outcome> = outcomes.iter().filter(|o| o.contender == **name).collect();
+        let mean = |value: fn(&Outcome) -> f64| mean_and_deviation(&own.iter().map(|o| value(o)).collect::<Vec<_>>());
+        let (score, deviation) = mean(|o| o.validation);
+        Summary {
+            contender: (*name).to_owned(),
+            seeds: own.len(),
+            mean: score,
+            deviation,
+            search_seconds: mean(|o| o.search_seconds).0,
+            retrain_seconds: mean(|o| o.retrain_seconds).0,
+            parameters: mean(|o| o.parameters as f64).0,
+        }
+    };
+    names.iter().map(summary).collect()
+}

@@ -1,0 +1,103 @@
+//! The runs of a comparison.
+
+use mmnas_bundle::Architecture;
+use std::path::Path;
+
+use crate::compare::contender::Contender;
+use crate::compare::outcome::Outcome;
+use crate::error::Result;
+use crate::operations::pool::Pool;
+use crate::recipe::Recipe;
+use crate::run::folder::RunFolder;
+use crate::task::Task;
+use crate::train::{retrain, search};
+
+pub(crate) fn seconds(records: &[crate::run::epoch_log::EpochRecord]) -> f64 {
+    records.iter().map(|r| r.seconds).sum()
+}
+
+/// The recipe of a contender's runs.
+pub(crate) fn recipe_of(recipe: &Recipe, contender: &Contender, seed: u64) -> Recipe {
+    let mut recipe = Recipe { seed, ..recipe.clone() };
+    match contender {
+        Contender::Search { strategy, .. } => recipe.search.strategy = strategy.clone(),
+        Contender::Blind { sees, .. } => recipe.model.sees = *sees,
+        _ => {}
+    }
+    recipe
+}
+
+/// The folder of a contender's runs with one seed.
+pub(crate) fn folder(out: &Path, contender: &Contender, seed: u64) -> std::path::PathBuf {
+    out.join(contender.folder_name()).join(format!("seed-{seed}"))
+}
+
+/// What holds for all runs of a comparison.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// Folder of the runs.
+    pub out: &'a Path,
+    /// The operations that recipes and architectures name.
+    pub pool: &'a Pool,
+    /// The number of parameters that every retrained network is given, as nearly as its width allows; none: the recipe's H.
+    pub parameters: Option<u64>,
+    /// Whether progress is shown.
+    pub progress: bool,
+}
+
+/// Makes a contender's runs with one seed this process's own as long as the answer lives; those that another process is at are
+/// [`Error::RunBusy`](crate::error::Error::RunBusy).
+pub fn claim(out: &Path, contender: &Contender, seed: u64) -> Result<RunFolder> {
+    RunFolder::claim(&folder(out, contender, seed))
+}
+
+/// Searches, where the contender does, and retrains what it stands for. Runs that lie there already are gone on with. The
+/// task's data shows what the contender may see from then on. Where other processes are at the comparison too, [`claim`] comes first.
+pub fn run_contender<T: Task>(
+    recipe: &Recipe,
+    task: &mut T,
+    contender: &Contender,
+    seed: u64,
+    rules: Rules<'_>,
+) -> Result<Outcome> {
+    let Rules { out, pool, parameters, progress } = rules;
+    let recipe = recipe_of(recipe, contender, seed);
+    task.data_mut().set_sight(recipe.model.sees);
+    let task = &*task;
+    let folder = folder(out, contender, seed);
+    let (architecture, search_seconds) = match contender {
+        Contender::Search { .. } => {
+            let run = RunFolder::open(&folder.join("search"), &recipe, &task.data().run_inputs(T::NAME, None), true)?;
+            let found = search::search(&recipe, pool, task, &run, progress, None)?;
+            (found.architecture, seconds(&found.records))
+        }
+        _ => (contender.architecture(&recipe, pool)?, 0.0),
+    };
+    let recipe = match parameters {
+        Some(parameters) => crate::compare::equal::of_equal_size(&recipe, pool, task, &architecture, parameters)?,
+        None => recipe,
+    };
+    let trained = retrained(&recipe, task, &architecture, &folder.join("retrain"), rules)?;
+    Ok(Outcome {
+        contender: contender.to_string(),
+        seed,
+        architecture,
+        validation: trained.validation,
+        metrics: trained.metrics,
+        parameters: trained.parameters,
+        hidden: recipe.retrain.hidden,
+        search_seconds,
+        retrain_seconds: seconds(&trained.records),
+    })
+}
+
+pub(crate) fn retrained<T: Task>(
+    recipe: &Recipe,
+    task: &T,
+    architecture: &Architecture,
+    folder: &Path,
+    Rules { pool, progress, .. }: Rules<'_>,
+) -> Result<retrain::RetrainResult> {
+    let inputs = task.data().run_inputs(T::NAME, Some(architecture));
+    retrain::retrain(recipe, pool, architecture, task, &RunFolder::open(folder, recipe, &inputs, true)?, progress, None)
+}

@@ -1,0 +1,49 @@
+//! Trains drawn architectures alone and ranks them by the supernet that a search trained.
+
+use crate::compare::contender::Contender;
+use crate::compare::ranking::Ranking;
+use crate::compare::runs::{Rules, folder, recipe_of, retrained};
+use crate::compare::statistics::{kendall_tau, spearman_rho};
+use crate::error::Result;
+use crate::recipe::Recipe;
+use crate::run::folder::RunFolder;
+use crate::seed::rng;
+use crate::task::Task;
+use crate::train::search;
+
+/// Draws `count` different architectures, scores them with the supernet that the contender's search in `out` trained, and
+/// trains each from scratch, at the recipe's H.
+pub fn rank_supernet<T: Task>(
+    recipe: &Recipe,
+    task: &mut T,
+    contender: &Contender,
+    (count, seed): (usize, u64),
+    rules: Rules<'_>,
+) -> Result<Ranking> {
+    let Rules { out, pool, .. } = rules;
+    let recipe = recipe_of(recipe, contender, seed);
+    task.data_mut().set_sight(recipe.model.sees);
+    let task = &*task;
+    let folder = folder(out, contender, seed);
+    let space = recipe.space(pool)?;
+    let mut rng = rng(seed, "ranked architectures", 0);
+    let mut drawn: Vec<Vec<usize>> = Vec::new();
+    // A space with fewer members than asked for gives those that it has.
+    for _ in 0..100 * count {
+        let choices = space.draw(&mut rng);
+        if drawn.len() < count && !drawn.contains(&choices) {
+            drawn.push(choices);
+        }
+    }
+    let run = RunFolder::open(&folder.join("search"), &recipe, &task.data().run_inputs(T::NAME, None), true)?;
+    let shared = search::shared_scores(&recipe, pool, task, &run, &drawn)?;
+    let (mut architectures, mut alone) = (Vec::new(), Vec::new());
+    for (number, choices) in drawn.iter().enumerate() {
+        let architecture = space.architecture(choices);
+        let folder = folder.join(format!("ranked-{number:02}"));
+        alone.push(retrained(&recipe, task, &architecture, &folder, rules)?.validation);
+        architectures.push(architecture.to_string());
+    }
+    let (kendall_tau, spearman_rho) = (kendall_tau(&shared, &alone), spearman_rho(&shared, &alone));
+    Ok(Ranking { architectures, shared, alone, kendall_tau, spearman_rho })
+}

@@ -1,0 +1,97 @@
+//! What the stages of a bundle give, computed by the network: what exported graphs are recorded against.
+
+use tch::Tensor;
+
+use crate::model::head::Sides;
+use crate::model::inputs::Inputs;
+use crate::model::network::Network;
+use crate::nn::dropout::Dropout;
+use crate::operations::Context;
+use crate::precision::Precision;
+use crate::space::arch_path::{Choice, Path};
+
+/// Outputs of the stages, by name.
+#[derive(Debug)]
+pub struct StageOutputs {
+    /// `text_pooled` `[batch, 2 H]`; `text_attention` `[batch, tokens]`; `text_embedding` `[batch, joint]`, or
+    /// `[batch, region_joint]`, where the network has such embeddings; for each GA block `b` of the decoder `key_b` and `value_b`
+    /// `[batch, heads, tokens, head width]`.
+    pub text: Vec<(String, Tensor)>,
+    /// `regions` `[batch, regions, H]` after the blocks before the first GA; `relation_bias`
+    /// `[batch, RSA blocks from there on · heads, regions, regions]` where there are such blocks; `image_embedding`
+    /// `[batch, joint]`, or `region_embedding` `[batch, regions, region_joint]`.
+    pub image: Vec<(String, Tensor)>,
+    /// Output of the head.
+    pub output: Tensor,
+    /// How much each region counts in it, `[batch, regions]`, where the head pools them.
+    pub region_attention: Option<Tensor>,
+}
+
+impl Network {
+    /// What the stages of a bundle of this network give for `inputs`, by the names that mmnas-export gives them: first
+    /// the text stage's, then the image stage's, then the output of the head. Of a derived network, in evaluation.
+    pub fn stage_outputs(&self, inputs: &Inputs) -> StageOutputs {
+        let _guard = tch::no_grad_guard();
+        let path = Path::single(&vec![0; self.space.len()]);
+        let (off, full) = (Dropout(0.0), Precision::Float32);
+        let (text_mask, region_mask) = (inputs.text_mask(), inputs.region_mask());
+        let encoder = self.space.encoder.len();
+        let only = Choice::One(0);
+        // A bundle has no use for relations with padding, so its image stage leaves them as they come.
+        let biases = self.relation_biases(&path, &inputs.boxes, None);
+        let mut x = self.embed(&inputs.tokens);
+        let context = Context::new(text_mask.as_ref(), off, full);
+        for block in 0..encoder {
+            x = self.block(block, &only, &x, (&context, &biases));
+        }
+        let pooled = self.head.pool_text(&x, text_mask.as_ref(), off);
+        let mut text = vec![("text_pooled".to_owned(), pooled.shallow_clone())];
+        let attention = self.head.text_attention(&x, text_mask.as_ref());
+        text.extend(attention.map(|attention| ("text_attention".to_owned(), attention)));
+        for (index, module) in self.blocks[encoder..].iter().enumerate() {
+            if let Some((keys, values)) = module[0].text_keys_values(&x) {
+                text.push((format!("key_{index}"), keys));
+                text.push((format!("value_{index}"), values));
+            }
+        }
+        let first_guided = self.first_guided();
+        let context = Context::new(region_mask.as_ref(), off, full);
+        let features = self.standardised(&inputs.features);
+        let mut y = self.regions(&features, full);
+        for block in encoder..first_guided {
+            y = self.block(block, &only, &y, (&context, &biases));
+        }
+        let mut image = vec![("regions".to_owned(), y.shallow_clone())];
+        let kept: Vec<&Tensor> = biases.range((first_guided, 0)..).map(|(_, bias)| bias).collect();
+        if !kept.is_empty() {
+            image.push(("relation_bias".to_owned(), Tensor::cat(&kept, 1)));
+        }
+        let sides = Sides {
+            tokens: &inputs.tokens,
+            text_mask: text_mask.as_ref(),
+            text: &pooled,
+            boxes: &inputs.boxes,
+            features: &features,
+            regions: &y,
+            region_mask: region_mask.as_ref(),
+        };
+        let embedded = self.head.embed(&sides, off);
+        if let Some((of_text, of_image)) = &embedded {
+            text.push(("text_embedding".to_owned(), of_text.shallow_clone()));
+            let name = if of_image.dim() == 3 { "region_embedding" } else { "image_embedding" };
+            image.push((name.to_owned(), of_image.shallow_clone()));
+        }
+        let context = Context { text: Some(&x), text_mask: text_mask.as_ref(), ..context };
+        for block in first_guided..self.blocks.len() {
+            y = self.block(block, &only, &y, (&context, &biases));
+        }
+        let region_attention = self.head.region_attention(&y, region_mask.as_ref());
+        let mut output = self.head.output(&pooled, &y, region_mask.as_ref(), off);
+        if let Some((of_text, of_image)) = &embedded
+            && let Some(score) = self.head.joint_score(of_text, of_image)
+        {
+            output += score;
+        }
+        StageOutputs { text, image, output, region_attention }
+    }
+}

@@ -1,0 +1,16 @@
+//! `[search.cost]`: what operations cost on a device.
+
+use serde::Deserialize;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Adds the expected cost of the blocks to the objective of alpha: `weight · Σ_blocks Σ_i p_i c_i`, costs c relative to the
+/// mean of all operations of the space.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CostSettings {
+    /// What a block of mean cost adds to the loss of an architecture step's batch.
+    pub weight: f64,
+    /// Milliseconds of every operation of the space, by name; `mmnas-search costs` measures them.
+    pub milliseconds: BTreeMap<String, f64>,
+}

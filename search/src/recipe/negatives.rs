@@ -1,0 +1,47 @@
+//! `[….negatives]`: how negatives of image-text matching are found.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// Where negatives of image-text matching come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NegativeSettings {
+    /// Random candidates that are scored for each image and each caption (published: 64; 32 while searching).
+    pub pool: usize,
+    /// The hardest of them that are kept; each sample draws one (published: 5).
+    pub keep: usize,
+    /// First epoch with negatives. Before it only the joint embedding of a network that has one is trained, on true pairs alone:
+    /// several times as fast, so that it has seen enough when what is hard is mined by it. Other networks have negatives
+    /// from the start.
+    #[serde(default)]
+    pub from_epoch: usize,
+    /// First epoch whose negatives are mined; until then they are random (published: 0; 10 while searching).
+    pub mine_from_epoch: usize,
+    /// What says how hard a candidate is.
+    #[serde(default)]
+    pub by: HardBy,
+}
+
+/// What hard negatives are mined by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HardBy {
+    /// The network's score of the pair (published): a pass for every candidate.
+    #[default]
+    Score,
+    /// The cosine of the joint embeddings: a pass for every caption, so that the pool may be large. A network without a joint
+    /// embedding mines by its scores, from a pool of [`HardBy::POOL_OF_SCORES`] at most.
+    Embedding,
+}
+
+impl HardBy {
+    /// See [`HardBy::Embedding`].
+    pub const POOL_OF_SCORES: usize = 16;
+}
+
+impl Default for NegativeSettings {
+    fn default() -> Self {
+        NegativeSettings { pool: 64, keep: 5, from_epoch: 0, mine_from_epoch: 0, by: HardBy::Score }
+    }
+}

@@ -1,0 +1,7 @@
+//! What is wrong with a value of a recipe.
+
+/// What is wrong with a recipe: field, what it must be, what it is.
+pub(crate) type Wrong = (&'static str, &'static str, String);
+
+/// The same where the field's name is put together.
+pub(crate) type WrongOf = (String, String, String);

@@ -1,0 +1,25 @@
+//! The names of the files in a run's folder.
+
+/// File of the trained weights in a run's folder.
+pub(crate) const NETWORK: &str = "network.safetensors";
+
+/// File of the [`NetworkRecord`].
+pub(crate) const RECORD: &str = "network.json";
+
+/// File of the answers.
+pub(crate) const LABELS: &str = "labels.json";
+
+/// File of the tokenizer.
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
+
+/// Mean of the features, beside the weights.
+pub(crate) const FEATURE_MEAN: &str = "feature_norm.mean";
+
+/// Deviation of the features, beside the weights.
+pub(crate) const FEATURE_STD: &str = "feature_norm.std";
+
+/// The file of a run's records, one a line.
+pub(crate) const LOG: &str = "log.jsonl";
+
+/// File of a run's examples, one [`Example`] a line.
+pub const EXAMPLES: &str = "examples.jsonl";

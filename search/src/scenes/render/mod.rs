@@ -1,0 +1,5 @@
+//! Scenes as pictures.
+
+pub mod outline;
+pub mod picture;
+pub mod regions;

@@ -1,0 +1,285 @@
+//! Captions: five that are true of the scene, different, and true of few others.
+
+use rand::RngExt as _;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
+use rand_chacha::ChaCha8Rng;
+
+use crate::scenes::attributes::{Attribute, Filling, Kind};
+use crate::scenes::scene::{SIDE, Scene, weighted};
+use crate::scenes::text::reference::{Order, Relation};
+use crate::scenes::text::statement::{Quarter, Statement};
+use crate::scenes::text::wording::{Count, Voice, list, word_count};
+use crate::seed::rng;
+
+/// Captions of an image, as in Flickr30K.
+pub const CAPTIONS: usize = 5;
+/// The published setting cuts captions at 50 tokens.
+pub const MAX_CAPTION_WORDS: usize = 48;
+/// Captions are compared with so many other scenes,
+const OTHERS: u64 = 256;
+/// and may be true of so many of them.
+const TRUE_OF_OTHERS: usize = 1;
+/// Drafts for an image's captions.
+const DRAFTS: usize = 240;
+/// A thing is said to be in a quarter of the image if its middle is so far inside.
+const INSIDE: f32 = 0.06 * SIDE;
+
+/// A caption and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caption {
+    /// What it says.
+    pub statement: Statement,
+    /// In words.
+    pub text: String,
+}
+
+/// Writes captions that are true of few other scenes.
+#[derive(Debug)]
+pub struct CaptionWriter {
+    others: Vec<Scene>,
+}
+
+impl CaptionWriter {
+    /// The scenes that captions are compared with are drawn from `seed`; they are no image's.
+    pub fn new(seed: u64) -> CaptionWriter {
+        let other = |k| Scene::random(&mut rng(seed, "scene caption others", k));
+        CaptionWriter { others: (0..OTHERS).map(other).collect() }
+    }
+
+    /// [`CAPTIONS`] captions of the scene, no two of which say the same. Where a scene has too few that are true of hardly
+    /// another, the best of the rest.
+    pub fn captions(&self, scene: &Scene, rng: &mut ChaCha8Rng) -> Vec<Caption> {
+        let mut captions: Vec<Caption> = Vec::with_capacity(CAPTIONS);
+        let mut rest: Vec<(usize, Caption)> = Vec::new();
+        let mut forms = [0u32, 1, 2, 3, 4, 5, 6, 7];
+        for number in 0..DRAFTS {
+            if captions.len() == CAPTIONS {
+                break;
+            }
+            if number % forms.len() == 0 {
+                forms.shuffle(rng);
+            }
+            let Some(draft) = draft(forms[number % forms.len()], scene, rng) else { continue };
+            let known = captions.iter().chain(rest.iter().map(|(_, caption)| caption));
+            let same = |other: &Caption| other.statement == draft.statement || other.text == draft.text;
+            if known.into_iter().any(same) || word_count(&draft.text) > MAX_CAPTION_WORDS {
+                continue;
+            }
+            match self.others.iter().filter(|other| draft.statement.holds(other)).count() {
+                0..=TRUE_OF_OTHERS => captions.push(draft),
+                others => rest.push((others, draft)),
+            }
+        }
+        rest.sort_by_key(|(others, _)| *others);
+        let missing = CAPTIONS - captions.len();
+        captions.extend(rest.into_iter().take(missing).map(|(_, caption)| caption));
+        captions
+    }
+}
+
+/// A caption of a form that the scene allows.
+fn draft(form: u32, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<Caption> {
+    let mut order: Vec<usize> = (0..scene.objects.len()).collect();
+    order.shuffle(rng);
+    let mut draft = Draft { scene, voice: Voice::new(rng, false), order, statement: Statement::default() };
+    let text = match form {
+        0 => draft.pair()?,
+        1 => draft.trio()?,
+        2 => draft.row()?,
+        3 => draft.tally()?,
+        4 => draft.extremes()?,
+        5 => draft.quarters()?,
+        6 => draft.census()?,
+        _ => draft.all()?,
+    };
+    Some(Caption { statement: draft.statement, text })
+}
+
+/// A caption that is being written. `order` has the objects shuffled.
+struct Draft<'a> {
+    scene: &'a Scene,
+    voice: Voice<'a>,
+    order: Vec<usize>,
+    statement: Statement,
+}
+
+impl Draft<'_> {
+    /// Some attributes of an object, its shape and another at least.
+    fn kind(&mut self, object: usize) -> Kind {
+        let look = self.scene.objects[object].look;
+        let mut told = vec![Attribute::Shape];
+        let striped = look.filling == Filling::Striped;
+        // Of a single object there is little more to say, so all of it must come up.
+        let [color, filling] = match self.order.len() {
+            1 => [0.5, 0.5],
+            _ => [0.85, if striped { 0.7 } else { 0.25 }],
+        };
+        for (attribute, likely) in [(Attribute::Color, color), (Attribute::Size, 0.5), (Attribute::Filling, filling)] {
+            if self.voice.rng().random_bool(likely) {
+                told.push(attribute);
+            }
+        }
+        if told.len() == 1 {
+            told.push(Attribute::Color);
+        }
+        Kind::of(&look, &told)
+    }
+
+    /// Makes the object a thing of the statement; "a small red star".
+    fn thing(&mut self, object: usize) -> String {
+        let kind = self.kind(object);
+        self.statement.things.push(kind);
+        self.voice.a(&kind)
+    }
+
+    /// The statement says how many objects there are; "five shapes".
+    fn total(&mut self) -> String {
+        let count = self.scene.objects.len();
+        self.statement.counts.push((Kind::ANY, count));
+        self.voice.counted(&Kind::ANY, count)
+    }
+
+    /// A relation that the object `a` has to `b`; thing `thing` is `b`.
+    fn link(&mut self, a: usize, b: usize, thing: usize) -> Option<&'static str> {
+        let objects = &self.scene.objects;
+        let holds = |r: &Relation| r.holds(&objects[a], &objects[b]);
+        let relations: Vec<Relation> = Relation::ALL.into_iter().filter(holds).collect();
+        let relation = *relations.choose(self.voice.rng())?;
+        self.statement.links.push((0, relation, thing));
+        Some(self.voice.relation(relation))
+    }
+
+    fn start(&mut self) -> &'static str {
+        self.voice.pick(&["", "", "there is ", "the picture shows ", "you can see ", "an image of "])
+    }
+
+    /// "a red star left of a blue ring"
+    fn pair(&mut self) -> Option<String> {
+        let &[a, b, ..] = &self.order[..] else { return None };
+        let (first, relation, second) = (self.thing(a), self.link(a, b, 1)?, self.thing(b));
+        Some(format!("{}{first} {relation} {second}", self.start()))
+    }
+
+    /// "a red star left of a blue ring and above a green heart"
+    fn trio(&mut self) -> Option<String> {
+        let &[a, b, c, ..] = &self.order[..] else { return None };
+        let (first, second, third) = (self.thing(a), self.thing(b), self.thing(c));
+        let (to_second, to_third) = (self.link(a, b, 1)?, self.link(a, c, 2)?);
+        let different = self.statement.links[0].1 != self.statement.links[1].1;
+        different.then(|| format!("{}{first} {to_second} {second} and {to_third} {third}", self.start()))
+    }
+
+    /// "from left to right the three shapes are a red star, a blue ring and a green heart"
+    fn row(&mut self) -> Option<String> {
+        let directions = [
+            (Relation::LeftOf, Order::FromLeft, "from left to right"),
+            (Relation::RightOf, Order::FromRight, "from right to left"),
+            (Relation::Above, Order::FromTop, "from top to bottom"),
+            (Relation::Below, Order::FromBottom, "from bottom to top"),
+        ];
+        let &(relation, order, direction) = directions.choose(self.voice.rng())?;
+        let count = self.order.len();
+        let sorted: Vec<usize> = (1..=count).flat_map(|rank| order.ranked(self.scene, &self.order, rank)).collect();
+        let total = self.total();
+        let things: Vec<String> = sorted.into_iter().map(|object| self.thing(object)).collect();
+        self.statement.links = (1..count).map(|k| (k - 1, relation, k)).collect();
+        let things = list(&things);
+        (count > 1).then(|| match self.voice.pick(&["the", "total", "there"]) {
+            "the" => format!("{direction} the {total} are {things}"),
+            "total" => format!("{total}, {direction}: {things}"),
+            _ => format!("there are {total}, {direction} {things}"),
+        })
+    }
+
+    /// "four shapes: two stars, one ring and one heart"
+    fn tally(&mut self) -> Option<String> {
+        let attribute = Attribute::ALL[weighted(self.voice.rng(), &[4, 4, 1, 1])];
+        let mut kinds: Vec<Kind> = Vec::new();
+        for &object in &self.order {
+            let kind = Kind::of(&self.scene.objects[object].look, &[attribute]);
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        let counted: Vec<String> = kinds
+            .iter()
+            .map(|kind| {
+                let count = self.scene.of_kind(kind).len();
+                self.statement.counts.push((*kind, count));
+                self.voice.counted(kind, count)
+            })
+            .collect();
+        let (counted, total) = (list(&counted), self.total());
+        (kinds.len() > 1).then(|| match self.voice.pick(&["colon", "else", "all"]) {
+            "colon" => format!("{total}: {counted}"),
+            "else" => format!("{counted}, and nothing else"),
+            _ => format!("{counted}, {total} in all"),
+        })
+    }
+
+    /// "the leftmost shape is a red star and the lowest one is a blue ring"
+    fn extremes(&mut self) -> Option<String> {
+        let mut parts = Vec::new();
+        let orders: Vec<Order> =
+            [&Order::PLACES[..], &Order::SIZES].concat().sample(self.voice.rng(), 2).copied().collect();
+        for order in orders {
+            let first = order.ranked(self.scene, &self.order, 1);
+            let [object] = first[..] else { return None };
+            let kind = self.kind(object);
+            self.statement.extremes.push((order, kind));
+            let noun = if parts.is_empty() { self.voice.noun(&Kind::ANY, Count::One) } else { "one".into() };
+            parts.push(format!("the {} {noun} is {}", self.voice.first(order), self.voice.a(&kind)));
+        }
+        (self.order.len() > 1).then(|| list(&parts))
+    }
+
+    /// "a red star in the upper left and a blue ring in the lower right"
+    fn quarters(&mut self) -> Option<String> {
+        let inside = |&k: &usize| {
+            let (x, y) = self.scene.objects[k].center();
+            (x - SIDE / 2.0).abs() > INSIDE && (y - SIDE / 2.0).abs() > INSIDE
+        };
+        let objects: Vec<usize> = self.order.iter().copied().filter(inside).take(2).collect();
+        let (high, low) = (self.voice.pick(&["upper", "top"]), self.voice.pick(&["lower", "bottom"]));
+        let end = self.voice.pick(&["", "", " of the picture", " corner", " quarter"]);
+        let mut parts = Vec::new();
+        for (number, &object) in objects.iter().enumerate() {
+            let (x, y) = self.scene.objects[object].center();
+            let quarter = Quarter { upper: y < SIDE / 2.0, left: x < SIDE / 2.0 };
+            self.statement.quarters.push((number, quarter));
+            let (row, column) = (if quarter.upper { high } else { low }, if quarter.left { "left" } else { "right" });
+            parts.push(format!("{} in the {row} {column}{end}", self.thing(object)));
+        }
+        if self.order.len() == 1 && !parts.is_empty() {
+            self.total();
+            return Some(format!("{} and nothing else", parts[0]));
+        }
+        (!parts.is_empty()).then(|| format!("{}{}", self.start(), list(&parts)))
+    }
+
+    /// "five shapes, among them a red star and a blue ring"
+    fn census(&mut self) -> Option<String> {
+        let &[a, b, _, ..] = &self.order[..] else { return None };
+        let (total, first, second) = (self.total(), self.thing(a), self.thing(b));
+        Some(match self.voice.pick(&["among", "one"]) {
+            "among" => format!("{total}, among them {first} and {second}"),
+            _ => format!("{total}, one of which is {first} and another {second}"),
+        })
+    }
+
+    /// "nothing but a red star and a blue ring"
+    fn all(&mut self) -> Option<String> {
+        let objects = self.order.clone();
+        if objects.len() > 3 {
+            return None;
+        }
+        let things: Vec<String> = objects.into_iter().map(|object| self.thing(object)).collect();
+        let (things, total) = (list(&things), self.total());
+        Some(match self.voice.pick(&["only", "nothing", "else", "total"]) {
+            "only" => format!("only {things}"),
+            "nothing" => format!("nothing but {things}"),
+            "else" => format!("{things}, and nothing else"),
+            _ => format!("{total}: {things}"),
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! Published architectures by name.
+
+use std::path::Path;
+
+use mmnas_bundle::{Architecture, Operation};
+
+use crate::error::{Error, Result};
+
+/// The architectures that MMnas found, in the published file form.
+const SEARCHED: [(&str, &str); 3] = [
+    ("mmnas-vqa", include_str!("../../architectures/mmnas-vqa.json")),
+    ("mmnas-itm", include_str!("../../architectures/mmnas-itm.json")),
+    ("mmnas-vgd", include_str!("../../architectures/mmnas-vgd.json")),
+];
+
+/// Layers of the published MCAN.
+const MCAN_LAYERS: usize = 6;
+/// Each layer has three decoder blocks.
+const MAX_LAYERS: usize = Architecture::MAX_BLOCKS / 3;
+
+/// What can be asked for, for help and errors.
+fn names() -> String {
+    let searched: Vec<&str> = SEARCHED.iter().map(|(name, _)| *name).collect();
+    format!("{}, mcan, mcan:LAYERS (1 to {MAX_LAYERS})", searched.join(", "))
+}
+
+/// MCAN (Yu et al., CVPR 2019), made by hand: in each layer SA and FFN in the encoder, SA, GA and FFN in the decoder.
+fn mcan(layers: usize) -> Architecture {
+    use Operation::{FeedForward, GuidedAttention, SelfAttention};
+    Architecture {
+        encoder: [SelfAttention, FeedForward].repeat(layers),
+        decoder: [SelfAttention, GuidedAttention, FeedForward].repeat(layers),
+    }
+}
+
+/// The architecture called `name`: `mmnas-vqa`, `mmnas-itm` and `mmnas-vgd` are those that MMnas found, `mcan` is MCAN with
+/// its 6 layers, `mcan:LAYERS` with another number of them. Any other name is [`Error::UnknownArchitecture`].
+pub fn preset(name: &str) -> Result<Architecture> {
+    if let Some((name, text)) = SEARCHED.iter().find(|(known, _)| *known == name) {
+        return Ok(Architecture::from_published_json(text, Path::new(name))?);
+    }
+    let layers = match name.strip_prefix("mcan") {
+        Some("") => Some(MCAN_LAYERS),
+        Some(rest) => rest.strip_prefix(':').and_then(|layers| layers.parse().ok()),
+        None => None,
+    };
+    let layers = layers.filter(|layers| (1..=MAX_LAYERS).contains(layers));
+    layers.map(mcan).ok_or_else(|| Error::UnknownArchitecture { found: name.to_owned(), presets: names() })
+}
+
+/// The preset of that name, or the architecture in that file.
+pub fn open(name_or_file: &Path) -> Result<Architecture> {
+    match name_or_file.to_str().map(preset) {
+        Some(Ok(architecture)) => Ok(architecture),
+        Some(Err(unknown)) if !name_or_file.exists() => Err(unknown),
+        _ => Ok(Architecture::read(name_or_file)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::pool::Pool;
+    use crate::space::search_space::Space;
+
+    #[test]
+    fn presets_have_the_published_blocks() {
+        let vqa = "enc SA SA SA SA FFN FFN FFN FFN SA FFN FFN FFN, dec GA GA FFN FFN GA FFN RSA GA FFN GA RSA FFN RSA SA FFN RSA GA FFN";
+        let itm = "enc SA SA FFN FFN FFN SA FFN SA FFN FFN FFN FFN, dec SA GA GA RSA SA GA RSA GA GA GA GA FFN GA GA RSA SA GA RSA";
+        let vgd = "enc SA FFN FFN SA FFN FFN FFN FFN FFN FFN FFN SA, dec GA GA GA GA GA GA FFN GA RSA RSA GA FFN RSA GA GA RSA GA RSA";
+        let mcan = "enc SA FFN SA FFN SA FFN SA FFN SA FFN SA FFN, dec SA GA FFN SA GA FFN SA GA FFN SA GA FFN SA GA FFN SA GA FFN";
+        for (name, expected) in [
+            ("mmnas-vgd", vgd),
+            ("mmnas-itm", itm),
+            ("mmnas-vqa", vqa),
+            ("mcan", mcan),
+            ("mcan:6", mcan),
+            ("mcan:1", "enc SA FFN, dec SA GA FFN"),
+        ] {
+            let architecture = preset(name).unwrap();
+            assert_eq!(architecture.to_string(), expected, "{name}");
+            assert!(Space::single(&architecture, &Pool::standard()).is_ok());
+        }
+        assert_eq!(preset("mcan:341").unwrap().decoder.len(), 1023);
+    }
+
+    #[test]
+    fn a_file_is_read_and_what_is_neither_lists_the_presets() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mcan");
+        std::fs::write(&file, mcan(2).to_published_json()).unwrap();
+        assert_eq!(open(&file).unwrap(), mcan(2));
+        assert_eq!(open(Path::new("mcan")).unwrap(), mcan(6));
+        std::fs::write(&file, "{}").unwrap();
+        assert!(matches!(open(&file), Err(Error::Bundle(_))), "a broken file is not an unknown name");
+        for name in ["mcan:0", "mcan:342", "mcan:", "mcan2", "mcan:-1", "mmnas", "", "no/such/file.json"] {
+            let error = open(Path::new(name)).unwrap_err();
+            assert!(matches!(error, Error::UnknownArchitecture { .. }), "{name}");
+            assert!(error.to_string().contains("mmnas-vqa, mmnas-itm, mmnas-vgd, mcan, mcan:LAYERS"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What a strategy decides, and what it is told.
+
+use crate::error::Result;
+use crate::nn::tensors::TensorMap;
+use crate::space::arch_path::Path;
+use crate::space::search_space::Space;
+
+/// Where a run stands, for strategies that change over it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clock {
+    /// Weight steps since the start.
+    pub step: u64,
+    /// Weight steps of the whole run.
+    pub of: u64,
+}
+
+/// Runs the supernet along a path on a batch of the alpha part; gives the gradients of the path's gates.
+pub type GateGradients<'a> = dyn FnMut(&Path) -> Result<Vec<tch::Tensor>> + 'a;
+
+/// The score, 0 to 1, of an architecture, one operation a block, with shared weights on samples of the alpha part.
+pub type SharedScore<'a> = dyn FnMut(&[usize], usize) -> Result<f64> + 'a;
+
+/// A search strategy. Random decisions are drawn from the run's seed and the step, so that a state is enough to resume.
+pub trait Strategy: std::fmt::Debug {
+    /// Its name for logs.
+    fn name(&self) -> String;
+
+    /// A path to train weights on, or to score negatives with. What is drawn is drawn for `purpose` at the clock's step.
+    fn path(&self, clock: Clock, purpose: &str) -> Path;
+
+    /// Learns from a batch of the alpha part.
+    fn architecture_step(&mut self, _clock: Clock, _gradients: &mut GateGradients<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether it has any use for architecture steps.
+    fn learns_alpha(&self) -> bool {
+        false
+    }
+
+    /// Decides after the last step, where steps alone do not.
+    fn conclude(&mut self, _score: &mut SharedScore<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// The architecture that it would derive now, one operation a block.
+    fn best(&self) -> Vec<usize>;
+
+    /// What it thinks of each operation of each block: numbers from 0 to 1 that sum to 1 in a block.
+    fn probabilities(&self) -> Vec<Vec<f64>>;
+
+    /// Adds its state to a checkpoint.
+    fn save(&self, into: &mut TensorMap);
+
+    /// Reads what [`Strategy::save`] wrote; where it does not fit, an error, the name of the tensor.
+    fn load(&mut self, from: &TensorMap) -> std::result::Result<(), String>;
+}
+
+/// `1` for the chosen operation of a block and 0 for the others.
+pub(crate) fn one_hot(space: &Space, best: &[usize]) -> Vec<Vec<f64>> {
+    let row = |(operations, &best): (usize, &usize)| (0..operations).map(|k| f64::from(u8::from(k == best))).collect();
+    space.blocks().map(<[_]>::len).zip(best).map(row).collect()
+}
+
+/// Choices of the blocks as a tensor of a checkpoint.
+pub(crate) fn choices_tensor(choices: &[usize]) -> tch::Tensor {
+    tch::Tensor::from_slice(&choices.iter().map(|&k| k as i64).collect::<Vec<_>>())
+}
+
+/// Choices that fit the space.
+pub(crate) fn choices_from(space: &Space, key: &str, from: &TensorMap) -> std::result::Result<Vec<usize>, String> {
+    let tensor = from.get(key).filter(|t| t.kind() == tch::Kind::Int64).ok_or(key)?;
+    let values = Vec::<i64>::try_from(tensor).map_err(|_| key)?;
+    let fits =
+        values.len() == space.len() && values.iter().zip(space.blocks()).all(|(&k, ops)| (k as usize) < ops.len());
+    if fits { Ok(values.into_iter().map(|k| k as usize).collect()) } else { Err(key.to_owned()) }
+}

@@ -1,0 +1,133 @@
+//! What regions are like, which of them phrases mean and by which words: what the matrices of grounding's closed forms come from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mmnas_bundle::{Error, UNK};
+use tch::{Device, Kind, Tensor};
+
+use crate::error::Result;
+use crate::model::network::Network;
+use crate::progress::Progress;
+use crate::task::cca::correlation::Moments;
+use crate::task::cca::frequent_words::WordCounts;
+use crate::task::vgd::data::VgdData;
+
+/// Words in fewer phrases, none even, are told by their vectors alone.
+const LEAST_PHRASES: usize = 2;
+/// Images or phrases that are read at once.
+const CHUNK: usize = 16;
+/// Phrases whose words are multiplied at once: a product has the width of all words, however few phrases it is of.
+const PHRASES: usize = 512;
+/// Features that vary by less of their size are the same everywhere.
+const LEAST_VARIANCE: f64 = 1e-12;
+
+/// What stands for each word: itself, where it is frequent enough, and its vector, both by how rare it is.
+pub(crate) struct Words {
+    pub width: usize,
+    /// Places below `width` and what stands there.
+    pub of_word: BTreeMap<i64, Vec<(usize, f64)>>,
+}
+
+/// Regions, and the phrases that mean some of them.
+pub(crate) struct RegionMoments {
+    /// Of the features as the network reads them, all regions', less their mean; and of the words of phrases, less nothing: regions are compared with all
+    /// others, so what is meant at all is a direction too.
+    pub moments: Moments,
+    /// Mean of the features, `[D]`.
+    pub mean: Tensor,
+    pub words: Words,
+}
+
+impl VgdData {
+    /// The moments of the phrases `train`; `field` of the recipe asks for them.
+    pub(crate) fn region_moments(
+        &self,
+        train: &[usize],
+        field: &str,
+        network: &Network,
+        progress: bool,
+    ) -> Result<RegionMoments> {
+        let words = self.words_of_phrases(train);
+        let images: BTreeSet<usize> = train.iter().map(|&phrase| self.common().image_of(phrase)).collect();
+        let images: Vec<usize> = images.into_iter().collect();
+        let bar =
+            if progress { Progress::new("start", (images.len() + train.len()) as u64) } else { Progress::quiet() };
+        let (d, w) = (self.common().feature() as i64, words.width as i64);
+        let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Double, Device::Cpu));
+        let (mut regions, mut x, mut xx) = (0f64, zeros(&[d]), zeros(&[d, d]));
+        for (done, chunk) in images.chunks(CHUNK).enumerate() {
+            bar.at((done * CHUNK) as u64, || "what regions there are".to_owned());
+            let (inputs, _) = self.common().inputs_of_images(chunk, &vec![[UNK].as_slice(); chunk.len()])?;
+            let features = network.standardised_features(&inputs);
+            for (row, &count) in inputs.region_count.iter().enumerate() {
+                let of_image =
+                    features.get(row as i64).narrow(0, 0, count).to_device(Device::Cpu).to_kind(Kind::Double);
+                xx += of_image.tr().matmul(&of_image);
+                x += of_image.sum_dim_intlist(0i64, false, Kind::Double);
+                regions += count as f64;
+            }
+        }
+        let mean = x / regions;
+        let (mut phrases, mut xy, mut yy) = (0f64, zeros(&[d, w]), zeros(&[w, w]));
+        for (done, chunk) in train.chunks(PHRASES).enumerate() {
+            bar.at((images.len() + done * PHRASES) as u64, || "what regions and words go together".to_owned());
+            let meant = chunk.chunks(CHUNK).map(|part| self.meant(part, network)).collect::<Result<Vec<_>>>()?;
+            let (meant, found): (Vec<Tensor>, Vec<Tensor>) = meant.into_iter().unzip();
+            // A phrase whose box no region comes near says nothing.
+            let found = Tensor::cat(&found, 0);
+            let meant = (Tensor::cat(&meant, 0) - &mean) * &found;
+            let mut y = vec![0f64; chunk.len() * words.width];
+            for (row, &phrase) in chunk.iter().enumerate() {
+                for (place, value) in self.tokens(phrase).iter().filter_map(|word| words.of_word.get(word)).flatten() {
+                    y[row * words.width + place] += value;
+                }
+            }
+            let y = Tensor::from_slice(&y).view([chunk.len() as i64, w]) * &found;
+            phrases += found.sum(Kind::Double).double_value(&[]);
+            xy += meant.tr().matmul(&y);
+            yy += y.tr().matmul(&y);
+        }
+        bar.finish();
+        if phrases == 0.0 || yy.trace().double_value(&[]) == 0.0 {
+            let expected = "phrases whose box a region comes near, of words that not all of them have";
+            return Err(Error::invalid("phrases", field, expected, "none").into());
+        }
+        let of_x = xx / regions - mean.outer(&mean);
+        let size = mean.square().sum(Kind::Double).double_value(&[]);
+        if of_x.trace().double_value(&[]) <= LEAST_VARIANCE * size.max(LEAST_VARIANCE) {
+            let expected = "features that differ from region to region";
+            return Err(Error::invalid("features", field, expected, "the same for all regions").into());
+        }
+        let moments = Moments { of_x, of_both: xy / phrases, of_y: yy / phrases };
+        Ok(RegionMoments { moments, mean, words })
+    }
+
+    /// The mean features of the regions that each phrase means, by how well they fit, `[phrases, D]`, and 1 where there is one, `[phrases, 1]`.
+    fn meant(&self, phrases: &[usize], network: &Network) -> Result<(Tensor, Tensor)> {
+        let batch = self.batch(phrases)?;
+        let features = network.standardised_features(&batch.inputs);
+        let meant = (features * batch.scores.unsqueeze(-1)).sum_dim_intlist(1, false, Kind::Float);
+        let found = batch.scores.sum_dim_intlist(-1, true, Kind::Float).gt(0.0);
+        let double = |x: Tensor| x.to_device(Device::Cpu).to_kind(Kind::Double);
+        Ok((double(meant), double(found)))
+    }
+
+    fn words_of_phrases(&self, train: &[usize]) -> Words {
+        let counts = WordCounts::of(train.iter().map(|&phrase| self.tokens(phrase)));
+        let frequent = counts.frequent(LEAST_PHRASES);
+        let width = frequent.len();
+        let places = frequent.into_iter().enumerate().map(|(place, (word, rarity))| (word, vec![(place, rarity)]));
+        let mut of_word: BTreeMap<i64, Vec<(usize, f64)>> = places.collect();
+        let Some(vectors) = self.common().word_vectors() else { return Words { width, of_word } };
+        let mut dimensions = 0;
+        for (word, vector) in &vectors.rows {
+            let word = *word as i64;
+            let rarity = counts.rarity(word);
+            let length = vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt().max(1e-12);
+            let scaled = vector.iter().enumerate().map(|(k, v)| (width + k, rarity * f64::from(*v) / length));
+            of_word.entry(word).or_default().extend(scaled);
+            dimensions = dimensions.max(vector.len());
+        }
+        Words { width: width + dimensions, of_word }
+    }
+}

@@ -1,0 +1,11 @@
+//! Image-text matching.
+
+pub mod data;
+pub mod dual_encoder;
+pub mod itm_task;
+pub mod joint_space;
+pub mod learnable;
+pub mod mining;
+pub mod negatives;
+pub mod ranking;
+pub mod recall;

@@ -1,0 +1,6 @@
+//! Visual grounding.
+
+pub mod batch;
+pub mod data;
+pub mod learnable;
+pub mod vgd_task;

@@ -1,0 +1,6 @@
+//! Visual question answering.
+
+pub mod batch;
+pub mod data;
+pub mod learnable;
+pub mod vqa_task;

@@ -1,0 +1,8 @@
+//! The loop of a run: weight steps, architecture steps, epochs.
+
+pub mod learnable_check;
+pub mod retrain;
+pub mod search;
+pub mod step_position;
+pub mod trainer;
+pub mod weight_step;

@@ -1,0 +1,337 @@
+//! The search: weight steps on a strategy's paths, architecture steps on alpha (MMnas, section 3.3, Algorithm 1).
+
+use mmnas_bundle::Architecture;
+use mmnas_bundle::manifest::Dimensions;
+use rand::seq::SliceRandom;
+use tch::Tensor;
+
+use crate::data::split::Parts;
+use crate::error::{Error, Result};
+use crate::model::network::{Naming, Network};
+use crate::nn::adam::Adam;
+use crate::nn::dropout::Dropout;
+use crate::nn::tensors::{Checkpoint, TensorMap};
+use crate::operations::pool::Pool;
+use crate::progress::Progress;
+use crate::recipe::Recipe;
+use crate::run::epoch_log::EpochRecord;
+use crate::run::files::EXAMPLES;
+use crate::run::folder::RunFolder;
+use crate::seed::{rng, seed, seed_torch};
+use crate::space::arch_path::Path;
+use crate::strategy;
+use crate::strategy::decision::{Clock, Strategy};
+use crate::strategy::diagnostics::Collapse;
+use crate::task::example::Example;
+use crate::task::{Evaluation, Task};
+use crate::train::step_position::Moment;
+use crate::train::trainer::{Learner, Trainer, evaluate, misfit};
+use crate::train::weight_step::{Part, StepSettings, weight_step};
+
+/// What a search found.
+#[derive(Debug)]
+pub struct SearchResult {
+    /// What the strategy derives: with alpha, the operation of largest alpha in every block.
+    pub architecture: Architecture,
+    /// One record an epoch.
+    pub records: Vec<EpochRecord>,
+}
+
+struct SearchLearner<'a> {
+    recipe: &'a Recipe,
+    alpha_part: &'a [usize],
+    network: Network,
+    adam: Adam,
+    strategy: Box<dyn Strategy>,
+    steps: u64,
+    before: Option<Vec<usize>>,
+    examples: Option<Vec<Example>>,
+}
+
+impl SearchLearner<'_> {
+    /// Samples of the architecture step number `counter`: the alpha part in a new order every time it is through.
+    fn alpha_indices(&self, counter: u64) -> Vec<usize> {
+        let batch = self.recipe.search.alpha_batch.min(self.alpha_part.len());
+        let per_pass = (self.alpha_part.len() / batch) as u64;
+        let mut order = self.alpha_part.to_vec();
+        order.shuffle(&mut rng(self.recipe.seed, "alpha order", counter / per_pass));
+        let start = (counter % per_pass) as usize * batch;
+        order[start..start + batch].to_vec()
+    }
+
+    fn clock(&self, step: u64) -> Clock {
+        Clock { step, of: self.steps }
+    }
+
+    fn architecture_step<T: Task>(&mut self, task: &T, memory: &T::Memory, at: Moment) -> Result<()> {
+        let (search, seed_of_run) = (&self.recipe.search, self.recipe.seed);
+        let counter = at.total / search.alpha_every;
+        let indices = self.alpha_indices(counter);
+        let parts = indices.chunks(search.alpha_batch.div_ceil(search.weights.accumulate)).enumerate();
+        let load = |(part, indices): (usize, &[usize])| -> Result<Part<T::Batch>> {
+            let counter = counter * search.weights.accumulate as u64 + part as u64;
+            let batch = task.batch(indices, memory, seed(seed_of_run, "alpha batch", counter))?;
+            Ok(Part { batch, samples: indices.len() })
+        };
+        let parts = parts.map(load).collect::<Result<Vec<_>>>()?;
+        seed_torch(seed_of_run, "alpha step", counter);
+        let (network, dropout) = (&self.network, self.recipe.model.dropout);
+        let mut gradients = |path: &Path| {
+            let mut sums: Vec<Tensor> = Vec::new();
+            for part in &parts {
+                let (_, gates) = gate_gradients(network, task, &part.batch, path, dropout, &[])?;
+                let weighted = gates.into_iter().map(|g| g * part.weight::<T>(indices.len()));
+                sums = match sums.is_empty() {
+                    true => weighted.collect(),
+                    false => sums.iter().zip(weighted).map(|(a, b)| a + b).collect(),
+                };
+            }
+            let norm: f64 = sums.iter().map(|g| g.norm().double_value(&[])).sum();
+            let (epoch, step, what) = (at.epoch, at.step, "gradient norm of alpha");
+            if norm.is_finite() { Ok(sums) } else { Err(Error::NotFinite { epoch, step, what, value: norm }) }
+        };
+        let clock = Clock { step: at.total, of: self.steps };
+        self.strategy.architecture_step(clock, &mut gradients)
+    }
+
+    /// Whether epoch `epoch` has architecture steps.
+    fn alpha_moves(&self, epoch: usize) -> bool {
+        self.strategy.learns_alpha() && epoch >= self.recipe.search.alpha_from_epoch
+    }
+}
+
+/// The loss along a gated path and the gradients of its gates; then the gradients of `weights`, which an architecture
+/// step does not need and does not ask for.
+pub fn gate_gradients<T: Task>(
+    network: &Network,
+    task: &T,
+    batch: &T::Batch,
+    path: &Path,
+    dropout: f64,
+    weights: &[&Tensor],
+) -> Result<(Tensor, Vec<Tensor>)> {
+    let loss = task.loss(batch, &mut |inputs| network.forward(inputs, path, Dropout(dropout)));
+    let mut wanted = path.gates();
+    wanted.extend(weights);
+    let gradients = Tensor::f_run_backward(&[&loss], &wanted, false, false)?;
+    Ok((loss, gradients))
+}
+
+impl<T: Task> Learner<T> for SearchLearner<'_> {
+    fn step(
+        &mut self,
+        task: &T,
+        parts: &[Part<T::Batch>],
+        memory: &T::Memory,
+        learning_rate: f64,
+        at: Moment,
+    ) -> Result<f64> {
+        let search = &self.recipe.search;
+        let path = self.strategy.path(self.clock(at.total), "weight path");
+        let settings = StepSettings {
+            train: &search.weights,
+            learning_rate,
+            dropout: self.recipe.model.dropout,
+            momentum_drift: self.recipe.published.momentum_drift,
+        };
+        let loss = weight_step((&self.network, &mut self.adam), (task, parts), &path, settings, at)?;
+        if self.alpha_moves(at.epoch) && (at.total + 1).is_multiple_of(search.alpha_every) {
+            self.architecture_step(task, memory, at)?;
+        }
+        Ok(loss)
+    }
+
+    fn best_path(&self) -> (&Network, Path) {
+        (&self.network, Path::single(&self.strategy.best()))
+    }
+
+    fn mining_path(&self, total: u64) -> Path {
+        // One sampled path, as published; a mixture's own.
+        self.strategy.path(self.clock(total), "mining path")
+    }
+
+    fn epoch_ended(&mut self, evaluation: &Evaluation) -> serde_json::Map<String, serde_json::Value> {
+        let (best, probabilities) = (self.strategy.best(), self.strategy.probabilities());
+        let collapse = Collapse::of(self.network.space(), &best, &probabilities, self.before.as_deref());
+        let mut notes = serde_json::json!({
+            "strategy": self.strategy.name(),
+            "architecture": self.network.space().architecture(&best).to_string(),
+            "shares": collapse.shares,
+        });
+        // A strategy without alpha has not made up its mind before its end, so there is nothing to watch.
+        if self.strategy.learns_alpha() {
+            notes["entropy"] = collapse.entropy.into();
+            notes["agreement"] = collapse.agreement.into();
+            notes["probabilities"] = serde_json::json!(probabilities);
+        }
+        self.before = Some(best);
+        self.examples = Some(evaluation.examples.clone());
+        if let serde_json::Value::Object(notes) = notes { notes } else { serde_json::Map::new() }
+    }
+
+    fn has_ended(&self, records: &[EpochRecord]) -> bool {
+        let Some(rule) = &self.recipe.search.stop else { return false };
+        let settled = |record: &EpochRecord| {
+            let note = |name: &str| record.notes.get(name).and_then(serde_json::Value::as_f64);
+            let agrees = note("agreement").is_some_and(|a| a >= rule.agreement);
+            self.alpha_moves(record.epoch) && agrees && note("entropy").is_some_and(|e| e <= rule.entropy)
+        };
+        records.len() >= rule.epochs && records[records.len() - rule.epochs..].iter().all(settled)
+    }
+
+    fn conclude(&mut self, task: &T) -> Result<bool> {
+        let before = self.strategy.best();
+        let (network, part, batch) = (&self.network, self.alpha_part, self.recipe.search.weights.evaluated_at_once());
+        let mut part = part.to_vec();
+        part.shuffle(&mut rng(self.recipe.seed, "samples to compare on", 0));
+        let mut score = |choices: &[usize], samples: usize| {
+            let samples = &part[..samples.min(part.len())];
+            Ok(evaluate(task, (network, &Path::single(choices)), samples, batch)?.score)
+        };
+        self.strategy.conclude(&mut score)?;
+        Ok(self.strategy.best() != before)
+    }
+
+    fn publish(&self, run: &RunFolder) -> Result<()> {
+        let architecture = self.network.space().architecture(&self.strategy.best());
+        if let Some(examples) = &self.examples {
+            run.write_json_lines(EXAMPLES, examples)?;
+        }
+        run.write_json("architecture.json", &serde_json::json!({ "epoch0": architecture }))
+    }
+
+    fn save(&self, into: &mut TensorMap) {
+        save_network(&self.network, &self.adam, into);
+        self.strategy.save(into);
+        if let Some(before) = &self.before {
+            into.insert(BEFORE.to_owned(), crate::strategy::decision::choices_tensor(before));
+        }
+    }
+
+    fn load(&mut self, from: &TensorMap, file: &std::path::Path) -> Result<()> {
+        self.adam = load_network(&self.network, from, file)?;
+        self.strategy.load(from).map_err(|name| misfit(file, name))?;
+        self.before = match from.contains_key(BEFORE) {
+            true => {
+                let before = crate::strategy::decision::choices_from(self.network.space(), BEFORE, from);
+                Some(before.map_err(|name| misfit(file, name))?)
+            }
+            false => None,
+        };
+        Ok(())
+    }
+}
+
+/// Name in a checkpoint of the top choices at the end of the last epoch.
+const BEFORE: &str = "top_choices";
+
+/// Weights and moments under the names that [`load_network`] reads.
+pub(crate) fn save_network(network: &Network, adam: &Adam, into: &mut TensorMap) {
+    into.extend(network.parameters().iter().map(|(name, p)| (format!("network.{name}"), p.shallow_clone())));
+    adam.save("net_optim", into);
+}
+
+pub(crate) fn load_network(network: &Network, from: &TensorMap, file: &std::path::Path) -> Result<Adam> {
+    crate::nn::tensors::copy_into(network.parameters(), from, "network.", file)?;
+    Adam::load("net_optim", network.parameters(), from).map_err(|name| misfit(file, name))
+}
+
+/// Sizes of a network of hidden width `hidden` for `task`.
+pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> Dimensions {
+    Dimensions {
+        feature: task.data().feature(),
+        vocabulary: task.data().vocabulary().len(),
+        outputs: task.outputs(),
+        joint: task.joint(),
+        joint_features: task.joint_features(),
+        joint_linear: task.joint_linear(),
+        region_joint: task.region_joint(),
+        ..recipe.widths(hidden)
+    }
+}
+
+/// A search before its first step.
+fn prepare<'a, T: Task>(
+    recipe: &'a Recipe,
+    pool: &Pool,
+    task: &T,
+    parts: &'a Parts,
+    progress: bool,
+) -> Result<SearchLearner<'a>> {
+    let settings = &recipe.search;
+    let space = recipe.space(pool)?;
+    seed_torch(recipe.seed, "initial weights", 0);
+    let dimensions = dimensions(recipe, task, settings.weights.hidden);
+    space.check(&dimensions)?;
+    let device = task.data().device();
+    let mut network = Network::new(&space, &dimensions, Naming::Supernet, device, T::head);
+    network.set_precision(recipe.model.precision);
+    if recipe.model.standardise {
+        network.set_feature_norm(Some(task.data().feature_norm(&parts.weights)?));
+    }
+    task.start(&parts.weights, &mut network, progress)?;
+    let steps = Trainer::<T>::total_steps(&settings.weights, parts.weights.len());
+    let strategy = strategy::build(recipe, &space, device);
+    let adam = Adam::default();
+    Ok(SearchLearner { recipe, alpha_part: &parts.alpha, network, adam, strategy, steps, before: None, examples: None })
+}
+
+/// Searches an architecture, or goes on with the search that lies in `run`. `stop_after` ends it after that many weight
+/// steps as a kill would, its last checkpoint kept.
+pub fn search<T: Task>(
+    recipe: &Recipe,
+    pool: &Pool,
+    task: &T,
+    run: &RunFolder,
+    progress: bool,
+    stop_after: Option<u64>,
+) -> Result<SearchResult> {
+    let parts = Parts::for_search(task.data(), recipe)?;
+    let mut learner = prepare(recipe, pool, task, &parts, progress)?;
+    run.write_json("space.json", &learner.network.space().names())?;
+    let trainer = Trainer {
+        task,
+        run,
+        settings: &recipe.search.weights,
+        seed: recipe.seed,
+        train: &parts.weights,
+        other: Some(&parts.alpha),
+        validation: &parts.validation,
+        published: recipe.published,
+        progress: if progress { Progress::new("search", learner.steps) } else { Progress::quiet() },
+        stop_after,
+    };
+    let (first, epochs) = (recipe.search.alpha_from_epoch, recipe.search.weights.epochs);
+    if learner.strategy.learns_alpha() && first >= epochs {
+        // No error: whoever only tries a recipe out may cut its epochs.
+        trainer.progress.line(&format!(
+            "search.alpha_from_epoch is {first} and the epochs are 0 to {}: alpha is never trained, and what is found is chance",
+            epochs.saturating_sub(1)
+        ));
+    }
+    let records = trainer.run(&mut learner)?;
+    let architecture = learner.network.space().architecture(&learner.strategy.best());
+    Ok(SearchResult { architecture, records })
+}
+
+/// The scores, 0 to 1, on the validation part of architectures, one operation a block, with the weights that the search
+/// in `run` has trained.
+pub fn shared_scores<T: Task>(
+    recipe: &Recipe,
+    pool: &Pool,
+    task: &T,
+    run: &RunFolder,
+    architectures: &[Vec<usize>],
+) -> Result<Vec<f64>> {
+    let parts = Parts::for_search(task.data(), recipe)?;
+    let mut learner = prepare(recipe, pool, task, &parts, false)?;
+    let file = run.checkpoint();
+    let checkpoint: Checkpoint<serde_json::Value> = Checkpoint::load(&file)?;
+    Learner::<T>::load(&mut learner, &checkpoint.tensors, &file)?;
+    let batch = recipe.search.weights.evaluated_at_once();
+    let score = |choices: &Vec<usize>| {
+        let path = Path::single(choices);
+        Ok(evaluate(task, (&learner.network, &path), &parts.validation, batch)?.score)
+    };
+    architectures.iter().map(score).collect()
+}

@@ -1,0 +1,15 @@
+//! Where a run stands: epoch and step.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Step inside the epoch, from 0.
+    pub step: usize,
+    /// Weight steps since the start.
+    pub total: u64,
+}

@@ -1,0 +1,251 @@
+//! One step on the weights (MMnas, Algorithm 1).
+
+use std::borrow::Borrow;
+
+use tch::Tensor;
+
+use crate::error::{Error, Result};
+use crate::model::network::Network;
+use crate::nn::adam::{Adam, clip_gradients, gradient_norm};
+use crate::nn::dropout::Dropout;
+use crate::recipe::adam::AdamSettings;
+use crate::recipe::train::TrainSettings;
+use crate::space::arch_path::Path;
+use crate::task::{Reduction, Task};
+use crate::train::step_position::Moment;
+
+/// Some of a step's samples, which are run at once.
+#[derive(Debug)]
+pub struct Part<B> {
+    /// Their tensors.
+    pub batch: B,
+    /// How many they are.
+    pub samples: usize,
+}
+
+impl<B> Part<B> {
+    /// What the part's loss counts in a step of `all` samples: a sum as it is, a mean by the part's share.
+    pub(crate) fn weight<T: Task>(&self, all: usize) -> f64 {
+        if T::REDUCTION == Reduction::Sum { 1.0 } else { self.samples as f64 / all.max(1) as f64 }
+    }
+}
+
+/// What a step is made with.
+#[derive(Debug, Clone, Copy)]
+pub struct StepSettings<'a> {
+    /// Clipping and Adam's constants.
+    pub train: &'a TrainSettings,
+    /// Learning rate of this step.
+    pub learning_rate: f64,
+    /// Dropout rate.
+    pub dropout: f64,
+    /// Published behaviour: operations that are not on the path get zero gradients, so old momentum moves them.
+    pub momentum_drift: bool,
+}
+
+/// One step on the weights along `path`: the operations on it move, the others keep weights and moments. The step's
+/// samples come in `parts` that are run one after the other; their gradients add up. Returns the loss, reduced as the task
+/// does.
+pub fn weight_step<T: Task, B: Borrow<T::Batch>>(
+    (network, adam): (&Network, &mut Adam),
+    (task, parts): (&T, &[Part<B>]),
+    path: &Path,
+    settings: StepSettings<'_>,
+    at: Moment,
+) -> Result<f64> {
+    let names = network.parameters_on(path);
+    let parameters: Vec<&Tensor> = names.iter().map(|&name| &network.parameters()[name]).collect();
+    let all = parts.iter().map(|part| part.samples).sum();
+    let (mut value, mut sums): (f64, Vec<Tensor>) = (0.0, Vec::new());
+    for part in parts {
+        let loss =
+            task.loss(part.batch.borrow(), &mut |inputs| network.forward(inputs, path, Dropout(settings.dropout)));
+        let loss = loss * part.weight::<T>(all);
+        let gradients = Tensor::f_run_backward(&[&loss], &parameters, false, false)?;
+        value += loss.double_value(&[]);
+        sums =
+            if sums.is_empty() { gradients } else { sums.iter().zip(&gradients).map(|(a, b)| added(a, b)).collect() };
+    }
+    let mut gradients: Vec<(&String, Tensor)> = names.into_iter().zip(sums).filter(|(_, g)| g.defined()).collect();
+    let norm = gradient_norm(&gradients);
+    for (what, value) in [("loss", value), ("gradient norm", norm)] {
+        if !value.is_finite() {
+            return Err(Error::NotFinite { epoch: at.epoch, step: at.step, what, value });
+        }
+    }
+    clip_gradients(&mut gradients, norm, settings.train.clip);
+    if settings.momentum_drift {
+        let has = |name: &String| gradients.iter().any(|(known, _)| *known == name);
+        let rest: Vec<&String> = network.parameters().keys().filter(|name| !has(name)).collect();
+        gradients.extend(rest.into_iter().map(|name| (name, network.parameters()[name].zeros_like())));
+    }
+    let adam_settings = AdamSettings { lr: settings.learning_rate, ..settings.train.adam };
+    adam.step(network.parameters(), &gradients, adam_settings);
+    Ok(value)
+}
+
+/// The sum of two gradients, either of which may be undefined.
+fn added(a: &Tensor, b: &Tensor) -> Tensor {
+    match (a.defined(), b.defined()) {
+        (true, true) => a + b,
+        (true, false) => a.shallow_clone(),
+        (false, _) => b.shallow_clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::parameters::Parameters;
+    use crate::task::vqa::batch::VqaBatch;
+    use crate::toy::{SETTINGS, START, STEP, TOY, ToyOf, supernet};
+    use tch::{Device, Kind};
+
+    fn whole(batch: &VqaBatch) -> Part<&VqaBatch> {
+        Part { batch, samples: batch.target.size()[0] as usize }
+    }
+
+    fn copy(network: &Network) -> Parameters {
+        network.parameters().iter().map(|(name, p)| (name.clone(), p.detach().copy())).collect()
+    }
+
+    #[test]
+    fn a_weight_step_moves_the_sampled_path_and_nothing_else() {
+        let (network, mut adam) = (supernet(), Adam::default());
+        let batch = TOY.batch(&[], &(), 0).unwrap();
+        let step = |adam: &mut Adam, path: &Path| {
+            weight_step((&network, adam), (&TOY, &[whole(&batch)]), path, STEP, START).unwrap()
+        };
+        // Encoder SA; decoder RSA, GA. Then FFN everywhere: the first path's operations must rest, momentum or not.
+        let first = Path::single(&[0, 1, 2]);
+        let before = copy(&network);
+        step(&mut adam, &first);
+        let between = copy(&network);
+        step(&mut adam, &Path::single(&[1, 3, 3]));
+        let after = copy(&network);
+        let on_first = network.parameters_on(&first);
+        assert!(on_first.iter().any(|name| name.starts_with("linear_y_rel")));
+        for name in network.parameters().keys() {
+            let of_operation = name.contains("candidate_ops");
+            let moved_first = !before[name].equal(&between[name]);
+            let expected = on_first.contains(&name);
+            // Where every relation lies below its clamp, RSA's bias has no gradient and stays. A constant added to all
+            // scores of AttFlat's softmax has none but rounding.
+            let constant = name.starts_with("attflat_") && name.ends_with(".mlp.linear.bias");
+            let may_stay = name.contains("linear_r.") || name.contains("linear_y_rel.") || constant;
+            assert!(moved_first == expected || (may_stay && expected), "{name}, first step");
+            if of_operation && expected {
+                assert!(between[name].equal(&after[name]), "{name} drifted in the second step");
+            }
+        }
+    }
+
+    #[test]
+    fn training_lowers_the_loss_and_an_infinite_one_is_an_error() {
+        let (network, mut adam) = (supernet(), Adam::default());
+        let mut batch = TOY.batch(&[], &(), 0).unwrap();
+        let path = Path::single(&[0, 1, 2]);
+        let settings = StepSettings { learning_rate: 1e-3, ..STEP };
+        let mut step =
+            |batch: &VqaBatch| weight_step((&network, &mut adam), (&TOY, &[whole(batch)]), &path, settings, START);
+        let losses: Vec<f64> = (0..30).map(|_| step(&batch).unwrap()).collect();
+        assert!(losses[29] < 0.9 * losses[0], "{losses:?}");
+        batch.target = Tensor::full([4, 3], f64::INFINITY, (Kind::Float, Device::Cpu));
+        let kept = copy(&network);
+        assert!(matches!(step(&batch), Err(Error::NotFinite { what: "loss", .. })));
+        assert!(network.parameters().iter().all(|(name, p)| p.equal(&kept[name])), "the weights are kept");
+    }
+
+    #[test]
+    fn gradients_are_clipped_to_their_norm() {
+        let name = "w".to_owned();
+        let mut gradients = vec![(&name, Tensor::from_slice(&[3f32, 4.0])), (&name, Tensor::from_slice(&[12f32]))];
+        assert!((gradient_norm(&gradients) - 13.0).abs() < 1e-6);
+        clip_gradients(&mut gradients, 13.0, 1.0);
+        assert!((gradient_norm(&gradients) - 1.0).abs() < 1e-5);
+        clip_gradients(&mut gradients, 1.0, 2.0);
+        assert!((gradient_norm(&gradients) - 1.0).abs() < 1e-5, "a smaller gradient stays");
+    }
+
+    #[test]
+    fn an_architecture_step_asks_for_no_gradient_of_weights() {
+        let network = supernet();
+        let batch = TOY.batch(&[], &(), 0).unwrap();
+        let alpha = crate::strategy::alpha::Alpha::uniform(network.space());
+        let path = alpha.sample_gated(crate::recipe::strategy::SamplingMode::Full, 1, "test", 0, Device::Cpu);
+        let before = copy(&network);
+        let (loss, gates) = crate::train::search::gate_gradients(&network, &TOY, &batch, &path, 0.0, &[]).unwrap();
+        assert!(loss.double_value(&[]).is_finite());
+        assert_eq!(gates.iter().map(|g| g.size()[0]).collect::<Vec<_>>(), [2, 4, 4]);
+        for (name, parameter) in network.parameters() {
+            assert!(!parameter.grad().defined() && parameter.equal(&before[name]), "{name}");
+        }
+        // The gated output is the active operation's.
+        let active = |choice: &crate::space::arch_path::Choice| (0..4).find(|&k| choice.is_active(k)).unwrap();
+        let active: Vec<usize> = path.0.iter().map(active).collect();
+        let plain = network.forward(&batch.inputs, &Path::single(&active), Dropout(0.0));
+        let gated = network.forward(&batch.inputs, &path, Dropout(0.0));
+        assert!((plain - gated).abs().max().double_value(&[]) < 1e-6);
+    }
+
+    #[test]
+    fn published_drift_moves_what_rests() {
+        let (network, mut adam) = (supernet(), Adam::default());
+        let batch = [TOY.batch(&[], &(), 0).unwrap()];
+        let settings = StepSettings { momentum_drift: true, ..STEP };
+        let mut step = |path: &Path| {
+            weight_step((&network, &mut adam), (&TOY, &[whole(&batch[0])]), path, settings, START).unwrap()
+        };
+        step(&Path::single(&[0, 0, 0]));
+        let between = copy(&network);
+        step(&Path::single(&[1, 3, 3]));
+        let name = "backnone.cells_enc.0.dag.0.0.candidate_ops.0.mhatt.linear_v.weight";
+        assert!(!network.parameters()[name].equal(&between[name]));
+    }
+
+    /// Some rows of a batch.
+    fn rows(batch: &VqaBatch, from: i64, count: i64) -> VqaBatch {
+        let of = |t: &Tensor| t.narrow(0, from, count);
+        let counts = |c: &[i64]| c[from as usize..][..count as usize].to_vec();
+        let i = &batch.inputs;
+        let inputs = crate::model::inputs::Inputs {
+            tokens: of(&i.tokens),
+            features: of(&i.features),
+            boxes: of(&i.boxes),
+            token_count: counts(&i.token_count),
+            region_count: counts(&i.region_count),
+        };
+        VqaBatch { inputs, target: of(&batch.target) }
+    }
+
+    /// Parts of any sizes, whose gradients add up, move the weights as the whole batch does.
+    fn assert_parts_add_up<T: Task<Batch = VqaBatch>>(task: &T) {
+        // With so large an epsilon Adam's first step is a smooth function of the gradient, not its sign.
+        let train = TrainSettings { adam: AdamSettings { epsilon: 1.0, ..SETTINGS.adam }, ..SETTINGS };
+        let settings = StepSettings { train: &train, ..STEP };
+        let network = supernet();
+        let start = copy(&network);
+        let all = TOY.batch(&[], &(), 0).unwrap();
+        let parts = [rows(&all, 0, 3), rows(&all, 3, 1)];
+        let path = Path::single(&[0, 1, 2]);
+        let run = |parts: &[VqaBatch]| {
+            tch::no_grad(|| start.iter().for_each(|(name, p)| network.parameters()[name].shallow_clone().copy_(p)));
+            let parts: Vec<Part<&VqaBatch>> = parts.iter().map(whole).collect();
+            let loss = weight_step((&network, &mut Adam::default()), (task, &parts), &path, settings, START).unwrap();
+            (loss, copy(&network))
+        };
+        let (one, two) = (run(&parts), run(std::slice::from_ref(&all)));
+        assert!((one.0 - two.0).abs() < 1e-5 * two.0.abs());
+        for (name, p) in &one.1 {
+            let scale = (&two.1[name] - &start[name]).abs().max().double_value(&[]);
+            let difference = (p - &two.1[name]).abs().max().double_value(&[]);
+            assert!(difference <= 1e-4 * scale + f64::from(f32::EPSILON), "{name}: {difference} of {scale}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_step_add_up() {
+        assert_parts_add_up(&TOY);
+        assert_parts_add_up(&ToyOf::<true>);
+    }
+}
