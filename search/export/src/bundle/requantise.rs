@@ -1,5 +1,7 @@
-//! Bundles of earlier versions, whose weights in 8 bits can leave 16 bits on processors without VNNI (see `int8.rs`), with their
-//! weights rounded anew. No other weights are needed: the numbers times their scales are what is rounded.
+//! Rounds the 8-bit weights of earlier versions' bundles anew.
+//!
+//! Their products can leave 16 bits on processors without VNNI (see `weights/int8.rs`). No other weights are needed:
+//! the numbers times their scales are what is rounded.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,11 +10,11 @@ use mmnas_bundle::Bundle;
 use mmnas_bundle::manifest::{Graph, Precision};
 use prost::Message as _;
 
+use crate::bundle::verified::{CARD, Measure, finish};
+use crate::error::{Error, FailedGraphs, Result};
 use crate::folder_writer::FolderWriter;
-use crate::int8::Quantised;
-use crate::onnx::{EXTERNAL, ModelProto, TensorProto, data_type};
-use crate::verified::{CARD, FailedGraphs, Measure, finish};
-use crate::{Error, Result};
+use crate::onnx::proto::{EXTERNAL, ModelProto, TensorProto, data_type};
+use crate::weights::int8::Quantised;
 
 /// What was rounded anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +27,10 @@ pub struct Requantised {
     pub left_out: Vec<FailedGraphs>,
 }
 
-/// Writes `bundle` to the new folder `out` with every column of weights in 8 bits rounded anew that has a pair of numbers whose
-/// products can leave 16 bits; all else stays as it is. Where there is none nothing is written. `measure` is that of
-/// [`write_bundle`](crate::write_bundle).
+/// Writes `bundle` to the new folder `out`, its 8-bit weights rounded anew.
+///
+/// That is every column with a pair of numbers whose products can leave 16 bits; all else stays as it is. If there is
+/// no such column, nothing is written. `measure` is that of [`write_bundle`](crate::write_bundle).
 ///
 /// # Errors
 /// A graph that this project did not write; a file that cannot be read or written; no form that gives what was recorded.
@@ -58,7 +61,9 @@ pub fn requantise_bundle(bundle: &Bundle<'_>, out: &Path, measure: Option<&Measu
     Ok(found)
 }
 
-/// The content of a graph and of its weights' file, and how many columns got another scale.
+/// The content of a graph and of its weights' file.
+///
+/// With it comes how many columns got another scale.
 fn requantised(bundle: &Bundle<'_>, graph: &Graph) -> Result<(Vec<u8>, Option<Vec<u8>>, usize)> {
     let content = bundle.read(&graph.file)?;
     let mut data = graph.data.as_deref().map(|name| bundle.read(name)).transpose()?;
@@ -76,8 +81,9 @@ fn requantised(bundle: &Bundle<'_>, graph: &Graph) -> Result<(Vec<u8>, Option<Ve
     Ok((model.encode_to_vec(), data, columns))
 }
 
-/// Rounds the columns of a graph anew that need it, its weights in `data` where they lie beside it; tells how many. As an error,
-/// what is not as this project writes it.
+/// Rounds those columns of a graph anew that need it; returns how many.
+///
+/// The weights may lie beside the graph, in `data`. Whatever is not as this project writes it is an error.
 fn round_anew(model: &mut ModelProto, mut data: Option<&mut [u8]>) -> std::result::Result<usize, String> {
     let mut columns = 0;
     let Some(proto) = &mut model.graph else { return Err("no graph".to_owned()) };
@@ -125,7 +131,7 @@ fn round_anew(model: &mut ModelProto, mut data: Option<&mut [u8]>) -> std::resul
     Ok(columns)
 }
 
-/// The bytes of a tensor, and where they lie in the file of the weights, where they do.
+/// The bytes of a tensor, and their place in the weights' file, if any.
 struct Stored {
     bytes: Vec<u8>,
     at: Option<usize>,
@@ -155,7 +161,7 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onnx::{GraphProto, NodeProto, StringStringEntry};
+    use crate::onnx::proto::{GraphProto, NodeProto, StringStringEntry};
 
     /// A tensor that lies at `offset` of the file beside the graph.
     fn outside(name: &str, kind: i32, offset: usize, length: usize) -> TensorProto {

@@ -1,21 +1,22 @@
-//! The end of writing a bundle: its graphs are run, those that fail are left out, and the folder appears.
+//! The end of writing a bundle.
+//!
+//! Its graphs are run, those that fail are left out, and the folder appears.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::Path;
 
-use mmnas_bundle::manifest::{Form, Graph, MANIFEST, Manifest, Measured, Stage};
-use serde::{Serialize, Serializer};
+use mmnas_bundle::manifest::{Graph, MANIFEST, Manifest, Measured, Stage};
 
-use crate::card::model_card;
+use crate::bundle::model_card::model_card;
+use crate::error::{Error, FailedGraphs, Result};
 use crate::folder_writer::FolderWriter;
-use crate::{Error, Result};
 
 /// The model card.
 pub(crate) const CARD: &str = "README.md";
 
-/// Runs the graphs of a complete bundle, which does not lie in its place yet, and tells what they gave and took. The
-/// exporter itself holds no engine.
+/// Runs the graphs of a bundle that is not in its place yet.
+///
+/// It returns what they gave and took. The exporter itself holds no engine.
 pub type Measure<'a> = dyn Fn(&Path) -> Result<Verified> + 'a;
 
 /// What the graphs of a bundle gave beside what was recorded.
@@ -27,30 +28,10 @@ pub struct Verified {
     pub failed: Vec<FailedGraphs>,
 }
 
-/// Graphs that do not give what was recorded: those of a form in the three stages, or the merged one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FailedGraphs {
-    /// Operators and number format.
-    #[serde(rename = "variant", serialize_with = "display")]
-    pub form: Form,
-    /// Whether it is the graph of the whole network.
-    pub merged: bool,
-    /// What they gave.
-    pub reason: String,
-}
-
-fn display<S: Serializer>(form: &Form, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.collect_str(form)
-}
-
-impl fmt::Display for FailedGraphs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}: {}", self.form, if self.merged { " (merged)" } else { "" }, self.reason)
-    }
-}
-
-/// Runs the graphs where `measure` is given, leaves out those that fail, describes the bundle and lets it appear. Gives what
-/// was left out; an error where no form of the stages would be left.
+/// Verifies the graphs, describes the bundle and lets it appear.
+///
+/// The graphs run if there is a `measure`; those that fail are left out and returned. It is an error if no form of the
+/// stages would be left.
 pub(crate) fn finish(
     mut writer: FolderWriter,
     mut manifest: Manifest,
@@ -82,7 +63,9 @@ pub(crate) fn finish(
     Ok(left_out)
 }
 
-/// Takes graphs out of the manifest, and the files that no graph refers to any more out of the folder.
+/// Takes graphs out of the manifest.
+///
+/// Files that no graph refers to any more leave the folder.
 fn leave_out(failed: &[FailedGraphs], writer: &mut FolderWriter, manifest: &mut Manifest) -> Result<()> {
     let files = |manifest: &Manifest| -> BTreeSet<String> {
         manifest.all_graphs().flat_map(Graph::files).map(str::to_owned).collect()

@@ -1,3 +1,5 @@
+//! Writes a bundle.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -7,27 +9,35 @@ use mmnas_bundle::manifest::{
 };
 use mmnas_bundle::{Architecture, TextEncoder, VisionBundle};
 
+use crate::bundle::verified::{Measure, finish};
+use crate::error::{Error, FailedGraphs, Result};
 use crate::folder_writer::FolderWriter;
 use crate::golden::{GOLDEN, GoldenTensor, golden_file, vision_golden};
-use crate::graph::Graph;
-use crate::int8::Int8Scheme;
-use crate::model::{BuiltGraph, stage_of};
-use crate::source::Source;
-use crate::verified::{FailedGraphs, Measure, finish};
-use crate::vision::{DETECTOR_GRAPH, VISION_GRAPH};
-use crate::{OPSET, Result, Weights, fusion_stage, image_stage, text_stage};
+use crate::network::parameters::Parameters;
+use crate::onnx::graph::Graph;
+use crate::onnx::model::OPSET;
+use crate::onnx::model::{BuiltGraph, stage_of};
+use crate::stages::{fusion, image, text};
+use crate::vision::settings::DETECTOR_GRAPH;
+use crate::vision::write::VISION_GRAPH;
+use crate::weights::Weights;
+use crate::weights::int8::Int8Scheme;
 
 /// What is written of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportSettings {
     /// The forms of the graphs, at least one.
     pub forms: Vec<Form>,
-    /// Whether the whole network is written as one graph too, in the `portable` variant of every precision of `forms`.
+    /// Whether the whole network is written as one graph too.
+    ///
+    /// That graph is of the `portable` variant, once for every precision of `forms`.
     pub merged: bool,
     /// How the fused operators compute with weights in 8 bits.
     pub int8: Int8Scheme,
-    /// Graphs whose weights take more than this many bytes have them in a file of their own, which engines map instead of
-    /// reading: a load takes two thirds of the time. ONNX files end at 2 GiB.
+    /// Most bytes of weights that are stored in a graph.
+    ///
+    /// Above it they have a file of their own, which engines map instead of reading: a load takes two thirds of the
+    /// time. ONNX files end at 2 GiB.
     pub external_over: u64,
 }
 
@@ -79,7 +89,9 @@ pub struct BundleParts<'a> {
     pub settings: ExportSettings,
 }
 
-/// The relation biases are computed in 32 bits in every form, so they have one graph.
+/// The one form of the relation biases.
+///
+/// They are computed in 32 bits in every form.
 const RELATION_FORM: Form = Form { variant: Variant::Portable, precision: Precision::Fp32 };
 const RELATION_GRAPH: &str = "relation.onnx";
 const TOKENIZER: &str = "tokenizer.json";
@@ -125,7 +137,9 @@ fn check(parts: &BundleParts<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Writes the graphs of one stage, form by form, so that only one is held at a time.
+/// Writes the graphs of one stage.
+///
+/// It goes form by form, so that only one graph is held at a time.
 fn write_stage(
     writer: &mut FolderWriter,
     forms: &[(Form, String)],
@@ -156,27 +170,28 @@ fn write_vision_stage(writer: &mut FolderWriter, bundle: &VisionBundle) -> Resul
     Ok(described)
 }
 
-/// Writes a bundle to the new folder `out`, which appears complete or not at all. `measure`, where it is given, runs the
-/// graphs before that, so that manifest and model card tell what they gave and took. Graphs that do not give what was recorded
-/// are left out, and returned.
+/// Writes a bundle to the new folder `out`, complete or not at all.
+///
+/// If there is a `measure`, it runs the graphs before the folder appears, so that manifest and model card say what they
+/// gave and took. Graphs that do not give what was recorded are left out, and returned.
 ///
 /// # Errors
 /// Parts that do not fit each other; a folder that cannot be written; no form that gives what was recorded.
 pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measure<'_>>) -> Result<Vec<FailedGraphs>> {
     check(parts)?;
     let mut writer = FolderWriter::create(out)?;
-    let (source, limit) =
-        (Source { weights: parts.weights, dimensions: parts.dimensions }, parts.settings.external_over);
+    let (parameters, limit) =
+        (Parameters { weights: parts.weights, dimensions: parts.dimensions }, parts.settings.external_over);
     let forms = |stage: &str| -> Vec<(Form, String)> {
         parts.settings.forms.iter().map(|form| (*form, graph_file(stage, *form))).collect()
     };
     let (w, arch) = (&mut writer, parts.architecture);
     let start = |name: &str, form: Form| Graph::new(name, form).with_int8(parts.settings.int8);
     let stages = Stages {
-        text: write_stage(w, &forms("text"), limit, |form| text_stage::build(source, arch, start("text", form)))?,
-        image: write_stage(w, &forms("image"), limit, |form| image_stage::build(source, arch, start("image", form)))?,
+        text: write_stage(w, &forms("text"), limit, |form| text::build(parameters, arch, start("text", form)))?,
+        image: write_stage(w, &forms("image"), limit, |form| image::build(parameters, arch, start("image", form)))?,
         fusion: write_stage(w, &forms("fusion"), limit, |form| {
-            fusion_stage::build(source, arch, parts.task, start("fusion", form))
+            fusion::build(parameters, arch, parts.task, start("fusion", form))
         })?,
     };
     let merged = parts.settings.merged.then(|| {
@@ -185,15 +200,13 @@ pub fn write_bundle(parts: &BundleParts<'_>, out: &Path, measure: Option<&Measur
         precisions.dedup();
         let form = |precision| (Form { variant: Variant::Portable, precision }, merged_file(precision));
         let forms: Vec<(Form, String)> = precisions.into_iter().map(form).collect();
-        write_stage(w, &forms, limit, |form| {
-            fusion_stage::build_merged(source, arch, parts.task, start("network", form))
-        })
+        write_stage(w, &forms, limit, |form| fusion::build_merged(parameters, arch, parts.task, start("network", form)))
     });
     let merged = merged.transpose()?;
-    let relation = image_stage::build_relations(source, arch, Graph::new("relation", RELATION_FORM))?;
+    let relation = image::build_relations(parameters, arch, Graph::new("relation", RELATION_FORM))?;
     let relation = relation.map(|graph| {
         let graph = w.add_graph(BuiltGraph::new(graph, RELATION_FORM, RELATION_GRAPH.to_owned(), limit)?)?;
-        Ok::<_, crate::Error>(stage_of(&[graph]))
+        Ok::<_, Error>(stage_of(&[graph]))
     });
     let relation = relation.transpose()?;
     w.add(TOKENIZER, parts.tokenizer.as_bytes())?;

@@ -2,18 +2,22 @@
 
 use mmnas_bundle::{Heads, Operation, OperationKind};
 
-use crate::graph::{Attribute, Graph};
-use crate::layers::{Attention, KeysValues, Product, query_scale};
-use crate::mask::Mask;
-use crate::source::Source;
-use crate::{Error, Result, Weight};
+use crate::error::{Error, Result};
+use crate::network::layers::{Attention, KeysValues, Product, query_scale};
+use crate::network::mask::Mask;
+use crate::network::parameters::Parameters;
+use crate::onnx::attribute::Attribute;
+use crate::onnx::graph::Graph;
+use crate::weights::Weight;
 
 /// What a block reads besides its input.
 #[derive(Debug)]
 pub(crate) struct Side<'a> {
     /// The input's positions.
     pub own: &'a mut Mask,
-    /// The tokens, and the keys and values of this block over them, `[batch, heads, tokens, head]`.
+    /// The tokens, and this block's keys and values over them.
+    ///
+    /// Both are `[batch, heads, tokens, head]`.
     pub text: Option<(&'a mut Mask, &'a (String, String))>,
     /// What the regions' relations add to this block's scores, `[batch, heads, n, n]`.
     pub bias: Option<&'a str>,
@@ -24,7 +28,7 @@ pub(crate) fn kind_of(operation: Operation, prefix: &str) -> Result<OperationKin
     operation.kind().ok_or_else(|| Error::Operation { block: prefix.to_owned(), operation })
 }
 
-impl Source<'_> {
+impl Parameters<'_> {
     /// Number of heads and their width.
     pub(crate) fn heads(&self, heads: Heads, prefix: &str) -> Result<(usize, usize)> {
         let d = self.dimensions;
@@ -198,10 +202,10 @@ fn no_text(operation: Operation, prefix: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use mmnas_bundle::manifest::{Dimensions, Form};
+    use mmnas_bundle::param_names;
 
     use super::*;
-    use crate::Weights;
-    use crate::source::encoder_prefix;
+    use crate::weights::Weights;
 
     fn refused(operation: &str) -> String {
         let dimensions = Dimensions {
@@ -218,10 +222,13 @@ mod tests {
             joint_linear: None,
             region_joint: None,
         };
-        let source = Source { weights: &Weights::default(), dimensions: &dimensions };
+        let parameters = Parameters { weights: &Weights::default(), dimensions: &dimensions };
         let mut graph = Graph::new("text", Form::ORT_FP32);
         let side = Side { own: &mut Mask::new("token_count", "x", 1), text: None, bias: None };
-        source.block(&mut graph, "x", operation.parse().unwrap(), &encoder_prefix(2), side).unwrap_err().to_string()
+        parameters
+            .block(&mut graph, "x", operation.parse().unwrap(), &param_names::encoder_block(2), side)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]

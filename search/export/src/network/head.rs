@@ -1,18 +1,22 @@
 //! The heads of the three tasks.
 
 use mmnas_bundle::manifest::TaskName;
+use mmnas_bundle::param_names;
 
-use crate::graph::Graph;
-use crate::layers::Product;
-use crate::linear_embedding;
-use crate::mask::Mask;
-use crate::source::Source;
-use crate::value_type::Elem;
-use crate::{Result, Weight};
+use crate::error::Result;
+use crate::network::layers::Product;
+use crate::network::linear_embedding;
+use crate::network::mask::Mask;
+use crate::network::parameters::Parameters;
+use crate::onnx::graph::Graph;
+use crate::onnx::value_type::Elem;
+use crate::weights::Weight;
 
-/// Declares the outputs of the task's head over the pooled text `[batch, 2 H]` and the regions `y` `[batch, regions, H]`.
+/// Declares the outputs of the task's head.
+///
+/// It reads the pooled text `[batch, 2 H]` and the regions `y` `[batch, regions, H]`.
 pub(crate) fn head(
-    source: Source<'_>,
+    parameters: Parameters<'_>,
     g: &mut Graph,
     task: TaskName,
     pooled: &str,
@@ -20,26 +24,28 @@ pub(crate) fn head(
     (mask, joint): (&mut Mask, Option<(String, String)>),
 ) -> Result<()> {
     match task {
-        TaskName::Vqa | TaskName::Itm => pooled_head(source, g, (pooled, y), mask, joint),
-        TaskName::Vgd => grounding_head(source, g, pooled, y, joint),
+        TaskName::Vqa | TaskName::Itm => pooled_head(parameters, g, (pooled, y), mask, joint),
+        TaskName::Vgd => grounding_head(parameters, g, pooled, y, joint),
     }
 }
 
-/// `Linear(LN(AttFlat(x) + AttFlat(y)))`: one logit an answer, or the one of a pair, with the cosine of joint embeddings times its
-/// scale where there are such.
+/// The head of VQA and ITM: `Linear(LN(AttFlat(x) + AttFlat(y)))`.
+///
+/// It gives one logit an answer, or the one of a pair. If there are joint embeddings, their cosine times its scale is
+/// added.
 fn pooled_head(
-    source: Source<'_>,
+    parameters: Parameters<'_>,
     g: &mut Graph,
     (pooled, y): (&str, &str),
     mask: &mut Mask,
     joint: Option<(String, String)>,
 ) -> Result<()> {
-    let d = source.dimensions;
-    let (regions, attention) = source.att_flat(g, y, mask, "attflat_y")?;
-    let fused = source.norm(g, (pooled, &regions, None), false, ("proj_norm", 2 * d.hidden))?;
-    let mut logits = source.linear(g, &fused, "proj", 2 * d.hidden, d.outputs)?;
+    let d = parameters.dimensions;
+    let (regions, attention) = parameters.att_flat(g, y, mask, param_names::ATTFLAT_Y)?;
+    let fused = parameters.norm(g, (pooled, &regions, None), false, (param_names::PROJ_NORM, 2 * d.hidden))?;
+    let mut logits = parameters.linear(g, &fused, param_names::PROJ, 2 * d.hidden, d.outputs)?;
     if let Some((of_text, of_image)) = joint {
-        let scale = source.weights.get("embed_scale", &[1])?.data[0];
+        let scale = parameters.weights.get(param_names::EMBED_SCALE, &[1])?.data[0];
         let plain = g.cast(&logits, Elem::F32);
         // Both of length 1, in 32 bits whatever the network.
         logits = g.in_f32(|g| {
@@ -56,21 +62,26 @@ fn pooled_head(
     Ok(())
 }
 
-/// Per region `LN(AttFlat(x) + Linear(H → 2 H)(y))` → a score and four deltas, from one product; to the scores are added the products of
-/// `linear` embeddings of the text and the regions, where there are such.
+/// The head of grounding: a score and four deltas for each region.
+///
+/// Both come from one product of `LN(AttFlat(x) + Linear(H → 2 H)(y))`. If there are `linear` embeddings, their
+/// products are added to the scores.
 fn grounding_head(
-    source: Source<'_>,
+    parameters: Parameters<'_>,
     g: &mut Graph,
     pooled: &str,
     y: &str,
     linear: Option<(String, String)>,
 ) -> Result<()> {
-    let h = source.dimensions.hidden;
-    let regions = source.linear(g, y, "attfc_y", h, 2 * h)?;
+    let h = parameters.dimensions.hidden;
+    let regions = parameters.linear(g, y, param_names::ATTFC_Y, h, 2 * h)?;
     let pooled = g.unsqueeze(pooled, &[1]);
-    let fused = source.norm(g, (&regions, &pooled, None), true, ("proj_norm", 2 * h))?;
-    let both = [source.matrix("proj_scores", 2 * h, 1)?, source.matrix("proj_reg", 2 * h, 4)?];
-    let biases = [&source.bias("proj_scores", 1)?.data[..], &source.bias("proj_reg", 4)?.data].concat();
+    let fused = parameters.norm(g, (&regions, &pooled, None), true, (param_names::PROJ_NORM, 2 * h))?;
+    let both =
+        [parameters.matrix(param_names::PROJ_SCORES, 2 * h, 1)?, parameters.matrix(param_names::PROJ_REG, 2 * h, 4)?];
+    let biases =
+        [&parameters.bias(param_names::PROJ_SCORES, 1)?.data[..], &parameters.bias(param_names::PROJ_REG, 4)?.data]
+            .concat();
     let (matrix, bias) = (Weight::beside(&both), Weight::new(&[5], biases));
     let product = Product { name: "proj_both.weight", matrix: &matrix, bias: Some(("proj_both.bias", &bias)) };
     let both = g.plain_product(&fused, &product);

@@ -1,12 +1,17 @@
-//! The layers of the network as nodes: one function a layer, which writes it in the graph's operators and number format.
+//! The layers of the network as nodes.
+//!
+//! Each function writes one layer in the graph's operators and number format.
 
-use crate::graph::{Attribute, Graph, MICROSOFT};
-use crate::int8::{Blocks, Int8Scheme, Quantised, quantise_blocks, quantise_columns, quantise_rows};
-use crate::value_type::Elem;
-use crate::{Weight, mask};
+use crate::network::mask;
+use crate::onnx::attribute::Attribute;
+use crate::onnx::graph::{Graph, MICROSOFT};
+use crate::onnx::value_type::Elem;
+use crate::weights::Weight;
+use crate::weights::int8::{Blocks, Int8Scheme, Quantised, quantise_blocks, quantise_columns, quantise_rows};
 
-/// LayerNormalization with this epsilon and a rescaled gain agrees with the published LN, whose epsilon stands outside
-/// the root, to 4e-6 on the logits.
+/// Epsilon of the published layer norm, for ONNX's LayerNormalization.
+///
+/// The published epsilon stands outside the root. With this one and a rescaled gain the logits agree to 4e-6.
 const EPSILON: f32 = 1e-12;
 /// Matrices with fewer rows or columns are not worth quantising.
 const LEAST_INT8: usize = 32;
@@ -34,13 +39,14 @@ pub(crate) struct Attention<'a> {
     pub head: usize,
 }
 
-/// What the query's matrix is to be multiplied with before [`Graph::attention`] sees its product: the fused operator
-/// divides by √head itself; elsewhere scores in 16 bits overflow less so.
+/// Factor of the query's matrix for [`Graph::attention`].
+///
+/// The fused operator divides by √head itself; elsewhere scores in 16 bits overflow less so.
 pub(crate) fn query_scale(g: &Graph, head: usize) -> f32 {
     if g.is_fused() { 1.0 } else { (1.0 / (head as f64).sqrt()) as f32 }
 }
 
-/// A matrix `[inputs, outputs]` under its name, and the bias that is added to its product.
+/// A named matrix `[inputs, outputs]`, and the bias of its product.
 #[derive(Debug)]
 pub(crate) struct Product<'a> {
     pub name: &'a str,
@@ -110,9 +116,10 @@ impl Graph {
         }
     }
 
-    /// `LN(x + y + bias)`, the published LN with its `gain` and `shift`; in 32 bits whatever the precision, since the squares
-    /// of what a block gives leave the range of 16. `x` and `y` have one shape, where `broadcast` does not say that `y` is
-    /// repeated.
+    /// `LN(x + y + bias)`, the published LN with its `gain` and `shift`.
+    ///
+    /// It is in 32 bits whatever the precision, since the squares of what a block gives leave the range of 16. `x` and
+    /// `y` have one shape, unless `broadcast` says that `y` is repeated.
     pub(crate) fn residual_norm(
         &mut self,
         (x, y, bias): (&str, &str, Option<(&str, &Weight)>),
@@ -181,6 +188,11 @@ impl Graph {
         self.reshape(&attended, &[0, 0, heads * head])
     }
 
+    /// The rows of `x` scaled to length 1.
+    pub(crate) fn unit(&mut self, x: &str) -> String {
+        self.node("LpNormalization", &[x], vec![("axis", Attribute::Int(-1)), ("p", Attribute::Int(2))])
+    }
+
     /// Rows of `table` by `ids`.
     pub(crate) fn lookup(&mut self, name: &str, table: &Weight, ids: &str) -> String {
         if !self.is_int8() {
@@ -196,8 +208,10 @@ impl Graph {
         self.node("Mul", &[&rows, &scales], vec![])
     }
 
-    /// The states of a one-layer LSTM over `x` `[batch, n, inputs]`, `[batch, n, hidden]`. `input` `[4 hidden, inputs]` and
-    /// `hidden` `[4 hidden, hidden]` with the gates in ONNX's order, `biases` `[8 hidden]`.
+    /// The states of a one-layer LSTM over `x` `[batch, n, inputs]`, `[batch, n, hidden]`.
+    ///
+    /// `input` `[4 hidden, inputs]` and `hidden` `[4 hidden, hidden]` with the gates in ONNX's order, `biases` `[8
+    /// hidden]`.
     pub(crate) fn lstm(&mut self, x: &str, input: &Weight, recurrent: &Weight, biases: &Weight) -> String {
         let (gates, inputs, width) = (input.shape[0], input.shape[1], recurrent.shape[1]);
         let biases = self.weight("lstm.bias_l0", &Weight::new(&[1, 2 * gates], biases.data.clone()));
@@ -226,7 +240,9 @@ impl Graph {
         self.squeeze(&states, &[1])
     }
 
-    /// A matrix of an LSTM in 8 bits as the fused operator wants it, `[1, inputs, 4 hidden]`, and its scales.
+    /// A matrix of an LSTM in 8 bits for the fused operator.
+    ///
+    /// `[1, inputs, 4 hidden]`, and its scales.
     fn lstm_columns(&mut self, name: &str, matrix: &Weight) -> [String; 2] {
         let Quantised { numbers, scales } = quantise_columns(matrix);
         let shape = [1, matrix.shape[0], matrix.shape[1]];
@@ -234,7 +250,9 @@ impl Graph {
         [matrix, self.weight(&format!("{name}.scale"), &Weight::new(&[1, scales.len()], scales))]
     }
 
-    /// A matrix of an LSTM, stored in 8 bits and computed with in 32, `[1, 4 hidden, inputs]`.
+    /// A matrix of an LSTM, stored in 8 bits, computed with in 32.
+    ///
+    /// `[1, 4 hidden, inputs]`.
     fn lstm_rows(&mut self, name: &str, matrix: &Weight) -> String {
         let Quantised { numbers, scales } = quantise_rows(matrix);
         let numbers = self.bytes(&format!("{name}.int8"), &[1, matrix.shape[0], matrix.shape[1]], &numbers);

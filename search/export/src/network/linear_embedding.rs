@@ -1,42 +1,48 @@
-//! The linear part of the joint embedding: the words of a text added up, the features of an image by the area of their regions, each
-//! through one matrix. In grounding the features of single regions go through that matrix, and the products with a text's count in their
+//! The linear part of the joint embedding.
+//!
+//! A text's words are added up, an image's features by the area of their regions; each goes through one matrix. In
+//! grounding the features of single regions go through that matrix, and their products with a text's count in the
 //! scores.
 
 use mmnas_bundle::boxes::LEAST_AREA;
 use mmnas_bundle::manifest::Dtype;
+use mmnas_bundle::param_names;
 
-use crate::Result;
-use crate::graph::{Attribute, Graph};
-use crate::image_stage::of_features;
-use crate::mask::Mask;
-use crate::source::Source;
-use crate::value_type::Elem;
+use crate::error::Result;
+use crate::network::features::of_features;
+use crate::network::mask::Mask;
+use crate::network::parameters::Parameters;
+use crate::onnx::attribute::Attribute;
+use crate::onnx::graph::Graph;
+use crate::onnx::value_type::Elem;
 
 /// The share of what is not there is e to the power of this.
 const NOT_THERE: f32 = -1e9;
 
 /// Of texts, `[batch, linear]`, from `tokens` `[batch, tokens]`.
 pub(crate) fn text(
-    source: Source<'_>,
+    parameters: Parameters<'_>,
     g: &mut Graph,
     (tokens, mask): (&str, &mut Mask),
     linear: usize,
 ) -> Result<String> {
-    let table = source.weights.get("embed_w.weight", &[source.dimensions.vocabulary, linear])?;
-    let bias = source.bias("embed_w", linear)?;
-    let words = g.lookup("embed_w.weight", table, tokens);
+    let table = parameters
+        .weights
+        .get(&param_names::weight(param_names::EMBED_W), &[parameters.dimensions.vocabulary, linear])?;
+    let bias = parameters.bias(param_names::EMBED_W, linear)?;
+    let words = g.lookup(&param_names::weight(param_names::EMBED_W), table, tokens);
     let presence = mask.presence(g);
     let presence = g.cast(&presence, g.float());
     let presence = g.unsqueeze(&presence, &[1]);
     let sum = g.node("MatMul", &[&presence, &words], vec![]);
     let sum = g.squeeze(&sum, &[1]);
-    let bias = g.weight("embed_w.bias", bias);
+    let bias = g.weight(&param_names::bias(param_names::EMBED_W), bias);
     Ok(g.node("Add", &[&sum, &bias], vec![]))
 }
 
 /// Of images, `[batch, linear]`, from `features` `[batch, regions, D]` and the boxes.
 pub(crate) fn image(
-    source: Source<'_>,
+    parameters: Parameters<'_>,
     g: &mut Graph,
     (features, mask): (&str, &mut Mask),
     linear: usize,
@@ -65,18 +71,18 @@ pub(crate) fn image(
     let shares = g.cast(&shares, g.float());
     let mean = g.node("MatMul", &[&shares, features], vec![]);
     let mean = g.squeeze(&mean, &[1]);
-    of_features(source, g, &mean, ("embed_a", linear))
+    of_features(parameters, g, &mean, (param_names::EMBED_A, linear))
 }
 
 /// Of single regions, `[batch, regions, region_joint]` in 32 bits, from `features` `[batch, regions, D]`.
-pub(crate) fn regions(source: Source<'_>, g: &mut Graph, features: &str, width: usize) -> Result<String> {
-    let of_regions = of_features(source, g, features, ("embed_a", width))?;
+pub(crate) fn regions(parameters: Parameters<'_>, g: &mut Graph, features: &str, width: usize) -> Result<String> {
+    let of_regions = of_features(parameters, g, features, (param_names::EMBED_A, width))?;
     Ok(g.cast(&of_regions, Elem::F32))
 }
 
 /// What texts give times what the scores are multiplied by, in 32 bits.
-pub(crate) fn scaled(source: Source<'_>, g: &mut Graph, text: &str) -> Result<String> {
-    let factor = source.weights.get("embed_factor", &[1])?.data[0];
+pub(crate) fn scaled(parameters: Parameters<'_>, g: &mut Graph, text: &str) -> Result<String> {
+    let factor = parameters.weights.get(param_names::EMBED_FACTOR, &[1])?.data[0];
     let text = g.cast(text, Elem::F32);
     Ok(g.in_f32(|g| {
         let factor = g.scalar(factor);
@@ -84,7 +90,9 @@ pub(crate) fn scaled(source: Source<'_>, g: &mut Graph, text: &str) -> Result<St
     }))
 }
 
-/// `scores` `[batch, regions]` and the products of the embeddings `text` `[batch, region_joint]` and `regions`, both in 32 bits.
+/// `scores` and the products of the embeddings of text and regions.
+///
+/// `scores` is `[batch, regions]`, `text` `[batch, region_joint]`; the embeddings are in 32 bits.
 pub(crate) fn with_scores(g: &mut Graph, scores: &str, (text, regions): (&str, &str)) -> String {
     let scores = g.cast(scores, Elem::F32);
     g.in_f32(|g| {
@@ -95,22 +103,18 @@ pub(crate) fn with_scores(g: &mut Graph, scores: &str, (text, regions): (&str, &
     })
 }
 
-/// `linear` and the network's `own` embedding, which has length 1, as one of length 1: the linear part, of length 1 too, counts a factor
-/// beside the own one.
-pub(crate) fn beside(source: Source<'_>, g: &mut Graph, linear: &str, own: &str) -> Result<String> {
-    let factor = source.weights.get("embed_factor", &[1])?.data[0];
+/// `linear` and the network's `own` embedding as one of length 1.
+///
+/// Each has length 1; the linear part counts a factor beside the own one.
+pub(crate) fn beside(parameters: Parameters<'_>, g: &mut Graph, linear: &str, own: &str) -> Result<String> {
+    let factor = parameters.weights.get(param_names::EMBED_FACTOR, &[1])?.data[0];
     // In 32 bits: sums of squares.
     let linear = g.cast(linear, Elem::F32);
     Ok(g.in_f32(|g| {
-        let linear = unit(g, &linear);
+        let linear = g.unit(&linear);
         let factor = g.scalar(factor);
         let linear = g.node("Mul", &[&linear, &factor], vec![]);
         let both = g.concat(&[&linear, own], -1);
-        unit(g, &both)
+        g.unit(&both)
     }))
-}
-
-/// Rows of length 1.
-pub(crate) fn unit(g: &mut Graph, x: &str) -> String {
-    g.node("LpNormalization", &[x], vec![("axis", Attribute::Int(-1)), ("p", Attribute::Int(2))])
 }

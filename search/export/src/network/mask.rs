@@ -1,12 +1,16 @@
-//! Which positions are there: `position < count`. Nodes and inputs are made when something asks for them, as an input that
-//! no node reads would be an input that every caller has to invent.
+//! Which positions are there: `position < count`.
+//!
+//! Nodes and inputs are made when something asks for them, as an input that no node reads would be an input that every
+//! caller has to invent.
 
 use mmnas_bundle::manifest::Dtype;
 
-use crate::graph::Graph;
-use crate::value_type::Elem;
+use crate::onnx::graph::Graph;
+use crate::onnx::value_type::Elem;
 
-/// What takes the place of the scores of masked keys (published; in 16 bits a number that they can hold).
+/// What replaces the scores of masked keys (published).
+///
+/// In 16 bits it is a number that they can hold.
 pub(crate) fn masked(g: &Graph) -> f32 {
     if g.float() == Elem::F16 { -3e4 } else { -1e9 }
 }
@@ -39,8 +43,9 @@ impl Mask {
         self.presence.insert(presence).clone()
     }
 
-    /// As an attention takes it: the fused one as 0/1 integers `[batch, n]`, the other as what is added to scores,
-    /// `[batch, 1, 1, n]`.
+    /// The mask as an attention takes it.
+    ///
+    /// For the fused one it is 0/1 integers `[batch, n]`, for the other what is added to scores, `[batch, 1, 1, n]`.
     pub(crate) fn keys(&mut self, g: &mut Graph) -> String {
         if let Some(keys) = &self.keys {
             return keys.clone();

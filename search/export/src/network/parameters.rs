@@ -1,47 +1,38 @@
 //! Parameters of a network by their published names, as the layers want them.
 
 use mmnas_bundle::manifest::Dimensions;
+use mmnas_bundle::param_names;
 
-use crate::graph::Attribute;
-use crate::graph::Graph;
-use crate::layers::Product;
-use crate::linear_embedding::unit;
-use crate::mask::{Mask, masked};
-use crate::value_type::Elem;
-use crate::{Result, Weight, Weights};
+use crate::error::Result;
+use crate::network::layers::Product;
+use crate::network::mask::{Mask, masked};
+use crate::onnx::attribute::Attribute;
+use crate::onnx::graph::Graph;
+use crate::onnx::value_type::Elem;
+use crate::weights::{Weight, Weights};
 
 /// Parameters of a network and where they go.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Source<'a> {
+pub(crate) struct Parameters<'a> {
     pub weights: &'a Weights,
     pub dimensions: &'a Dimensions,
 }
 
-/// The dotted prefix of an encoder block's parameters (sic: "backnone" is the published spelling).
-pub(crate) fn encoder_prefix(block: usize) -> String {
-    format!("backnone.cells_enc.0.dag.{block}.0")
-}
-
-/// The dotted prefix of a decoder block's parameters.
-pub(crate) fn decoder_prefix(block: usize) -> String {
-    format!("backnone.cells_dec.0.dag.{block}.0")
-}
-
-impl<'a> Source<'a> {
+impl<'a> Parameters<'a> {
     /// A linear layer's matrix as `[inputs, outputs]`.
     pub(crate) fn matrix(&self, name: &str, inputs: usize, outputs: usize) -> Result<Weight> {
-        Ok(self.weights.get(&format!("{name}.weight"), &[outputs, inputs])?.transposed())
+        Ok(self.weights.get(&param_names::weight(name), &[outputs, inputs])?.transposed())
     }
 
     /// A linear layer's bias.
     pub(crate) fn bias(&self, name: &str, outputs: usize) -> Result<&'a Weight> {
-        self.weights.get(&format!("{name}.bias"), &[outputs])
+        self.weights.get(&param_names::bias(name), &[outputs])
     }
 
     /// `x W + b` of a linear layer.
     pub(crate) fn linear(&self, g: &mut Graph, x: &str, name: &str, inputs: usize, outputs: usize) -> Result<String> {
         let (matrix, bias) = (self.matrix(name, inputs, outputs)?, self.bias(name, outputs)?);
-        let (weight_name, bias_name) = (format!("{name}.weight"), format!("{name}.bias"));
+        let (weight_name, bias_name) = (param_names::weight(name), param_names::bias(name));
         Ok(g.product(x, &Product { name: &weight_name, matrix: &matrix, bias: Some((&bias_name, bias)) }))
     }
 
@@ -55,7 +46,7 @@ impl<'a> Source<'a> {
         outputs: usize,
     ) -> Result<String> {
         let matrix = self.matrix(name, inputs, outputs)?;
-        Ok(g.product(x, &Product { name: &format!("{name}.weight"), matrix: &matrix, bias: None }))
+        Ok(g.product(x, &Product { name: &param_names::weight(name), matrix: &matrix, bias: None }))
     }
 
     /// `LN(x + y)` with the parameters `name.a_2` and `name.b_2`; see [`Graph::residual_norm`].
@@ -71,7 +62,9 @@ impl<'a> Source<'a> {
         Ok(g.residual_norm(sum, broadcast, (&gain, of_gain), (&shift, of_shift)))
     }
 
-    /// AttFlat over `x` `[batch, n, H]` → `[batch, 2 H]`, and how much each position counts, `[batch, n]`.
+    /// AttFlat over `x` `[batch, n, H]` → `[batch, 2 H]`.
+    ///
+    /// With it come the weights of the positions, `[batch, n]`.
     pub(crate) fn att_flat(&self, g: &mut Graph, x: &str, mask: &mut Mask, name: &str) -> Result<(String, String)> {
         let (h, inner) = (self.dimensions.hidden, self.dimensions.attflat);
         let scores = self.linear(g, x, &format!("{name}.mlp.fc.linear"), h, inner)?;
@@ -90,13 +83,17 @@ impl<'a> Source<'a> {
         Ok((pooled, g.squeeze(&weights, &[1])))
     }
 
-    /// Width of the linear part of the joint embedding, which a manifest says is narrower than the whole.
+    /// Width of the linear part of the joint embedding.
+    ///
+    /// A manifest says that it is narrower than the whole.
     pub(crate) fn joint_linear(&self) -> usize {
         let d = self.dimensions;
         d.joint_linear.unwrap_or(0).min(d.joint.unwrap_or(0))
     }
 
-    /// The network's own joint embedding of pooled states `[batch, 2 H]`, with `more` `[batch, joint]` added: `[batch, joint]` of length 1.
+    /// The network's own joint embedding, `[batch, joint]` of length 1.
+    ///
+    /// It is of pooled states `[batch, 2 H]`, with `more` `[batch, joint]` added.
     pub(crate) fn embedding(
         &self,
         g: &mut Graph,
@@ -112,6 +109,6 @@ impl<'a> Source<'a> {
         }
         // In 32 bits: a sum of squares.
         let embedded = g.cast(&embedded, Elem::F32);
-        Ok(unit(g, &embedded))
+        Ok(g.unit(&embedded))
     }
 }

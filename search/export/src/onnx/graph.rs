@@ -1,27 +1,23 @@
+//! One ONNX graph while it is put together.
+
 use std::collections::BTreeMap;
 
 use mmnas_bundle::manifest::{Dim, Dtype, Form, Precision, TensorSpec, Variant};
 
-use crate::Weight;
-use crate::inference::{self, Node};
-use crate::int8::Int8Scheme;
-use crate::onnx::*;
-use crate::value_type::{Elem, ValueType, dims};
+use crate::onnx::attribute::Attribute;
+use crate::onnx::proto::*;
+use crate::onnx::shape_inference::{Node, infer};
+use crate::onnx::value_type::{Elem, ValueType, dims};
+use crate::weights::Weight;
+use crate::weights::int8::Int8Scheme;
 
 /// ONNX Runtime's own operators.
 pub(crate) const MICROSOFT: &str = "com.microsoft";
 
-/// An attribute of a node.
-#[derive(Debug, Clone)]
-pub(crate) enum Attribute {
-    Float(f32),
-    Int(i64),
-    Ints(Vec<i64>),
-    Text(&'static str),
-}
-
-/// Builds one ONNX graph: nodes are appended in order, values are named by the caller's hint and a number. Weights and
-/// scalars are stored as [`Graph::float`].
+/// Builds one ONNX graph.
+///
+/// Nodes are appended in order; values are named by the caller's hint and a number. Weights and scalars are stored as
+/// [`Graph::float`].
 #[derive(Debug)]
 pub(crate) struct Graph {
     form: Form,
@@ -29,7 +25,7 @@ pub(crate) struct Graph {
     int8: Int8Scheme,
     /// The first node whose output's type does not follow: what was put together wrongly.
     pub(super) untyped: Option<String>,
-    pub(super) proto: GraphProto,
+    pub(crate) proto: GraphProto,
     pub(super) inputs: Vec<TensorSpec>,
     pub(super) outputs: Vec<TensorSpec>,
     pub(super) types: BTreeMap<String, ValueType>,
@@ -78,7 +74,9 @@ impl Graph {
         self.float
     }
 
-    /// Builds a part that is computed in 32 bits whatever the precision; its inputs are to be such.
+    /// Builds a part that is computed in 32 bits whatever the precision.
+    ///
+    /// Its inputs are to be such.
     pub(crate) fn in_f32<T>(&mut self, part: impl FnOnce(&mut Graph) -> T) -> T {
         let float = std::mem::replace(&mut self.float, Elem::F32);
         let result = part(self);
@@ -100,7 +98,9 @@ impl Graph {
         name.to_owned()
     }
 
-    /// Declares an input of 32-bit floats; returns it in the type that the network is computed in.
+    /// Declares an input of 32-bit floats.
+    ///
+    /// Returns it in the type that the network is computed in.
     pub(crate) fn float_input(&mut self, name: &str, shape: &[&str]) -> String {
         let input = self.input(name, Dtype::F32, shape);
         self.cast(&input, self.float)
@@ -159,7 +159,7 @@ impl Graph {
             attributes: &attributes,
             outputs: output.len(),
         };
-        let types = inference::infer(&node);
+        let types = infer(&node);
         // How many numbers a Range gives is data to it, as is a shape that was computed; whoever makes one declares it.
         let is_data =
             op == "Range" || ["Reshape", "Expand"].contains(&op) && node.integers.get(1).is_some_and(Option::is_none);
@@ -171,13 +171,15 @@ impl Graph {
             name: Some(format!("{op}.{}", output.first().map_or("", String::as_str))),
             op_type: Some(op.to_owned()),
             domain: (!domain.is_empty()).then(|| domain.to_owned()),
-            attribute: attributes.into_iter().map(|(name, value)| attribute(name, value)).collect(),
+            attribute: attributes.into_iter().map(|(name, value)| value.proto(name)).collect(),
             input,
             output,
         });
     }
 
-    /// Appends a node with one output; an empty input name is an optional input that is left out.
+    /// Appends a node with one output.
+    ///
+    /// An empty input name is an optional input that is left out.
     pub(crate) fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<(&str, Attribute)>) -> String {
         self.node_of("", op, inputs, attributes)
     }
@@ -210,7 +212,9 @@ impl Graph {
         self.node("Cast", &[value], vec![("to", Attribute::Int(i64::from(elem.onnx())))])
     }
 
-    /// Stores numbers in the type that the network is computed in; returns the value's name, which keeps the parameter's own.
+    /// Stores numbers in the type that the network is computed in.
+    ///
+    /// Returns the value's name, which keeps the parameter's own.
     pub(crate) fn weight(&mut self, name: &str, weight: &Weight) -> String {
         let bytes = match self.float {
             Elem::F16 => weight.data.iter().flat_map(|v| half(*v).to_le_bytes()).collect(),
@@ -273,33 +277,11 @@ impl Graph {
     }
 }
 
-/// The nearest 16-bit float; what is beyond its range becomes its largest finite number, as an infinity would spoil all
-/// that it meets.
+/// The nearest finite 16-bit float.
+///
+/// What is beyond its range becomes its largest number, as an infinity would spoil all that it meets.
 fn half(value: f32) -> half::f16 {
     half::f16::from_f32(value.clamp(half::f16::MIN.to_f32(), half::f16::MAX.to_f32()))
-}
-
-fn attribute(name: &str, value: Attribute) -> AttributeProto {
-    let mut proto = AttributeProto { name: Some(name.to_owned()), ..AttributeProto::default() };
-    proto.r#type = Some(match value {
-        Attribute::Float(f) => {
-            proto.f = Some(f);
-            attribute_type::FLOAT
-        }
-        Attribute::Int(i) => {
-            proto.i = Some(i);
-            attribute_type::INT
-        }
-        Attribute::Ints(ints) => {
-            proto.ints = ints;
-            attribute_type::INTS
-        }
-        Attribute::Text(text) => {
-            proto.s = Some(text.as_bytes().to_vec());
-            attribute_type::STRING
-        }
-    });
-    proto
 }
 
 #[cfg(test)]

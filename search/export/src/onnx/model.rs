@@ -1,13 +1,17 @@
-//! A graph as the bytes of an ONNX model, its weights beside it where one file would be too large.
+//! A graph as the bytes of an ONNX model.
+//!
+//! Its weights lie beside it if one file would be too large.
 
 use mmnas_bundle::manifest::{self, Dim, Form, Stage, TensorSpec};
 use prost::Message;
 
-use crate::graph::{Graph, MICROSOFT};
-use crate::onnx::*;
-use crate::value_type::{Elem, ValueType};
-use crate::{Error, OPSET, Result};
+use crate::error::{Error, Result};
+use crate::onnx::graph::{Graph, MICROSOFT};
+use crate::onnx::proto::*;
+use crate::onnx::value_type::{Elem, ValueType};
 
+/// Opset of the standard operators in every graph.
+pub const OPSET: i64 = 20;
 /// IR version of the models; ONNX Runtime reads it since 1.16.
 const IR_VERSION: i64 = 9;
 /// Weights beside a graph begin at multiples of this, so that engines can map them.
@@ -26,8 +30,10 @@ pub(crate) struct BuiltGraph {
 }
 
 impl BuiltGraph {
-    /// Serialises `graph` under the name `file`. Where its weights take more than `limit` bytes they go to a file of their
-    /// own (protobuf ends at 2 GiB). An error where the graph was put together wrongly.
+    /// Serialises `graph` under the name `file`.
+    ///
+    /// Weights of more than `limit` bytes go to a file of their own (protobuf ends at 2 GiB). A graph that was put
+    /// together wrongly is an error.
     pub(crate) fn new(graph: Graph, form: Form, file: String, limit: u64) -> Result<BuiltGraph> {
         let Graph { mut proto, inputs, outputs, types, untyped, .. } = graph;
         if let Some(node) = untyped {

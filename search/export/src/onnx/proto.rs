@@ -1,5 +1,7 @@
-//! The ONNX protobuf messages that the exporter writes: a hand-kept subset, field numbers from the ONNX specification.
-//! (Generating all of them would need protoc on every user's machine.)
+//! The ONNX protobuf messages that the exporter writes.
+//!
+//! It is a hand-kept subset with field numbers from the ONNX specification. Generating all of them would need protoc on
+//! every user's machine.
 
 use std::collections::HashSet;
 
@@ -157,7 +159,9 @@ pub(crate) struct Dimension {
     pub dim_param: Option<String>,
 }
 
-/// Names of an ONNX file's inputs that are no weights, and of its outputs; none where it is no ONNX file.
+/// Names of an ONNX file's inputs that are no weights, and of its outputs.
+///
+/// None where it is no ONNX file.
 pub(crate) fn interface(file: &[u8]) -> Option<(Vec<String>, Vec<String>)> {
     let graph = ModelProto::decode(file).ok()?.graph.filter(|graph| !graph.output.is_empty())?;
     let weights: HashSet<&str> = graph.initializer.iter().filter_map(|weight| weight.name.as_deref()).collect();

@@ -1,9 +1,10 @@
-//! Nodes that change the shape of a value, or put values together and take them apart.
+//! Nodes that reshape values, join them and take them apart.
 
 use mmnas_bundle::manifest::Dim;
 
-use crate::graph::{Attribute, Graph};
-use crate::value_type::{Elem, ValueType};
+use crate::onnx::attribute::Attribute;
+use crate::onnx::graph::Graph;
+use crate::onnx::value_type::{Elem, ValueType};
 
 impl Graph {
     /// Splits `value` along `axis` into parts of the given sizes.
@@ -37,7 +38,7 @@ impl Graph {
         self.node("Reshape", &[value, &shape], vec![])
     }
 
-    /// Gives a value whose first dimension is the first two of `like` in one those two again.
+    /// Unfolds the first dimension of a value into the first two of `like`.
     pub(crate) fn unfold_like(&mut self, value: &str, like: &str) -> String {
         let attributes = vec![("start", Attribute::Int(0)), ("end", Attribute::Int(2))];
         let first = self.node("Shape", &[like], attributes);
@@ -52,7 +53,9 @@ impl Graph {
         unfolded
     }
 
-    /// Gives a value `[k, m]`, whose second dimension is all of `like` but its first, those dimensions again.
+    /// Unfolds the second dimension of a value into the last ones of `like`.
+    ///
+    /// The value is `[k, m]`; m counts all dimensions of `like` but the first.
     pub(crate) fn unfold_last_like(&mut self, value: &str, like: &str) -> String {
         let rank = self.type_of(like).map_or(1, |known| known.shape.len()) as i64;
         let rest = self.node("Shape", &[like], vec![("start", Attribute::Int(1)), ("end", Attribute::Int(rank))]);

@@ -1,10 +1,12 @@
-//! Types and shapes of what the operators in our graphs give, so that every value of a graph is declared: engines plan
-//! memory by it, and a graph that was put together wrongly is found where it is made.
+//! Types and shapes of the outputs of operators.
+//!
+//! Every value of a graph is declared: engines plan memory by it, and a graph that was put together wrongly is found
+//! where it is made.
 
 use mmnas_bundle::manifest::Dim;
 
-use crate::graph::Attribute;
-use crate::value_type::{Elem, ValueType};
+use crate::onnx::attribute::Attribute;
+use crate::onnx::value_type::{Elem, ValueType};
 
 /// What is known of a node.
 pub(crate) struct Node<'a> {
@@ -256,7 +258,7 @@ impl<'a> Node<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value_type::dims;
+    use crate::onnx::value_type::dims;
 
     #[test]
     fn products_and_broadcasts_follow_the_rules() {

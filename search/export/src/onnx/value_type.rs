@@ -2,7 +2,7 @@
 
 use mmnas_bundle::manifest::{Dim, Dtype};
 
-use crate::onnx::data_type;
+use crate::onnx::proto::data_type;
 
 /// Element type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,33 +1,46 @@
 //! Relations of boxes and the biases that the RSA blocks add to their scores.
 
-use crate::graph::Graph;
-use crate::source::{Source, decoder_prefix};
-use crate::states::Reader;
-use crate::{Result, Weight};
+use mmnas_bundle::param_names;
+
+use crate::error::Result;
+use crate::network::parameters::Parameters;
+use crate::onnx::graph::Graph;
+use crate::stages::states::Reader;
+use crate::weights::Weight;
 
 /// The smallest relative distance before its logarithm (published).
 const MIN_DISTANCE: f32 = 1e-3;
 /// The smallest relation before its logarithm (published).
 const MIN_RELATION: f32 = 1e-6;
 
-/// Biases of the RSA blocks `readers`, `[batch, heads of all, regions, regions]`, from one stacked product. In floats
-/// whatever the number format: their logarithms make much of small differences.
+/// Biases of the RSA blocks `readers`, `[batch, heads of all, regions, regions]`.
+///
+/// They come from one stacked product, in floats whatever the number format: their logarithms make much of small
+/// differences.
 ///
 /// Pairs of regions come last up to the end: a bias that is added to long rows takes a fraction of the time of one that is
 /// added to rows as long as the states are wide, and the biases are in the order that attention reads.
-pub(crate) fn relation_biases(source: Source<'_>, g: &mut Graph, boxes: &str, readers: &[Reader]) -> Result<String> {
-    let d = source.dimensions;
+pub(crate) fn relation_biases(
+    parameters: Parameters<'_>,
+    g: &mut Graph,
+    boxes: &str,
+    readers: &[Reader],
+) -> Result<String> {
+    let d = parameters.dimensions;
     let relations = relations(g, boxes);
     let pairs = g.reshape(&relations, &[0, -1]);
-    let (matrix, bias) =
-        (source.weights.get("linear_y_rel.weight", &[d.relation, 4])?, source.bias("linear_y_rel", d.relation)?);
-    let states = project(g, "linear_y_rel", (matrix, bias), &pairs);
+    let (matrix, bias) = (
+        parameters.weights.get(&param_names::weight(param_names::LINEAR_Y_REL), &[d.relation, 4])?,
+        parameters.bias(param_names::LINEAR_Y_REL, d.relation)?,
+    );
+    let states = project(g, param_names::LINEAR_Y_REL, (matrix, bias), &pairs);
     let states = g.node("Relu", &[&states], vec![]);
     let (mut rows, mut biases) = (Vec::new(), Vec::new());
     for reader in readers {
-        let name = format!("{}.mhatt.linear_r", decoder_prefix(reader.block));
-        rows.extend_from_slice(&source.weights.get(&format!("{name}.weight"), &[reader.heads, d.relation])?.data);
-        biases.extend_from_slice(&source.bias(&name, reader.heads)?.data);
+        let name =
+            format!("{}.{}.{}", param_names::decoder_block(reader.block), param_names::MHATT, param_names::LINEAR_R);
+        rows.extend_from_slice(&parameters.weights.get(&format!("{name}.weight"), &[reader.heads, d.relation])?.data);
+        biases.extend_from_slice(&parameters.bias(&name, reader.heads)?.data);
     }
     let heads = biases.len();
     let stacked = (&Weight::new(&[heads, d.relation], rows), &Weight::new(&[heads], biases));
@@ -40,7 +53,9 @@ pub(crate) fn relation_biases(source: Source<'_>, g: &mut Graph, boxes: &str, re
     Ok(g.transpose(&product, &[1, 0, 2, 3]))
 }
 
-/// A linear layer, weight `[outputs, inputs]` and bias, of the columns of `x` `[inputs, pairs]`: `[outputs, pairs]`.
+/// A linear layer of the columns of `x`.
+///
+/// The weight is `[outputs, inputs]`; `x` is `[inputs, pairs]`, the result `[outputs, pairs]`.
 fn project(g: &mut Graph, name: &str, (weight, bias): (&Weight, &Weight), x: &str) -> String {
     let weight = g.weight(&format!("{name}.weight"), weight);
     let bias = g.weight(&format!("{name}.bias"), &Weight::new(&[bias.data.len(), 1], bias.data.clone()));

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use mmnas_bundle::manifest::{Dimensions, Dtype};
+use mmnas_bundle::param_names;
 use mmnas_bundle::{Architecture, OperationKind};
 
-use crate::Result;
-use crate::blocks::kind_of;
-use crate::graph::Graph;
-use crate::mask::Mask;
-use crate::source::{Source, decoder_prefix};
+use crate::error::Result;
+use crate::network::blocks::kind_of;
+use crate::network::mask::Mask;
+use crate::network::parameters::Parameters;
+use crate::onnx::graph::Graph;
 
 /// A text after the encoder.
 #[derive(Debug)]
@@ -20,7 +21,9 @@ pub(crate) struct TextState {
     pub pooled: String,
     /// How much each word counts in it, `[batch, tokens]`.
     pub attention: String,
-    /// Keys and values of the decoder's blocks that read the text, each `[batch, heads, tokens, head]`.
+    /// Keys and values of the decoder's blocks that read the text.
+    ///
+    /// Each is `[batch, heads, tokens, head]`.
     pub keys_values: BTreeMap<usize, (String, String)>,
     /// The tokens.
     pub mask: Mask,
@@ -31,14 +34,17 @@ pub(crate) struct TextState {
 pub(crate) struct ImageState {
     /// `[batch, regions, H]`.
     pub regions: String,
-    /// Biases of the blocks from there on that read relations, `[batch, heads of all, regions, regions]`; none where there is
-    /// no such block.
+    /// Biases of the later blocks that read relations, if there is one.
+    ///
+    /// `[batch, heads of all, regions, regions]`.
     pub biases: Option<String>,
     /// The regions.
     pub mask: Mask,
 }
 
-/// An embedding that flows from the text or the image to the head, in 32 bits.
+/// An embedding from the text or the image to the head.
+///
+/// It is in 32 bits.
 #[derive(Debug)]
 pub(crate) struct Embedding {
     name: &'static str,
@@ -66,8 +72,10 @@ impl Embedding {
     }
 }
 
-/// The embeddings of a network, of the text and of the image: joint ones, `[batch, joint]` each, or linear ones, of the text `[batch, region_joint]` and
-/// of every region `[batch, regions, region_joint]`.
+/// The embeddings of a network: of the text and of the image.
+///
+/// Joint ones are `[batch, joint]` each. Linear ones are `[batch, region_joint]` for the text and `[batch, regions,
+/// region_joint]` for the regions.
 pub(crate) fn embeddings(d: &Dimensions) -> Option<[Embedding; 2]> {
     let of_image = match d.joint {
         Some(joint) => Embedding::new("image_embedding", &["batch"], joint),
@@ -88,28 +96,28 @@ pub(crate) struct Reader {
 }
 
 /// The blocks of the decoder that read the text.
-pub(crate) fn text_readers(source: Source<'_>, architecture: &Architecture) -> Result<Vec<Reader>> {
-    readers(source, architecture, |kind| match kind {
+pub(crate) fn text_readers(parameters: Parameters<'_>, architecture: &Architecture) -> Result<Vec<Reader>> {
+    readers(parameters, architecture, |kind| match kind {
         OperationKind::GuidedAttention(heads) | OperationKind::UniimgAttention(heads) => Some(heads),
         _ => None,
     })
 }
 
 /// The blocks of the decoder that read the relations of the regions.
-pub(crate) fn relation_readers(source: Source<'_>, architecture: &Architecture) -> Result<Vec<Reader>> {
-    readers(source, architecture, |kind| kind.relation_heads())
+pub(crate) fn relation_readers(parameters: Parameters<'_>, architecture: &Architecture) -> Result<Vec<Reader>> {
+    readers(parameters, architecture, |kind| kind.relation_heads())
 }
 
 fn readers(
-    source: Source<'_>,
+    parameters: Parameters<'_>,
     architecture: &Architecture,
     heads: fn(OperationKind) -> Option<mmnas_bundle::Heads>,
 ) -> Result<Vec<Reader>> {
     let mut found = Vec::new();
     for (block, operation) in architecture.decoder.iter().enumerate() {
-        let prefix = decoder_prefix(block);
+        let prefix = param_names::decoder_block(block);
         if let Some(heads) = heads(kind_of(*operation, &prefix)?) {
-            let (heads, head) = source.heads(heads, &prefix)?;
+            let (heads, head) = parameters.heads(heads, &prefix)?;
             found.push(Reader { block, heads, head });
         }
     }

@@ -1,23 +1,31 @@
-//! A detector without training, for drawings on a light ground such as the generated scenes: what is darker or more colourful
-//! than the ground falls into connected pieces of one hue, and every piece has a box. It is an ONNX graph like any other
-//! detector's.
+//! A detector without training, for drawings on a light ground.
+//!
+//! What is darker or more colourful than the ground falls into connected pieces of one hue, and every piece has a box.
+//! It is an ONNX graph like any other detector's.
 
 use mmnas_bundle::manifest::{
     Channels, Corners, Detector, DetectorInput, DetectorOutput, Dtype, Fit, Form, Layout, Precision, Variant,
 };
 
-use crate::graph::{Attribute, Graph};
-use crate::model::BuiltGraph;
-use crate::value_type::Elem;
-use crate::{Proposals, Result, Weight};
+use crate::error::Result;
+use crate::onnx::attribute::Attribute;
+use crate::onnx::graph::Graph;
+use crate::onnx::model::BuiltGraph;
+use crate::onnx::value_type::Elem;
+use crate::vision::settings::Proposals;
+use crate::weights::Weight;
 
 /// Rows and columns of the input.
 const SIDE: usize = 112;
 /// A pixel whose least channel is below belongs to a piece.
 const DARK: f32 = 150.0;
-/// Channels of which the first is the largest and the second the least: red to pink, red to orange and yellow, and so on.
+/// The largest and the least channel of each hue.
+///
+/// Red to pink, red to orange and yellow, and so on.
 const HUES: [(usize, usize); 6] = [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)];
-/// Steps in which a piece's largest label spreads to its other pixels, one pixel each: an outline half way round.
+/// Steps in which a piece's largest label spreads, one pixel each.
+///
+/// They suffice for an outline half way round.
 const STEPS: usize = 96;
 /// Smaller pieces are noise.
 const MIN_PIXELS: f32 = 24.0;
@@ -25,6 +33,9 @@ const MIN_PIXELS: f32 = 24.0;
 const MAX_IOU: f32 = 0.7;
 
 /// At most `count` connected pieces of an image, the largest first.
+///
+/// # Errors
+/// [`Error::Graph`](crate::Error::Graph), which is a mistake of the exporter.
 pub fn segments(count: usize) -> Result<Proposals> {
     let form = Form { variant: Variant::Portable, precision: Precision::Fp32 };
     let mut graph = Graph::new("segments", form);

@@ -1,7 +1,9 @@
-//! EfficientNet-Lite0 to -Lite4 (Tan and Le, 2019; the Lite variants without squeeze-and-excite, with ReLU6): their layers as
-//! data, with the parameter names of the published PyTorch checkpoints.
+//! EfficientNet-Lite0 to -Lite4 as data (Tan and Le, 2019).
+//!
+//! The Lite variants have no squeeze-and-excite, and ReLU6. Names are those of the published PyTorch checkpoints.
 
-use crate::{Result, Weights};
+use crate::error::Result;
+use crate::weights::Weights;
 
 /// Epsilon of its batch norms.
 pub const BATCH_NORM_EPSILON: f64 = 1e-3;
@@ -35,7 +37,9 @@ impl Convolution {
         [self.outputs, if self.depthwise { 1 } else { self.inputs }, self.kernel, self.kernel]
     }
 
-    /// SAME padding before and after, for an input side of `size`: the larger half comes after.
+    /// SAME padding before and after, for an input side of `size`.
+    ///
+    /// The larger half comes after.
     pub fn padding(&self, size: usize) -> (usize, usize) {
         let total = ((size.div_ceil(self.stride) - 1) * self.stride + self.kernel).saturating_sub(size);
         (total / 2, total - total / 2)
@@ -92,7 +96,9 @@ impl Level {
     pub const RESOLUTIONS: [Level; 5] =
         [Level::Stride2, Level::Stride4, Level::Stride8, Level::Stride16, Level::Stride32];
 
-    /// The group of blocks whose last one's output it is, from 0; the last comes before the head.
+    /// The group of blocks whose last one's output it is, from 0.
+    ///
+    /// The last comes before the head.
     const fn group(self) -> usize {
         match self {
             Level::Stride2 => 0,
@@ -140,8 +146,10 @@ pub const CLASSES: usize = 1000;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EfficientNet {
     name: &'static str,
-    /// What Lite0's channels and repeats are multiplied by; those of the stem and of the convolution before the classifier are
-    /// the same in all, and so are the repeats of the first and the last group.
+    /// Factor of Lite0's channels.
+    ///
+    /// The channels of the stem and of the convolution before the classifier are the same in all, and so are the
+    /// repeats of the first and the last group.
     width: f64,
     depth: f64,
 }
@@ -201,7 +209,9 @@ impl EfficientNet {
         groups
     }
 
-    /// The block whose output the level is, from 0; the last block comes before the head.
+    /// The block whose output the level is, from 0.
+    ///
+    /// The last block comes before the head.
     pub fn block_of(&self, level: Level) -> usize {
         self.groups().iter().take(level.group() + 1).map(|(repeats, ..)| repeats).sum::<usize>() - 1
     }
@@ -211,7 +221,9 @@ impl EfficientNet {
         if level == Level::Head { HEAD } else { self.groups()[level.group()].4 }
     }
 
-    /// The convolution before the classifier, which is [`Level::Head`]; its average over the image goes through `_fc`.
+    /// The convolution before the classifier, which is [`Level::Head`].
+    ///
+    /// Its average over the image goes through `_fc`.
     pub fn classifier_convolution(&self) -> (String, String, Convolution) {
         let layer = Convolution {
             inputs: self.channels(Level::Stride32),
@@ -270,7 +282,7 @@ fn layers(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Weight;
+    use crate::weights::Weight;
 
     #[test]
     fn the_resolutions_end_where_they_say() {

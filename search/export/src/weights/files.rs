@@ -1,12 +1,15 @@
-//! Parameters from the files that people have: safetensors, and what `torch.save` wrote, before and since PyTorch 1.6.
-//! A pickle is parsed, never run, and every size that a file claims is checked before anything is allocated.
+//! Parameters from safetensors files and PyTorch checkpoints.
+//!
+//! The latter are what `torch.save` wrote, before and since PyTorch 1.6. A pickle is parsed, never run, and every size
+//! that a file claims is checked before anything is allocated.
 
 use std::path::Path;
 
 use pytorch_reader::{DType, PytorchReader};
 use safetensors::{Dtype, SafeTensors};
 
-use crate::{Error, Result, Weight, Weights};
+use crate::error::{Error, Result};
+use crate::weights::{Weight, Weights};
 
 /// Where a training checkpoint keeps its parameters.
 const STATE_DICT: &str = "state_dict";
@@ -18,8 +21,12 @@ fn checkpoint(file: &Path, expected: &'static str) -> impl Fn(String) -> Error {
 }
 
 impl Weights {
-    /// Reads a file of either kind, told by its content: a safetensors file or a PyTorch checkpoint, of which the
-    /// parameters under `state_dict` are taken where there is such. A `module.` before all names is left out.
+    /// Reads a safetensors file or a PyTorch checkpoint, told by its content.
+    ///
+    /// If a checkpoint has parameters under `state_dict`, those are taken. A `module.` before all names is left out.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is of neither kind.
     pub fn read(file: &Path) -> Result<Weights> {
         let weights =
             if is_safetensors(file)? { Weights::read_safetensors(file)? } else { Weights::read_pytorch(file)? };
@@ -27,6 +34,9 @@ impl Weights {
     }
 
     /// Reads the float tensors of a safetensors file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or holds tensors of other numbers than floats.
     pub fn read_safetensors(file: &Path) -> Result<Weights> {
         let content = std::fs::read(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
         let wrong = checkpoint(file, "safetensors with tensors of floats");
@@ -44,8 +54,13 @@ impl Weights {
         tensors.iter().map(weight).collect()
     }
 
-    /// Reads the float tensors of a PyTorch checkpoint (zip or legacy; any strides), those under `state_dict` where there
-    /// are such. Integer tensors (counters of batch norms) are left out.
+    /// Reads the float tensors of a PyTorch checkpoint.
+    ///
+    /// It may be zip or legacy, with any strides. If there are tensors under `state_dict`, those are taken. Integer
+    /// tensors (counters of batch norms) are left out.
+    ///
+    /// # Errors
+    /// A file that cannot be read or parsed; tensors that claim more bytes than it has; no tensor of floats.
     pub fn read_pytorch(file: &Path) -> Result<Weights> {
         let wrong = checkpoint(file, "a PyTorch checkpoint with tensors of floats");
         // Without the key the names of all tensors tell whether there is one.
@@ -78,7 +93,9 @@ impl Weights {
     }
 }
 
-/// Whether a file begins as safetensors do: the length of a header in JSON, and its brace.
+/// Whether a file begins as safetensors do.
+///
+/// That is the length of a header in JSON, and its brace.
 fn is_safetensors(file: &Path) -> Result<bool> {
     use std::io::Read;
     let mut start = Vec::new();

@@ -1,4 +1,6 @@
-//! Weights in 8 bits: symmetric, one scale an output, so that `weight ≈ number · scale`.
+//! Weights in 8 bits.
+//!
+//! They are symmetric with one scale an output, so that `weight ≈ number · scale`.
 //!
 //! Processors without VNNI instructions multiply 8-bit numbers in pairs: `a · v + b · w` of two neighbouring inputs is added in 16
 //! bits and cut off at their ends (`pmaddubsw`). Activations `a`, `b` are 0 to 255, so numbers `v` and `w` of one sign may be 128
@@ -6,21 +8,26 @@
 //! graphs give the same on every processor. Numbers that are looked up or turned into floats before they are multiplied have no
 //! such bound.
 
-use crate::Weight;
+use crate::weights::Weight;
 
 /// How the fused operators compute with weights in 8 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Int8Scheme {
-    /// One scale for an activation tensor (`DynamicQuantizeMatMul`, `DynamicQuantizeLSTM`): the fastest on processors; what
-    /// else is in a batch moves an item's result a little.
+    /// One scale for an activation tensor: the fastest on processors.
+    ///
+    /// The operators are `DynamicQuantizeMatMul` and `DynamicQuantizeLSTM`. What else is in a batch moves an item's
+    /// result a little.
     #[default]
     PerTensor,
-    /// One scale for a block of weights and of activations (`MatMulNBits`), the LSTM in 32 bits: more exact and slower; a
-    /// batch gives what single items give.
+    /// One scale for a block of weights and of activations.
+    ///
+    /// It is more exact and slower (`MatMulNBits`); the LSTM is in 32 bits. A batch gives what single items give.
     PerBlock,
 }
 
-/// Numbers of a matrix, −127 to 127 row-major, and one scale for each of its columns (or rows).
+/// A matrix in 8 bits.
+///
+/// Its numbers are −127 to 127, row-major, with one scale for each of its columns (or rows).
 #[derive(Debug, PartialEq)]
 pub(crate) struct Quantised {
     pub numbers: Vec<i8>,
@@ -32,7 +39,9 @@ fn scale(largest: f32) -> f32 {
     if largest > 0.0 { largest / 127.0 } else { 1.0 }
 }
 
-/// A weight in units of its scale; rounded, it fits since the largest weight gives 127.
+/// A weight in units of its scale.
+///
+/// Rounded, it fits since the largest weight gives 127.
 fn number(weight: f32, scale: f32) -> i8 {
     (weight / scale).round().clamp(-127.0, 127.0) as i8
 }
@@ -40,15 +49,16 @@ fn number(weight: f32, scale: f32) -> i8 {
 /// Numbers of one sign of a pair are together no more.
 const LARGEST_PAIR: f32 = 128.0;
 
-/// What the numbers of one sign among two neighbours are together, of the sign that has more.
+/// The sum of two neighbours' numbers of one sign, of the larger sign.
 fn of_one_sign(pair: [f32; 2]) -> f32 {
     let of = |sign: f32| pair.iter().map(|v| (sign * v).max(0.0)).sum::<f32>();
     of(1.0).max(of(-1.0))
 }
 
 impl Quantised {
-    /// Gives the columns with a pair of numbers whose products can leave 16 bits a scale at which none does; tells how many
-    /// there were.
+    /// Rescales the columns with a too large pair; returns how many there were.
+    ///
+    /// A pair is too large if its products can leave 16 bits.
     pub(crate) fn limit_pairs(&mut self) -> usize {
         let columns = self.scales.len().max(1);
         let numbers: Vec<f32> = self.numbers.iter().map(|&v| f32::from(v)).collect();
@@ -62,7 +72,9 @@ impl Quantised {
     }
 }
 
-/// Of each column of a matrix, row-major, the largest that [`of_one_sign`] gives for the inputs 0 and 1, 2 and 3, ….
+/// The largest [`of_one_sign`] of each column of a row-major matrix.
+///
+/// The pairs are the inputs 0 and 1, 2 and 3, ….
 fn largest_pairs(data: &[f32], columns: usize) -> Vec<f32> {
     let mut largest = vec![0f32; columns];
     for rows in data.chunks(2 * columns) {
@@ -76,7 +88,9 @@ fn largest_pairs(data: &[f32], columns: usize) -> Vec<f32> {
     largest
 }
 
-/// A matrix `[inputs, outputs]` with a scale for each output, no pair of whose products leaves 16 bits.
+/// Rounds a matrix `[inputs, outputs]` with a scale for each output.
+///
+/// No pair of its products leaves 16 bits.
 pub(crate) fn quantise_columns(matrix: &Weight) -> Quantised {
     let columns = matrix.shape[1].max(1);
     // The largest pair is 127, and 128 where both of its numbers are rounded up.
@@ -96,10 +110,12 @@ pub(crate) fn quantise_rows(matrix: &Weight) -> Quantised {
     quantised
 }
 
-/// Factors of the inputs of a matrix, and the matrix with its rows divided by them. Where the inputs' largest sizes are known, input
-/// times factor and row have the same largest size, the root of what the input gives at most (SmoothQuant, Xiao et al. 2023, with
-/// equal shares): rows that nearly cancel out, as those of correlated features do, lose several times as much where the inputs alone
-/// take up what they differ by. Without, every row's largest number becomes 1. A row of zeros keeps its input as it is.
+/// Factors of a matrix's inputs, and the matrix divided by them.
+///
+/// If the inputs' largest sizes are known, input times factor and row have the same largest size: the root of what the
+/// input gives at most (SmoothQuant, Xiao et al. 2023, with equal shares). Rows that nearly cancel out, as those of
+/// correlated features do, would lose several times as much if the inputs alone took up the difference. Without sizes
+/// every row's largest number becomes 1. A row of zeros keeps its input as it is.
 pub(crate) fn evened_rows(matrix: &Weight, input_sizes: Option<&[f32]>) -> (Weight, Weight) {
     let columns = matrix.shape[1].max(1);
     let largest = |row: &[f32]| row.iter().fold(0f32, |largest, v| largest.max(v.abs()));
@@ -125,8 +141,9 @@ pub(crate) struct Blocks {
     pub scales: Vec<f32>,
 }
 
-/// A matrix `[inputs, outputs]` with a scale for each block of an output's weights; a last block that is not full is filled
-/// with zeros.
+/// Rounds a matrix `[inputs, outputs]` with a scale for each block.
+///
+/// A block is part of one output's weights; a last one that is not full is filled with zeros.
 pub(crate) fn quantise_blocks(matrix: &Weight) -> Blocks {
     let (inputs, outputs) = (matrix.shape[0], matrix.shape[1]);
     let size = [128, 64, 32].into_iter().find(|size| inputs >= *size).unwrap_or(16);
@@ -165,7 +182,9 @@ mod tests {
         }
     }
 
-    /// What decides is the largest pair of a column, whatever its numbers' signs are; the last input has no neighbour.
+    /// The largest pair of a column decides, whatever its signs.
+    ///
+    /// The last input has no neighbour.
     #[test]
     fn no_pair_of_products_leaves_16_bits() {
         let pairs = [[1.0, 1.0], [1.0, -1.0], [-3.0, -1.0], [0.0, 4.0], [100.0, 27.0]];
@@ -190,7 +209,7 @@ mod tests {
         }
     }
 
-    /// Weights as earlier versions rounded them: a column that has no such pair stays as it is.
+    /// A column without a too large pair stays as it is.
     #[test]
     fn old_numbers_are_rounded_anew_where_a_pair_is_too_large() {
         let numbers = vec![127, 127, 100, 1, -127, 64, 64, 64, 120, -127, -64, 127];
@@ -228,7 +247,7 @@ mod tests {
         assert_eq!(even.data, [2.0, -4.0, 0.0, 0.0, 1.0, 0.25]);
     }
 
-    /// A few inputs give a hundred times what each of the others does, and nearly cancel out.
+    /// A few inputs give a hundred times the others, and nearly cancel out.
     #[test]
     fn what_cancels_out_leaves_what_is_small() {
         let (inputs, outputs) = (64, 4);

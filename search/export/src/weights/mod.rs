@@ -1,6 +1,13 @@
+//! Parameters of a network by name.
+
+mod files;
+pub(crate) mod int8;
+
 use std::collections::BTreeMap;
 
-use crate::{Error, Result};
+use mmnas_bundle::param_names;
+
+use crate::error::{Error, Result};
 
 /// Features are hardly ever further from their mean, in deviations.
 const LARGEST_DEVIATION: f32 = 4.0;
@@ -20,7 +27,9 @@ impl Weight {
         Weight { shape: shape.to_vec(), data }
     }
 
-    /// The transpose of a matrix: linear layers are stored as `[outputs, inputs]`, ONNX's MatMul wants `[inputs, outputs]`.
+    /// The transpose of a matrix.
+    ///
+    /// Linear layers are stored as `[outputs, inputs]`, ONNX's MatMul wants `[inputs, outputs]`.
     pub(crate) fn transposed(&self) -> Weight {
         let (rows, columns) = (self.shape[0], self.shape[1]);
         let data = (0..columns)
@@ -62,6 +71,9 @@ impl FromIterator<(String, Weight)> for Weights {
 
 impl Weights {
     /// The parameter `name`, which must have the given shape.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if it is missing or has another shape.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&Weight> {
         let wrong = |found: String| Error::Parameter { name: name.to_owned(), expected: format!("{shape:?}"), found };
         let weight = self.parameters.get(name).ok_or_else(|| wrong("none".into()))?;
@@ -86,7 +98,7 @@ impl Weights {
         self.parameters.remove(name)
     }
 
-    /// With names that all begin with `prefix` made shorter by it; as it is where one does not.
+    /// Cuts `prefix` from all names, if all begin with it.
     pub(crate) fn without_prefix(self, prefix: &str) -> Weights {
         if !self.parameters.keys().all(|name| name.starts_with(prefix)) {
             return self;
@@ -105,11 +117,16 @@ impl Weights {
         self.parameters.values().map(|w| w.data.len() as u64).sum()
     }
 
-    /// Folds the standardisation `(x − mean) / std` of region features into the layers that read them, `imgfeat_linear` and, where
-    /// there are such, `embed_f` of the joint embedding and `embed_a` of a linear part.
+    /// Folds the standardisation `(x − mean) / std` of features into their layers.
+    ///
+    /// They are `imgfeat_linear` and, if there are such, `embed_f` of the joint embedding and `embed_a` of a linear
+    /// part.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if a layer is missing or reads another number of features.
     pub fn fold_feature_norm(&mut self, mean: &[f32], std: &[f32]) -> Result<()> {
-        self.fold_into("imgfeat_linear", mean, std)?;
-        for layer in ["embed_f", "embed_a"] {
+        self.fold_into(param_names::IMGFEAT_LINEAR, mean, std)?;
+        for layer in [param_names::EMBED_F, param_names::EMBED_A] {
             if self.has(&format!("{layer}.weight")) {
                 self.fold_into(layer, mean, std)?;
             }
@@ -119,13 +136,17 @@ impl Weights {
         Ok(())
     }
 
-    /// About the largest size of each of the features that a layer reads, where their mean and deviation were folded in.
+    /// About the largest size of each feature.
+    ///
+    /// It is known if mean and deviation were folded in.
     pub(crate) fn feature_sizes(&self) -> Option<&[f32]> {
         self.feature_sizes.as_deref()
     }
 
-    /// Computed in double precision: `W' = W / std`, `b' = b − W' · mean`. The features' weights in a weighted mean of
-    /// them add to 1, so that it makes no difference whether a layer stands before or behind it.
+    /// Folds a standardisation into one layer, in double precision.
+    ///
+    /// `W' = W / std`, `b' = b − W' · mean`. The features' weights in a weighted mean add to 1, so it makes no
+    /// difference whether a layer stands before or behind it.
     fn fold_into(&mut self, layer: &str, mean: &[f32], std: &[f32]) -> Result<()> {
         let d = mean.len();
         let (weight_name, bias_name) = (format!("{layer}.weight"), format!("{layer}.bias"));
