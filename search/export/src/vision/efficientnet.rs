@@ -151,6 +151,7 @@ pub struct EfficientNet {
     /// The channels of the stem and of the convolution before the classifier are the same in all, and so are the
     /// repeats of the first and the last group.
     width: f64,
+    /// Factor of Lite0's repeats.
     depth: f64,
 }
 
