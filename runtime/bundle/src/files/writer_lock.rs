@@ -95,7 +95,7 @@ mod tests {
         drop(first);
         assert_eq!(writer_of(&target), None);
 
-        let name = "writer_lock::tests::a_second_writer_is_told_who_the_first_one_is";
+        let name = "files::writer_lock::tests::a_second_writer_is_told_who_the_first_one_is";
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args(["--exact", name, "--nocapture"]).env(TARGET, &target);
         let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
