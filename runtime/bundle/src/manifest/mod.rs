@@ -157,7 +157,7 @@ pub struct Manifest {
     /// File of recorded inputs and outputs; see [`crate::golden`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub golden: Option<String>,
-    /// Figures measured before the bundle was written, by name.
+    /// Results measured before the bundle was written, by name.
     #[serde(default, deserialize_with = "unique_names")]
     pub metrics: BTreeMap<String, f64>,
     /// What each form of the graphs gave and took.

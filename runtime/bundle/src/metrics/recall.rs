@@ -1,7 +1,8 @@
 //! Ranks behind recall@k of retrieval: one rule for training's validation and for evaluation.
 //!
-//! As published, a caption counts for its own image alone, also where another image has the same words. A rival that scores as
-//! high as the match, or has no score, stands before it, so that a network which gives every pair the same score finds nothing.
+//! As published, a caption counts for its own image alone, also where another image has the same words. Another
+//! candidate stands before the match if it scores as high or has no score, so a network that gives every pair the same
+//! score finds nothing.
 
 /// Rank, from 0, of each image's best true caption; images without one left out.
 ///
@@ -37,8 +38,8 @@ fn rank(candidates: impl Iterator<Item = (f32, bool)> + Clone) -> Option<usize> 
     // A match without a score loses against all.
     let best = candidates.clone().filter(|(_, is_true)| *is_true).map(|(score, _)| score.max(f32::NEG_INFINITY));
     let best = best.reduce(f32::max)?;
-    let rivals = candidates.filter(|(_, is_true)| !is_true);
-    Some(rivals.filter(|(score, _)| score.partial_cmp(&best) != Some(std::cmp::Ordering::Less)).count())
+    let others = candidates.filter(|(_, is_true)| !is_true);
+    Some(others.filter(|(score, _)| score.partial_cmp(&best) != Some(std::cmp::Ordering::Less)).count())
 }
 
 #[cfg(test)]
@@ -57,7 +58,7 @@ mod tests {
         assert_eq!(of_owners(&scores, &[0, 0, 1]), (vec![0, 0], vec![1, 0, 1]));
         let same = [vec![0.5; 3], vec![0.5; 3]];
         assert_eq!(of_owners(&same, &[0, 0, 1]), (vec![1, 2], vec![1, 1, 1]));
-        // Outside the shortlist: not found, also where no rival was scored.
+        // Outside the shortlist: not found, also where no other was scored.
         let none = f32::NEG_INFINITY;
         assert_eq!(of_owners(&[vec![0.5, none], vec![none; 2]], &[0, 1]).0, [0, 1]);
         // An image without a caption has no rank.

@@ -10,7 +10,7 @@ pub(crate) fn model_card(manifest: &Manifest) -> String {
     let parts = [
         heading(manifest),
         picture(manifest),
-        figures(manifest),
+        results(manifest),
         graphs(manifest),
         provenance(manifest),
         usage(manifest),
@@ -63,7 +63,7 @@ fn picture(m: &Manifest) -> String {
     )
 }
 
-fn figures(m: &Manifest) -> String {
+fn results(m: &Manifest) -> String {
     let mut text = "## Figures\n\n".to_owned();
     if m.metrics.is_empty() {
         text += "No figure was recorded before the export.\n";

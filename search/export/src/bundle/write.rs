@@ -79,7 +79,7 @@ pub struct BundleParts<'a> {
     pub features_sha256: Option<String>,
     /// Recorded inputs and outputs of the text, image and fusion stages.
     pub golden: &'a [GoldenTensor],
-    /// Figures measured before.
+    /// Results measured before.
     pub metrics: BTreeMap<String, f64>,
     /// Where the network comes from.
     pub provenance: Provenance,

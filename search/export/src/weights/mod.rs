@@ -119,7 +119,7 @@ impl Weights {
 
     /// Folds the standardisation `(x − mean) / std` of features into their layers.
     ///
-    /// They are `imgfeat_linear` and, if there are such, `embed_f` of the joint embedding and `embed_a` of a linear
+    /// They are `imgfeat_linear` and, if the network has them, `embed_f` of the joint embedding and `embed_a` of a linear
     /// part.
     ///
     /// # Errors
