@@ -1,4 +1,6 @@
-//! What lies between C and Rust: panics stop here, out-parameters are written here, handles are made, looked up and freed here.
+//! The boundary between C and Rust.
+//!
+//! Panics stop here, out-parameters are written here, and handles are made, looked up and freed here.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -9,7 +11,7 @@ use std::thread;
 
 use crate::error::mmnas_error;
 use crate::status::mmnas_status;
-use crate::{handles, log};
+use crate::{callback, handles};
 
 /// Runs a function that has nothing to return but its status.
 ///
@@ -23,7 +25,7 @@ pub(crate) unsafe fn call(
     // SAFETY: promised by the caller of this function.
     unsafe { store(error_out, std::ptr::null_mut()) };
     let body = || {
-        if log::in_callback() {
+        if callback::is_inside() {
             return Err(mmnas_error::invalid("the caller", "code outside of the log callback", "the log callback"));
         }
         body()
@@ -41,7 +43,9 @@ pub(crate) unsafe fn call(
     status
 }
 
-/// Runs a function that makes a handle: the handle goes to `out`, or NULL when there is none.
+/// Runs a function that makes a handle.
+///
+/// The handle goes to `out`, or NULL when there is none.
 ///
 /// # Safety
 ///
@@ -56,7 +60,9 @@ pub(crate) unsafe fn make<T: Any + Send + Sync>(
     unsafe { make_any(name, out, error_out, || body().map(Some)) }
 }
 
-/// As [`make`], where there may be nothing to make a handle of: then `out` has NULL, and that is a success.
+/// As [`make`], for a function that may have nothing to make a handle of.
+///
+/// Then `out` has NULL, and that is a success.
 ///
 /// # Safety
 ///
@@ -100,8 +106,9 @@ pub(crate) unsafe fn make_all<T: Any + Send + Sync>(
     unsafe { make_each(name, out, std::ptr::null_mut(), count, error_out, body) }
 }
 
-/// As [`make_all`], where each of the `count` handles is made or has an error of its own, which goes to the same place of
-/// `errors_out`.
+/// As [`make_all`], but each handle is made or has an error.
+///
+/// The error goes to the same place of `errors_out`.
 ///
 /// # Safety
 ///
@@ -156,9 +163,11 @@ pub(crate) fn element<'a, T>(name: &str, all: &'a [T], place: usize) -> Result<&
     all.get(place).ok_or_else(|| mmnas_error::invalid(name, &format!("less than {}", all.len()), &place.to_string()))
 }
 
-/// Runs a function that cannot fail; `fallback` is its value should it panic all the same.
+/// Runs a function that cannot fail.
+///
+/// `fallback` is its value should it panic all the same.
 pub(crate) fn value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
-    if log::in_callback() {
+    if callback::is_inside() {
         return fallback;
     }
     catch(body).unwrap_or(fallback)
@@ -169,7 +178,7 @@ pub(crate) fn always<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     catch(body).unwrap_or(fallback)
 }
 
-/// Runs a function that writes `width` numbers to where the caller has room for them, or none.
+/// Runs a function that writes `width` numbers to the caller's room, or none.
 ///
 /// # Safety
 ///
@@ -289,9 +298,11 @@ fn text_of(payload: Box<dyn Any + Send>) -> String {
     }
 }
 
-/// A panic normally prints to the host's standard error. This replaces the printing, while calls of this library are under way
-/// on this thread or on those that it lets work for it, by a note of the place for the message. It reaches no further than the
-/// copy of Rust's standard library that this library was linked with.
+/// A panic normally prints to the host's standard error.
+///
+/// This replaces the printing, while calls of this library are under way on this thread or on those that it lets work
+/// for it, by a note of the place for the message. It reaches no further than the copy of Rust's standard library that
+/// this library was linked with.
 fn keep_quiet() {
     static ONCE: Once = Once::new();
     // The hook must not be changed by a thread that is unwinding; the next call will do it.
@@ -319,7 +330,8 @@ mod tests {
     use std::ptr;
 
     use super::{call, free, make, value};
-    use crate::error::{mmnas_error, mmnas_error_free};
+    use crate::error::mmnas_error;
+    use crate::error_handle::mmnas_error_free;
     use crate::status::mmnas_status;
 
     /// What a caller sees of a failure: its status and its message.
@@ -329,7 +341,7 @@ mod tests {
         let status = unsafe { call(&raw mut error, body) };
         let seen = crate::handles::find(error).unwrap();
         assert_eq!(seen.status(), status);
-        let message = seen.message().to_owned();
+        let message = seen.message().to_str().unwrap().to_owned();
         mmnas_error_free(error);
         (status, message)
     }

@@ -2,37 +2,13 @@
 
 use std::ffi::c_char;
 
-use runtime::Model;
-
 use crate::boundary;
-use crate::model::mmnas_model;
+use crate::model::{BundleInfo, mmnas_model};
 use crate::strings::Text;
 
-/// What a model's getters lend.
-pub(crate) struct BundleInfo {
-    folder: Text,
-    identity: Text,
-    vision: Text,
-    architecture: Text,
-    variants: Vec<Text>,
-    labels: Vec<Text>,
-}
-
-impl BundleInfo {
-    fn of(model: &Model) -> Self {
-        let manifest = model.manifest();
-        Self {
-            folder: Text::new(&model.bundle().folder().to_string_lossy()),
-            identity: Text::new(&model.identity()),
-            vision: Text::new(model.vision_sha256().unwrap_or_default()),
-            architecture: Text::new(&manifest.architecture.to_string()),
-            variants: manifest.forms().iter().map(|form| Text::new(&form.to_string())).collect(),
-            labels: model.labels().iter().map(|label| Text::new(label)).collect(),
-        }
-    }
-}
-
-/// Lends a text of a model's; `fallback` where there is no model or no such text.
+/// Lends a text of a model's.
+///
+/// `fallback` where there is no model or no such text.
 ///
 /// # Safety
 ///

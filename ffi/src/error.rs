@@ -1,10 +1,9 @@
-//! The error handle.
+//! Why a call failed.
 
 use std::error::Error;
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString};
 
 use crate::status::mmnas_status;
-use crate::{boundary, handles};
 
 /// Why a call failed: a status and a message. Written by the call that failed, owned by its caller.
 #[derive(Debug)]
@@ -29,9 +28,12 @@ impl mmnas_error {
         self.status
     }
 
-    #[cfg(test)]
-    pub(crate) fn message(&self) -> &str {
-        self.message.to_str().unwrap()
+    pub(crate) fn message(&self) -> &CStr {
+        &self.message
+    }
+
+    pub(crate) fn onnxruntime(&self) -> i32 {
+        self.onnxruntime
     }
 }
 
@@ -41,7 +43,9 @@ impl From<runtime::Error> for mmnas_error {
     }
 }
 
-/// The error and all that led to it, joined by colons. Whoever reads a C message has no way to ask for the source.
+/// The error and all that led to it, joined by colons.
+///
+/// Whoever reads a C message has no way to ask for the source.
 fn chain(error: &dyn Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
@@ -55,58 +59,6 @@ fn chain(error: &dyn Error) -> String {
         source = cause.source();
     }
     message
-}
-
-/// The status of an error: the one that the failed call returned.
-///
-/// @param error  an error, or NULL, which stands for "no error"
-/// @return the status; MMNAS_STATUS_OK for NULL
-///
-/// Threads: the error may be read from many threads at once.
-#[unsafe(no_mangle)]
-pub extern "C" fn mmnas_error_status(error: *const mmnas_error) -> mmnas_status {
-    boundary::always(mmnas_status::Ok, || handles::find(error).map_or(mmnas_status::Ok, |error| error.status()))
-}
-
-/// The code that ONNX Runtime gave, where it was ONNX Runtime that failed: its OrtErrorCode.
-///
-/// @param error  an error, or NULL
-/// @return the code, from 1, which is also that of failures that ONNX Runtime has no other for; 0 where loading or running a graph
-///         was not what failed, and for NULL
-///
-/// Threads: the error may be read from many threads at once.
-#[unsafe(no_mangle)]
-pub extern "C" fn mmnas_error_onnxruntime_code(error: *const mmnas_error) -> i32 {
-    boundary::always(0, || handles::find(error).map_or(0, |error| error.onnxruntime))
-}
-
-/// The message of an error, with everything that is known about its causes: one text in English, for people.
-///
-/// @param error    an error, or NULL, which stands for "no error"
-/// @param len_out  receives the number of bytes without the closing NUL; may be NULL
-/// @return UTF-8 text, NUL-terminated, with no NUL inside; borrowed from the error: valid until mmnas_error_free(); the
-///         empty text for NULL; never NULL
-///
-/// Threads: the error may be read from many threads at once.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mmnas_error_message(error: *const mmnas_error, len_out: *mut usize) -> *const c_char {
-    boundary::always(c"".as_ptr(), || {
-        let error = handles::find(error);
-        let message = error.as_ref().map_or(c"", |error| error.message.as_c_str());
-        // SAFETY: the caller passes NULL or a place to write a length to.
-        unsafe { boundary::store(len_out, message.count_bytes()) };
-        message.as_ptr()
-    })
-}
-
-/// Frees an error and its message.
-///
-/// @param error  an error, or NULL, which does nothing
-///
-/// Threads: no other thread may use the error any more.
-#[unsafe(no_mangle)]
-pub extern "C" fn mmnas_error_free(error: *mut mmnas_error) {
-    boundary::always((), || handles::release(error));
 }
 
 #[cfg(test)]
@@ -140,6 +92,6 @@ mod tests {
 
     #[test]
     fn a_message_may_quote_a_nul() {
-        assert_eq!(mmnas_error::new(mmnas_status::Io, "a\0b").message(), "a\\0b");
+        assert_eq!(mmnas_error::new(mmnas_status::Io, "a\0b").message(), c"a\\0b");
     }
 }

@@ -1,4 +1,6 @@
-//! What C holds: numbers in the shape of pointers, under which the library keeps what they stand for.
+//! Handles: what C holds.
+//!
+//! They are numbers in the shape of pointers, under which the library keeps what they stand for.
 //!
 //! A handle is never followed, it is looked up. So a handle that was freed, one of another type and a pointer from elsewhere
 //! are found out instead of read, also where the memory would have been used again: a number is given out once. A call keeps
@@ -16,8 +18,10 @@ type Object = Arc<dyn Any + Send + Sync>;
 /// The objects that C has a handle to.
 static LIVE: RwLock<BTreeMap<usize, Object>> = RwLock::new(BTreeMap::new());
 
-/// Where no pointer leads that is meant to be one: with 64 bits no processor has such addresses, with fewer the first page.
-/// Aligned as C expects of a pointer.
+/// The first handle: an address that no pointer has.
+///
+/// With 64 bits no processor has such addresses; with fewer it is the first page. It is aligned as C expects of a
+/// pointer.
 const FIRST: usize = if usize::BITS == 64 { 1 << (usize::BITS - 1) } else { 1 << 12 };
 const STEP: usize = 16;
 
@@ -38,7 +42,9 @@ pub(crate) fn keep<T: Any + Send + Sync>(object: T) -> *mut T {
     }
 }
 
-/// What a handle stands for; none where it was freed, is of another type, or is no handle.
+/// What a handle stands for.
+///
+/// None where it was freed, is of another type, or is no handle.
 pub(crate) fn find<T: Any + Send + Sync>(handle: *const T) -> Option<Arc<T>> {
     let live = LIVE.read().unwrap_or_else(PoisonError::into_inner);
     live.get(&handle.addr()).cloned()?.downcast().ok()

@@ -1,4 +1,6 @@
-//! Many pictures at once. What is wrong with one of them loses none of the others.
+//! Many pictures at once.
+//!
+//! What is wrong with one of them loses none of the others.
 
 use std::ffi::c_char;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,9 @@ use crate::regions::mmnas_regions;
 use crate::status::mmnas_status;
 use crate::{boundary, strings};
 
-/// What `run` makes of those sources that there are, and the errors of the others, in the order of both.
+/// Runs `run` on the sources that there are; keeps the others' errors.
+///
+/// The results are in the order of both.
 fn each<S, T>(
     sources: Vec<Result<S, mmnas_error>>,
     run: impl FnOnce(&[S]) -> Vec<Result<T, runtime::Error>>,

@@ -22,11 +22,15 @@ pub mod status;
 
 pub mod error;
 
+pub mod error_handle;
+
 pub mod options;
 
 pub mod files;
 
 pub mod cancel;
+
+pub mod deadline;
 
 pub mod model;
 
@@ -69,6 +73,7 @@ pub mod verification;
 pub mod log;
 
 mod boundary;
+mod callback;
 mod handles;
 mod pairs;
 mod strings;

@@ -1,6 +1,5 @@
 //! What the library has to say besides errors.
 
-use std::cell::Cell;
 use std::ffi::{CString, c_char, c_void};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
@@ -10,9 +9,9 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::boundary;
 use crate::error::mmnas_error;
 use crate::status::mmnas_status;
+use crate::{boundary, callback};
 
 /// How much a message matters.
 #[repr(i32)]
@@ -65,7 +64,9 @@ fn change(body: impl FnOnce(&mut Vec<Target>)) {
     LEVEL.store(targets.iter().map(|target| target.level).max().unwrap_or(0), Ordering::Relaxed);
 }
 
-/// Tells this library's own copy of the dispatcher about us: a host that is written in Rust has another.
+/// Registers with this library's own copy of the dispatcher.
+///
+/// A host that is written in Rust has another.
 fn subscribe() {
     static SUBSCRIBED: OnceLock<()> = OnceLock::new();
     SUBSCRIBED.get_or_init(|| {
@@ -90,15 +91,6 @@ impl Drop for mmnas_log_listener {
     fn drop(&mut self) {
         change(|targets| targets.retain(|target| target.id != self.id));
     }
-}
-
-thread_local! {
-    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is inside the callback, where locks of the library may be held.
-pub(crate) fn in_callback() -> bool {
-    IN_CALLBACK.try_with(Cell::get).unwrap_or(false)
 }
 
 /// Tells the library whom to tell what happens; until then it tells nobody. There is one such listener a process: a call replaces
@@ -214,12 +206,12 @@ impl Subscriber for Forward {
         let text = CString::new(line.text.replace('\0', "\\0")).unwrap_or_default();
         let level = number(event.metadata().level());
         let targets = TARGETS.read().unwrap_or_else(PoisonError::into_inner);
-        let _ = IN_CALLBACK.try_with(|inside| inside.set(true));
-        for target in targets.iter().filter(|target| level <= target.level) {
-            // SAFETY: the host has given the callback for this, and the text lives until it returns.
-            unsafe { (target.callback)(target.user_data, level, text.as_ptr(), text.count_bytes()) };
-        }
-        let _ = IN_CALLBACK.try_with(|inside| inside.set(false));
+        callback::inside(|| {
+            for target in targets.iter().filter(|target| level <= target.level) {
+                // SAFETY: the host has given the callback for this, and the text lives until it returns.
+                unsafe { (target.callback)(target.user_data, level, text.as_ptr(), text.count_bytes()) };
+            }
+        });
     }
 
     fn enter(&self, _: &Id) {}

@@ -7,11 +7,10 @@ use std::sync::OnceLock;
 use runtime::Model;
 use runtime::bundle::manifest::TaskName;
 
-use crate::bundle_info::BundleInfo;
 use crate::cancel::mmnas_cancel_token;
+use crate::deadline::{MMNAS_NO_DEADLINE, limits};
 use crate::error::mmnas_error;
 use crate::files::mmnas_files;
-use crate::limits::{MMNAS_NO_DEADLINE, limits};
 use crate::options::{mmnas_options, mmnas_provider};
 use crate::status::mmnas_status;
 use crate::strings::Text;
@@ -23,6 +22,30 @@ pub struct mmnas_model {
     variant: Text,
     /// Made when it is first asked for.
     pub(crate) info: OnceLock<BundleInfo>,
+}
+
+/// What a model's getters lend.
+pub(crate) struct BundleInfo {
+    pub(crate) folder: Text,
+    pub(crate) identity: Text,
+    pub(crate) vision: Text,
+    pub(crate) architecture: Text,
+    pub(crate) variants: Vec<Text>,
+    pub(crate) labels: Vec<Text>,
+}
+
+impl BundleInfo {
+    pub(crate) fn of(model: &Model) -> Self {
+        let manifest = model.manifest();
+        Self {
+            folder: Text::new(&model.bundle().folder().to_string_lossy()),
+            identity: Text::new(&model.identity()),
+            vision: Text::new(model.vision_sha256().unwrap_or_default()),
+            architecture: Text::new(&manifest.architecture.to_string()),
+            variants: manifest.forms().iter().map(|form| Text::new(&form.to_string())).collect(),
+            labels: model.labels().iter().map(|label| Text::new(label)).collect(),
+        }
+    }
 }
 
 /// What a network is for.

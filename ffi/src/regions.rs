@@ -1,4 +1,6 @@
-//! Regions of pictures with their features: looked at once, for several models, or to be stored.
+//! Regions of pictures with their features.
+//!
+//! They are looked at once, for several models, or stored.
 
 use std::ffi::c_char;
 

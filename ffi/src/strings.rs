@@ -1,4 +1,6 @@
-//! Bytes, texts, paths and lists that the caller lends, a pointer and a length; and texts that are lent to the caller.
+//! Bytes, texts, paths and lists that the caller lends, a pointer and a length.
+//!
+//! And texts that are lent to the caller.
 
 use std::any::Any;
 use std::ffi::c_char;
@@ -107,8 +109,9 @@ pub(crate) unsafe fn texts<'a>(
         .collect()
 }
 
-/// What `read` makes of each of `count` beginnings at `pointers` with its length at `lengths`; where there are no such lists
-/// an error of all.
+/// What `read` makes of each of `count` beginnings at `pointers` with its length at `lengths`.
+///
+/// Where there are no such lists an error of all.
 ///
 /// # Safety
 ///
@@ -127,7 +130,9 @@ unsafe fn each<T, R>(
     Ok(each.map(|(k, (&pointer, &len))| read(&format!("{name}[{k}]"), pointer, len)).collect())
 }
 
-/// `count` lists of bytes, their beginnings at `pointers`, their lengths at `lengths`, each of them or its error.
+/// Reads `count` lists of bytes, each of them or its error.
+///
+/// Their beginnings are at `pointers`, their lengths at `lengths`.
 ///
 /// # Safety
 ///
@@ -142,7 +147,9 @@ pub(crate) unsafe fn lists_of_bytes<'a>(
     unsafe { each(name, pointers, lengths, count, |name, pointer, len| bytes(name, pointer, len)) }
 }
 
-/// `count` paths, their beginnings at `pointers`, their lengths at `lengths`, each of them or its error.
+/// Reads `count` paths, each of them or its error.
+///
+/// Their beginnings are at `pointers`, their lengths at `lengths`.
 ///
 /// # Safety
 ///
@@ -157,7 +164,9 @@ pub(crate) unsafe fn paths(
     unsafe { each(name, pointers, lengths, count, |name, pointer, len| path(name, pointer, len)) }
 }
 
-/// Text for C to read: UTF-8 with a closing NUL. A NUL inside it stays: who wants it reads by the length.
+/// Text for C to read: UTF-8 with a closing NUL.
+///
+/// A NUL inside it stays: who wants it reads by the length.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Text {
     bytes: Vec<u8>,
@@ -193,7 +202,7 @@ mod tests {
     use crate::error::mmnas_error;
 
     fn message<T>(result: Result<T, mmnas_error>) -> String {
-        result.err().map(|error| error.message().to_owned()).unwrap()
+        result.err().map(|error| error.message().to_str().unwrap().to_owned()).unwrap()
     }
 
     fn message_of_path(given: &[u8]) -> String {

@@ -2,6 +2,7 @@
 
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::Dimensions;
+use mmnas_bundle::param_names;
 use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::recipe::score_padding::ScorePadding;
 use mmnas_search::task::Task;
@@ -183,11 +184,11 @@ impl Supernet {
         let space = Space::published(12, 18);
         let network = Network::new(&space, &official(64, outputs), Naming::Supernet, device, T::head);
         set_formula_weights(&network);
-        let name = |block: usize| {
-            if block < 12 { format!("cells_enc.0.dag.{block}") } else { format!("cells_dec.0.dag.{}", block - 12) }
+        let prefix = |block: usize| {
+            if block < 12 { param_names::encoder_block(block) } else { param_names::decoder_block(block - 12) }
         };
         let alpha = |(block, ops): (usize, &[_])| {
-            let name = format!("backnone.{}.0.alpha_prob", name(block));
+            let name = format!("{}.alpha_prob", prefix(block));
             crate::fixtures::formula(&name, &[ops.len() as i64]).into_iter().map(|v| 8.0 * v).collect()
         };
         let values: Vec<Vec<f32>> = space.blocks().enumerate().map(alpha).collect();

@@ -1,6 +1,7 @@
 //! What a bundle is checked against is drawn where rounding stays rounding.
 
 use mmnas_bundle::manifest::{Precision, TaskName};
+use mmnas_bundle::param_names;
 use mmnas_runtime::{LoadOptions, Timed};
 use mmnas_search::Inputs;
 use mmnas_search::bundle::golden::{record_stages, seeded_inputs};
@@ -35,7 +36,7 @@ fn inputs_at_which_rounding_decides_are_drawn_again() {
     assert!(drawn_first(&record_stages(&network, TaskName::Vgd, 6, 12, 3).unwrap()), "of a network that is steady");
     tch::no_grad(|| {
         let set = |name: &str, value: &Tensor| network.parameters()[name].shallow_clone().copy_(value);
-        let relation = "backnone.cells_dec.0.dag.0.0.mhatt.linear_r";
+        let relation = format!("{}.mhatt.linear_r", param_names::decoder_block(0));
         let zeros = |name: &str| network.parameters()[name].zeros_like();
         for (name, value) in [("linear_y_rel.weight", 1.0), (&format!("{relation}.weight"), STEEP)] {
             let one = zeros(name);

@@ -17,7 +17,9 @@ pub fn is_box(b: &BoxXyxy) -> bool {
 /// Divisors of the four deltas (Fast R-CNN's).
 pub const DELTA_SCALE: [f32; 4] = [0.1, 0.1, 0.2, 0.2];
 
-/// Square pixels that a region counts at least where regions count by their areas, so that one without a size counts too.
+/// Least area of a region, in square pixels, when regions count by area.
+///
+/// So one without a size counts too.
 pub const LEAST_AREA: f32 = 1.0;
 
 /// The smallest relative distance in a relation, before the logarithm.
@@ -40,15 +42,18 @@ impl Centred {
     }
 }
 
-/// Five features of a box: its corners relative to the image's size, and its relative area (without the `+ 1`).
+/// Five features of a box: relative corners and relative area.
+///
+/// They are relative to the image's size; the area is without the `+ 1`.
 pub fn box_features(b: &BoxXyxy, width: u32, height: u32) -> [f32; 5] {
     let [x1, y1, x2, y2] = b.map(f64::from);
     let (w, h) = (f64::from(width), f64::from(height));
     [x1 / w, y1 / h, x2 / w, y2 / h, (x2 - x1) * (y2 - y1) / (w * h)].map(|v| v as f32)
 }
 
-/// The relation of box `i` to box `j`: `[log max(|cx_i − cx_j| / w_i, 1e-3), the same with y and h, log(w_i / w_j),
-/// log(h_i / h_j)]`.
+/// The relation of box `i` to box `j`.
+///
+/// `[log max(|cx_i − cx_j| / w_i, 1e-3), the same with y and h, log(w_i / w_j), log(h_i / h_j)]`.
 pub fn relation(i: &BoxXyxy, j: &BoxXyxy) -> [f32; 4] {
     let (i, j) = (Centred::of(i), Centred::of(j));
     let distance = |d: f64, size: f64| (d.abs() / size).max(MIN_DISTANCE).ln();
@@ -71,7 +76,9 @@ pub fn iou(a: &BoxXyxy, b: &BoxXyxy) -> f32 {
     (w * h / (area(Centred::of(a)) + area(Centred::of(b)) - w * h)) as f32
 }
 
-/// Deltas that move `from` onto `to`: `[Δcx / w, Δcy / h, log(w'/w), log(h'/h)]`, not yet divided by [`DELTA_SCALE`].
+/// Deltas that move `from` onto `to`.
+///
+/// `[Δcx / w, Δcy / h, log(w'/w), log(h'/h)]`, not yet divided by [`DELTA_SCALE`].
 pub fn deltas(from: &BoxXyxy, to: &BoxXyxy) -> [f32; 4] {
     let (f, t) = (Centred::of(from), Centred::of(to));
     [(t.cx - f.cx) / f.w, (t.cy - f.cy) / f.h, (t.w / f.w).ln(), (t.h / f.h).ln()].map(|v| v as f32)
@@ -83,8 +90,9 @@ pub fn normalised_deltas(from: &BoxXyxy, to: &BoxXyxy) -> [f32; 4] {
     std::array::from_fn(|k| d[k] / DELTA_SCALE[k])
 }
 
-/// Moves a box by deltas that are not divided by [`DELTA_SCALE`] (Fast R-CNN's decoding: centre `x1 + w / 2`, corners
-/// `centre ± w' / 2`).
+/// Moves a box by deltas that are not divided by [`DELTA_SCALE`].
+///
+/// It is Fast R-CNN's decoding: centre `x1 + w / 2`, corners `centre ± w' / 2`.
 pub fn decode(b: &BoxXyxy, d: &[f32; 4]) -> BoxXyxy {
     let c = Centred::of(b);
     let [x1, y1, ..] = b.map(f64::from);
@@ -94,18 +102,24 @@ pub fn decode(b: &BoxXyxy, d: &[f32; 4]) -> BoxXyxy {
     [cx - 0.5 * w, cy - 0.5 * h, cx + 0.5 * w, cy + 0.5 * h].map(|v| v as f32)
 }
 
-/// Clips a box to the image: x to `0 … width − 1`, y to `0 … height − 1`.
+/// Clips a box to the image.
+///
+/// x to `0 … width − 1`, y to `0 … height − 1`.
 pub fn clip(b: &BoxXyxy, width: u32, height: u32) -> BoxXyxy {
     let (x, y) = (width.saturating_sub(1) as f32, height.saturating_sub(1) as f32);
     [b[0].clamp(0.0, x), b[1].clamp(0.0, y), b[2].clamp(0.0, x), b[3].clamp(0.0, y)]
 }
 
-/// What the grounding losses compare with, for the regions of one image and the boxes of one phrase.
+/// What the grounding losses compare with.
+///
+/// It is for the regions of one image and the boxes of one phrase.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroundingTarget {
-    /// Intersection over union of each region with the target, with the nearest where there are several.
+    /// Intersection over union of each region with the nearest target.
     pub iou: Vec<f32>,
-    /// IoU of the regions with IoU ≥ 0.5, scaled to sum 1; all 0 where there is none.
+    /// IoU of the regions with IoU ≥ 0.5, scaled to sum 1.
+    ///
+    /// All 0 if there is none.
     pub scores: Vec<f32>,
     /// 1 for the regions whose deltas count (IoU ≥ 0.5), else 0.
     pub mask: Vec<f32>,
@@ -113,7 +127,9 @@ pub struct GroundingTarget {
     pub deltas: Vec<[f32; 4]>,
 }
 
-/// The grounding target of `regions` for a phrase that means any of `targets`, of which there is one as published.
+/// The grounding target of `regions` for any of `targets`.
+///
+/// A phrase means any of the targets; as published there is one.
 pub fn grounding_target(regions: &[BoxXyxy], targets: &[BoxXyxy]) -> GroundingTarget {
     let nearest = |region: &BoxXyxy| {
         let all = targets.iter().map(|target| (iou(region, target), *target));
@@ -129,8 +145,9 @@ pub fn grounding_target(regions: &[BoxXyxy], targets: &[BoxXyxy]) -> GroundingTa
     GroundingTarget { iou, scores, mask, deltas }
 }
 
-/// Boxes of a `rows × columns` grid over an image, row-major, in pixels: cell `(r, c)` spans
-/// `c · width / columns … (c + 1) · width / columns − 1`, likewise in y.
+/// Boxes of a `rows × columns` grid over an image, row-major, in pixels.
+///
+/// Cell `(r, c)` spans `c · width / columns … (c + 1) · width / columns − 1`, likewise in y.
 pub fn grid(rows: usize, columns: usize, width: u32, height: u32) -> Vec<BoxXyxy> {
     let span = |k: usize, n: usize, size: u32| {
         let at = |k: usize| k as f32 * size as f32 / n as f32;

@@ -1,6 +1,7 @@
-use std::path::{Path, PathBuf};
+//! What can go wrong with files of the contract.
 
-use crate::Writer;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// What can be wrong with a bundle, its inputs, or the files around it.
 #[derive(Debug, thiserror::Error)]
@@ -110,5 +111,23 @@ impl Error {
             "JSON of the right form",
             json_reason(error),
         )
+    }
+}
+
+/// Who writes an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// This process: another handle of it is open.
+    ThisProcess,
+    /// Another process.
+    AnotherProcess,
+}
+
+impl fmt::Display for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Writer::ThisProcess => "this process itself",
+            Writer::AnotherProcess => "another process",
+        })
     }
 }

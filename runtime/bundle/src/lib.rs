@@ -1,51 +1,48 @@
 //! The contract between the search side, which writes bundles, and the runtime, which runs them.
 //!
 //! A *bundle* is a folder that holds an exported multimodal network: ONNX graphs of its stages, the tokenizer, the
-//! answer labels, recorded inputs and outputs, and a [`Manifest`] that describes them. This crate knows what an
-//! [`Architecture`] is, what a bundle holds, how text becomes ids ([`TextEncoder`]), and how boxes become relations and
-//! box features ([`boxes`]), and what samples of data sets are and how they count ([`samples`], [`answers`], [`recall`]). It
-//! knows no engine: neither ONNX Runtime nor libtorch.
+//! answer labels, recorded inputs and outputs, and a [`Manifest`] that describes them. This crate knows:
 //!
-//! Names follow Yu et al., "Deep Multimodal Neural Architecture Search" (ACM MM 2020), and its published code.
+//! - what an [`Architecture`] is, and how a network's parameters are called ([`param_names`]);
+//! - what a bundle holds;
+//! - how text becomes ids ([`TextEncoder`]), and boxes become relations and box features ([`boxes`]);
+//! - what samples of data sets are and how they count ([`samples`], [`answers`], [`recall`]).
+//!
+//! It knows no engine: neither ONNX Runtime nor libtorch. Names follow Yu et al., "Deep Multimodal Neural Architecture
+//! Search" (ACM MM 2020), and its published code.
 
-pub mod answers;
 pub mod boxes;
-pub mod golden;
-pub mod image_names;
 pub mod manifest;
-pub mod npz;
-pub mod recall;
 pub mod samples;
 
-mod architecture;
-mod bundle;
-mod contractions;
+mod bundles;
 mod error;
-mod feature_shard;
-mod features;
 mod files;
-mod folder;
-mod operation;
-mod operation_kind;
-mod published_regions;
+mod metrics;
+mod network;
+mod regions;
 mod text;
-mod text_file;
-mod vision_bundle;
-mod writer_lock;
 
-pub use architecture::Architecture;
-pub use bundle::{Bundle, BundleFiles};
-pub use error::{Error, Result};
-pub use features::{FeatureIndex, FeatureShard, FeatureStore, FeatureWriter, RegionFeatures};
+pub use bundles::bundle::{Bundle, BundleFiles};
+pub use bundles::golden;
+pub use bundles::vision_bundle::VisionBundle;
+pub use error::{Error, Result, Writer};
+pub use files::text_file::{BYTE_ORDER_MARK, read_json_file, read_text_file, skip_byte_order_mark};
+pub use files::writer_lock::WriterLock;
 pub use files::{
     FileRecord, NewFolder, is_unfinished, remove_unfinished, sha256_hex, sha256_of_file, write_atomically,
 };
-pub use image_names::ImageNames;
 pub use manifest::Manifest;
-pub use operation::{Operation, OperationName, OperationNameError};
-pub use operation_kind::{Heads, OperationKind};
-pub use published_regions::{PublishedPlace, published_regions};
-pub use text::{CLS, PAD, TextEncoder, UNK, Unread, Vocabulary};
-pub use text_file::{BYTE_ORDER_MARK, read_json_file, read_text_file, skip_byte_order_mark};
-pub use vision_bundle::VisionBundle;
-pub use writer_lock::{Writer, WriterLock};
+pub use metrics::{answers, recall};
+pub use network::architecture::Architecture;
+pub use network::operation::{Operation, OperationName, OperationNameError};
+pub use network::operation_kind::{Heads, OperationKind};
+pub use network::param_names;
+pub use regions::feature_writer::FeatureWriter;
+pub use regions::features::{FeatureIndex, FeatureShard, FeatureStore};
+pub use regions::image_names::ImageNames;
+pub use regions::published_regions::{PublishedPlace, published_regions};
+pub use regions::region_features::RegionFeatures;
+pub use regions::{image_names, npz};
+pub use text::encoder::{CLS, PAD, TextEncoder, UNK, Unread};
+pub use text::vocabulary::Vocabulary;

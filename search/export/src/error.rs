@@ -1,4 +1,10 @@
+//! What can go wrong while exporting.
+
+use std::fmt;
 use std::path::PathBuf;
+
+use mmnas_bundle::manifest::Form;
+use serde::{Serialize, Serializer};
 
 /// What can go wrong while exporting.
 #[derive(Debug, thiserror::Error)]
@@ -63,14 +69,16 @@ pub enum Error {
         /// What it said.
         found: String,
     },
-    /// Graphs that have to be there do not give what was recorded: those of every form, or of the one that was asked for.
+    /// Graphs that have to be there do not give what was recorded.
+    ///
+    /// They are those of every form, or of the one that was asked for.
     #[error(
         "expected graphs that give what was recorded, found others: {}",
         failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
     Unverified {
         /// The graphs and what they gave.
-        failed: Vec<crate::FailedGraphs>,
+        failed: Vec<FailedGraphs>,
     },
     /// The vision stage is not the one whose features the network was trained on.
     #[error("vision stage: expected the graph that the network was trained on, sha256 {expected}; found {found}")]
@@ -84,3 +92,27 @@ pub enum Error {
 
 /// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Graphs that do not give what was recorded.
+///
+/// They are those of a form in the three stages, or the merged one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedGraphs {
+    /// Operators and number format.
+    #[serde(rename = "variant", serialize_with = "display")]
+    pub form: Form,
+    /// Whether it is the graph of the whole network.
+    pub merged: bool,
+    /// What they gave.
+    pub reason: String,
+}
+
+fn display<S: Serializer>(form: &Form, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(form)
+}
+
+impl fmt::Display for FailedGraphs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}: {}", self.form, if self.merged { " (merged)" } else { "" }, self.reason)
+    }
+}

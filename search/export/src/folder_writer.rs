@@ -1,11 +1,13 @@
+//! The files of a new folder and their records.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use mmnas_bundle::{FileRecord, NewFolder, write_atomically};
 use serde::Serialize;
 
-use crate::Result;
-use crate::model::BuiltGraph;
+use crate::error::Result;
+use crate::onnx::model::BuiltGraph;
 
 /// Writes the files of a new folder and keeps their records for its description.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use mmnas_bundle::manifest::Dtype;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
-use crate::Result;
+use crate::error::Result;
 
 /// File of the recorded tensors.
 pub(crate) const GOLDEN: &str = "golden.safetensors";

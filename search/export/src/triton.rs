@@ -1,5 +1,6 @@
-//! A bundle as a model repository of NVIDIA's Triton Inference Server: a model a stage, and an ensemble that runs them one
-//! after the other.
+//! A bundle as a model repository of NVIDIA's Triton Inference Server.
+//!
+//! Each stage is a model; an ensemble runs them one after the other.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,14 +8,16 @@ use std::path::Path;
 use mmnas_bundle::manifest::{Dim, Dtype, Form, MANIFEST, Stage, TensorSpec};
 use mmnas_bundle::{Bundle, Error as BundleError, NewFolder, write_atomically};
 
-use crate::Result;
+use crate::error::Result;
 
 /// How a model repository is written.
 #[derive(Debug, Clone)]
 pub struct TritonSettings {
     /// Which graphs are served.
     pub form: Form,
-    /// Name of the ensemble; the stages are called `NAME_text` and so on. Letters, digits, `_`, `-` and `.`.
+    /// Name of the ensemble; the stages are called `NAME_text` and so on.
+    ///
+    /// Letters, digits, `_`, `-` and `.`.
     pub name: String,
     /// Most items of one batch.
     pub max_batch: u32,
@@ -28,8 +31,10 @@ fn data_type(dtype: Dtype) -> &'static str {
     }
 }
 
-/// `input [ { name: … data_type: … dims: … } … ]`. The batch, every tensor's first dimension, is Triton's own; what has no
-/// other dimension is a vector with one number an item, which Triton calls dimensions of `[ 1 ]` that are reshaped to none.
+/// The inputs or outputs of a stage: `input [ { name: … } … ]`.
+///
+/// The batch, every tensor's first dimension, is Triton's own. What has no other dimension is a vector with one number
+/// an item, which Triton calls dimensions of `[ 1 ]` that are reshaped to none.
 fn tensors(kind: &str, specs: &[TensorSpec]) -> String {
     let tensor = |spec: &TensorSpec| {
         let dim = |dim: &Dim| match dim {
@@ -53,7 +58,9 @@ fn stage_config(name: &str, stage: &Stage, max_batch: u32) -> String {
     )
 }
 
-/// One step of the ensemble: every tensor of the stage under its own name, which is the same in all stages.
+/// One step of the ensemble.
+///
+/// Every tensor of the stage has its own name, which is the same in all stages.
 fn step(name: &str, stage: &Stage) -> String {
     let map = |kind: &str, specs: &[TensorSpec]| {
         specs.iter().fold(String::new(), |mut text, spec| {
@@ -84,8 +91,12 @@ fn ensemble_config(settings: &TritonSettings, stages: &[(&'static str, &Stage); 
     )
 }
 
-/// Writes the model repository of `bundle` to the new folder `out`: `NAME/config.pbtxt` with an empty version folder,
-/// `NAME_STAGE/config.pbtxt` and `NAME_STAGE/1/model.onnx`.
+/// Writes the model repository of `bundle` to the new folder `out`.
+///
+/// It holds `NAME/config.pbtxt` with an empty version folder, `NAME_STAGE/config.pbtxt` and `NAME_STAGE/1/model.onnx`.
+///
+/// # Errors
+/// A name or a batch that Triton does not take; a form that the bundle lacks; a folder that cannot be written.
 pub fn write_triton(bundle: &Bundle, settings: &TritonSettings, out: &Path) -> Result<()> {
     let manifest = bundle.manifest();
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');

@@ -2,7 +2,7 @@
 //! itself, layer norms are written out, and all of the padding is computed. [`Network`] gives the same by fewer steps.
 
 use mmnas_bundle::manifest::TaskName;
-use mmnas_bundle::{Architecture, Operation};
+use mmnas_bundle::{Architecture, Operation, param_names};
 use mmnas_search::nn::relation;
 use mmnas_search::{Inputs, Network, Parameters};
 use tch::{Kind, Tensor};
@@ -128,11 +128,11 @@ impl<'a> PublishedPass<'a> {
         let relation = self.linear("linear_y_rel", &inputs.relations).relu();
         for (index, operation) in self.architecture.encoder.iter().enumerate() {
             let other = Other { text: (&x, &text_mask), relation: None };
-            x = self.block(&format!("backnone.cells_enc.0.dag.{index}.0"), operation, &x, &text_mask, &other);
+            x = self.block(&param_names::encoder_block(index), operation, &x, &text_mask, &other);
         }
         for (index, operation) in self.architecture.decoder.iter().enumerate() {
             let other = Other { text: (&x, &text_mask), relation: Some(&relation) };
-            y = self.block(&format!("backnone.cells_dec.0.dag.{index}.0"), operation, &y, &region_mask, &other);
+            y = self.block(&param_names::decoder_block(index), operation, &y, &region_mask, &other);
         }
         let text = self.att_flat("attflat_x", &x, &text_mask);
         if self.task == TaskName::Vgd {

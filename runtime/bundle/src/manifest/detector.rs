@@ -1,13 +1,17 @@
+//! A detector of the vision stage.
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dtype, Stage, TensorSpec, Variant, Vision};
-use crate::manifest::{Graph, Precision};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::manifest::form::{Precision, Variant};
+use crate::manifest::limits::MAX_SIDE;
+use crate::manifest::stage::{Dtype, Graph, Stage, TensorSpec};
 
-/// A detector of objects, whose boxes become regions: any ONNX graph that reads one image and gives boxes with scores as is
-/// said here. It runs one image at a time.
+/// A detector of objects, whose boxes become regions.
+///
+/// It is any ONNX graph that reads one image and gives boxes with scores as is said here. It runs one image at a time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Detector {
     /// File name of the graph; its weights are in it.
@@ -16,14 +20,17 @@ pub struct Detector {
     pub input: DetectorInput,
     /// What it gives.
     pub output: DetectorOutput,
-    /// Of two boxes whose intersection over union is above this the one of the smaller score is left out, 0 to 1, whatever
-    /// their classes.
+    /// Largest intersection over union of two boxes that are both kept, 0 to 1.
+    ///
+    /// Above it the one of the smaller score is left out, whatever their classes.
     pub max_iou: f32,
     /// Boxes of a smaller score are left out, 0 to 1.
     pub min_score: f32,
 }
 
-/// One image for a detector: each number is `(channel − mean) / scale` of a channel from 0 to 255.
+/// One image for a detector.
+///
+/// Each number is `(channel − mean) / scale` of a channel from 0 to 255.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DetectorInput {
     /// Name of the input.
@@ -89,16 +96,20 @@ pub enum Fit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum DetectorOutput {
-    /// As YOLOX gives it without decoding (Ge et al., 2021): f32 `[1, cells, 5 + classes]`, for every cell of grids of these
-    /// strides, the finest first and row by row: centre relative to the cell and logarithm of the size, both in strides, then
-    /// the probability of an object and those of the classes. The score is that of an object times the largest class's.
+    /// As YOLOX gives it without decoding (Ge et al., 2021).
+    ///
+    /// f32 `[1, cells, 5 + classes]`, for every cell of grids of these strides, the finest first and row by row. First
+    /// comes the centre relative to the cell and the logarithm of the size, both in strides, then the probability of an
+    /// object and those of the classes. The score is that of an object times the largest class's.
     Yolox {
         /// Name of the output.
         name: String,
         /// Pixels of a cell's side, for each grid.
         strides: Vec<u32>,
     },
-    /// Boxes that are decoded: f32 `[1, n, 4]`, and scores of their classes f32 `[1, n, classes]`, of which the largest counts.
+    /// Decoded boxes f32 `[1, n, 4]`, and scores f32 `[1, n, classes]`.
+    ///
+    /// The largest score of a box's classes counts.
     Boxes {
         /// Name of the boxes.
         boxes: String,
@@ -122,8 +133,9 @@ pub enum Corners {
 }
 
 impl Detector {
-    /// The contract of the published YOLOX models with an input of `side` pixels (416 for nano and tiny, 640 for the
-    /// others).
+    /// The contract of the published YOLOX models.
+    ///
+    /// The input has `side` pixels: 416 for nano and tiny, 640 for the others.
     pub fn yolox(graph: &str, side: u32) -> Detector {
         Detector {
             graph: graph.to_owned(),
@@ -150,7 +162,7 @@ impl Detector {
             Err(Error::invalid(file, format!("vision.regions.detector.{field}"), expected, found))
         };
         for (field, side) in [("input.width", self.input.width), ("input.height", self.input.height)] {
-            if side == 0 || side > Vision::MAX_SIDE {
+            if side == 0 || side > MAX_SIDE {
                 return wrong(field, "1 to 4096 pixels", side.to_string());
             }
         }

@@ -1,9 +1,12 @@
+//! Sizes of a network.
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{TaskName, check_size};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::manifest::limits::check_size;
+use crate::manifest::task_name::TaskName;
 
 /// Sizes of a network. All counts of elements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,23 +23,30 @@ pub struct Dimensions {
     pub outputs: usize,
     /// Inner width of AttFlat's MLP (512 in the published models).
     pub attflat: usize,
-    /// Width of an attention head (64 in the published models); H is a multiple of it.
+    /// Width of an attention head (64 in the published models).
+    ///
+    /// H is a multiple of it.
     pub head: usize,
     /// Width of the shared relation layer (64 in the published models).
     pub relation: usize,
-    /// Width of the joint embedding of texts and images, where the network has such a head beside the published one (ITM):
-    /// see [`Stages::text`](super::Stages::text) and [`Stages::image`](super::Stages::image).
+    /// Width of the joint embedding of texts and images, if there is one (ITM).
+    ///
+    /// The network then has such a head beside the published one. See [`Stages::text`](super::Stages::text) and
+    /// [`Stages::image`](super::Stages::image).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joint: Option<usize>,
     /// Whether the image's joint embedding reads the features too, beside the regions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub joint_features: bool,
-    /// How many of the joint embedding's numbers, the first ones, are a linear part: of the words of a text and of the features of an
-    /// image by area. Less than `joint`.
+    /// Width of the linear part of the joint embedding; less than `joint`.
+    ///
+    /// It is the first numbers of the embedding: of the words of a text and of the features of an image by area.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joint_linear: Option<usize>,
-    /// Width of the linear embeddings of texts and of single regions, whose products count in the regions' scores, where the network has
-    /// such (VGD): see [`Stages::text`](super::Stages::text) and [`Stages::image`](super::Stages::image).
+    /// Width of the linear embeddings of texts and regions, if any (VGD).
+    ///
+    /// Their products count in the regions' scores. See [`Stages::text`](super::Stages::text) and
+    /// [`Stages::image`](super::Stages::image).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region_joint: Option<usize>,
 }

@@ -1,3 +1,5 @@
+//! Forms of graphs: their operators and their number format.
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -45,10 +47,11 @@ impl Precision {
         }
     }
 
-    /// The largest difference from the recorded outputs that `mmnas verify` accepts: in fp32 `|found − recorded| / max(1,
-    /// |recorded|)` of every number, in fp16 and int8 `‖found − recorded‖ / ‖recorded‖` of every output. A bound on
-    /// damage and on wrong arithmetic, not a promise: what a bundle's own graphs gave where they were written stands in
-    /// its `measured`.
+    /// The largest difference from the recorded outputs that `mmnas verify` accepts.
+    ///
+    /// In fp32 it is `|found − recorded| / max(1, |recorded|)` of every number, in fp16 and int8 `‖found − recorded‖ /
+    /// ‖recorded‖` of every output. It bounds damage and wrong arithmetic and is no promise: what a bundle's own graphs
+    /// gave stands in its `measured`.
     pub fn tolerance(self) -> f64 {
         match self {
             Precision::Fp32 => 1e-4,
@@ -68,7 +71,7 @@ pub struct Form {
 }
 
 impl Form {
-    /// Fused operators in 32 bits: what bundles have where the one who exports asks for nothing else.
+    /// Fused operators in 32 bits: the default of exports.
     pub const ORT_FP32: Form = Form { variant: Variant::Ort, precision: Precision::Fp32 };
 
     /// All forms.

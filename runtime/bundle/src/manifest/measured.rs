@@ -1,18 +1,23 @@
+//! What graphs gave and took where the bundle was written.
+
 use serde::{Deserialize, Serialize};
 
-use super::{Form, Precision, Variant};
+use crate::manifest::form::{Form, Precision, Variant};
 
-/// What one form of the graphs gave and took on the machine that wrote the bundle.
+/// What one form of the graphs gave and took.
+///
+/// It was measured on the machine that wrote the bundle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// Which operators.
     pub variant: Variant,
     /// Which numbers.
     pub precision: Precision,
-    /// Largest difference of the network's outputs from the recorded ones, as the precision measures it
-    /// ([`Precision::tolerance`]).
+    /// Largest difference of the network's outputs from the recorded ones.
+    ///
+    /// The precision says how it is measured ([`Precision::tolerance`]).
     pub difference: f64,
-    /// Median milliseconds of one item through text, image and fusion stage; none where it was not timed.
+    /// Median milliseconds of one item through the three stages, if timed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milliseconds: Option<f64>,
     /// Words of the text that was timed.

@@ -1,9 +1,11 @@
+//! A stage: its graphs, its inputs and its outputs.
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Form, Precision, Variant};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::manifest::form::{Form, Precision, Variant};
 
 /// One ONNX file of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +16,9 @@ pub struct Graph {
     pub precision: Precision,
     /// File name.
     pub file: String,
-    /// File of its weights, where they lie beside the graph: ONNX files end at 2 GiB. In the graph it has this name.
+    /// File of its weights, if they lie beside the graph.
+    ///
+    /// ONNX files end at 2 GiB. In the graph it has this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
 }
@@ -43,7 +47,9 @@ pub enum Dtype {
     U8,
 }
 
-/// One dimension of a tensor: a number, or a name where it varies (the same name is the same size in one call).
+/// One dimension of a tensor: a number, or a name if it varies.
+///
+/// The same name is the same size in one call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Dim {
@@ -62,8 +68,10 @@ pub struct TensorSpec {
     pub dtype: Dtype,
     /// Dimensions, outermost first.
     pub shape: Vec<Dim>,
-    /// Whether the values are logarithms of what acts. Near zero a logarithm turns the rounding of its argument into any
-    /// difference, so two such tensors are compared by their exponentials.
+    /// Whether the values are logarithms of what acts.
+    ///
+    /// Near zero a logarithm turns the rounding of its argument into any difference, so two such tensors are compared
+    /// by their exponentials.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub logarithm: bool,
 }
@@ -93,8 +101,9 @@ impl Stage {
         self.graphs.iter().find(|graph| graph.form() == form)
     }
 
-    /// Checks that the stage has graphs, each form once, and that no two inputs or outputs share a name; `field` names
-    /// the stage in errors.
+    /// Checks the stage's graphs and names; `field` names the stage in errors.
+    ///
+    /// There must be graphs, each form once; no two inputs or outputs may share a name.
     pub(super) fn check(&self, file: &Path, field: &str) -> Result<()> {
         if self.graphs.is_empty() {
             return Err(Error::invalid(file, format!("{field}.graphs"), "at least one graph", "none"));

@@ -1,17 +1,25 @@
+//! The vision stage, in bundles and alone.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::unique::unique_names;
-use super::{Detector, Format, MAX_REGIONS, Stage, check_size};
-use crate::{Error, FileRecord, Result};
+use crate::error::{Error, Result};
+use crate::files::FileRecord;
+use crate::manifest::detector::Detector;
+use crate::manifest::format::Format;
+use crate::manifest::limits::{MAX_REGIONS, MAX_SIDE, check_size};
+use crate::manifest::stage::{Graph, Stage};
+use crate::manifest::unique::unique_names;
 
 /// How an image is resized to the vision stage's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Resize {
-    /// Stretched to the input size with a triangle filter, whose support grows with the reduction (no aliasing).
+    /// Stretched to the input size with a triangle filter.
+    ///
+    /// Its support grows with the reduction (no aliasing).
     Triangle,
 }
 
@@ -37,8 +45,9 @@ impl Grid {
 pub enum RegionSource {
     /// A grid over the image, row-major.
     Grid(Grid),
-    /// Boxes of a detector, the one of the largest score first, and before them the cells of a grid where there is one. An
-    /// image where nothing is found has one region, the whole.
+    /// The cells of a grid, if there is one, and then boxes of a detector.
+    ///
+    /// The box of the largest score comes first. An image where nothing is found has one region, the whole.
     Proposals {
         /// Boxes of the detector at most.
         count: usize,
@@ -68,11 +77,12 @@ impl RegionSource {
     }
 }
 
-/// The vision stage: pixels → features of regions. Its graph reads `pixels` (u8, batch × height × width × RGB) and, where
-/// the regions are a detector's, `rois` (f32, batch × regions × 4, corners in pixels of the graph's input), and, if it asks for them,
-/// `class_scores` (f32, batch × regions × classes: the detector's scores of its classes, 0 for a grid's cells); it gives
-/// `features` (f32, batch × regions × feature). A backbone whose classifier was kept gives `class_logits` (f32, batch ×
-/// classes) too.
+/// The vision stage: pixels → features of regions.
+///
+/// Its graph reads `pixels` (u8, batch × height × width × RGB) and, where the regions are a detector's, `rois` (f32,
+/// batch × regions × 4, corners in pixels of the graph's input), and, if it asks for them, `class_scores` (f32, batch ×
+/// regions × classes: the detector's scores of its classes, 0 for a grid's cells); it gives `features` (f32, batch ×
+/// regions × feature). A backbone whose classifier was kept gives `class_logits` (f32, batch × classes) too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Vision {
     /// The stage's files, inputs and outputs.
@@ -93,15 +103,18 @@ pub struct Vision {
 
 impl Vision {
     /// Largest side of the input that is accepted, in pixels.
-    pub const MAX_SIDE: u32 = 4096;
+    pub const MAX_SIDE: u32 = MAX_SIDE;
 
     /// The files of the stage's graphs and of the detector.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         let detector = self.regions.detector().map(|detector| detector.graph.as_str());
-        self.stage.graphs.iter().flat_map(super::Graph::files).chain(detector)
+        self.stage.graphs.iter().flat_map(Graph::files).chain(detector)
     }
 
     /// Checks the sizes; `file` names the description in errors.
+    ///
+    /// # Errors
+    /// The first field that is out of range.
     pub fn check(&self, file: &Path) -> Result<()> {
         for (field, side) in [("vision.width", self.width), ("vision.height", self.height)] {
             if side == 0 || side > Self::MAX_SIDE {
@@ -125,7 +138,9 @@ impl Vision {
     }
 }
 
-/// `vision.json`: a vision stage that stands alone, to extract features with before any network is trained.
+/// `vision.json`: a vision stage that stands alone.
+///
+/// Features are extracted with it before any network is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VisionManifest {
     /// Format name and version.

@@ -1,8 +1,12 @@
+//! The samples of a file by image.
+
 use std::collections::HashMap;
 
-use super::image_name;
+use crate::samples::image_name::image_name;
 
-/// The samples of each image, wherever their lines stand: captions, questions and phrases of one image belong together.
+/// The samples of each image, wherever their lines stand.
+///
+/// Captions, questions and phrases of one image belong together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ByImage {
     /// The images by first appearance, their names normalised ([`image_name`]).

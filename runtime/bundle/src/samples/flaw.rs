@@ -1,8 +1,10 @@
+//! What samples must be.
+
 use serde::de::DeserializeOwned;
 
-use super::{CaptionSample, PhraseSample, QuestionSample, VqaSample};
-use crate::Error;
 use crate::boxes::{self, BoxXyxy};
+use crate::error::Error;
+use crate::samples::{CaptionSample, PhraseSample, QuestionSample, VqaSample};
 
 /// What is wrong with a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +46,9 @@ pub trait Sample: DeserializeOwned {
         nameless(self.image())
     }
 
-    /// What is wrong with it in an image of this width and height in pixels; a side of 0 is not known.
+    /// What is wrong with it in an image of this width and height in pixels.
+    ///
+    /// A side of 0 is not known.
     fn flaw_in(&self, _size: (u32, u32)) -> Option<Flaw> {
         None
     }
@@ -153,8 +157,9 @@ impl Sample for PhraseSample {
     }
 }
 
-/// Whether the corners are parts of the image's sides and no pixels: from 0 to 1, and not all of them whole. In pixels such a
-/// box would be smaller than one.
+/// Whether the corners are parts of the image's sides and no pixels.
+///
+/// They are if they lie from 0 to 1, and not all of them are whole. In pixels such a box would be smaller than one.
 fn is_normalised(corners: &BoxXyxy) -> bool {
     corners.iter().all(|v| (0.0..=1.0).contains(v)) && corners.iter().any(|v| v.fract() != 0.0)
 }

@@ -1,6 +1,10 @@
+//! Names of images in samples.
+
 use std::borrow::Cow;
 
-/// An image's name as everything here compares it: the parts of a path relative to the images folder, joined by one `/`.
+/// An image's name as everything here compares it.
+///
+/// It is the parts of a path relative to the images folder, joined by one `/`.
 ///
 /// `./a.png`, `a//b.png` and `a\b.png` (as Windows writes it) are `a.png`, `a/b.png` and `a/b.png`. Letters keep their case,
 /// and spaces and endings stay: they tell files apart. A name that leaves the folder (`/a.png`, `../a.png`) stays one that

@@ -1,19 +1,22 @@
+//! Reading and writing samples, one a line.
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Broken, Flaw, Sample, image_name};
-use crate::error::json_reason;
+use crate::error::{Error, Result, json_reason};
 use crate::files::open;
-use crate::text_file::skip_byte_order_mark;
-use crate::{Error, Result};
+use crate::files::text_file::skip_byte_order_mark;
+use crate::samples::Broken;
+use crate::samples::flaw::{Flaw, Sample};
+use crate::samples::image_name::image_name;
 
 /// A line above this length is an error, not an allocation.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 
-/// The lines of a file of JSON lines that are not blank, one after the other.
+/// Iterates over the lines of a JSON lines file that are not blank.
 struct Lines<'a> {
     file: &'a Path,
     reader: BufReader<File>,
@@ -28,7 +31,9 @@ impl<'a> Lines<'a> {
         Ok(Lines { file, reader, line: Vec::new(), number: 0 })
     }
 
-    /// The next line's number, from 1, and what it holds or why it cannot be read; none at the end.
+    /// The next line's number, from 1, and its sample or error.
+    ///
+    /// None at the end.
     fn next<T: DeserializeOwned>(&mut self) -> Result<Option<(usize, Result<T>)>> {
         let file = self.file;
         loop {
@@ -63,9 +68,13 @@ fn none_found(file: &Path, found: impl std::fmt::Display) -> Error {
     Error::invalid(file, "(lines)", "at least one sample", found)
 }
 
-/// Reads a file of JSON lines and gives every line that is not blank to `each`: its number, from 1, and what it holds or
-/// why it cannot be read. Reading ends at the first error that `each` returns, so `each` decides whether a broken line is
-/// one. A file without any line is an error.
+/// Gives every line of a JSON lines file that is not blank to `each`.
+///
+/// `each` gets its number, from 1, and what it holds or why it cannot be read. Reading ends at the first error that
+/// `each` returns, so `each` decides whether a broken line is one.
+///
+/// # Errors
+/// A file that cannot be read, or is without any line; the first error of `each`.
 pub fn for_each_json_line<T: DeserializeOwned>(
     file: &Path,
     mut each: impl FnMut(usize, Result<T>) -> Result<()>,
@@ -78,7 +87,12 @@ pub fn for_each_json_line<T: DeserializeOwned>(
     if found { Ok(()) } else { Err(none_found(file, "none")) }
 }
 
-/// Reads a file of JSON lines. An error names the line; a file without any line is an error too.
+/// Reads a file of JSON lines.
+///
+/// An error names the line; a file without any line is an error too.
+///
+/// # Errors
+/// A file that cannot be read, a line that cannot be parsed, no line.
 pub fn read_json_lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
     let mut samples = Vec::new();
     for_each_json_line(file, |_, sample| {
@@ -89,11 +103,16 @@ pub fn read_json_lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
 }
 
 /// The content of a file of JSON lines.
+///
+/// # Errors
+/// A sample that JSON cannot hold.
 pub fn to_json_lines<T: Serialize>(samples: &[T]) -> serde_json::Result<String> {
     samples.iter().map(|sample| serde_json::to_string(sample).map(|line| line + "\n")).collect()
 }
 
-/// The samples of a file, as training and evaluation read them: the same lines, the same names of images, the same errors.
+/// The samples of a file, as training and evaluation read them.
+///
+/// Both see the same lines, the same names of images, the same errors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SampleFile<S> {
     /// The file.
@@ -116,8 +135,10 @@ pub struct Reading {
 }
 
 impl<S: Sample> SampleFile<S> {
-    /// Reads a file of samples. `check` says what is wrong with one that is right by itself ([`Sample::flaw`]): an image that
-    /// is not there, a text without a word.
+    /// Reads a file of samples.
+    ///
+    /// `check` says what is wrong with one that is right by itself ([`Sample::flaw`]): an image that is not there, a
+    /// text without a word.
     ///
     /// # Errors
     /// The first broken sample, with its line, unless those are left out; a file without any sample that is right.
@@ -162,9 +183,9 @@ impl<S: Sample> SampleFile<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CaptionSample, VqaSample};
     use super::*;
-    use crate::text_file::BYTE_ORDER_MARK;
+    use crate::files::text_file::BYTE_ORDER_MARK;
+    use crate::samples::{CaptionSample, VqaSample};
 
     #[test]
     fn a_broken_line_is_named() {

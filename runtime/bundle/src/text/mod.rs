@@ -1,0 +1,4 @@
+//! How text becomes ids.
+
+pub(crate) mod encoder;
+pub(crate) mod vocabulary;
