@@ -12,6 +12,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# The font that the library draws words with, its licence and the file that has the licence's text.
+FONT = "Noto Sans 2.015, a subset: OFL-1.1", ROOT / "runtime/fonts/OFL.txt"
 LICENCE = re.compile(r"(?i)^(licen[sc]e|copying|notice|unlicense)")
 
 
@@ -27,6 +29,13 @@ def linked():
     return sorted({(name, version.removeprefix("v")) for name, version, *_ in found if not name.startswith("mmnas")})
 
 
+def number(texts, file):
+    """Number of a file's text, which joins `texts` unless it is there."""
+    text = "\n".join(line.rstrip() for line in file.read_text(errors="replace").splitlines()).strip() + "\n"
+    found, _ = texts.setdefault(hashlib.sha256(text.encode()).hexdigest(), (len(texts) + 1, text))
+    return str(found)
+
+
 def main():
     metadata = json.loads(cargo("metadata", "--format-version", "1"))
     packages = {(package["name"], package["version"]): package for package in metadata["packages"]}
@@ -34,17 +43,15 @@ def main():
     for key in linked():
         package = packages[key]
         folder = pathlib.Path(package["manifest_path"]).parent
-        numbers = []
-        for file in sorted(path for path in folder.iterdir() if path.is_file() and LICENCE.match(path.name)):
-            text = "\n".join(line.rstrip() for line in file.read_text(errors="replace").splitlines()).strip() + "\n"
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            number, _ = texts.setdefault(digest, (len(texts) + 1, text))
-            numbers.append(str(number))
+        files = sorted(path for path in folder.iterdir() if path.is_file() and LICENCE.match(path.name))
+        numbers = [number(texts, file) for file in files]
         lines.append(f"{key[0]} {key[1]}: {package['license'] or 'see its text'}; texts {', '.join(numbers) or 'none'}\n")
+    font, licence = FONT
     parts = ["libmmnas_runtime holds code of these crates, beside its own (MIT OR Apache-2.0).\n",
              "It holds Rust's standard library too (MIT OR Apache-2.0). ONNX Runtime is loaded and not a part of it.\n",
-             "The numbers lead to the licences' texts below.\n\n", *lines]
-    parts += [f"\n{'=' * 20} {number} {'=' * 20}\n\n{text}" for number, text in texts.values()]
+             "The numbers lead to the licences' texts below.\n\n", *lines,
+             "\nIt holds a font, which it draws words with.\n\n", f"{font}; texts {number(texts, licence)}\n"]
+    parts += [f"\n{'=' * 20} {key} {'=' * 20}\n\n{text}" for key, text in texts.values()]
     notice = "".join(parts)
     out = pathlib.Path(sys.argv[1])
     out.write_text(notice)

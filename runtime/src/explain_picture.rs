@@ -7,7 +7,7 @@ use image::{Rgb, RgbImage};
 
 use crate::decode::decode_file;
 use crate::draw::write_new_png;
-use crate::lettering::{LETTER, text_width, write};
+use crate::lettering::{LINE, Line};
 use crate::{Explanation, Result};
 
 /// The shorter side that small images are enlarged to, in pixels, so that words fit under them.
@@ -42,41 +42,48 @@ pub(crate) fn explanation_picture(image: &RgbImage, explanation: &Explanation, t
         picture = image::imageops::resize(&picture, width * factor, height * factor, FilterType::Nearest);
     }
     let lines = layout(explanation, picture.width());
-    let line = LETTER + 2 * MARGIN;
+    let line = LINE + 2 * MARGIN;
     let band = MARGIN + line * (lines.len() as u32 + u32::from(!title.is_empty()));
     let mut whole = RgbImage::from_pixel(picture.width(), picture.height() + band, Rgb([255; 3]));
     image::imageops::replace(&mut whole, &picture, 0, 0);
     let heaviest = explanation.words.iter().map(|w| w.weight).fold(f32::MIN_POSITIVE, f32::max);
     let mut y = picture.height() + MARGIN;
     for words in lines {
-        for (x, number) in words {
-            let word = &explanation.words[number];
-            let strength = word.weight / heaviest * 0.8;
+        for Word { x, text, weight } in words {
+            let strength = weight / heaviest * 0.8;
             let ground = COLOUR.map(|c| (255.0 + (c - 255.0) * strength) as u8);
-            let right = (x + text_width(&word.word) + MARGIN).min(whole.width());
-            for (px, py) in (y..y + LETTER + MARGIN).flat_map(|py| (x..right).map(move |px| (px, py))) {
+            let right = (x + text.width() + MARGIN).min(whole.width());
+            for (px, py) in (y..y + LINE + MARGIN).flat_map(|py| (x..right).map(move |px| (px, py))) {
                 whole.put_pixel(px, py, Rgb(ground));
             }
-            write(&mut whole, &word.word, x + MARGIN / 2, y + MARGIN / 2);
+            text.draw(&mut whole, x + MARGIN / 2, y + MARGIN / 2);
         }
         y += line;
     }
-    write(&mut whole, title, MARGIN, y + MARGIN / 2);
+    Line::set(title, whole.width().saturating_sub(2 * MARGIN)).draw(&mut whole, MARGIN, y + MARGIN / 2);
     whole
 }
 
-/// Where each word goes: lines of pairs of a place and the word's number.
-fn layout(explanation: &Explanation, width: u32) -> Vec<Vec<(u32, usize)>> {
-    let mut lines: Vec<Vec<(u32, usize)>> = vec![Vec::new()];
+/// A word and where its ground begins.
+struct Word {
+    x: u32,
+    text: Line,
+    weight: f32,
+}
+
+/// Sets the words in lines that fit into `width` pixels.
+fn layout(explanation: &Explanation, width: u32) -> Vec<Vec<Word>> {
+    let mut lines: Vec<Vec<Word>> = vec![Vec::new()];
     let mut x = MARGIN;
-    for (number, word) in explanation.words.iter().enumerate() {
-        let needed = text_width(&word.word) + 2 * MARGIN;
+    for word in &explanation.words {
+        let text = Line::set(&word.word, width.saturating_sub(3 * MARGIN));
+        let needed = text.width() + 2 * MARGIN;
         if x > MARGIN && x + needed > width {
             lines.push(Vec::new());
             x = MARGIN;
         }
         if let Some(line) = lines.last_mut() {
-            line.push((x, number));
+            line.push(Word { x, text, weight: word.weight });
         }
         x += needed;
     }
@@ -134,10 +141,11 @@ mod tests {
         let (heavy, light) = (picture.get_pixel(90, 100).0, picture.get_pixel(300, 100).0);
         assert!(heavy[0] > light[0] + 50 && heavy[0] > heavy[2], "{heavy:?} {light:?}");
         // The grounds of the words, left of their letters.
-        let (first, second) = (picture.get_pixel(7, 392).0, picture.get_pixel(7 + 4 * 16 + 12, 392).0);
+        let next = MARGIN + Line::set("what", 300).width() + 2 * MARGIN;
+        let (first, second) = (picture.get_pixel(MARGIN + 1, 392).0, picture.get_pixel(next + 1, 392).0);
         assert!(second[2] < first[2] && first[2] > 200, "{first:?} {second:?}");
-        let dark = picture.pixels().filter(|p| p.0 == [0; 3]).count();
-        assert!(dark > 500, "{dark}");
+        let dark = picture.pixels().filter(|p| p.0[0] < 60).count();
+        assert!(dark > 200, "{dark}");
     }
 
     #[test]

