@@ -68,7 +68,7 @@
  * is no hidden "last error". Whatever *error_out held before is overwritten, so free it first.
  *
  * Results. Out-parameters come last, just before error_out. They are written in every case: on failure with NULL or
- * zero. A missing place for a handle is an error; a place for a mere value may be NULL when the value is not wanted.
+ * zero; a list of numbers is left as it is. A missing place for a handle is an error; a place for a mere value may be NULL when the value is not wanted.
  *
  * Batches. Functions for many at once make all of it or nothing. Those for many pictures do not, since files of strangers are
  * among them: each picture has a handle, or an error in the same place of errors_out.
@@ -86,11 +86,12 @@
  *
  * Threads. A handle that is passed as a pointer to const may be used from many threads at once, and the calls run at the same
  * time. One that is passed as a plain pointer is changed or freed, so nobody else may rely on it at that time. Different
- * handles are independent.
+ * handles are independent, but for those that mmnas_index_limited_to() makes of one index, which they all are.
  *
  * Time. A call takes as long as it takes, unless its model or index is a limited handle: mmnas_model_limited_to() and
  * mmnas_index_limited_to() make one for each request, with the milliseconds that it has left and a token that another
- * thread may cancel. MMNAS_AT_ONCE (0) and every number below end each call before it begins, MMNAS_NO_DEADLINE none.
+ * thread may cancel. MMNAS_AT_ONCE (0) and every number below end each call that reads pictures or texts or runs the
+ * network before it begins, MMNAS_NO_DEADLINE none.
  * The older mmnas_model_limited() takes 0 for no limit.
  *
  * Misuse. NULL where there must be none, text that is not UTF-8 and numbers out of range are errors. Handles are looked up
@@ -504,7 +505,7 @@ typedef struct mmnas_verification mmnas_verification;
  * Takes a message. `level` is one of mmnas_log_level; `message` is UTF-8 of `message_len` bytes with a closing NUL, and only
  * valid during the call. It may be called from any thread, also from several at once and in the middle of any call, so it must
  * not throw or jump out, and not call this library: such calls do nothing, and fail with MMNAS_STATUS_INVALID_ARGUMENT where
- * they can fail.
+ * they can fail. The functions of mmnas_error work there too, so that such an error can be read and freed.
  */
 typedef void (*mmnas_log_callback)(void *user_data,
                                    int32_t level,
@@ -1174,9 +1175,8 @@ size_t mmnas_model_max_regions(const struct mmnas_model *model);
  *
  * PNG, JPEG, WebP, BMP, or the first picture of a GIF, told by content; at most 20,000 pixels a side and 512 MiB decoded.
  * A rotation noted in the file's metadata (EXIF) is applied; a transparent image is seen on white. A file that ends in the middle
- * or is damaged is an error. A file whose name ends in .npz holds region features in the published layout, which every model takes.
- * One that says that it is of another vision stage than the features that the model reads is refused:
- * MMNAS_STATUS_INVALID_ARGUMENT.
+ * or is damaged is an error. A file whose name ends in .npz holds region features in the published layout, which every model of
+ * their width takes, unless the file says that they are of another vision stage: MMNAS_STATUS_INVALID_ARGUMENT.
  *
  * @param model      the model that will be asked
  * @param path       the file, UTF-8, need not be NUL-terminated
@@ -1318,7 +1318,8 @@ void mmnas_image_free(struct mmnas_image *image);
 
 /**
  * Reads an image file and finds its regions, as mmnas_image_from_file() does before it encodes them. A file whose name ends
- * in .npz holds ready features, which every model of their width takes.
+ * in .npz holds ready features, which every model of their width takes, unless the file says that they are of another vision
+ * stage.
  *
  * @param model        a model that takes pictures
  * @param path         the file, UTF-8, need not be NUL-terminated
@@ -2080,7 +2081,7 @@ mmnas_status mmnas_batcher_create(const struct mmnas_model *model,
  * else is in a batch moves them a little.
  *
  * @param batcher       the batcher
- * @param model         its model, for VQA; or what mmnas_model_limited() made of that, whose limits end this call: one that is ended
+ * @param model         its model, for VQA; or what mmnas_model_limited_to() made of that, whose limits end this call: one that is ended
  *                      while its batch runs leaves the batch to the others
  * @param image         an image of this model
  * @param question      the question, UTF-8, need not be NUL-terminated; what is longer than the bundle allows is cut
@@ -2106,7 +2107,7 @@ mmnas_status mmnas_batcher_answer(const struct mmnas_batcher *batcher,
  * As mmnas_vgd_ground(), in a batch with the calls of other threads.
  *
  * @param batcher         the batcher
- * @param model           its model, for VGD; or what mmnas_model_limited() made of that, as in mmnas_batcher_answer()
+ * @param model           its model, for VGD; or what mmnas_model_limited_to() made of that, as in mmnas_batcher_answer()
  * @param image           an image of this model, of known size
  * @param phrase          the phrase, UTF-8, need not be NUL-terminated; what is longer than the bundle allows is cut
  * @param phrase_len      the number of bytes of the phrase
@@ -2130,7 +2131,7 @@ mmnas_status mmnas_batcher_ground(const struct mmnas_batcher *batcher,
  * As mmnas_itm_match() for one pair of an image and a text, in a batch with the calls of other threads.
  *
  * @param batcher          the batcher
- * @param model            its model, for ITM; or what mmnas_model_limited() made of that, as in mmnas_batcher_answer()
+ * @param model            its model, for ITM; or what mmnas_model_limited_to() made of that, as in mmnas_batcher_answer()
  * @param image            an image of this model
  * @param text             the text, UTF-8, need not be NUL-terminated; what is longer than the bundle allows is cut
  * @param text_len         the number of bytes of the text
@@ -2475,8 +2476,7 @@ mmnas_status mmnas_index_find_texts_batch(const struct mmnas_index *index,
 
 /**
  * Makes another handle to a loaded model, as mmnas_model_limited() does, for the time that a request has left: also where that
- * is none. Reckon it and pass it on as it is: what is 0 or less ends every call with MMNAS_STATUS_DEADLINE_EXCEEDED before it
- * begins.
+ * is none. What ends are calls that read pictures or texts, or run the network.
  *
  * @param model         the model; where it is itself limited, its own limits stay with it and are not the new handle's
  * @param token         what ends the calls, or NULL for nothing; not needed after the call
