@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mmnas_runtime::{BatchSettings, Batcher, ImageRegions, ImageState, LoadOptions, Model, Result};
-use mmnas_search::scenes;
 use tch::Device;
 
 use super::comparison::{Comparison, compare};

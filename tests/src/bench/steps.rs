@@ -4,6 +4,7 @@ use mmnas_bundle::manifest::Dimensions;
 use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::recipe::negatives::{HardBy, NegativeSettings};
 use mmnas_search::recipe::train::TrainSettings;
+use mmnas_search::task::Task as _;
 use mmnas_search::task::vqa::batch::VqaBatch;
 use mmnas_search::train::search::gate_gradients;
 use mmnas_search::{
