@@ -45,7 +45,7 @@ pub use manifest::Manifest;
 pub use operation::{Operation, OperationName, OperationNameError};
 pub use operation_kind::{Heads, OperationKind};
 pub use published_regions::{PublishedPlace, published_regions};
-pub use text::{CLS, PAD, TextEncoder, UNK, Unread, Vocabulary};
+pub use text::{CLS, PAD, TextCoverage, TextEncoder, UNK, Vocabulary};
 pub use text_file::{BYTE_ORDER_MARK, read_json_file, read_text_file, skip_byte_order_mark};
 pub use vision_bundle::VisionBundle;
 pub use writer_lock::{Writer, WriterLock};
