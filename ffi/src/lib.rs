@@ -54,13 +54,13 @@ pub mod batcher;
 
 pub mod index;
 
-pub mod find;
+pub mod index_search;
 
 pub mod limits;
 
-pub mod stored;
+pub mod index_read;
 
-pub mod keys;
+pub mod string_list;
 
 pub mod explanation;
 
@@ -69,6 +69,7 @@ pub mod verification;
 pub mod log;
 
 mod boundary;
+mod either_index;
 mod handles;
 mod pairs;
 mod strings;

@@ -5,9 +5,9 @@ use std::ffi::c_char;
 use runtime::TextState;
 
 use crate::error::mmnas_error;
-use crate::keys::mmnas_keys;
 use crate::model::mmnas_model;
 use crate::status::mmnas_status;
+use crate::string_list::mmnas_keys;
 use crate::strings::Text;
 use crate::{boundary, strings};
 

@@ -2,11 +2,12 @@
 
 use std::ffi::c_char;
 
-use runtime::{EmbeddingFormat, IndexKind, Limits};
+use runtime::{EmbeddingFormat, Index, IndexKind, Kind, Limits};
 
+use crate::either_index::EitherIndex;
 use crate::error::mmnas_error;
 use crate::image::mmnas_image;
-use crate::index::{Index, either, look, mmnas_index, mmnas_index_kind, other_kind, search};
+use crate::index::{look, mmnas_index, mmnas_index_kind, search};
 use crate::status::mmnas_status;
 use crate::text::mmnas_text;
 use crate::{boundary, strings};
@@ -20,13 +21,11 @@ pub enum mmnas_embedding_format {
 }
 
 /// Reads a state with the limits of the handle, or with those of the index's model.
-macro_rules! get {
-    ($index:expr, $key:expr, $limits:expr) => {
-        match $limits {
-            Some(limits) => $index.get_within($key, limits),
-            None => $index.get($key),
-        }
-    };
+fn get<K: Kind>(index: &Index<K>, key: &str, limits: Option<&Limits>) -> Result<Option<K::State>, mmnas_error> {
+    Ok(match limits {
+        Some(limits) => index.get_within(key, limits),
+        None => index.get(key),
+    }?)
 }
 
 /// Reads an image of an index, as mmnas_image_from_file() would have given it, to 16 bits.
@@ -49,16 +48,13 @@ pub unsafe extern "C" fn mmnas_index_get_image(
     image_out: *mut *mut mmnas_image,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let get = |index: &Index, limits: Option<&Limits>| {
+    let read = |index: &EitherIndex, limits: Option<&Limits>| {
         // SAFETY: the caller lends `key_len` bytes for the time of the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
-        match index {
-            Index::Images(images) => Ok(get!(images, key, limits)?.map(|image| mmnas_image { image })),
-            Index::Texts(_) => Err(other_kind("index", "images", "texts")),
-        }
+        Ok(get(index.images()?, key, limits)?.map(|image| mmnas_image { image }))
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
-    unsafe { boundary::make_any("image_out", image_out, error_out, || search(index, get)) }
+    unsafe { boundary::make_any("image_out", image_out, error_out, || search(index, read)) }
 }
 
 /// Reads a text of an index, as mmnas_text_encode() would have given it, to 16 bits.
@@ -81,16 +77,13 @@ pub unsafe extern "C" fn mmnas_index_get_text(
     text_out: *mut *mut mmnas_text,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let get = |index: &Index, limits: Option<&Limits>| {
+    let read = |index: &EitherIndex, limits: Option<&Limits>| {
         // SAFETY: the caller lends `key_len` bytes for the time of the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
-        match index {
-            Index::Texts(texts) => Ok(get!(texts, key, limits)?.map(|text| mmnas_text { text })),
-            Index::Images(_) => Err(other_kind("index", "texts", "images")),
-        }
+        Ok(get(index.texts()?, key, limits)?.map(|text| mmnas_text { text }))
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
-    unsafe { boundary::make_any("text_out", text_out, error_out, || search(index, get)) }
+    unsafe { boundary::make_any("text_out", text_out, error_out, || search(index, read)) }
 }
 
 /// Reads the embedding of what has a key.
@@ -114,10 +107,10 @@ pub unsafe extern "C" fn mmnas_index_embedding(
     width: usize,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let get = |index: &Index| {
+    let get = |index: &EitherIndex| {
         // SAFETY: the caller lends `key_len` bytes for the time of the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
-        let found = either!(index, index => index.embedding(key))?;
+        let found = index.any().embedding(key)?;
         found.ok_or_else(|| mmnas_error::invalid("key", "one that the index has an embedding of", "another"))
     };
     // SAFETY: the caller passes NULL or room for `width` numbers, and NULL or a place to write an error to.
@@ -176,7 +169,7 @@ pub unsafe extern "C" fn mmnas_index_export(
     format: i32,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let export = |index: &Index| {
+    let export = |index: &EitherIndex| {
         // SAFETY: the caller lends `out_len` bytes for the time of the call.
         let out = unsafe { strings::path("out", out, out_len) }?;
         let format = match format {
@@ -186,7 +179,7 @@ pub unsafe extern "C" fn mmnas_index_export(
                 return Err(mmnas_error::invalid("format", "MMNAS_EMBEDDING_FORMAT_NPY, 0", &found));
             }
         };
-        either!(index, index => index.export_embeddings(&out, format))?;
+        index.any().export_embeddings(&out, format)?;
         Ok(())
     };
     // SAFETY: the caller passes NULL or a place to write an error to.

@@ -1,31 +1,42 @@
 //! Searching what an index holds.
 
-use runtime::{Candidates, Error, Hit, ImageState, Limits, TextState};
+use runtime::{Candidates, ImageState, Index, Kind, Limits, TextState};
 
+use crate::either_index::EitherIndex;
 use crate::error::mmnas_error;
 use crate::image::mmnas_image;
-use crate::index::{Index, mmnas_index, other_kind, search};
+use crate::index::{mmnas_index, search};
 use crate::ranking::mmnas_ranking;
 use crate::status::mmnas_status;
 use crate::text::mmnas_text;
 use crate::{boundary, strings};
 
-fn ranked(found: Result<Vec<Vec<Hit>>, Error>) -> Result<mmnas_ranking, mmnas_error> {
-    Ok(mmnas_ranking::of_index(found?.pop().unwrap_or_default()))
-}
-
-fn all_ranked(found: Result<Vec<Vec<Hit>>, Error>) -> Result<Vec<mmnas_ranking>, mmnas_error> {
-    Ok(found?.into_iter().map(mmnas_ranking::of_index).collect())
-}
-
 /// Ranks with the limits of the handle, or with those of the index's model.
-macro_rules! rank {
-    ($index:expr, $queries:expr, $top_k:expr, $shortlist:expr, $limits:expr) => {
-        match $limits {
-            Some(limits) => $index.rank_within($queries, $top_k, candidates($shortlist), limits),
-            None => $index.rank($queries, $top_k, candidates($shortlist)),
-        }
-    };
+fn rank<K: Kind>(
+    index: &Index<K>,
+    queries: &[K::Query],
+    top_k: usize,
+    shortlist: usize,
+    limits: Option<&Limits>,
+) -> Result<Vec<mmnas_ranking>, mmnas_error> {
+    let candidates = candidates(shortlist);
+    let found = match limits {
+        Some(limits) => index.rank_within(queries, top_k, candidates, limits),
+        None => index.rank(queries, top_k, candidates),
+    }?;
+    Ok(found.into_iter().map(mmnas_ranking::of_index).collect())
+}
+
+/// As [`rank`], for one query.
+fn rank_one<K: Kind>(
+    index: &Index<K>,
+    query: &K::Query,
+    top_k: usize,
+    shortlist: usize,
+    limits: Option<&Limits>,
+) -> Result<mmnas_ranking, mmnas_error> {
+    let mut found = rank(index, std::slice::from_ref(query), top_k, shortlist, limits)?;
+    Ok(found.pop().unwrap_or_else(|| mmnas_ranking::of_index(Vec::new())))
 }
 
 fn candidates(shortlist: usize) -> Candidates {
@@ -56,12 +67,9 @@ pub unsafe extern "C" fn mmnas_index_find_images(
     ranking_out: *mut *mut mmnas_ranking,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let find = |index: &Index, limits: Option<&Limits>| {
+    let find = |index: &EitherIndex, limits: Option<&Limits>| {
         let text = boundary::handle("text", text)?;
-        match index {
-            Index::Images(images) => ranked(rank!(images, std::slice::from_ref(&text.text), top_k, shortlist, limits)),
-            Index::Texts(_) => Err(other_kind("index", "images", "texts")),
-        }
+        rank_one(index.images()?, &text.text, top_k, shortlist, limits)
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
     unsafe { boundary::make("ranking_out", ranking_out, error_out, || search(index, find)) }
@@ -87,12 +95,9 @@ pub unsafe extern "C" fn mmnas_index_find_texts(
     ranking_out: *mut *mut mmnas_ranking,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let find = |index: &Index, limits: Option<&Limits>| {
+    let find = |index: &EitherIndex, limits: Option<&Limits>| {
         let image = boundary::handle("image", image)?;
-        match index {
-            Index::Texts(texts) => ranked(rank!(texts, std::slice::from_ref(&image.image), top_k, shortlist, limits)),
-            Index::Images(_) => Err(other_kind("index", "texts", "images")),
-        }
+        rank_one(index.texts()?, &image.image, top_k, shortlist, limits)
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
     unsafe { boundary::make("ranking_out", ranking_out, error_out, || search(index, find)) }
@@ -121,14 +126,11 @@ pub unsafe extern "C" fn mmnas_index_find_images_batch(
     rankings_out: *mut *mut mmnas_ranking,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let find = |index: &Index, limits: Option<&Limits>| {
+    let find = |index: &EitherIndex, limits: Option<&Limits>| {
         // SAFETY: the caller lends `count` handles for the time of the call.
         let texts = unsafe { strings::handles("texts", texts, count) }?;
         let texts: Vec<TextState> = texts.iter().map(|text| text.text.clone()).collect();
-        match index {
-            Index::Images(images) => all_ranked(rank!(images, &texts, top_k, shortlist, limits)),
-            Index::Texts(_) => Err(other_kind("index", "images", "texts")),
-        }
+        rank(index.images()?, &texts, top_k, shortlist, limits)
     };
     // SAFETY: the caller passes NULL or room for `count` handles, and NULL or a place to write an error to.
     unsafe { boundary::make_all("rankings_out", rankings_out, count, error_out, || search(index, find)) }
@@ -157,14 +159,11 @@ pub unsafe extern "C" fn mmnas_index_find_texts_batch(
     rankings_out: *mut *mut mmnas_ranking,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let find = |index: &Index, limits: Option<&Limits>| {
+    let find = |index: &EitherIndex, limits: Option<&Limits>| {
         // SAFETY: the caller lends `count` handles for the time of the call.
         let images = unsafe { strings::handles("images", images, count) }?;
         let images: Vec<ImageState> = images.iter().map(|image| image.image.clone()).collect();
-        match index {
-            Index::Texts(texts) => all_ranked(rank!(texts, &images, top_k, shortlist, limits)),
-            Index::Images(_) => Err(other_kind("index", "texts", "images")),
-        }
+        rank(index.texts()?, &images, top_k, shortlist, limits)
     };
     // SAFETY: the caller passes NULL or room for `count` handles, and NULL or a place to write an error to.
     unsafe { boundary::make_all("rankings_out", rankings_out, count, error_out, || search(index, find)) }
