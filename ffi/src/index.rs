@@ -6,38 +6,22 @@ use std::time::Duration;
 
 use runtime::{Access, ImageIndex, Limits, TextIndex};
 
+use crate::either_index::EitherIndex;
 use crate::error::mmnas_error;
 use crate::image::mmnas_image;
-use crate::keys::mmnas_keys;
 use crate::model::mmnas_model;
 use crate::status::mmnas_status;
+use crate::string_list::mmnas_keys;
 use crate::strings::Text;
 use crate::text::mmnas_text;
 use crate::{boundary, strings};
 
 /// Encoded images or texts on disk, by keys. What was committed stays whole whatever stops the program.
 pub struct mmnas_index {
-    index: Arc<RwLock<Index>>,
+    index: Arc<RwLock<EitherIndex>>,
     /// What ends the searches of this handle; none: what ends the calls of the index's model.
     limits: Option<Limits>,
 }
-
-pub(crate) enum Index {
-    Images(ImageIndex),
-    Texts(TextIndex),
-}
-
-/// Runs the same call on either kind of index.
-macro_rules! either {
-    ($index:expr, $found:ident => $call:expr) => {
-        match $index {
-            Index::Images($found) => $call,
-            Index::Texts($found) => $call,
-        }
-    };
-}
-
-pub(crate) use either;
 
 /// What an index holds.
 #[repr(i32)]
@@ -57,12 +41,8 @@ fn is_images(kind: i32) -> Result<bool, mmnas_error> {
     }
 }
 
-pub(crate) fn other_kind(argument: &str, expected: &str, found: &str) -> mmnas_error {
-    mmnas_error::invalid(argument, &format!("an index of {expected}"), &format!("one of {found}"))
-}
-
 impl mmnas_index {
-    fn of(index: Index) -> Self {
+    fn of(index: EitherIndex) -> Self {
         Self { index: Arc::new(RwLock::new(index)), limits: None }
     }
 
@@ -75,7 +55,7 @@ impl mmnas_index {
 /// Reads an index.
 pub(crate) fn look<R>(
     index: *const mmnas_index,
-    get: impl FnOnce(&Index) -> Result<R, mmnas_error>,
+    get: impl FnOnce(&EitherIndex) -> Result<R, mmnas_error>,
 ) -> Result<R, mmnas_error> {
     let index = boundary::handle("index", index)?;
     get(&index.index.read().unwrap_or_else(PoisonError::into_inner))
@@ -87,7 +67,7 @@ const WAIT: Duration = Duration::from_millis(1);
 /// Searches an index, within the handle's limits where it has such.
 pub(crate) fn search<R>(
     index: *const mmnas_index,
-    find: impl FnOnce(&Index, Option<&Limits>) -> Result<R, mmnas_error>,
+    find: impl FnOnce(&EitherIndex, Option<&Limits>) -> Result<R, mmnas_error>,
 ) -> Result<R, mmnas_error> {
     let handle = boundary::handle("index", index)?;
     let Some(limits) = &handle.limits else {
@@ -111,7 +91,7 @@ pub(crate) fn search<R>(
 unsafe fn change(
     index: *mut mmnas_index,
     error_out: *mut *mut mmnas_error,
-    change: impl FnOnce(&mut Index) -> Result<(), mmnas_error>,
+    change: impl FnOnce(&mut EitherIndex) -> Result<(), mmnas_error>,
 ) -> mmnas_status {
     let body = || {
         let index = boundary::handle("index", index)?;
@@ -147,8 +127,8 @@ pub unsafe extern "C" fn mmnas_index_create(
         // SAFETY: the caller lends `path_len` bytes for the time of the call.
         let path = unsafe { strings::path("path", path, path_len) }?;
         Ok(mmnas_index::of(match is_images(kind)? {
-            true => Index::Images(ImageIndex::create(&model.model, &path)?),
-            false => Index::Texts(TextIndex::create(&model.model, &path)?),
+            true => EitherIndex::Images(ImageIndex::create(&model.model, &path)?),
+            false => EitherIndex::Texts(TextIndex::create(&model.model, &path)?),
         }))
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
@@ -187,8 +167,8 @@ pub unsafe extern "C" fn mmnas_index_open(
         let path = unsafe { strings::path("path", path, path_len) }?;
         let access = if writable { Access::Write } else { Access::Read };
         Ok(mmnas_index::of(match is_images(kind)? {
-            true => Index::Images(ImageIndex::open(&model.model, &path, access)?),
-            false => Index::Texts(TextIndex::open(&model.model, &path, access)?),
+            true => EitherIndex::Images(ImageIndex::open(&model.model, &path, access)?),
+            false => EitherIndex::Texts(TextIndex::open(&model.model, &path, access)?),
         }))
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
@@ -214,14 +194,11 @@ pub unsafe extern "C" fn mmnas_index_put_image(
     image: *const mmnas_image,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let put = |index: &mut Index| {
+    let put = |index: &mut EitherIndex| {
         // SAFETY: the caller lends `key_len` bytes for the time of the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
         let image = boundary::handle("image", image)?;
-        match index {
-            Index::Images(images) => Ok(images.put(key, &image.image)?),
-            Index::Texts(_) => Err(other_kind("index", "images", "texts")),
-        }
+        Ok(index.images_mut()?.put(key, &image.image)?)
     };
     // SAFETY: the caller passes NULL or a place to write an error to.
     unsafe { change(index, error_out, put) }
@@ -245,14 +222,11 @@ pub unsafe extern "C" fn mmnas_index_put_text(
     text: *const mmnas_text,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let put = |index: &mut Index| {
+    let put = |index: &mut EitherIndex| {
         // SAFETY: the caller lends `key_len` bytes for the time of the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
         let text = boundary::handle("text", text)?;
-        match index {
-            Index::Texts(texts) => Ok(texts.put(key, &text.text)?),
-            Index::Images(_) => Err(other_kind("index", "texts", "images")),
-        }
+        Ok(index.texts_mut()?.put(key, &text.text)?)
     };
     // SAFETY: the caller passes NULL or a place to write an error to.
     unsafe { change(index, error_out, put) }
@@ -275,10 +249,10 @@ pub unsafe extern "C" fn mmnas_index_delete(
     key_len: usize,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let delete = |index: &mut Index| {
+    let delete = |index: &mut EitherIndex| {
         // SAFETY: the caller lends `key_len` bytes for the time of the call.
         let key = unsafe { strings::text("key", key, key_len) }?;
-        Ok(either!(index, index => index.delete(key))?)
+        Ok(index.any_mut().delete(key)?)
     };
     // SAFETY: the caller passes NULL or a place to write an error to.
     unsafe { change(index, error_out, delete) }
@@ -295,7 +269,7 @@ pub unsafe extern "C" fn mmnas_index_delete(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mmnas_index_commit(index: *mut mmnas_index, error_out: *mut *mut mmnas_error) -> mmnas_status {
     // SAFETY: the caller passes NULL or a place to write an error to.
-    unsafe { change(index, error_out, |index| Ok(either!(index, index => index.commit())?)) }
+    unsafe { change(index, error_out, |index| Ok(index.any_mut().commit()?)) }
 }
 
 /// Commits, and gives back the room of what was deleted and replaced; needs as much room as the index has.
@@ -311,7 +285,7 @@ pub unsafe extern "C" fn mmnas_index_compact(
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
     // SAFETY: the caller passes NULL or a place to write an error to.
-    unsafe { change(index, error_out, |index| Ok(either!(index, index => index.compact())?)) }
+    unsafe { change(index, error_out, |index| Ok(index.any_mut().compact()?)) }
 }
 
 /// How many images or texts an index holds.
@@ -322,7 +296,7 @@ pub unsafe extern "C" fn mmnas_index_compact(
 /// Threads: the index may be read from many threads at once.
 #[unsafe(no_mangle)]
 pub extern "C" fn mmnas_index_count(index: *const mmnas_index) -> usize {
-    boundary::value(0, || look(index, |index| Ok(either!(index, index => index.len()))).unwrap_or(0))
+    boundary::value(0, || look(index, |index| Ok(index.any().len())).unwrap_or(0))
 }
 
 /// Whether an index holds something with this key.
@@ -338,7 +312,7 @@ pub unsafe extern "C" fn mmnas_index_contains(index: *const mmnas_index, key: *c
     boundary::value(false, || {
         // SAFETY: the caller lends `key_len` bytes for the time of the call.
         let key = unsafe { strings::text("key", key, key_len) };
-        let contains = |index: &Index| key.map(|key| either!(index, index => index.contains(key)));
+        let contains = |index: &EitherIndex| key.map(|key| index.any().contains(key));
         look(index, contains).unwrap_or(false)
     })
 }
@@ -352,7 +326,7 @@ pub unsafe extern "C" fn mmnas_index_contains(index: *const mmnas_index, key: *c
 /// Threads: the index may be read from many threads at once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mmnas_index_bytes(index: *const mmnas_index, bytes_out: *mut u64, garbage_out: *mut u64) {
-    let sizes = |index: &Index| Ok(either!(index, index => index.bytes()));
+    let sizes = |index: &EitherIndex| Ok(index.any().bytes());
     let (bytes, garbage) = boundary::value((0, 0), || look(index, sizes).unwrap_or((0, 0)));
     // SAFETY: the caller passes for each NULL or a place to write to.
     unsafe {
@@ -369,7 +343,7 @@ pub unsafe extern "C" fn mmnas_index_bytes(index: *const mmnas_index, bytes_out:
 /// Threads: the index may be read from many threads at once.
 #[unsafe(no_mangle)]
 pub extern "C" fn mmnas_index_embedding_width(index: *const mmnas_index) -> usize {
-    let width = |index: &Index| Ok(either!(index, index => index.embedding_width()).unwrap_or(0));
+    let width = |index: &EitherIndex| Ok(index.any().embedding_width().unwrap_or(0));
     boundary::value(0, || look(index, width).unwrap_or(0))
 }
 
@@ -387,7 +361,7 @@ pub unsafe extern "C" fn mmnas_index_keys(
     keys_out: *mut *mut mmnas_keys,
     error_out: *mut *mut mmnas_error,
 ) -> mmnas_status {
-    let list = |index: &Index| Ok(either!(index, index => index.keys().map(Text::new).collect()));
+    let list = |index: &EitherIndex| Ok(index.any().keys().map(Text::new).collect());
     let body = || Ok(mmnas_keys { keys: look(index, list)? });
     // SAFETY: the caller passes for each of both NULL or a place to write to.
     unsafe { boundary::make("keys_out", keys_out, error_out, body) }

@@ -58,13 +58,13 @@ pub mod batcher;
 
 pub mod index;
 
-pub mod find;
+pub mod index_search;
 
 pub mod limits;
 
-pub mod stored;
+pub mod index_read;
 
-pub mod keys;
+pub mod string_list;
 
 pub mod explanation;
 
@@ -74,6 +74,7 @@ pub mod log;
 
 mod boundary;
 mod callback;
+mod either_index;
 mod handles;
 mod pairs;
 mod strings;

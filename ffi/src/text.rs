@@ -5,9 +5,9 @@ use std::ffi::c_char;
 use runtime::TextState;
 
 use crate::error::mmnas_error;
-use crate::keys::mmnas_keys;
 use crate::model::mmnas_model;
 use crate::status::mmnas_status;
+use crate::string_list::mmnas_keys;
 use crate::strings::Text;
 use crate::{boundary, strings};
 
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn mmnas_text_unknown_words(
         let model = boundary::handle("model", model)?;
         // SAFETY: the caller lends `text_len` bytes for the time of the call.
         let text = unsafe { strings::text("text", text, text_len) }?;
-        Ok(mmnas_keys { keys: model.model.unread(text)?.unknown.iter().map(|word| Text::new(word)).collect() })
+        Ok(mmnas_keys { keys: model.model.coverage(text)?.unknown.iter().map(|word| Text::new(word)).collect() })
     };
     // SAFETY: the caller passes for each of both NULL or a place to write to.
     unsafe { boundary::make("words_out", words_out, error_out, body) }

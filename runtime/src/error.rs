@@ -1,10 +1,12 @@
+//! What can go wrong, and the number of each kind of error.
+
 use std::path::{Path, PathBuf};
 
 /// What can go wrong when a bundle is loaded or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A bundle, or a file around it, cannot be read or holds something else than it must.
+    /// A file of a bundle or around it cannot be read or holds something wrong.
     #[error(transparent)]
     Bundle(#[from] mmnas_bundle::Error),
     /// An argument of a call is outside its range.
@@ -47,7 +49,9 @@ pub enum Error {
         /// Every place that was tried, each with the reason why it did not do.
         tried: Vec<String>,
     },
-    /// The process already runs another ONNX Runtime than the one asked for: only one can be loaded.
+    /// The process already runs another ONNX Runtime.
+    ///
+    /// Only one can be loaded.
     #[error(
         "{}: cannot load this ONNX Runtime, the process already runs {}",
         asked.display(),
@@ -71,7 +75,7 @@ pub enum Error {
         /// Its number for the kind of failure: an `OrtErrorCode`.
         code: i32,
     },
-    /// A tensor that went into a stage or came out of it is not what the manifest says.
+    /// A tensor at a stage's input or output is not what the manifest says.
     #[error("{}: {tensor}: expected {expected}, found {found}", file.display())]
     Tensor {
         /// The graph's file.
@@ -99,7 +103,9 @@ pub enum Error {
         /// The bundle's folder.
         bundle: PathBuf,
     },
-    /// Region features are of another vision stage than the bundle's network reads: as many numbers, which mean other things.
+    /// Region features are of another vision stage than the bundle's network reads.
+    ///
+    /// They are as many numbers, which mean other things.
     #[error(
         "{}: vision_sha256: expected {expected}, the features that the bundle {} reads, found {found}, those of another vision \
          stage (--any-features takes them all the same)",
@@ -247,7 +253,9 @@ impl Error {
         Error::Argument { argument, expected: expected.to_string(), found: found.to_string() }
     }
 
-    /// ONNX Runtime's own number for the kind of failure, an `OrtErrorCode`, where it was ONNX Runtime that failed.
+    /// ONNX Runtime's own number for the kind of failure, an `OrtErrorCode`.
+    ///
+    /// There is one where it was ONNX Runtime that failed.
     pub fn onnxruntime_code(&self) -> Option<i32> {
         match self {
             Error::Inference { code, .. } => Some(*code),
@@ -262,7 +270,9 @@ impl Error {
         move |source| Error::Sample { file: None, number: place + 1, image, source: Box::new(source) }
     }
 
-    /// An error of a sample with its line in `file`, where the samples stand on `lines`; other errors as they are.
+    /// Adds to an error of a sample its line in `file`.
+    ///
+    /// The samples stand on `lines`. Other errors stay as they are.
     pub fn at_line(self, file: &Path, lines: &[usize]) -> Error {
         match self {
             Error::Sample { file: None, number, image, source } => match lines.get(number.wrapping_sub(1)) {

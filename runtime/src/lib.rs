@@ -19,81 +19,81 @@
 //! ONNX Runtime 1.28 or newer is loaded when the first model is, from (in this order) [`LoadOptions::ort_library`], the
 //! environment variable `MMNAS_ORT_DYLIB`, the folder of the program or shared library that holds this crate, and the
 //! system's library folders. A process holds one ONNX Runtime.
+//!
+//! The rooms of this crate and its program, in order. A room imports only from rooms above it:
+//!
+//! - `error`
+//! - `engine`
+//! - `images`
+//! - `vision`
+//! - `model`
+//! - `tasks`
+//! - `draw`
+//! - `verify`
+//! - `index`
+//! - `evaluate`
+//! - `serving`
+//! - `cli`
+
+mod draw;
+mod engine;
+mod error;
+mod evaluate;
+mod images;
+mod index;
+mod model;
+#[cfg(feature = "async")]
+mod serving;
+mod tasks;
+mod verify;
+mod vision;
 
 pub use mmnas_bundle as bundle;
 
-mod answer;
-mod batch;
-mod decode;
-mod detector;
-mod difference;
-mod draw;
-mod error;
-mod evaluate;
-mod explain;
-mod explain_picture;
-mod extract;
-mod golden;
-mod grounding;
-mod image_content;
-mod image_files;
-mod image_folder;
-mod image_regions;
-mod index;
-mod lettering;
-mod limits;
-mod matching;
-mod model;
-mod on_threads;
-mod onnxruntime;
-mod options;
-mod passed_over;
-mod pixels;
-mod provider;
-mod ranking_picture;
-mod region_check;
-#[cfg(feature = "async")]
-mod serving;
-mod session;
-mod spec_check;
-mod stage;
-mod state;
-mod tensor;
-mod timing;
-mod unfinished_shard;
-mod verify;
-mod vision;
-mod vision_shared;
-mod vision_stage;
-mod wiring;
-
-pub use answer::Answer;
-pub use decode::DecodedImage;
-pub use draw::draw_boxes;
+pub use draw::boxes::draw_boxes;
+pub use draw::explain_picture::draw_explanation;
+pub use draw::ranking_picture::draw_ranking;
+pub use engine::limits::{CancelToken, Limits};
+pub use engine::onnxruntime::{ONNX_RUNTIME_TARGET, onnxruntime};
+pub use engine::options::LoadOptions;
+pub use engine::provider::{Provider, ProviderError};
 pub use error::{Error, ErrorCode, Result};
-pub use evaluate::{
-    BothWays, Evaluated, Evaluation, GroundingEvaluation, ImageSource, Images, OfficialAccuracy, Prediction, Recall,
-    RetrievalEvaluation, RetrievalStage, WordNet, Wups, evaluate, evaluate_grounding, evaluate_retrieval, predict,
-};
-pub use explain::{Explanation, RegionWeight, WordWeight};
-pub use explain_picture::draw_explanation;
-pub use extract::{ExtractProgress, ExtractReport, ExtractSettings, FeatureLayout, LeftOut, extract, extract_until};
-pub use grounding::Grounding;
-pub use image_files::{ImageFiles, image_files};
-pub use image_folder::ImageFolder;
-pub use image_regions::ImageRegions;
-pub use index::{Access, Candidates, EmbeddingFormat, Hit, ImageIndex, IndexKind, TextIndex};
-pub use limits::{CancelToken, Limits};
-pub use matching::{Match, Ranked};
+pub use evaluate::Evaluated;
+pub use evaluate::answers::{Evaluation, OfficialAccuracy, evaluate};
+pub use evaluate::grounding::{GroundingEvaluation, evaluate_grounding};
+pub use evaluate::images::{ImageSource, Images};
+pub use evaluate::predict::{Prediction, predict};
+pub use evaluate::retrieval::{BothWays, Recall, RetrievalEvaluation, RetrievalStage, evaluate_retrieval};
+pub use evaluate::word_net::WordNet;
+pub use evaluate::wups::Wups;
+pub use images::decode::DecodedImage;
+pub use images::image_files::{ImageFiles, image_files};
+pub use images::image_folder::ImageFolder;
+pub use images::passed_over::PassedOver;
+pub use index::export::EmbeddingFormat;
+pub use index::header::IndexKind;
+pub use index::kind::{AnyKind, Kind};
+pub use index::search::{Candidates, Hit};
+pub use index::states::Access;
+pub use index::{AnyIndex, ImageIndex, Index, TextIndex};
 pub use model::Model;
-pub use onnxruntime::{ONNX_RUNTIME_TARGET, onnxruntime};
-pub use options::LoadOptions;
-pub use passed_over::PassedOver;
-pub use pixels::{PixelBuffer, PixelFormat};
-pub use provider::{Provider, ProviderError};
-pub use ranking_picture::draw_ranking;
+pub use model::state::{ImageState, TextState};
 #[cfg(feature = "async")]
-pub use serving::{AsyncModel, BatchCounts, BatchSettings, Batcher};
-pub use state::{ImageState, TextState};
+pub use serving::AsyncModel;
+#[cfg(feature = "async")]
+pub use serving::batcher::Batcher;
+#[cfg(feature = "async")]
+pub use serving::counts::BatchCounts;
+#[cfg(feature = "async")]
+pub use serving::settings::BatchSettings;
+pub use tasks::answer::Answer;
+pub use tasks::explain::{Explanation, RegionWeight, WordWeight};
+pub use tasks::grounding::Grounding;
+pub use tasks::matching::{Match, Ranked};
 pub use verify::{StageCheck, Timed, VerifyReport, verify};
-pub use vision_stage::VisionStage;
+pub use vision::extract::{
+    ExtractProgress, ExtractReport, ExtractSettings, FeatureLayout, LeftOut, extract, extract_until,
+};
+pub use vision::image_regions::ImageRegions;
+pub use vision::pixels::{PixelBuffer, PixelFormat};
+pub use vision::vision_stage::VisionStage;

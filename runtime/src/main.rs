@@ -1,4 +1,4 @@
-//! `mmnas`: answers questions about images with an exported network, and checks, measures and feeds such networks.
+//! `mmnas`: runs, checks and measures an exported network.
 
 mod cli;
 

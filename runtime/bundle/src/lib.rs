@@ -44,5 +44,5 @@ pub use regions::image_names::ImageNames;
 pub use regions::published_regions::{PublishedPlace, published_regions};
 pub use regions::region_features::RegionFeatures;
 pub use regions::{image_names, npz};
-pub use text::encoder::{CLS, PAD, TextEncoder, UNK, Unread};
+pub use text::encoder::{CLS, PAD, TextCoverage, TextEncoder, UNK};
 pub use text::vocabulary::Vocabulary;

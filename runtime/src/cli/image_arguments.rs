@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use mmnas_runtime::{Error, ImageFiles, LeftOut, PassedOver};
 
-use super::{Failure, output};
+use crate::cli::failure::Failure;
+use crate::cli::output;
 
 /// An image that an argument means.
-pub(super) struct NamedImage {
+pub(crate) struct NamedImage {
     /// Its name in the folder that was given, or its file's own.
     pub name: String,
     /// The file: an image, or region features where its name ends in `.npz`.
@@ -15,14 +16,14 @@ pub(super) struct NamedImage {
 }
 
 /// What arguments mean.
-pub(super) struct ImageArguments {
+pub(crate) struct ImageArguments {
     pub images: Vec<NamedImage>,
     /// What lies in folders and is not read.
     pub passed_over: Vec<PassedOver>,
 }
 
 /// What was made of images.
-pub(super) struct Encoded<T> {
+pub(crate) struct Encoded<T> {
     /// Of those that could be decoded.
     pub files: Vec<PathBuf>,
     /// In the same order.
@@ -31,9 +32,11 @@ pub(super) struct Encoded<T> {
 }
 
 impl ImageArguments {
-    /// The images of `arguments`: every image of a folder and below, and files as they are, whatever they are called; whoever
-    /// decodes one says what is wrong with it. What is passed over is told.
-    pub(super) fn find(arguments: &[PathBuf], skip_broken: bool) -> Result<ImageArguments, Failure> {
+    /// Finds the images of `arguments`, in folders and below or as files.
+    ///
+    /// A file is taken as an image whatever it is called; whoever decodes it says what is wrong with it. What is passed
+    /// over is told.
+    pub(crate) fn find(arguments: &[PathBuf], skip_broken: bool) -> Result<ImageArguments, Failure> {
         let mut found = ImageArguments { images: Vec::new(), passed_over: Vec::new() };
         for argument in arguments {
             if !argument.is_dir() {
@@ -50,8 +53,10 @@ impl ImageArguments {
         Ok(found)
     }
 
-    /// What `each` makes of every image; with `skip_broken` those that cannot be decoded are left out, which are told.
-    pub(super) fn encode<T>(
+    /// Does `each` with every image.
+    ///
+    /// With `skip_broken` those that cannot be decoded are left out, which is told.
+    pub(crate) fn encode<T>(
         images: &[NamedImage],
         skip_broken: bool,
         each: impl Fn(&Path) -> Result<T, Error>,

@@ -1,14 +1,17 @@
+//! Where a command finds the images of its samples.
+
 use std::path::PathBuf;
 
 use clap::Args;
 use mmnas_runtime::bundle::FeatureStore;
 use mmnas_runtime::{ImageSource, Model};
 
-use super::{Failure, output};
+use crate::cli::failure::Failure;
+use crate::cli::output;
 
 /// What a command that goes through a file of samples is given.
 #[derive(Args)]
-pub(super) struct OnSamples {
+pub(crate) struct OnSamples {
     /// The bundle's folder
     pub bundle: PathBuf,
     /// File of samples, one JSON object a line
@@ -24,7 +27,7 @@ pub(super) struct OnSamples {
 /// Where the images of samples are.
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["images", "features"]))]
-pub(super) struct Images {
+pub(crate) struct Images {
     /// Folder of the samples' images, or of their region features in files .npz. A sample names a file, or means one by its
     /// file name, by that without .jpg or the like, or by its number: 9 is COCO_val2014_000000000009.jpg
     #[arg(long, value_name = "DIR")]
@@ -37,7 +40,7 @@ pub(super) struct Images {
 
 impl Images {
     /// Opens them for a model and does `with` them.
-    pub(super) fn open<T>(
+    pub(crate) fn open<T>(
         &self,
         model: &Model,
         with: impl FnOnce(ImageSource<'_>) -> Result<T, Failure>,
@@ -51,7 +54,7 @@ impl Images {
 }
 
 /// Region features that the bundle reads.
-pub(super) fn features(model: &Model, folder: &std::path::Path) -> Result<FeatureStore, Failure> {
+pub(crate) fn features(model: &Model, folder: &std::path::Path) -> Result<FeatureStore, Failure> {
     let store = FeatureStore::open(folder)?;
     model.check_features(&store)?;
     if model.bundle().features_sha256()?.is_none() {

@@ -1,20 +1,13 @@
 //! The command line.
 
-mod answer;
-mod evaluate;
-mod extract;
-mod ground;
+mod commands;
+mod failure;
 mod image_arguments;
 mod images;
-mod index;
-mod info;
 mod output;
-mod predict;
 mod progress;
-mod rank;
 mod samples;
 mod signals;
-mod verify;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -22,7 +15,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use mmnas_runtime::bundle::manifest::Form;
-use mmnas_runtime::{Error, ErrorCode, LoadOptions, Provider};
+use mmnas_runtime::{ErrorCode, LoadOptions, Provider};
+
+use crate::cli::commands::{answer, evaluate, extract, ground, index, info, predict, rank, verify};
+use crate::cli::failure::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -138,42 +134,6 @@ enum Command {
 
 /// The exit code where a bundle does not give what was recorded, or its files are not those of its manifest.
 const NOT_VERIFIED: u8 = 3;
-
-/// Why a command did not end well.
-enum Failure {
-    /// An error of the library.
-    Library(Error),
-    /// A bundle that was to be verified is damaged.
-    Damaged(Error),
-    /// The result cannot be written.
-    Output(std::io::Error),
-    /// A signal stopped it; what it kept.
-    Stopped(String),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
-        Failure::Library(error)
-    }
-}
-
-impl From<mmnas_runtime::bundle::Error> for Failure {
-    fn from(error: mmnas_runtime::bundle::Error) -> Failure {
-        Failure::Library(error.into())
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Failure {
-        Failure::Output(error)
-    }
-}
-
-impl From<serde_json::Error> for Failure {
-    fn from(error: serde_json::Error) -> Failure {
-        Failure::Output(error.into())
-    }
-}
 
 /// Runs the program with its arguments.
 pub(crate) fn run() -> ExitCode {

@@ -4,11 +4,13 @@ use std::error::Error;
 use std::io::Write;
 use std::path::Path;
 
-use mmnas_runtime::bundle::{self, Unread};
+use mmnas_runtime::bundle::{self, TextCoverage};
 use mmnas_runtime::{LeftOut, Model, PassedOver};
 
+use crate::cli::failure::Failure;
+
 /// Writes `text` to the standard output, ending it with a line end.
-pub(super) fn print(text: &str) -> std::io::Result<()> {
+pub(crate) fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.trim_end().as_bytes())?;
     out.write_all(b"\n")?;
@@ -16,30 +18,32 @@ pub(super) fn print(text: &str) -> std::io::Result<()> {
 }
 
 /// Writes `value` as indented JSON to the standard output.
-pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), super::Failure> {
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     Ok(print(&serde_json::to_string_pretty(value)?)?)
 }
 
 /// Writes an error as one line to the standard error output.
-pub(super) fn error(error: &dyn Error) {
+pub(crate) fn error(error: &dyn Error) {
     line(chain(error));
 }
 
 /// Writes a line to the standard error output.
-pub(super) fn line(text: impl std::fmt::Display) {
+pub(crate) fn line(text: impl std::fmt::Display) {
     // Nobody is left to tell where even this fails.
     let _ = writeln!(std::io::stderr(), "mmnas: {text}");
 }
 
-/// Tells what lies in a folder of images and is not read, on the standard error output.
-pub(super) fn tell_passed_over(folder: &Path, kinds: &[PassedOver]) {
+/// Tells, on standard error, what lies in a folder of images and is not read.
+pub(crate) fn tell_passed_over(folder: &Path, kinds: &[PassedOver]) {
     if let Some(told) = PassedOver::line(kinds) {
         line(format_args!("{}: {told}", folder.display()));
     }
 }
 
-/// Tells of images that were left out, with the reasons, on the standard error output: of the first, and how many more.
-pub(super) fn tell_left_out(images: &[LeftOut]) {
+/// Tells, on standard error, which images were left out and why.
+///
+/// The first are named, and how many more there are.
+pub(crate) fn tell_left_out(images: &[LeftOut]) {
     const MOST: usize = 20;
     let mut err = std::io::stderr().lock();
     for LeftOut { image, reason } in images.iter().take(MOST) {
@@ -50,15 +54,15 @@ pub(super) fn tell_left_out(images: &[LeftOut]) {
     }
 }
 
-/// Tells that nobody can say whether region features are those that the bundle reads, on the standard error output.
-pub(super) fn tell_unknown_features(model: &Model, features: &Path) {
+/// Tells, on standard error, that region features cannot be checked against the bundle.
+pub(crate) fn tell_unknown_features(model: &Model, features: &Path) {
     let (bundle, features) = (model.bundle().folder().display(), features.display());
     let what = "does not say which features its network was trained on";
     let _ = writeln!(std::io::stderr(), "mmnas: {bundle} {what}: whether those in {features} are such is not checked");
 }
 
-/// Adds to a command's JSON what was left out and passed over, where there is such.
-pub(super) fn add_not_read(told: &mut serde_json::Value, left_out: &[LeftOut], passed_over: &[PassedOver]) {
+/// Adds to a command's JSON what was left out and passed over, if anything.
+pub(crate) fn add_not_read(told: &mut serde_json::Value, left_out: &[LeftOut], passed_over: &[PassedOver]) {
     if !left_out.is_empty() {
         told["left_out"] = serde_json::json!(left_out);
     }
@@ -68,15 +72,16 @@ pub(super) fn add_not_read(told: &mut serde_json::Value, left_out: &[LeftOut], p
 }
 
 /// Tells of keys that an index does not have, on the standard error output.
-pub(super) fn tell_missing(keys: &[&String]) {
+pub(crate) fn tell_missing(keys: &[&String]) {
     for key in keys {
         let _ = writeln!(std::io::stderr(), "mmnas: not in the index: {key}");
     }
 }
 
-/// An error where `file`, which a command is to write at its end, is there already or has no folder: before the work and not
-/// after it.
-pub(super) fn check_new(file: Option<&Path>) -> Result<(), mmnas_runtime::Error> {
+/// Checks, before the work, that a command can write the new `file`.
+///
+/// It is an error where the file is there already or has no folder.
+pub(crate) fn check_new(file: Option<&Path>) -> Result<(), mmnas_runtime::Error> {
     let Some(file) = file else { return Ok(()) };
     if file.symlink_metadata().is_ok() {
         return Err(bundle::Error::Exists { path: file.to_path_buf() }.into());
@@ -89,8 +94,8 @@ pub(super) fn check_new(file: Option<&Path>) -> Result<(), mmnas_runtime::Error>
     folder.metadata().and_then(is_folder).map_err(|e| bundle::Error::io(folder, "write into")(e).into())
 }
 
-/// An error where `option` is to draw on `image` and that is no picture but region features.
-pub(super) fn check_picture(option: &'static str, image: &Path) -> Result<(), mmnas_runtime::Error> {
+/// Checks that `image`, which `option` draws on, is a picture and no region features.
+pub(crate) fn check_picture(option: &'static str, image: &Path) -> Result<(), mmnas_runtime::Error> {
     if !bundle::npz::is_called_npz(image) {
         return Ok(());
     }
@@ -98,29 +103,32 @@ pub(super) fn check_picture(option: &'static str, image: &Path) -> Result<(), mm
     Err(mmnas_runtime::Error::Argument { argument: option, expected, found })
 }
 
-/// What the network does not see of each text; told on the standard error output, of the first texts that there is
-/// something to tell of.
-pub(super) fn tell_unread(model: &Model, texts: &[&str]) -> Result<Vec<Unread>, mmnas_runtime::Error> {
+/// Tells, on standard error, what the network does not see of each text.
+///
+/// The first texts that it does not see whole are named. Gives the coverage of all.
+pub(crate) fn tell_coverage(model: &Model, texts: &[&str]) -> Result<Vec<TextCoverage>, mmnas_runtime::Error> {
     const MOST: usize = 10;
-    let unread = texts.iter().map(|text| model.unread(text)).collect::<Result<Vec<_>, _>>()?;
+    let coverage = texts.iter().map(|text| model.coverage(text)).collect::<Result<Vec<_>, _>>()?;
     let mut err = std::io::stderr().lock();
-    let with: Vec<_> = texts.iter().zip(&unread).filter(|(_, unread)| !unread.is_all()).collect();
-    for (text, Unread { unknown, beyond, .. }) in with.iter().take(MOST) {
+    let with: Vec<_> = texts.iter().zip(&coverage).filter(|(_, coverage)| !coverage.is_all()).collect();
+    for (text, TextCoverage { unknown, truncated, .. }) in with.iter().take(MOST) {
         let text: String = text.chars().take(80).collect();
         if !unknown.is_empty() {
             let _ = writeln!(err, "mmnas: {text:?}: the bundle does not know: {}", unknown.join(", "));
         }
-        if *beyond > 0 {
-            let _ = writeln!(err, "mmnas: {text:?}: the last {beyond} words are beyond what the bundle reads");
+        if *truncated > 0 {
+            let _ = writeln!(err, "mmnas: {text:?}: the last {truncated} words are beyond what the bundle reads");
         }
     }
     if with.len() > MOST {
         let _ = writeln!(err, "mmnas: and so {} more texts", with.len() - MOST);
     }
-    Ok(unread)
+    Ok(coverage)
 }
 
-/// An error and its sources on one line; what an error already says of its source is not repeated.
+/// An error and its sources on one line.
+///
+/// What an error already says of its source is not repeated.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -135,7 +143,7 @@ fn chain(error: &dyn Error) -> String {
 }
 
 /// Rows with their columns aligned, the columns in `right` to the right.
-pub(super) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
+pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();

@@ -4,9 +4,10 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar over `length` things, called `unit` in the plural, with rate and remaining time; nothing where the standard
-/// error output is no terminal.
-pub(super) fn bar(length: usize, unit: &str) -> ProgressBar {
+/// A bar over `length` things, called `unit` in the plural, with rate and remaining time.
+///
+/// Nothing where the standard error output is no terminal.
+pub(crate) fn bar(length: usize, unit: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -19,7 +20,7 @@ pub(super) fn bar(length: usize, unit: &str) -> ProgressBar {
 }
 
 /// One bar after another: the stages of a task.
-pub(super) struct Stages {
+pub(crate) struct Stages {
     unit: &'static str,
     bar: ProgressBar,
 }
@@ -31,8 +32,10 @@ impl Default for Stages {
 }
 
 impl Stages {
-    /// `done` of `of` things, called `unit`; another unit is another stage, whose bar takes the place of the one before.
-    pub(super) fn at(&mut self, unit: &'static str, done: usize, of: usize) {
+    /// `done` of `of` things, called `unit`.
+    ///
+    /// Another unit is another stage, whose bar takes the place of the one before.
+    pub(crate) fn at(&mut self, unit: &'static str, done: usize, of: usize) {
         if unit != self.unit {
             *self = Stages { unit, bar: bar(of, unit) };
         }

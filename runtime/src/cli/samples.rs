@@ -1,16 +1,20 @@
-//! Files of samples as commands read them: what training refuses is refused here too, with the same line.
+//! Files of samples as commands read them.
+//!
+//! What training refuses is refused here too, with the same line.
 
 use std::collections::HashMap;
 
 use mmnas_runtime::bundle::samples::{Flaw, Reading, Sample, SampleFile};
 use mmnas_runtime::{Error, ImageSource, Images, Model};
 
-use super::images::OnSamples;
-use super::{Failure, output};
+use crate::cli::failure::Failure;
+use crate::cli::images::OnSamples;
+use crate::cli::output;
 
-/// Reads the samples of a command and does `with` them and their images; an error that is of a sample names its line. What was
-/// left out is told on the standard error output.
-pub(super) fn with_samples<S: Sample, T>(
+/// Reads the samples of a command and does `with` them and their images.
+///
+/// An error that is of a sample names its line. What was left out is told on the standard error output.
+pub(crate) fn with_samples<S: Sample, T>(
     given: &OnSamples,
     model: &Model,
     reading: Reading,
@@ -53,8 +57,8 @@ fn read<S: Sample>(
             None => {}
         }
         for text in sample.texts() {
-            match model.unread(text) {
-                Ok(unread) if unread.words == 0 => return Ok(Some(Flaw::no_word(text))),
+            match model.coverage(text) {
+                Ok(coverage) if coverage.words == 0 => return Ok(Some(Flaw::no_word(text))),
                 Ok(_) => {}
                 Err(Error::Bundle(error)) => return Err(error),
                 Err(error) => {

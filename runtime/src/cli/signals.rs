@@ -1,4 +1,6 @@
-//! SIGINT and SIGTERM: a command that keeps what it has done does so and ends, any other ends at once.
+//! SIGINT and SIGTERM.
+//!
+//! A command that keeps what it has done does so and ends; any other ends at once.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use mmnas_runtime::{CancelToken, Error, Limits, LoadOptions, Model};
 
 /// What signals do, from [`Signals::listen`] on.
 #[derive(Clone, Default)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     stop: CancelToken,
     /// The first signal, or 0.
     first: Arc<AtomicI32>,
@@ -16,8 +18,10 @@ pub(super) struct Signals {
     held: Arc<AtomicUsize>,
 }
 
-/// As long as it lives a first signal only asks to stop: there is something to keep, or half a file to remove.
-pub(super) struct Held(Arc<AtomicUsize>);
+/// As long as it lives, a first signal only asks to stop.
+///
+/// There is something to keep, or half a file to remove.
+pub(crate) struct Held(Arc<AtomicUsize>);
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -26,8 +30,10 @@ impl Drop for Held {
 }
 
 impl Signals {
-    /// Listens from now on. Where the system has no signals, or gives none, they do what they do by themselves.
-    pub(super) fn listen() -> Signals {
+    /// Listens from now on.
+    ///
+    /// Where the system has no signals, or gives none, they do what they do by themselves.
+    pub(crate) fn listen() -> Signals {
         let signals = Signals::default();
         #[cfg(unix)]
         signals.start();
@@ -64,23 +70,25 @@ impl Signals {
     }
 
     /// What a first signal cancels while something is held.
-    pub(super) fn stop(&self) -> &CancelToken {
+    pub(crate) fn stop(&self) -> &CancelToken {
         &self.stop
     }
 
     /// Lets a first signal only ask to stop.
-    pub(super) fn hold(&self) -> Held {
+    pub(crate) fn hold(&self) -> Held {
         self.held.fetch_add(1, Ordering::SeqCst);
         Held(Arc::clone(&self.held))
     }
 
     /// Loads a model whose calls end when a signal asks to stop.
-    pub(super) fn model(&self, bundle: &std::path::Path, options: &LoadOptions) -> Result<Model, Error> {
+    pub(crate) fn model(&self, bundle: &std::path::Path, options: &LoadOptions) -> Result<Model, Error> {
         Ok(Model::load(bundle, options)?.limited(Limits::none().cancelled_by(&self.stop)))
     }
 
-    /// The exit code of a command that was stopped, as shells give it: 128 and the signal's number.
-    pub(super) fn exit_code(&self) -> Option<u8> {
+    /// The exit code of a stopped command, as shells give it.
+    ///
+    /// It is 128 and the signal's number.
+    pub(crate) fn exit_code(&self) -> Option<u8> {
         let signal = self.first.load(Ordering::SeqCst);
         u8::try_from(signal).ok().filter(|signal| *signal > 0).map(|signal| 128u8.saturating_add(signal))
     }

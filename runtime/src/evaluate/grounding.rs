@@ -1,11 +1,15 @@
+//! How many phrases a bundle grounds right, and how fast.
+
 use std::collections::HashMap;
 
 use mmnas_bundle::boxes;
 use mmnas_bundle::samples::PhraseSample;
 use serde::Serialize;
 
-use super::{Evaluated, ImageSource, timed_by_image};
-use crate::{Model, Result};
+use crate::error::Result;
+use crate::evaluate::images::ImageSource;
+use crate::evaluate::{Evaluated, timed_by_image};
+use crate::model::Model;
 
 /// A box is right from this intersection over union with the phrase's on.
 const RIGHT_IOU: f32 = 0.5;
@@ -18,29 +22,38 @@ pub struct GroundingEvaluation {
     pub bundle: Evaluated,
     /// Number of phrases.
     pub phrases: usize,
-    /// Number of phrases whose best box has an intersection over union of at least 0.5 with the sample's.
+    /// Number of phrases whose best box meets the sample's.
+    ///
+    /// Their intersection over union is at least 0.5.
     pub correct: usize,
     /// `correct / phrases`, 0 to 1: the published metric.
     pub accuracy: f64,
-    /// The same where all boxes that the samples give for the same phrase about the same image are right: a phrase of several
-    /// things, such as "a group of people", has one sample for each, of which one answer can only meet some. Each phrase
-    /// counts once.
+    /// Number of phrases that are right if any box of the same phrase counts.
+    ///
+    /// A phrase of several things, such as "a group of people", has one sample for each, of which one answer can only
+    /// meet some. Each phrase about an image counts once.
     pub accuracy_any_box: f64,
     /// Number of different phrases of an image.
     pub different_phrases: usize,
-    /// Number of phrases with a region whose intersection over union with the sample's box is at least 0.5. Regions can be moved
-    /// onto a box from further away, but where there is none at all, boxes or regions are wrong.
+    /// Number of phrases with a region that meets the sample's box.
+    ///
+    /// Their intersection over union is at least 0.5. Regions can be moved onto a box from further away, but where
+    /// there is none at all, boxes or regions are wrong.
     pub reachable: usize,
     /// Mean intersection over union of the best boxes with the samples'.
     pub mean_iou: f64,
     /// Median milliseconds of a phrase on an image that is encoded already.
     pub milliseconds_known: f64,
-    /// Median milliseconds of a phrase on a new image: those of encoding its file and `milliseconds_known`.
+    /// Median milliseconds of a phrase on a new image.
+    ///
+    /// That is the time of encoding its file and `milliseconds_known`.
     pub milliseconds_new: f64,
 }
 
-/// Grounds the phrases of `samples` in `images`, a folder or region features, encoding each image once. `progress` is called
-/// with the number of phrases done after every image.
+/// Grounds the phrases of `samples` in `images` and counts the right boxes.
+///
+/// The images lie in a folder or are region features; each is encoded once. `progress` is called with the number of
+/// phrases done after every image.
 ///
 /// # Errors
 /// No sample; a sample whose image leaves the folder or cannot be read, whose phrase holds no word, or whose box is inverted,

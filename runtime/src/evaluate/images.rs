@@ -1,20 +1,29 @@
+//! The images of samples, from a folder or as region features.
+
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::manifest::MAX_REGIONS;
 use mmnas_bundle::samples::image_name;
 use mmnas_bundle::{FeatureStore, npz};
 
-use crate::decode::decode_file;
-use crate::image_folder::ImageFolder;
-use crate::{Error, ImageState, Model, Result};
+use crate::error::{Error, Result};
+use crate::images::decode::decode_file;
+use crate::images::image_folder::ImageFolder;
+use crate::model::Model;
+use crate::model::state::ImageState;
 
-/// Where the images of samples are. They are found by what samples call them: see [`mmnas_bundle::image_names`].
+/// Where the images of samples are.
+///
+/// They are found by what samples call them: see [`mmnas_bundle::image_names`].
 #[derive(Debug, Clone, Copy)]
 pub enum ImageSource<'a> {
-    /// A folder that samples name files of: images, or region features in the published layout where a name ends in `.npz`.
+    /// A folder that samples name files of.
+    ///
+    /// The files are images, or region features in the published layout where a name ends in `.npz`.
     Folder(&'a Path),
-    /// Region features, which samples name by their images: what `mmnas extract` and `mmnas-search pack` write. They must be those
-    /// that the bundle reads: see [`Model::check_features`].
+    /// Region features, which samples name by their images: what `mmnas extract` and `mmnas-search pack` write.
+    ///
+    /// They must be those that the bundle reads: see [`Model::check_features`].
     Features(&'a FeatureStore),
 }
 
@@ -44,8 +53,9 @@ impl<'a> ImageSource<'a> {
 }
 
 impl Images<'_> {
-    /// What the image is called where it lies, that a sample calls `name`: samples that call it differently mean one image. The
-    /// normalised name where there is none.
+    /// The own name of the image that a sample calls `name`.
+    ///
+    /// Samples that call it differently mean one image. Where there is no image it is the normalised name.
     ///
     /// # Errors
     /// A name that leaves the folder, or fits several images equally well.
@@ -59,8 +69,9 @@ impl Images<'_> {
         })
     }
 
-    /// Width and height in pixels of the image that a sample calls `name`; a side of 0 where that is not known without decoding a
-    /// file.
+    /// Width and height in pixels of the image that a sample calls `name`.
+    ///
+    /// A side of 0 where that is not known without decoding a file.
     ///
     /// # Errors
     /// A name that leaves the folder, or fits several images; an image that is not there.
@@ -80,7 +91,9 @@ impl Images<'_> {
         }
     }
 
-    /// As [`Images::find`], with the whole image read: what cannot be is an error, and the size of a file is known.
+    /// As [`Images::find`], with the whole image read.
+    ///
+    /// What cannot be read is an error, and the size of a file is known.
     ///
     /// # Errors
     /// As [`Images::find`]; an image that cannot be decoded, or region features that are not finite.

@@ -1,10 +1,16 @@
+//! Answers to questions whose answers are kept back.
+
 use mmnas_bundle::samples::{QuestionSample, repeated_question};
 use serde::Serialize;
 
-use super::{ImageSource, timed_by_image};
-use crate::{Error, Model, Result};
+use crate::error::{Error, Result};
+use crate::evaluate::images::ImageSource;
+use crate::evaluate::timed_by_image;
+use crate::model::Model;
 
-/// An answer to a question whose answer is kept back, in the form that the server of VQA-v2 takes.
+/// An answer to a question whose answer is kept back.
+///
+/// It has the form that the server of VQA-v2 takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Prediction {
     /// The data set's number of the question.
@@ -13,8 +19,9 @@ pub struct Prediction {
     pub answer: String,
 }
 
-/// Answers the questions of `samples`, in their order, encoding each image once. `progress` is called with the number of questions
-/// asked after every image.
+/// Answers the questions of `samples`, in their order, encoding each image once.
+///
+/// `progress` is called with the number of questions asked after every image.
 ///
 /// # Errors
 /// As [`super::evaluate`]; two questions with the same number.

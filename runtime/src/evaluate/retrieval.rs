@@ -1,3 +1,5 @@
+//! How well a bundle finds texts for images and images for texts.
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
@@ -5,11 +7,14 @@ use mmnas_bundle::recall;
 use mmnas_bundle::samples::CaptionSample;
 use serde::Serialize;
 
-use super::{Evaluated, ImageSource, checked, milliseconds};
-use crate::wiring::{IMAGE_EMBEDDING, TEXT_EMBEDDING};
-use crate::{Error, ImageState, Model, Result, TextState};
+use crate::engine::tensor_names::{IMAGE_EMBEDDING, TEXT_EMBEDDING};
+use crate::error::{Error, Result};
+use crate::evaluate::images::ImageSource;
+use crate::evaluate::{Evaluated, checked, milliseconds};
+use crate::model::Model;
+use crate::model::state::{ImageState, TextState};
 
-/// Shares of the queries whose match is among the best 1, 5 and 10, 0 to 1.
+/// Shares of the queries whose match is among the best 1, 5 and 10.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Recall {
     /// Recall@1.
@@ -50,8 +55,9 @@ impl BothWays {
     }
 }
 
-/// How well a bundle finds texts for images and images for texts: as published, a caption counts for its own image
-/// ([`mmnas_bundle::recall`]).
+/// How well a bundle finds texts for images and images for texts.
+///
+/// As published, a caption counts for its own image ([`mmnas_bundle::recall`]).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RetrievalEvaluation {
     /// The bundle.
@@ -71,8 +77,9 @@ pub struct RetrievalEvaluation {
     pub mean_recall: f64,
     /// Number of captions whose words another image has too.
     pub shared_captions: usize,
-    /// The same recall where a caption is true of every image that has its words, as training takes it; none where no two images
-    /// share any.
+    /// The same recall where a caption counts for every image that has its words.
+    ///
+    /// Training takes it so. There is none where no two images share a caption.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub same_words: Option<BothWays>,
     /// Milliseconds of a pair, scored in batches of kept images and texts.
@@ -88,13 +95,18 @@ pub enum RetrievalStage {
     EncodingCaptions,
     /// Of each caption its candidates are scored.
     ScoringCaptions,
-    /// Of each image its candidates are scored; with a shortlist alone, without they are those of the captions.
+    /// The candidates of each image are scored.
+    ///
+    /// This stage is run with a shortlist alone; without one the images' candidates are those of the captions.
     ScoringImages,
 }
 
-/// Ranks the captions of `samples` for their `images`, which lie in a folder or are region features, and the images for their
-/// captions. An image's captions may stand in several samples. Every pair is scored; with `shortlist` only the so many candidates of each query whose joint embeddings are nearest, and a match
-/// that is not among them is not found. `progress` is called with the stage, how many of its images or captions are done, and of how many.
+/// Ranks captions for images and images for captions, and counts what is found.
+///
+/// The `images` lie in a folder or are region features. An image's captions may stand in several samples. Every pair is
+/// scored; with `shortlist` only as many candidates of each query whose joint embeddings are nearest, and a match that
+/// is not among them is not found. `progress` is called with the stage, how many of its images or captions are done,
+/// and of how many.
 ///
 /// # Errors
 /// No sample, or one without a caption; a shortlist of 0 or of a network without a joint embedding; a sample whose image leaves the folder or cannot be read, or a caption without a word; a
@@ -211,7 +223,9 @@ fn best(values: impl Iterator<Item = f32>, count: usize) -> Vec<usize> {
     places.into_iter().take(count).map(|(_, place)| place).collect()
 }
 
-/// Whether captions are true of images: their own, and those that have a caption of the same words, to the network.
+/// Whether captions are true of images.
+///
+/// A caption is true of its own image, and of those that have one of the same words, to the network.
 struct SameWords {
     /// Images by the ids of a caption's words.
     images: HashMap<Vec<i64>, BTreeSet<usize>>,

@@ -1,9 +1,11 @@
-//! Nouns of WordNet and how similar they are, read from the files of its database (`index.noun`, `data.noun`, `noun.exc`).
+//! Nouns of WordNet and how similar they are.
+//!
+//! They are read from the files of its database (`index.noun`, `data.noun`, `noun.exc`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A meaning of a noun.
 #[derive(Debug)]
@@ -122,7 +124,7 @@ impl WordNet {
         known
     }
 
-    /// The similarity of two meanings (Wu and Palmer, 1994), as NLTK computes it: 0 to 1.
+    /// The similarity of two meanings, 0 to 1 (Wu and Palmer, 1994, as NLTK).
     fn similarity(&self, a: u64, b: u64) -> f64 {
         let (of_a, of_b) = (self.wider(a), self.wider(b));
         let common: Vec<u64> = of_a.keys().copied().filter(|offset| of_b.contains_key(offset)).collect();
@@ -136,8 +138,9 @@ impl WordNet {
         2.0 * depth as f64 / (of_a[&shared] + of_b[&shared] + 2 * depth) as f64
     }
 
-    /// The similarity of the two meanings of the words that are most alike, 0 to 1; 1 for a word and itself, 0 where one of
-    /// them is no noun.
+    /// The similarity of two words, 0 to 1: of their two most similar meanings.
+    ///
+    /// It is 1 for a word and itself, 0 where one of them is no noun.
     pub fn similarity_of_words(&self, a: &str, b: &str) -> f64 {
         if a == b {
             return 1.0;
@@ -148,7 +151,9 @@ impl WordNet {
     }
 }
 
-/// Sets the depths of all meanings, from the roots on; an error, the offset of a meaning in a circle.
+/// Sets the depths of all meanings, from the roots on.
+///
+/// The error is the offset of a meaning in a circle.
 fn find_depths(synsets: &mut HashMap<u64, Synset>) -> std::result::Result<(), u64> {
     let known: HashSet<u64> = synsets.keys().copied().collect();
     let mut narrower: HashMap<u64, Vec<u64>> = HashMap::new();

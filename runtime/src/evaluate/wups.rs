@@ -1,11 +1,12 @@
-//! WUPS, the soft accuracy of DAQUAR (Malinowski and Fritz, 2014): answers are sets of words, and a word that is near a true one
-//! in WordNet counts in part.
+//! WUPS, the soft accuracy of DAQUAR (Malinowski and Fritz, 2014).
+//!
+//! Answers are sets of words, and a word that is near a true one in WordNet counts in part.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::word_net::WordNet;
+use crate::evaluate::word_net::WordNet;
 
 /// What a similarity below the threshold is multiplied by.
 const FAR: f64 = 0.1;
@@ -24,12 +25,17 @@ fn words(answer: &str) -> Vec<&str> {
     answer.split(',').map(str::trim).filter(|word| !word.is_empty()).collect()
 }
 
-/// The same, each once and in an order that does not depend on theirs: two answers with equal ones are the same.
+/// The words of an answer, each once, in an order of their own.
+///
+/// Two answers with equal words are the same.
 pub(super) fn word_set(answer: &str) -> BTreeSet<&str> {
     words(answer).into_iter().collect()
 }
 
-/// The smaller of the products of every found word's best similarity to the true ones and of every true word's to the found.
+/// The WUPS of an answer.
+///
+/// It is the smaller of the products of every found word's best similarity to the true ones and of every true word's to
+/// the found.
 pub(super) fn wups(net: &WordNet, found: &str, truth: &str, threshold: f64) -> f64 {
     let (found, truth) = (words(found), words(truth));
     let similarity = |a: &str, b: &str| {
@@ -46,7 +52,9 @@ pub(super) fn wups(net: &WordNet, found: &str, truth: &str, threshold: f64) -> f
 mod tests {
     use super::*;
 
-    /// entity > (thing > (seat > (chair, sofa), dog)), entity > idea; chair has a second meaning under idea.
+    /// entity > (thing > (seat > (chair, sofa), dog)), entity > idea.
+    ///
+    /// The word chair has a second meaning, under idea.
     fn net() -> WordNet {
         let folder = tempfile::tempdir().unwrap();
         let data = "  1 licence\n\

@@ -1,30 +1,34 @@
-//! A state as bytes: `count u32 · width u32 · height u32 · boxes f32 [count, 4] (images) · tensors`, little-endian, the
-//! tensors in 16-bit floats in the order of the header.
+//! A state as bytes.
+//!
+//! `count u32 · width u32 · height u32 · boxes f32 [count, 4] (images) · tensors`, little-endian, the tensors in 16-bit
+//! floats in the order of the header.
 
 use half::f16;
 use mmnas_bundle::boxes::BoxXyxy;
 use mmnas_bundle::manifest::MAX_REGIONS;
 
-use super::header::{IndexKind, StoredTensor};
-use crate::stage::Tensors;
-use crate::tensor::{Data, Tensor};
-use crate::{Error, Result};
+use crate::engine::stage::Tensors;
+use crate::engine::tensor::{Data, Tensor};
+use crate::error::{Error, Result};
+use crate::index::header::{IndexKind, StoredTensor};
 
 /// What is stored of a state.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stored {
-    pub tensors: Tensors,
+pub struct Stored {
+    pub(super) tensors: Tensors,
     /// Of images; none of texts.
-    pub boxes: Vec<BoxXyxy>,
-    pub size: (u32, u32),
+    pub(super) boxes: Vec<BoxXyxy>,
+    pub(super) size: (u32, u32),
     /// Regions or words.
-    pub count: usize,
+    pub(super) count: usize,
 }
 
 const BEFORE_BOXES: usize = 12;
 const BOX_BYTES: usize = 16;
 
-/// Most regions or words of a state: what is longer is refused when it is put, so that no read has to.
+/// Most regions or words of a state.
+///
+/// What is longer is refused when it is put, so that no read has to.
 fn most(kind: IndexKind) -> usize {
     match kind {
         IndexKind::Image => MAX_REGIONS,

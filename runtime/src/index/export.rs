@@ -8,9 +8,11 @@ use ndarray::Array2;
 use ndarray_npy::WriteNpyExt as _;
 use tempfile::NamedTempFile;
 
-use super::states::StateIndex;
-use super::{ImageIndex, TextIndex, without_embedding};
-use crate::{Error, Limits, Result};
+use crate::engine::limits::Limits;
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::index::kind::AnyKind;
+use crate::index::states::{StateIndex, without_embedding};
 
 /// How embeddings are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,22 +90,15 @@ fn keep(file: NamedTempFile, path: &Path) -> Result<()> {
     file.persist_noclobber(path).map(|_| ()).map_err(|e| write_error(path)(e.error))
 }
 
-impl ImageIndex {
-    /// Writes the keys with their embeddings to the new file `out`; gives how many they are. It ends at the limits of the model
-    /// that the index was opened with, and leaves nothing then.
+impl<K: AnyKind + ?Sized> Index<K> {
+    /// Writes the keys with their embeddings to the new file `out`.
+    ///
+    /// Gives how many they are.
+    ///
+    /// It ends at the limits of the model that the index was opened with, and leaves nothing then.
     ///
     /// # Errors
     /// States without embeddings; `out` in the way or not writable; a damaged file; the limits.
-    pub fn export_embeddings(&self, out: &Path, format: EmbeddingFormat) -> Result<usize> {
-        self.states.export(out, format, self.model.limits())
-    }
-}
-
-impl TextIndex {
-    /// As [`ImageIndex::export_embeddings`].
-    ///
-    /// # Errors
-    /// As [`ImageIndex::export_embeddings`].
     pub fn export_embeddings(&self, out: &Path, format: EmbeddingFormat) -> Result<usize> {
         self.states.export(out, format, self.model.limits())
     }

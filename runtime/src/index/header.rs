@@ -5,7 +5,7 @@ use std::path::Path;
 use mmnas_bundle::manifest::{Dim, TensorSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// File name of the header in an index's folder.
 pub(super) const HEADER: &str = "index.json";
@@ -45,7 +45,9 @@ impl std::fmt::Display for IndexKind {
     }
 }
 
-/// A tensor of every state, in 16-bit floats. Its first dimension is the batch, which is 1.
+/// A tensor of every state, in 16-bit floats.
+///
+/// Its first dimension is the batch, which is 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StoredTensor {
     pub name: String,
@@ -67,14 +69,17 @@ impl StoredTensor {
         std::iter::once(1).chain(self.shape.iter().map(size)).collect()
     }
 
-    /// Numbers in a state of `count` regions or words; none where they are more than memory counts.
+    /// Numbers in a state of `count` regions or words.
+    ///
+    /// None where they are more than memory counts.
     pub(super) fn numbers(&self, count: usize) -> Option<usize> {
         self.sizes(count).iter().try_fold(1usize, |product, &size| product.checked_mul(size))
     }
 }
 
-/// The header. It is written anew by every commit; what of the files lies beyond the lengths that it says was never
-/// committed.
+/// The header, written anew by every commit.
+///
+/// What of the files lies beyond the lengths that it says was never committed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Header {
     pub format: String,

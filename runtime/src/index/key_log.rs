@@ -1,11 +1,13 @@
-//! The keys' file: one record for every state that was put or deleted, in this order.
+//! The keys' file.
+//!
+//! It has one record for every state that was put or deleted, in this order.
 //!
 //! A record is `length u32 · crc32c u32 · body`, little-endian; the body is `what u8 · offset u64 · bytes u64 · crc32c u32 ·
 //! key`, where offset, bytes and the second crc32c are those of the state in the states' file.
 
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Where a state lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use memmap2::{Mmap, MmapOptions};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// The first `length` bytes of `file`, which has them; `path` names it in errors.
 pub(super) fn map(file: &File, length: u64, path: &Path) -> Result<Option<Mmap>> {

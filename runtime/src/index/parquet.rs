@@ -11,9 +11,10 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
-use super::export::write_error;
-use super::states::StateIndex;
-use crate::{Limits, Result};
+use crate::engine::limits::Limits;
+use crate::error::Result;
+use crate::index::export::write_error;
+use crate::index::states::StateIndex;
 
 /// Rows of a row group.
 const ROWS: usize = 1 << 14;

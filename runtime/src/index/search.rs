@@ -1,10 +1,12 @@
 //! Ranking what an index holds.
 
-use super::states::StateIndex;
-use super::{ImageIndex, TextIndex};
-use crate::model::BATCH;
-use crate::wiring::{IMAGE_EMBEDDING, TEXT_EMBEDDING};
-use crate::{Error, ImageState, Limits, Match, Model, Result, TextState};
+use crate::engine::limits::Limits;
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::index::kind::Kind;
+use crate::index::states::without_embedding;
+use crate::model::{BATCH, Model};
+use crate::tasks::matching::Match;
 
 /// Which states are scored by the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +26,9 @@ pub struct Hit {
     pub score: Match,
 }
 
-/// The best hits so far; no more of them than about twice those that are asked for.
+/// The best hits so far.
+///
+/// There are no more than about twice those that are asked for.
 struct Best {
     hits: Vec<(Match, String)>,
     top_k: usize,
@@ -50,23 +54,37 @@ impl Best {
     }
 }
 
-/// What is ranked for what.
-trait Ranking {
-    /// What is looked for.
-    type Query;
-    /// What the index holds.
-    type State;
+impl<K: Kind> Index<K> {
+    /// Finds for each query the `top_k` states that belong to it best, the best first.
+    ///
+    /// An index of images is searched by texts, one of texts by images. The search ends at the limits of the model that the
+    /// index was opened with.
+    ///
+    /// # Errors
+    /// `top_k` 0; a shortlist of 0 or of a network without embeddings; a state of another model; a damaged file; a failure of
+    /// ONNX Runtime; the limits.
+    pub fn rank(&self, queries: &[K::Query], top_k: usize, candidates: Candidates) -> Result<Vec<Vec<Hit>>> {
+        self.rank_by(&self.model, queries, top_k, candidates)
+    }
 
-    fn states(&self) -> &StateIndex;
-    /// The state of a key; what has to run for it ends at `model`'s limits, as do all calls here.
-    fn state(&self, model: &Model, key: &str) -> Result<Option<Self::State>>;
-    fn embedding<'a>(&self, query: &'a Self::Query) -> Result<Option<&'a [f32]>>;
-    fn scores(&self, model: &Model, query: &Self::Query, states: &[Self::State]) -> Result<Vec<Match>>;
+    /// As [`Index::rank`], with limits of this search alone in place of the model's.
+    ///
+    /// # Errors
+    /// As [`Index::rank`].
+    pub fn rank_within(
+        &self,
+        queries: &[K::Query],
+        top_k: usize,
+        candidates: Candidates,
+        limits: &Limits,
+    ) -> Result<Vec<Vec<Hit>>> {
+        self.rank_by(&self.model.limited(limits.clone()), queries, top_k, candidates)
+    }
 
-    fn rank_all(
+    fn rank_by(
         &self,
         model: &Model,
-        queries: &[Self::Query],
+        queries: &[K::Query],
         top_k: usize,
         candidates: Candidates,
     ) -> Result<Vec<Vec<Hit>>> {
@@ -80,15 +98,15 @@ trait Ranking {
             Candidates::Shortlist(0) => return Err(Error::argument("shortlist", "at least 1", 0)),
             Candidates::Shortlist(count) => {
                 for (query, best) in queries.iter().zip(&mut best) {
-                    let embedding = self.embedding(query)?;
-                    let embedding = embedding.ok_or_else(|| super::without_embedding(self.states().folder()))?;
-                    let keys = self.states().nearest(embedding, count, model.limits())?;
+                    let embedding = K::query_embedding(&self.model, query)?;
+                    let embedding = embedding.ok_or_else(|| without_embedding(self.states.folder()))?;
+                    let keys = self.states.nearest(embedding, count, model.limits())?;
                     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                     self.score(model, &keys, [(query, best)])?;
                 }
             }
             Candidates::All => {
-                let keys: Vec<&str> = self.states().keys().collect();
+                let keys: Vec<&str> = self.states.keys().collect();
                 // Every state is read once for all queries.
                 self.score(model, &keys, queries.iter().zip(&mut best).collect::<Vec<_>>())?;
             }
@@ -100,123 +118,29 @@ trait Ranking {
         &self,
         model: &Model,
         keys: &[&str],
-        queries: impl IntoIterator<Item = (&'q Self::Query, &'q mut Best)>,
+        queries: impl IntoIterator<Item = (&'q K::Query, &'q mut Best)>,
     ) -> Result<()>
     where
-        Self::Query: 'q,
+        K::Query: 'q,
     {
-        let mut queries: Vec<(&Self::Query, &mut Best)> = queries.into_iter().collect();
+        let mut queries: Vec<(&K::Query, &mut Best)> = queries.into_iter().collect();
         for keys in keys.chunks(BATCH) {
             // States lie on a disk that may be slow, and what they are scored with looks at the limits only when it runs.
             model.check_limits()?;
             let (mut found, mut states) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
             for &key in keys {
-                if let Some(state) = self.state(model, key)? {
+                if let Some(state) = self.get_by(model, key)? {
                     found.push(key);
                     states.push(state);
                 }
             }
             for (query, best) in &mut queries {
-                for (key, score) in found.iter().zip(self.scores(model, query, &states)?) {
+                let pairs: Vec<_> = states.iter().map(|state| K::pair(query, state)).collect();
+                for (key, score) in found.iter().zip(model.match_pairs(&pairs)?) {
                     best.push(key, score);
                 }
             }
         }
         Ok(())
-    }
-}
-
-impl Ranking for ImageIndex {
-    type Query = TextState;
-    type State = ImageState;
-
-    fn states(&self) -> &StateIndex {
-        &self.states
-    }
-
-    fn state(&self, model: &Model, key: &str) -> Result<Option<ImageState>> {
-        self.get_by(model, key)
-    }
-
-    fn embedding<'a>(&self, query: &'a TextState) -> Result<Option<&'a [f32]>> {
-        self.model.text_tensor(query, TEXT_EMBEDDING)
-    }
-
-    fn scores(&self, model: &Model, query: &TextState, states: &[ImageState]) -> Result<Vec<Match>> {
-        let pairs: Vec<_> = states.iter().map(|image| (image, query)).collect();
-        model.match_pairs(&pairs)
-    }
-}
-
-impl Ranking for TextIndex {
-    type Query = ImageState;
-    type State = TextState;
-
-    fn states(&self) -> &StateIndex {
-        &self.states
-    }
-
-    fn state(&self, model: &Model, key: &str) -> Result<Option<TextState>> {
-        self.get_by(model, key)
-    }
-
-    fn embedding<'a>(&self, query: &'a ImageState) -> Result<Option<&'a [f32]>> {
-        self.model.image_tensor(query, IMAGE_EMBEDDING)
-    }
-
-    fn scores(&self, model: &Model, query: &ImageState, states: &[TextState]) -> Result<Vec<Match>> {
-        let pairs: Vec<_> = states.iter().map(|text| (query, text)).collect();
-        model.match_pairs(&pairs)
-    }
-}
-
-impl ImageIndex {
-    /// For each text the `top_k` images that it belongs to best, the best first. It ends at the limits of the model that the
-    /// index was opened with.
-    ///
-    /// # Errors
-    /// `top_k` 0; a shortlist of 0 or of a network without embeddings; a state of another model; a damaged file; a failure of
-    /// ONNX Runtime; the limits.
-    pub fn rank(&self, texts: &[TextState], top_k: usize, candidates: Candidates) -> Result<Vec<Vec<Hit>>> {
-        self.rank_all(&self.model, texts, top_k, candidates)
-    }
-
-    /// As [`ImageIndex::rank`], with limits of this search alone in place of the model's.
-    ///
-    /// # Errors
-    /// As [`ImageIndex::rank`].
-    pub fn rank_within(
-        &self,
-        texts: &[TextState],
-        top_k: usize,
-        candidates: Candidates,
-        limits: &Limits,
-    ) -> Result<Vec<Vec<Hit>>> {
-        self.rank_all(&self.model.limited(limits.clone()), texts, top_k, candidates)
-    }
-}
-
-impl TextIndex {
-    /// For each image the `top_k` texts that belong to it best, the best first. It ends at the limits of the model that the
-    /// index was opened with.
-    ///
-    /// # Errors
-    /// As [`ImageIndex::rank`].
-    pub fn rank(&self, images: &[ImageState], top_k: usize, candidates: Candidates) -> Result<Vec<Vec<Hit>>> {
-        self.rank_all(&self.model, images, top_k, candidates)
-    }
-
-    /// As [`TextIndex::rank`], with limits of this search alone in place of the model's.
-    ///
-    /// # Errors
-    /// As [`ImageIndex::rank`].
-    pub fn rank_within(
-        &self,
-        images: &[ImageState],
-        top_k: usize,
-        candidates: Candidates,
-        limits: &Limits,
-    ) -> Result<Vec<Vec<Hit>>> {
-        self.rank_all(&self.model.limited(limits.clone()), images, top_k, candidates)
     }
 }

@@ -1,6 +1,7 @@
-//! The nearest embeddings of an index, found without looking at all of them (usearch: a graph of neighbours, HNSW). It lives
-//! in memory and is made from the states: a file of its own would be one more that a stranger may have written, and the
-//! library trusts what it loads.
+//! The nearest embeddings of an index, found without looking at all of them.
+//!
+//! Usearch finds them with a graph of neighbours (HNSW). It lives in memory and is made from the states: a file of its
+//! own would be one more that a stranger may have written, and the library trusts what it loads.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rayon::prelude::*;
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result, one_line};
 
 /// Embeddings by where their states lie, which no two do at the same place.
 pub(super) struct Shortlist {
@@ -24,7 +25,7 @@ impl std::fmt::Debug for Shortlist {
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
-    Error::argument("shortlist", "an index of embeddings", crate::error::one_line(&error.to_string()))
+    Error::argument("shortlist", "an index of embeddings", one_line(&error.to_string()))
 }
 
 impl Shortlist {
@@ -43,9 +44,10 @@ impl Shortlist {
         Ok(Shortlist { index: Mutex::new(index), keys: BTreeMap::new() })
     }
 
-    /// Adds those of `entries`, places and keys, that it does not have: the first of them it has, from an earlier call that
-    /// ended early. `embedding` gives the embedding of an entry; `check`, asked before every `step` of them, may end the call,
-    /// and what was added until then stays.
+    /// Adds those of `entries`, places and keys, that it does not have.
+    ///
+    /// It has the first of them, from an earlier call that ended early. `embedding` gives the embedding of an entry;
+    /// `check`, asked before every `step` of them, may end the call, and what was added until then stays.
     pub(super) fn add_all(
         &mut self,
         entries: &[(u64, &str)],
@@ -95,7 +97,9 @@ impl Shortlist {
         Ok(())
     }
 
-    /// The keys of the `count` embeddings nearest to `query`, the nearest first, as far as the search finds them.
+    /// The keys of the `count` embeddings nearest to `query`, the nearest first.
+    ///
+    /// There are as many as the search finds.
     pub(super) fn nearest(&self, query: &[f32], count: usize) -> Result<Vec<String>> {
         let found = self.index().search(query, count.min(self.keys.len())).map_err(failed)?;
         Ok(found.keys.iter().filter_map(|place| self.keys.get(place)).cloned().collect())

@@ -5,15 +5,17 @@ use std::sync::{Mutex, PoisonError};
 
 use mmnas_bundle::manifest::{MANIFEST, Manifest, Stage};
 
-use super::codec::{self, Stored};
-use super::header::{FORMAT, Header, IndexKind, MAJOR, StoredTensor};
-use super::key_log::{Place, Record};
-use super::shortlist::Shortlist;
-use super::store::Store;
-use crate::wiring::{IMAGE_EMBEDDING, RELATION_BIAS, TEXT_EMBEDDING};
-use crate::{Error, Limits, Result};
+use crate::engine::limits::Limits;
+use crate::engine::tensor_names::{IMAGE_EMBEDDING, RELATION_BIAS, TEXT_EMBEDDING};
+use crate::error::{Error, Result};
+use crate::index::codec::{self, Stored};
+use crate::index::header::{FORMAT, HEADER, Header, IndexKind, MAJOR, StoredTensor};
+use crate::index::key_log::{Place, Record};
+use crate::index::shortlist::Shortlist;
+use crate::index::store::Store;
+use crate::model::identity::fingerprint;
 
-/// States that are added to a shortlist between two looks at a search's limits: some 10 milliseconds of work.
+/// States added to a shortlist between two checks of the limits: about 10 milliseconds.
 const STEP: usize = 128;
 
 /// What an index may be used for.
@@ -31,8 +33,16 @@ pub(super) struct StateIndex {
     store: Store,
     kind: IndexKind,
     joint: Option<usize>,
-    /// Made when it is first asked for; of fewer than all states where the search that made it had to end.
+    /// Made when it is first asked for.
+    ///
+    /// It has fewer than all states where the search that made it had to end.
     shortlist: Mutex<Option<Shortlist>>,
+}
+
+/// The error of a call that needs embeddings that the states do not have.
+pub(super) fn without_embedding(index: &Path) -> Error {
+    let expected = "states of a network with a joint embedding (recipe: [contrastive])";
+    Error::argument("shortlist", expected, format!("{} without", index.display()))
 }
 
 /// The name of the embedding in states of a kind.
@@ -50,21 +60,14 @@ fn stage(manifest: &Manifest, kind: IndexKind) -> &Stage {
     }
 }
 
-/// What of a state is stored: the embedding first, so that it is found without the rest; no relation biases, which are made
-/// again from the boxes.
+/// What of a state is stored: the embedding first, no relation biases.
+///
+/// The embedding is so found without the rest; the biases are made again from the boxes.
 fn stored_tensors(manifest: &Manifest, kind: IndexKind) -> Vec<StoredTensor> {
     let outputs = stage(manifest, kind).outputs.iter().filter(|spec| spec.name != RELATION_BIAS);
     let mut tensors: Vec<StoredTensor> = outputs.map(StoredTensor::of).collect();
     tensors.sort_by_key(|tensor| tensor.name != embedding_name(kind));
     tensors
-}
-
-/// A number of the network that made the states: of all graphs' hashes.
-pub(crate) fn fingerprint(manifest: &Manifest) -> String {
-    let graphs = manifest.stages.named().into_iter().flat_map(|(_, stage)| &stage.graphs);
-    let files = graphs.flat_map(|graph| graph.files()).filter_map(|file| Some((file, manifest.files.get(file)?)));
-    let lines: String = files.map(|(name, record)| format!("{name} {}\n", record.sha256)).collect();
-    mmnas_bundle::sha256_hex(lines.as_bytes())
 }
 
 impl StateIndex {
@@ -92,7 +95,7 @@ impl StateIndex {
 
     pub(super) fn open(folder: &Path, manifest: &Manifest, kind: IndexKind, access: Access) -> Result<StateIndex> {
         let store = Store::open(folder, access == Access::Write)?;
-        let file = folder.join(super::header::HEADER);
+        let file = folder.join(HEADER);
         let header = store.header();
         if header.kind != kind {
             return Err(Error::invalid(&file, "kind", kind, header.kind));
@@ -127,7 +130,9 @@ impl StateIndex {
         Ok(StateIndex { store, kind, joint, shortlist: Mutex::new(None) })
     }
 
-    /// Brings a shortlist, new or as an earlier search has left it, to all states, unless `limits` end that.
+    /// Brings a shortlist to all states, unless `limits` end that.
+    ///
+    /// It is new or as an earlier search has left it.
     fn go_on(&self, shortlist: &mut Shortlist, limits: &Limits) -> Result<()> {
         let places: Vec<Place> = self.store.places().values().copied().collect();
         let entries: Vec<(u64, &str)> =
@@ -219,10 +224,11 @@ impl StateIndex {
         self.joint
     }
 
-    /// The keys whose embeddings are nearest to `query`. The first search makes the shortlist; where `limits` end it before,
-    /// the next one goes on from there.
+    /// The keys whose embeddings are nearest to `query`.
+    ///
+    /// The first search makes the shortlist; where `limits` end it before, the next one goes on from there.
     pub(super) fn nearest(&self, query: &[f32], count: usize, limits: &Limits) -> Result<Vec<String>> {
-        let width = self.joint.ok_or_else(|| super::without_embedding(self.folder()))?;
+        let width = self.joint.ok_or_else(|| without_embedding(self.folder()))?;
         let slot = || self.shortlist.lock().unwrap_or_else(PoisonError::into_inner);
         let states = self.len();
         let begun = {

@@ -1,4 +1,6 @@
-//! The files of an index: keys and states that are appended to, and a header that says how much of them counts.
+//! The files of an index: keys, states, and a header.
+//!
+//! Keys and states are appended to; the header says how much of them counts.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -8,10 +10,11 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 use mmnas_bundle::WriterLock;
 
-use super::header::{HEADER, Header};
-use super::key_log::{self, MAX_KEY, Place, Record};
-use super::mapped::map;
-use crate::{Error, Limits, Result};
+use crate::engine::limits::Limits;
+use crate::error::{Error, Result};
+use crate::index::header::{HEADER, Header};
+use crate::index::key_log::{self, MAX_KEY, Place, Record};
+use crate::index::mapped::map;
 
 /// The file that a writer holds locked.
 const LOCK: &str = ".lock";
@@ -72,7 +75,9 @@ impl Store {
         Store::open(folder, true)
     }
 
-    /// Opens an index, to be written to where `writes`; then it is this handle's alone until it is closed.
+    /// Opens an index, to be written to where `writes`.
+    ///
+    /// It is then this handle's alone until it is closed.
     pub(super) fn open(folder: &Path, writes: bool) -> Result<Store> {
         let lock = if writes { Some(lock(folder)?) } else { None };
         let mut tries = 0;
@@ -160,8 +165,9 @@ impl Store {
         Ok(())
     }
 
-    /// Makes what was added and deleted count, all of it or nothing. Gives the records that do now, each with the place that its
-    /// key's state had before.
+    /// Makes what was added and deleted count, all of it or nothing.
+    ///
+    /// Gives the records that do now, each with the place that its key's state had before.
     pub(super) fn commit(&mut self) -> Result<Vec<(Record, Option<Place>)>> {
         let (states, keys) =
             (states_file(&self.folder, self.header.generation), keys_file(&self.folder, self.header.generation));
@@ -188,7 +194,9 @@ impl Store {
         Ok(committed.into_iter().map(replaced).collect())
     }
 
-    /// Writes the states that count into new files and drops the old ones. What was not committed is committed.
+    /// Writes the states that count into new files and drops the old ones.
+    ///
+    /// What was not committed is committed.
     pub(super) fn compact(&mut self, limits: &Limits) -> Result<()> {
         self.commit()?;
         self.writer()?;
@@ -257,7 +265,7 @@ fn lock(folder: &Path) -> Result<WriterLock> {
     Ok(WriterLock::take(options.map_err(write_error(&file))?, &file, folder)?)
 }
 
-/// Puts `bytes` at `offset` of a file, cuts what lies behind, and waits until they are on the disk.
+/// Puts `bytes` at `offset` of a file, cuts the rest and syncs it.
 fn append(file: &Path, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(file)?;
     file.set_len(offset)?;

@@ -4,30 +4,39 @@ use std::sync::Arc;
 
 use mmnas_bundle::manifest::{Stage, TaskName};
 
-use super::Model;
-use crate::index::fingerprint;
-use crate::wiring::{IMAGE_EMBEDDING, TEXT_EMBEDDING};
-use crate::{Error, ImageState, Result, TextState};
+use crate::engine::tensor_names::{IMAGE_EMBEDDING, TEXT_EMBEDDING};
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::model::identity::fingerprint;
+use crate::model::state::{ImageState, TextState};
 
 impl Model {
-    /// The answers that the network chooses from, in the order of its outputs; none for other tasks than VQA.
+    /// The answers that the network chooses from, in the order of its outputs.
+    ///
+    /// None for other tasks than VQA.
     pub fn labels(&self) -> &[String] {
         self.loaded.labels.as_deref().unwrap_or_default()
     }
 
-    /// A number of the network, in 64 hexadecimal digits: of the hashes of all graphs of its stages. Bundles that have the same
-    /// give the same states, and an index that one of them wrote is the others' too.
+    /// The network's identity, in 64 hexadecimal digits.
+    ///
+    /// It is a hash of the hashes of all graphs of its stages. Bundles that have the same give the same states, and an
+    /// index that one of them wrote is the others' too.
     pub fn identity(&self) -> String {
         fingerprint(self.manifest())
     }
 
-    /// Which features the bundle's vision stage gives, in 64 hexadecimal digits, where it has one: as
-    /// [`VisionStage::sha256`](crate::VisionStage::sha256) of the stage alone.
+    /// The hash of the bundle's vision stage, in 64 hexadecimal digits, if it has one.
+    ///
+    /// It says which features the stage gives, as [`VisionStage::sha256`](crate::VisionStage::sha256) of the stage
+    /// alone.
     pub fn vision_sha256(&self) -> Option<&str> {
         self.loaded.vision.as_ref().map(|vision| vision.identity.sha256())
     }
 
-    /// Whether [`Model::encode_image_regions`] takes the regions of `other`: whether the vision stages of both are the same.
+    /// Whether the vision stages of this model and `other` are the same.
+    ///
+    /// [`Model::encode_image_regions`] then takes the regions of `other`.
     pub fn sees_as(&self, other: &Model) -> bool {
         match (&self.loaded.vision, &other.loaded.vision) {
             (Some(own), Some(others)) => own.identity == others.identity,
@@ -35,8 +44,10 @@ impl Model {
         }
     }
 
-    /// Whether this model and `other` hold one vision stage in memory: one that is the same ([`Model::sees_as`]), loaded with the
-    /// same options, and with hashes compared, so that it is known to be the same.
+    /// Whether this model and `other` hold one vision stage in memory.
+    ///
+    /// It is the same stage ([`Model::sees_as`]), loaded with the same options, and with hashes compared, so that it is
+    /// known to be the same.
     pub fn shares_vision_with(&self, other: &Model) -> bool {
         match (&self.loaded.vision, &other.loaded.vision) {
             (Some(own), Some(others)) => Arc::ptr_eq(&own.runner, &others.runner),
@@ -44,7 +55,9 @@ impl Model {
         }
     }
 
-    /// Whether this is `other`, or a clone or limited form of it: whether states of either are states of both.
+    /// Whether this is `other`, or a clone or limited form of it.
+    ///
+    /// States of either are then states of both.
     pub fn is_same(&self, other: &Model) -> bool {
         self.loaded.id == other.loaded.id
     }
@@ -57,8 +70,9 @@ impl Model {
         self.manifest().dimensions.joint.filter(|_| self.manifest().task == TaskName::Itm && both)
     }
 
-    /// The joint embedding of an image: [`Model::embedding_width`] numbers, a vector of length 1. Its scalar product with
-    /// a text's is their cosine, which a shortlist goes by.
+    /// The joint embedding of an image: [`Model::embedding_width`] numbers, a vector of length 1.
+    ///
+    /// Its scalar product with a text's is their cosine, which a shortlist goes by.
     ///
     /// # Errors
     /// A bundle of another task than ITM, or of a network without a joint embedding; a state of another model.

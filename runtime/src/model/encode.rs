@@ -6,18 +6,23 @@ use std::path::Path;
 use mmnas_bundle::RegionFeatures;
 use mmnas_bundle::boxes::BoxXyxy;
 
-use super::{BATCH, Model};
-use crate::region_check::checked_boxes;
-use crate::stage::Tensors;
-use crate::tensor::{Data, Tensor};
-use crate::wiring::{BOXES, FEATURES, REGION_COUNT, RELATION_BIAS, TOKEN_COUNT, TOKENS};
-use crate::{Error, ImageState, PixelBuffer, Result, TextState, batch};
+use crate::engine::batch;
+use crate::engine::stage::Tensors;
+use crate::engine::tensor::{Data, Tensor};
+use crate::engine::tensor_names::{BOXES, FEATURES, REGION_COUNT, RELATION_BIAS, TOKEN_COUNT, TOKENS};
+use crate::error::{Error, Result};
+use crate::model::state::{ImageState, TextState};
+use crate::model::{BATCH, Model};
+use crate::vision::pixels::PixelBuffer;
+use crate::vision::region_check::checked_boxes;
 
 impl Model {
-    /// Encodes an image file: decodes it (PNG, JPEG, WebP, BMP, or the first picture of a GIF, told by content; at most
-    /// 20,000 pixels a side and 512 MiB decoded), runs the vision stage and the image stage. A rotation noted in the
-    /// file's metadata (EXIF) is applied: boxes are in pixels of the image as people see it. A transparent image is
-    /// seen on white. A file that ends in the middle or is damaged is an error, also where its decoder panics on it.
+    /// Encodes an image file.
+    ///
+    /// Decodes it (PNG, JPEG, WebP, BMP, or the first picture of a GIF, told by content; at most 20,000 pixels a side
+    /// and 512 MiB decoded), runs the vision stage and the image stage. A rotation noted in the file's metadata (EXIF)
+    /// is applied: boxes are in pixels of the image as people see it. A transparent image is seen on white. A file that
+    /// ends in the middle or is damaged is an error, also where its decoder panics on it.
     ///
     /// # Errors
     /// A file that cannot be read or decoded; a bundle without vision stage; a failure of ONNX Runtime.
@@ -25,8 +30,10 @@ impl Model {
         self.encode_image_regions(&self.regions_of_image_file(file)?)
     }
 
-    /// As [`Model::encode_image_file`]; a file whose name ends in `.npz` holds region features in the published layout
-    /// ([`mmnas_bundle::npz`]), which needs no vision stage.
+    /// As [`Model::encode_image_file`], for region features too.
+    ///
+    /// A file whose name ends in `.npz` holds region features in the published layout ([`mmnas_bundle::npz`]), which
+    /// needs no vision stage.
     ///
     /// # Errors
     /// As [`Model::encode_image_file`] and [`Model::encode_regions`]; region features that say that they are of another vision
@@ -51,9 +58,10 @@ impl Model {
         self.encode_image_regions(&self.regions_of_pixel_buffer(pixels)?)
     }
 
-    /// Encodes ready region features: 1 to 2,048 regions, D finite features each (D is the manifest's
-    /// `dimensions.feature`), boxes in pixels with `x2 − x1 + 1` and `y2 − y1 + 1` above 0. Boxes that stick out of the image
-    /// are cut to it, with a warning.
+    /// Encodes ready region features.
+    ///
+    /// There are 1 to 2,048 regions, D finite features each (D is the manifest's `dimensions.feature`), boxes in pixels
+    /// with `x2 − x1 + 1` and `y2 − y1 + 1` above 0. Boxes that stick out of the image are cut to it, with a warning.
     ///
     /// # Errors
     /// Regions outside these ranges; a failure of ONNX Runtime.
@@ -63,7 +71,9 @@ impl Model {
         self.image_state(outputs, &boxes, regions.size)
     }
 
-    /// What the image stage reads of an image's regions, and their boxes, of which those that stick out of the image are cut.
+    /// What the image stage reads of an image's regions, and their boxes.
+    ///
+    /// Boxes that stick out of the image are cut.
     pub(super) fn region_inputs<'a>(&self, regions: &'a RegionFeatures) -> Result<(Cow<'a, [BoxXyxy]>, Tensors)> {
         let width = self.manifest().dimensions.feature;
         let boxes = checked_boxes(regions, width)?;
@@ -86,7 +96,9 @@ impl Model {
         self.encode_tokens(self.loaded.text_encoder.encode_question(text, self.manifest().text.max_tokens)?)
     }
 
-    /// As [`Model::encode_text`] for many texts, in batches: in fp32 and fp16 with the states that each has alone, to rounding.
+    /// As [`Model::encode_text`] for many texts, in batches.
+    ///
+    /// In fp32 and fp16 the states are those that each text has alone, to rounding.
     ///
     /// # Errors
     /// As [`Model::encode_text`], of the first text that has one.
@@ -141,7 +153,9 @@ impl Model {
         TextState::new(self.loaded.id, outputs, tokens)
     }
 
-    /// The state of an image from what the image stage gives, the relation biases made from the boxes where they are missing.
+    /// Makes the state of an image from what the image stage gives.
+    ///
+    /// Relation biases that are missing are made from the boxes.
     pub(crate) fn image_state(&self, mut outputs: Tensors, boxes: &[BoxXyxy], size: (u32, u32)) -> Result<ImageState> {
         if let Some(relation) = self.loaded.relation.as_ref().filter(|_| !outputs.contains_key(RELATION_BIAS)) {
             let corners = boxes.iter().flatten().copied().collect();

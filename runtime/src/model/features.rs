@@ -4,12 +4,14 @@ use std::path::Path;
 
 use mmnas_bundle::FeatureStore;
 
-use super::Model;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::model::Model;
 
 impl Model {
-    /// Checks that packed features are as wide as the network reads them, and that they are of the vision stage whose features
-    /// it reads, as far as that is known and [`LoadOptions::any_features`](crate::LoadOptions::any_features) does not allow all.
+    /// Checks that packed features are those that the network reads.
+    ///
+    /// They have its width and are of the vision stage whose features it reads, as far as that is known and
+    /// [`LoadOptions::any_features`](crate::LoadOptions::any_features) does not allow all.
     ///
     /// # Errors
     /// Features of another width; [`Error::OtherFeatures`].

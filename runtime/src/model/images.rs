@@ -1,20 +1,26 @@
-//! Many images at once: decoded on several threads, looked at and encoded in batches. What is wrong with one image is told of
-//! that image and loses none of the others.
+//! Many images at once: decoded on several threads, looked at and encoded in batches.
+//!
+//! What is wrong with one image is told of that image and loses none of the others.
 
 use std::path::Path;
 
 use mmnas_bundle::boxes::BoxXyxy;
 
-use super::regions::Decoded;
-use super::{BATCH, Model};
-use crate::on_threads::on_threads;
-use crate::stage::Tensors;
-use crate::{Error, ImageRegions, ImageState, PixelBuffer, Result, batch};
+use crate::engine::batch;
+use crate::engine::on_threads::on_threads;
+use crate::engine::stage::Tensors;
+use crate::error::{Error, Result};
+use crate::model::regions::Decoded;
+use crate::model::state::ImageState;
+use crate::model::{BATCH, Model};
+use crate::vision::image_regions::ImageRegions;
+use crate::vision::pixels::PixelBuffer;
 
 /// Most bytes of pixels of a batch; one of larger images holds fewer of them.
 const MAX_PIXEL_BYTES: usize = 1 << 28;
-/// Most pairs of regions of a batch, padding counted: relations of boxes are a matrix an image. A batch of [`BATCH`] images has so
-/// many where each has 256 regions.
+/// Most pairs of regions of a batch, padding counted.
+///
+/// Relations of boxes are a matrix an image. A batch of [`BATCH`] images has this many where each has 256 regions.
 const MAX_REGION_PAIRS: usize = BATCH * 256 * 256;
 
 /// An image whose regions were checked.
@@ -26,9 +32,10 @@ struct Ready {
 }
 
 impl Model {
-    /// As [`Model::encode_file`] for many files, in batches and in their order; each is a state or its own error. In fp32 and
-    /// fp16 the states are those that each file has alone, to rounding; in int8 what else is in a batch moves them a
-    /// little (BUNDLE.md).
+    /// As [`Model::encode_file`] for many files, in batches and in their order.
+    ///
+    /// Each is a state or its own error. In fp32 and fp16 the states are those that each file has alone, to rounding;
+    /// in int8 what else is in a batch moves them a little (BUNDLE.md).
     pub fn encode_files(&self, files: &[&Path]) -> Vec<Result<ImageState>> {
         self.encoded_each(files, |file| self.decoded_file(file))
     }
@@ -43,7 +50,9 @@ impl Model {
         self.encoded_each(pixels, |pixels| self.decoded_pixels(pixels))
     }
 
-    /// As [`Model::regions_of_file`] for many files, in batches and in their order; each has regions or its own error.
+    /// As [`Model::regions_of_file`] for many files, in batches and in their order.
+    ///
+    /// Each has regions or its own error.
     pub fn regions_of_files(&self, files: &[&Path]) -> Vec<Result<ImageRegions>> {
         self.regions_of_each(files, |file| self.decoded_file(file))
     }
@@ -58,8 +67,9 @@ impl Model {
         self.regions_of_each(pixels, |pixels| self.decoded_pixels(pixels))
     }
 
-    /// As [`Model::encode_image_regions`] for many images, in batches and in their order; each has a state or its own error,
-    /// which are as those of [`Model::encode_files`].
+    /// As [`Model::encode_image_regions`] for many images, in batches and in their order.
+    ///
+    /// Each has a state or its own error, which are as those of [`Model::encode_files`].
     pub fn encode_images_regions(&self, regions: &[&ImageRegions]) -> Vec<Result<ImageState>> {
         self.encoded(regions.iter().map(|regions| Ok((*regions).clone())).collect())
     }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use mmnas_bundle::manifest::MAX_REGIONS;
 use mmnas_bundle::npz;
 
-use super::Model;
-use crate::decode::{decode_bytes, decode_file};
-use crate::image_regions::RegionSource;
-use crate::vision::{Pixels, prepare};
-use crate::vision_shared::ModelVision;
-use crate::{Error, ImageRegions, ImageState, PixelBuffer, Result};
+use crate::error::{Error, Result};
+use crate::images::decode::{decode_bytes, decode_file};
+use crate::model::Model;
+use crate::model::state::ImageState;
+use crate::vision::image_regions::{ImageRegions, RegionSource};
+use crate::vision::pixels::PixelBuffer;
+use crate::vision::runner::{Pixels, prepare};
+use crate::vision::shared::ModelVision;
 
 /// An image that was read.
 pub(super) enum Decoded {
@@ -22,9 +24,11 @@ pub(super) enum Decoded {
 }
 
 impl Model {
-    /// The regions of an image file as the vision stage sees them, for this model and for those that see as it does
-    /// ([`Model::sees_as`]): decodes it as [`Model::encode_image_file`] and runs the vision stage. A file whose name ends in
-    /// `.npz` holds ready features, which need no vision stage.
+    /// Finds the regions of an image file.
+    ///
+    /// They are for this model and for those that see as it does ([`Model::sees_as`]). It decodes the file as
+    /// [`Model::encode_image_file`] and runs the vision stage. A file whose name ends in `.npz` holds ready features,
+    /// which need no vision stage.
     ///
     /// # Errors
     /// As [`Model::encode_file`].
@@ -53,8 +57,9 @@ impl Model {
         self.seen(self.decoded_pixels(pixels)?)
     }
 
-    /// Encodes regions that this model or one that sees as it does has made: the image stage alone runs, and the state is that
-    /// of [`Model::encode_file`].
+    /// Encodes regions that this model or one that sees as it does has made.
+    ///
+    /// The image stage alone runs, and the state is that of [`Model::encode_file`].
     ///
     /// # Errors
     /// Regions of another vision stage; those of [`Model::encode_regions`].

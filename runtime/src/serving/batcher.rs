@@ -1,4 +1,6 @@
-//! Batches for threads: a call waits for its result, and its own limits end the wait.
+//! Batches for threads.
+//!
+//! A call waits for its result, and its own limits end the wait.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -6,12 +8,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use super::worker::{Job, Work};
-use super::{AsyncModel, BatchCounts, BatchSettings};
-use crate::{Answer, Error, Grounding, ImageState, Limits, Match, Model, Result};
+use crate::engine::limits::Limits;
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::model::state::ImageState;
+use crate::serving::AsyncModel;
+use crate::serving::counts::BatchCounts;
+use crate::serving::settings::BatchSettings;
+use crate::serving::worker::{Job, Work};
+use crate::tasks::answer::Answer;
+use crate::tasks::grounding::Grounding;
+use crate::tasks::matching::Match;
 
-/// A model for threads: what many of them ask at a time is gathered into batches, and each waits for its own result. Clones
-/// share the queue. It ends with the last of them, which waits until what is queued is answered.
+/// A model for threads, whose calls are gathered into batches.
+///
+/// Each call waits for its own result. Clones share the queue. It ends with the last of them, which waits until what is
+/// queued is answered.
 #[derive(Debug, Clone)]
 pub struct Batcher {
     owner: Arc<Owner>,
@@ -37,7 +49,9 @@ impl Wake for Unpark {
 }
 
 impl Batcher {
-    /// Starts the thread that runs `model`'s batches. Limits of `model` stay with it; [`Batcher::limited`] gives calls theirs.
+    /// Starts the thread that runs `model`'s batches.
+    ///
+    /// Limits of `model` stay with it; [`Batcher::limited`] gives calls theirs.
     ///
     /// # Errors
     /// Settings out of their ranges; a system that starts no thread.
@@ -46,13 +60,17 @@ impl Batcher {
         Ok(Batcher { owner: Arc::new(Owner(model)), limits: Limits::none() })
     }
 
-    /// The same queue, whose calls end at `limits`: a call that is ended while its batch runs leaves the batch to the others.
+    /// The same queue, whose calls end at `limits`.
+    ///
+    /// A call that is ended while its batch runs leaves the batch to the others.
     #[must_use]
     pub fn limited(&self, limits: Limits) -> Batcher {
         Batcher { owner: Arc::clone(&self.owner), limits }
     }
 
-    /// As [`Batcher::limited`], at the limits that `model` has, which is this batcher's model as [`Model::limited`] gave it.
+    /// As [`Batcher::limited`], at the limits that `model` has.
+    ///
+    /// `model` is this batcher's model as [`Model::limited`] gave it.
     ///
     /// # Errors
     /// Another model.
@@ -105,7 +123,9 @@ impl Batcher {
         })?
     }
 
-    /// What the queue has done so far. Results go out a moment before they are counted.
+    /// What the queue has done so far.
+    ///
+    /// Results go out a moment before they are counted.
     pub fn counts(&self) -> BatchCounts {
         self.owner.0.counts()
     }

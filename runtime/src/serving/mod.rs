@@ -1,68 +1,33 @@
-//! Calls of many at a time, gathered into batches (feature `async`): from asynchronous programs and from threads.
+//! Calls of many at a time, gathered into batches (feature `async`).
+//!
+//! They come from asynchronous programs and from threads.
 //!
 //! Requests wait in a queue of bounded length, the first come first; a thread takes what waits there, at most
 //! [`BatchSettings::max_batch`] and for at most [`BatchSettings::max_wait`] after the first, and runs it as one batch. A full
 //! queue refuses at once ([`Error::Overloaded`]), so that a service can say so instead of falling behind.
 
-mod batcher;
+pub(crate) mod batcher;
+pub(crate) mod counts;
+pub(crate) mod settings;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::{Answer, Error, Grounding, ImageState, Match, Model, Result};
-pub use batcher::Batcher;
-use worker::{Job, Request, Work};
-
-/// Places for all that may wait are made at once.
-const MAX_QUEUE: usize = 1 << 16;
-
-/// How calls are gathered.
-#[derive(Debug, Clone, Copy)]
-pub struct BatchSettings {
-    /// Requests of a batch at most, 1 to 1024.
-    pub max_batch: usize,
-    /// How long the first request of a batch waits for others at most.
-    pub max_wait: Duration,
-    /// Requests that may wait, 1 to 65,536.
-    pub queue: usize,
-}
-
-impl Default for BatchSettings {
-    fn default() -> Self {
-        BatchSettings { max_batch: 16, max_wait: Duration::from_millis(5), queue: 256 }
-    }
-}
-
-/// What a handle has done so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchCounts {
-    /// Requests that wait or run.
-    pub pending: u64,
-    /// Requests that were answered, with a result or an error.
-    pub answered: u64,
-    /// Requests that were refused because the queue was full.
-    pub refused: u64,
-    /// Requests whose callers had gone before they ran.
-    pub abandoned: u64,
-    /// Batches that ran.
-    pub batches: u64,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    pending: AtomicU64,
-    answered: AtomicU64,
-    refused: AtomicU64,
-    abandoned: AtomicU64,
-    batches: AtomicU64,
-}
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::model::state::ImageState;
+use crate::serving::counts::{BatchCounts, Counters};
+use crate::serving::settings::BatchSettings;
+use crate::serving::worker::{Job, Request, Work};
+use crate::tasks::answer::Answer;
+use crate::tasks::grounding::Grounding;
+use crate::tasks::matching::Match;
 
 /// A model for asynchronous callers. Clones share the queue.
 #[derive(Debug, Clone)]
@@ -83,12 +48,7 @@ impl AsyncModel {
     /// # Errors
     /// Settings out of their ranges; a system that starts no thread.
     pub fn new(model: Model, settings: BatchSettings) -> Result<AsyncModel> {
-        if settings.max_batch == 0 || settings.max_batch > 1024 {
-            return Err(Error::argument("max_batch", "1 to 1024", settings.max_batch));
-        }
-        if settings.queue == 0 || settings.queue > MAX_QUEUE {
-            return Err(Error::argument("queue", format!("1 to {MAX_QUEUE}"), settings.queue));
-        }
+        settings.check()?;
         let (sender, receiver) = sync_channel(settings.queue);
         let counters = Arc::new(Counters::default());
         let (own, counted) = (model.clone(), Arc::clone(&counters));
@@ -165,21 +125,16 @@ impl AsyncModel {
         })
     }
 
-    /// What the handle has done so far. Answers go out a moment before they are counted.
+    /// What the handle has done so far.
+    ///
+    /// Answers go out a moment before they are counted.
     pub fn counts(&self) -> BatchCounts {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let c = &self.0.counters;
-        BatchCounts {
-            pending: c.pending.load(Ordering::Acquire),
-            answered: of(&c.answered),
-            refused: of(&c.refused),
-            abandoned: of(&c.abandoned),
-            batches: of(&c.batches),
-        }
+        self.0.counters.read()
     }
 
-    /// Takes no more requests, answers those that wait, and returns when that is done. Blocks: in asynchronous programs call
-    /// it where blocking is allowed.
+    /// Takes no more requests, answers those that wait, and returns when that is done.
+    ///
+    /// Blocks: in asynchronous programs call it where blocking is allowed.
     pub fn close(&self) {
         drop(self.0.queue.write().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(thread) = self.0.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {

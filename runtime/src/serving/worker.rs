@@ -6,8 +6,14 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::{BatchSettings, Counters};
-use crate::{Answer, Error, Grounding, ImageState, Match, Model, Result, TextState};
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::model::state::{ImageState, TextState};
+use crate::serving::counts::Counters;
+use crate::serving::settings::BatchSettings;
+use crate::tasks::answer::Answer;
+use crate::tasks::grounding::Grounding;
+use crate::tasks::matching::Match;
 
 /// Where an answer goes.
 pub(super) type Job<T> = oneshot::Sender<Result<T>>;
@@ -100,7 +106,9 @@ fn run_batch(model: &Model, batch: Vec<Request>) {
     deliver(matches, |pairs, _| model.match_pairs(pairs), |_, _| {});
 }
 
-/// Runs requests of a kind as one batch with the largest `top_k` of them, and cuts each result to its own.
+/// Runs requests of a kind as one batch.
+///
+/// It runs with the largest `top_k` of them and cuts each result to its own.
 fn deliver<T>(
     ready: Vec<Ready<T>>,
     run: impl Fn(&[(&ImageState, &TextState)], usize) -> Result<Vec<T>>,

@@ -21,20 +21,20 @@ const MAX_TEXT_BYTES: usize = 1 << 16;
 
 /// What a network sees of a text and what not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unread {
+pub struct TextCoverage {
     /// How many words it does see, unknown ones counted.
     pub words: usize,
     /// The words that the vocabulary does not hold, as the text has them, in their order: the network reads each of them as one and
     /// the same unknown word.
     pub unknown: Vec<String>,
     /// How many words were cut off at the end.
-    pub beyond: usize,
+    pub truncated: usize,
 }
 
-impl Unread {
+impl TextCoverage {
     /// Whether the network sees the text as it is.
     pub fn is_all(&self) -> bool {
-        self.unknown.is_empty() && self.beyond == 0
+        self.unknown.is_empty() && self.truncated == 0
     }
 }
 
@@ -94,7 +94,7 @@ impl TextEncoder {
     }
 
     /// What the ids of [`TextEncoder::encode`] leave out of `text`.
-    pub fn unread(&self, text: &str, max_tokens: usize) -> Result<Unread> {
+    pub fn coverage(&self, text: &str, max_tokens: usize) -> Result<TextCoverage> {
         let text = cut(text);
         let encoding = self.tokenizer.encode(text, false);
         let encoding = encoding.map_err(|e| Error::invalid("tokenizer.json", "(encode)", "ids", e))?;
@@ -104,7 +104,7 @@ impl TextEncoder {
         let word = |(_, &(from, to)): (&u32, &(usize, usize))| text.get(from..to).unwrap_or_default().to_owned();
         let unknown = unknown.map(word).collect();
         let words = ids.len().min(max_tokens);
-        Ok(Unread { words, unknown, beyond: ids.len() - words })
+        Ok(TextCoverage { words, unknown, truncated: ids.len() - words })
     }
 
     /// The parts of `text` that the ids of [`TextEncoder::encode`] stand for.
@@ -251,12 +251,12 @@ mod tests {
         let mut vocabulary = Vocabulary::new();
         vocabulary.add_text("what color is it").unwrap();
         let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("t")).unwrap();
-        let unread = |text: &str| encoder.unread(text, 3).unwrap();
-        assert_eq!(unread("what color is"), Unread { words: 3, unknown: vec![], beyond: 0 });
+        let coverage = |text: &str| encoder.coverage(text, 3).unwrap();
+        assert_eq!(coverage("what color is"), TextCoverage { words: 3, unknown: vec![], truncated: 0 });
         let unknown = vec!["Colour".to_owned(), "wörter".to_owned()];
-        assert_eq!(unread("What Colour, wörter?"), Unread { words: 3, unknown, beyond: 0 });
-        assert_eq!(unread("what color is it really"), Unread { words: 3, unknown: vec![], beyond: 2 });
-        assert_eq!(unread("?").words, 0);
+        assert_eq!(coverage("What Colour, wörter?"), TextCoverage { words: 3, unknown, truncated: 0 });
+        assert_eq!(coverage("what color is it really"), TextCoverage { words: 3, unknown: vec![], truncated: 2 });
+        assert_eq!(coverage("?").words, 0);
     }
 
     #[test]

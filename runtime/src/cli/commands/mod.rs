@@ -1,0 +1,11 @@
+//! The commands, each with its arguments.
+
+pub(super) mod answer;
+pub(super) mod evaluate;
+pub(super) mod extract;
+pub(super) mod ground;
+pub(super) mod index;
+pub(super) mod info;
+pub(super) mod predict;
+pub(super) mod rank;
+pub(super) mod verify;

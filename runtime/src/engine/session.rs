@@ -1,0 +1,246 @@
+//! Sessions of ONNX Runtime over the graphs of a bundle.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mmnas_bundle::Bundle;
+use mmnas_bundle::manifest::{Form, Graph, Precision, Stage, Variant};
+use ort::ep::{ArenaExtendStrategy, CUDA, ExecutionProviderDispatch, TensorRT};
+use ort::logging::LogLevel;
+use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
+
+use crate::engine::onnxruntime::{self, Shared};
+use crate::engine::options::{LoadOptions, Threads};
+use crate::engine::provider::Provider;
+use crate::error::{Error, Result, one_line};
+
+/// A graph that was checked.
+pub(crate) struct GraphFile<'a> {
+    /// Where it lies, for ONNX Runtime and for errors.
+    pub path: PathBuf,
+    /// Its content; none where its weights lie in a file beside it.
+    ///
+    /// ONNX Runtime maps that file then, and reads the graph itself. A graph from memory can refer to no file that the
+    /// manifest does not know.
+    pub content: Option<Cow<'a, [u8]>>,
+    /// Name and content of its weights' file, where both are in memory.
+    pub data: Option<(String, Arc<[u8]>)>,
+}
+
+impl<'a> GraphFile<'a> {
+    /// Checks a graph of a bundle with its weights.
+    pub(crate) fn check(bundle: &'a Bundle<'_>, graph: &Graph) -> Result<GraphFile<'a>> {
+        let in_memory = bundle.in_memory(&graph.file).map(Cow::Borrowed);
+        if graph.data.is_none() && in_memory.is_none() {
+            let content = Some(bundle.read(&graph.file)?.into());
+            return Ok(GraphFile { path: bundle.path(&graph.file)?, content, data: None });
+        }
+        let mut beside = None;
+        if let Some(data) = &graph.data {
+            bundle.check_file(data)?;
+            beside = bundle.in_memory(data).map(|content| (data.clone(), content.into()));
+        }
+        Ok(GraphFile { path: bundle.check_file(&graph.file)?, content: in_memory, data: beside })
+    }
+}
+
+/// What of the options tells sessions over the same graph apart.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SessionSettings {
+    threads: Threads,
+    provider: Provider,
+    device: i32,
+    memory_limit: Option<u64>,
+    engine_cache: Option<PathBuf>,
+    tensorrt_in_16_bits: bool,
+}
+
+/// What sessions are made with.
+pub(crate) struct Sessions {
+    shared: Shared,
+    threads: Threads,
+    provider: Provider,
+    options: LoadOptions,
+}
+
+impl Sessions {
+    /// Loads ONNX Runtime if need be, and takes the first allowed provider that there is.
+    pub(crate) fn new(options: &LoadOptions) -> Result<Sessions> {
+        options.check()?;
+        let (shared, threads) = (onnxruntime::shared(options)?, options.threads()?);
+        let mut reasons = Vec::new();
+        for &provider in &options.providers {
+            let tried = Session::builder(&shared.environment)
+                .and_then(|builder| Ok(builder.with_execution_providers(dispatches(provider, options))?));
+            match tried {
+                Ok(_) => {
+                    if !reasons.is_empty() {
+                        tracing::warn!("{provider} runs the graphs, because {}", reasons.join("; "));
+                    }
+                    if provider == Provider::Cpu {
+                        onnxruntime::limit_memory(options)?;
+                    }
+                    return Ok(Sessions { shared, threads, provider, options: options.clone() });
+                }
+                Err(error) => reasons.push(format!("{provider}: {}", one_line(&error.to_string()))),
+            }
+        }
+        Err(Error::Provider { reasons })
+    }
+
+    /// What runs the sessions.
+    pub(crate) fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    /// What tells these sessions from others.
+    pub(crate) fn settings(&self) -> SessionSettings {
+        let LoadOptions { device, memory_limit, tensorrt_in_16_bits, .. } = self.options;
+        SessionSettings {
+            threads: self.threads,
+            provider: self.provider,
+            device,
+            memory_limit,
+            engine_cache: self.options.engine_cache.clone(),
+            tensorrt_in_16_bits,
+        }
+    }
+
+    /// A session over a graph.
+    pub(crate) fn create(&self, graph: &GraphFile<'_>) -> Result<Session> {
+        self.try_create(graph).map_err(|e| Error::inference(&graph.path, "loading", &e))
+    }
+
+    fn try_create(&self, graph: &GraphFile<'_>) -> ort::Result<Session> {
+        let mut builder = Session::builder(&self.shared.environment)?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_log_level(LogLevel::Warning)?
+            .with_execution_providers(dispatches(self.provider, &self.options))?
+            .with_parallel_execution(self.threads.inter > 1)?;
+        if self.options.memory_limit.is_some() && self.provider == Provider::Cpu {
+            builder = builder.with_env_allocators()?;
+        }
+        if self.threads != self.shared.threads {
+            // Threads of its own; if they waited in a loop they would take the processors from the others.
+            let spinning = self.threads.spinning.unwrap_or(false);
+            builder = builder
+                .with_independent_thread_pool()?
+                .with_intra_threads(self.threads.intra)?
+                .with_inter_threads(self.threads.inter)?
+                .with_intra_op_spinning(spinning)?
+                .with_inter_op_spinning(spinning)?;
+        }
+        if let Some((name, content)) = &graph.data {
+            builder = builder.with_external_initializer_file_in_memory(name, Arc::clone(content))?;
+        }
+        match &graph.content {
+            Some(content) => builder.commit_from_memory(content),
+            None => builder.commit_from_file(&graph.path),
+        }
+    }
+
+    /// The graph of `stage` that runs: see [`chosen_graph`].
+    pub(crate) fn graph<'a>(&self, stage: &'a Stage, name: &str, manifest: &Path) -> Result<&'a Graph> {
+        chosen_graph(stage, name, manifest, self.options.form, self.provider)
+    }
+}
+
+/// A provider as a session takes it.
+///
+/// One that cannot be had is an error there and no silent step back to the processor.
+fn dispatches(provider: Provider, options: &LoadOptions) -> Vec<ExecutionProviderDispatch> {
+    let cuda = || {
+        // TensorFloat-32 keeps 10 bits of a number: what is called fp32 is to be that.
+        let mut cuda = CUDA::default().with_device_id(options.device).with_tf32(false);
+        if let Some(limit) = options.memory_limit {
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            cuda = cuda.with_memory_limit(limit).with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested);
+        }
+        cuda.build().error_on_failure()
+    };
+    match provider {
+        Provider::Cpu => Vec::new(),
+        Provider::Cuda => vec![cuda()],
+        Provider::TensorRt => {
+            let mut tensorrt =
+                TensorRT::default().with_device_id(options.device).with_fp16(options.tensorrt_in_16_bits);
+            if let Some(folder) = &options.engine_cache {
+                let folder = folder.display().to_string();
+                tensorrt = tensorrt.with_engine_cache(true).with_engine_cache_path(&folder);
+                tensorrt = tensorrt.with_timing_cache(true).with_timing_cache_path(folder);
+            }
+            vec![tensorrt.build().error_on_failure(), cuda()]
+        }
+    }
+}
+
+/// Chooses the graph of `stage` in the form that is asked for.
+///
+/// Where the form is left open, it is the first in 32 bits, 8 or 16, with fused operators if there are any (for
+/// TensorRT, which does not know them, without). `manifest` and `name` are for the error where there is none.
+pub(crate) fn chosen_graph<'a>(
+    stage: &'a Stage,
+    name: &str,
+    manifest: &Path,
+    form: Option<Form>,
+    provider: Provider,
+) -> Result<&'a Graph> {
+    let variants = match provider {
+        Provider::TensorRt => [Variant::Portable, Variant::Ort],
+        Provider::Cpu | Provider::Cuda => [Variant::Ort, Variant::Portable],
+    };
+    let precisions = [Precision::Fp32, Precision::Int8, Precision::Fp16];
+    let any = precisions.into_iter().flat_map(|precision| variants.map(|variant| Form { variant, precision }));
+    let wanted: Vec<Form> = form.map_or_else(|| any.collect(), |form| vec![form]);
+    let graph = wanted.iter().find_map(|form| stage.graph(*form));
+    graph.ok_or_else(|| {
+        let names = |forms: &mut dyn Iterator<Item = Form>| forms.map(|f| f.to_string()).collect::<Vec<_>>().join(", ");
+        let expected = format!("a graph {}", wanted.iter().map(Form::to_string).collect::<Vec<_>>().join(" or "));
+        let found = names(&mut stage.graphs.iter().map(Graph::form));
+        Error::invalid(manifest, format!("{name}.graphs"), expected, found)
+    })
+}
+
+/// The graph of a stage that has one.
+pub(crate) fn only_graph<'a>(stage: &'a Stage, name: &str, manifest: &Path) -> Result<&'a Graph> {
+    let graph = stage.graphs.first();
+    graph.ok_or_else(|| Error::invalid(manifest, format!("{name}.graphs"), "at least one graph", "none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(forms: &[&str]) -> Stage {
+        let graph = |name: &&str| {
+            let Form { variant, precision } = name.parse().unwrap();
+            Graph { variant, precision, file: (*name).to_owned(), data: None }
+        };
+        Stage { graphs: forms.iter().map(graph).collect(), inputs: vec![], outputs: vec![] }
+    }
+
+    #[test]
+    fn fused_fp32_is_preferred_and_what_is_asked_for_is_taken() {
+        let file = Path::new("manifest.json");
+        let chosen = |forms: &[&str], wanted: Option<&str>| {
+            let form = wanted.map(|f| f.parse().unwrap());
+            chosen_graph(&stage(forms), "text", file, form, Provider::Cpu)
+                .map(|g| g.file.clone())
+                .map_err(|e| e.to_string())
+        };
+        assert_eq!(chosen(&["ort-fp16", "portable-fp32", "ort-fp32"], None).unwrap(), "ort-fp32");
+        assert_eq!(chosen(&["ort-fp16", "portable-fp32"], None).unwrap(), "portable-fp32");
+        let both = stage(&["ort-fp32", "portable-fp32"]);
+        let tensorrt = chosen_graph(&both, "text", file, None, Provider::TensorRt);
+        assert_eq!(tensorrt.unwrap().file, "portable-fp32");
+        assert_eq!(chosen(&["ort-fp32", "ort-int8"], Some("ort-int8")).unwrap(), "ort-int8");
+        assert_eq!(chosen(&["ort-fp16", "portable-int8"], None).unwrap(), "portable-int8");
+        let error = chosen(&["ort-fp16"], Some("ort-int8")).unwrap_err();
+        assert!(
+            error.contains("text.graphs") && error.contains("ort-int8") && error.contains("found ort-fp16"),
+            "{error}"
+        );
+    }
+}
