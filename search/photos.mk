@@ -1,6 +1,6 @@
 # Real photographs, from folders of images to verified bundles: `make photos-vqa`, `photos-itm`, `photos-vgd`, and the fair
 # comparisons of their tables. The photographs and the detector are the user's: the repository holds neither.
-#   DATA=DIR        daquar/, flickr8k/ and phrases/: JSON lines and images/ (DATA.md)
+#   DATA=DIR        daquar/, flickr8k/ and phrases/: JSON lines and images/ (docs/src/reference/data-formats.md)
 #   DETECTOR=FILE   yolox_nano.onnx
 #   SIZE=gpu        the recipes for one GPU instead of two cores
 #   LITE=lite2      EfficientNet-Lite2 as the backbone instead of Lite0; retrieval then from 320 pixels instead of 256

@@ -1,4 +1,4 @@
-//! The worked example of a new task does what SEARCH.md says.
+//! The worked example of a new task does what docs/src/extend/new-task.md says.
 
 #[path = "../examples/new_task.rs"]
 mod example;
