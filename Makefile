@@ -19,7 +19,7 @@ DEMO := $(TARGET)/demo-pictures
 DEMO_SEARCH := $(TARGET)/demo-search
 GPU := $(TARGET)/gpu-check
 EASY := .native/easy_vqa
-RECIPE := search/recipes/easy_vqa.toml
+RECIPE := search/experiments/easy_vqa/easy_vqa.toml
 MMNAS := $(BIN)/mmnas
 SEARCH := $(BIN)/mmnas-search
 RUN := --recipe $(DEMO_SEARCH)/recipe.toml --samples $(DEMO_SEARCH)/data/train.jsonl --features $(DEMO_SEARCH)/features --resume
@@ -140,7 +140,7 @@ gpu-bundle: setup
 	$(CARGO) build --release --locked -p mmnas-search --bin mmnas-search
 	@rm -rf "$(GPU)" && mkdir -p "$(GPU)/fixtures"
 	@cp $(BIN)/gpu-check $(BIN)/gpu-bundles $(BIN)/bench-search $(BIN)/mmnas $(BIN)/mmnas-search tests/gpu-check.sh tests/resume-check.sh "$(GPU)"
-	@cp -r search/recipes "$(GPU)"
+	@mkdir -p "$(GPU)/experiments" && cp -r search/experiments/easy_vqa search/experiments/scenes "$(GPU)/experiments"
 	@cp -r tests/fixtures/official tests/fixtures/official_full "$(GPU)/fixtures"
 	@tar -C "$(TARGET)" -czf "$(GPU).tar.gz" gpu-check
 	@echo "$(GPU).tar.gz: unpack it on a machine with a GPU and PyTorch 2.11, and run gpu-check/gpu-check.sh"
@@ -230,5 +230,5 @@ same-recipe:
 clean-demo:
 	rm -rf $(DEMO) $(DEMO_SEARCH)
 
-include search/scenes.mk
-include search/photos.mk
+include search/experiments/scenes/scenes.mk
+include search/experiments/photos/photos.mk

@@ -32,7 +32,7 @@ for batch in 16 64; do
   { echo; "$here/bench-search" --device cuda --batch $batch; } | tee -a "$report" || status=1
 done
 
-{ echo; "$here/resume-check.sh" "$here/mmnas-search" "$here/recipes" 2>&1; } | tee -a "$report" || status=1
+{ echo; "$here/resume-check.sh" "$here/mmnas-search" "$here/experiments" 2>&1; } | tee -a "$report" || status=1
 
 # The runtime: every graph on CUDA and on TensorRT beside what was recorded, and its time; the processor's beside it.
 folder=${MMNAS_ORT_DYLIB:-$(package onnxruntime)}

@@ -4,7 +4,7 @@
 set -euo pipefail
 [ $# = 3 ] || { sed -n 2,3p "$0" >&2; exit 2; }
 search=$1 samples=$2 features=$3
-recipe="$(dirname "$0")/../search/recipes/easy_vqa.toml"
+recipe="$(dirname "$0")/../search/experiments/easy_vqa/easy_vqa.toml"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 

@@ -179,7 +179,7 @@ fn write_data(folder: &Path) -> Result<DataFiles> {
 /// Trains a small network on made-up data in `folder`; the share of exact counts on images that it has not seen.
 pub(crate) fn train(folder: &Path) -> Result<f64> {
     let task = CountData::load(&write_data(folder)?, 14, Device::Cpu)?;
-    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/easy_vqa.toml");
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/easy_vqa/easy_vqa.toml");
     let set = ["hidden=64", "epochs=12", "batch=16", "decay_epochs=[9]", "adam.lr=1e-3"];
     let recipe = Recipe::read(&recipe, &set.map(|value| format!("retrain.{value}")))?;
     let json = r#"{"epoch0": {"enc": [["feed_forward"]], "dec": [["guided_att_64"], ["feed_forward"]]}}"#;

@@ -106,7 +106,7 @@ pub fn recipe(more: &[&str]) -> Recipe {
         "retrain.negatives={ pool = 8, keep = 5, mine_from_epoch = 4 }",
     ];
     let set: Vec<String> = set.iter().chain(more).map(|s| (*s).to_owned()).collect();
-    Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &set).unwrap()
+    Recipe::read(&workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"), &set).unwrap()
 }
 
 /// The folder of a run.

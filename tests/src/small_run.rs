@@ -34,7 +34,7 @@ pub struct SmallRun {
 
 /// The demo's recipe, made short.
 pub fn recipe(overrides: &[&str]) -> Recipe {
-    let file = workspace_root().join("search/recipes/easy_vqa.toml");
+    let file = workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml");
     let short = [
         "text.min_answer_count=1",
         "search.weights.epochs=2",

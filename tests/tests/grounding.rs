@@ -42,7 +42,7 @@ fn a_phrase_finds_its_region() {
         "retrain.adam.lr=1e-3",
     ];
     let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
-    let recipe = Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &set).unwrap();
+    let recipe = Recipe::read(&workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"), &set).unwrap();
     let files = DataFiles::new(folder.path().join("phrases.jsonl"), folder.path().join("features"));
     let data = VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap();
     let open = |name: &str, architecture| {
@@ -112,7 +112,7 @@ fn a_box_that_is_none_is_an_error() {
     let file = folder.path().join("bad.jsonl");
     std::fs::write(&file, to_json_lines(&[sample]).unwrap()).unwrap();
     let files = DataFiles::new(file, folder.path().join("features"));
-    let rules = Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &[]).unwrap().text;
+    let rules = Recipe::read(&workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"), &[]).unwrap().text;
     let loaded = VgdData::load(&files, &rules, ScorePadding::Masked, tch::Device::Cpu);
     let error = loaded.unwrap_err().to_string();
     assert!(error.contains("bad.jsonl") && error.contains("line 1: box_xyxy") && error.contains("x2 ≥ x1"), "{error}");
@@ -141,7 +141,7 @@ fn a_phrase_may_mean_any_of_its_boxes() {
     std::fs::write(&file, to_json_lines(&lines).unwrap()).unwrap();
     let load = |any_box: bool| {
         let set = [format!("text.any_box={any_box}")];
-        let recipe = Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &set).unwrap();
+        let recipe = Recipe::read(&workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"), &set).unwrap();
         let files = DataFiles::new(file.clone(), folder.path().join("features"));
         VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap()
     };
@@ -170,7 +170,7 @@ fn features_start_from_what_phrases_mean() {
     // Far from 0, so that a bias that is wrong shows.
     write_regions(folder.path(), |is_kind, noise| 3.0 + f32::from(u8::from(is_kind)) + noise);
     let set = ["regions={ max = 100, correlate = { image_ridge = 0.1, text_ridge = 0.1 } }".to_owned()];
-    let recipe = Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &set).unwrap();
+    let recipe = Recipe::read(&workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"), &set).unwrap();
     let files = DataFiles::new(folder.path().join("phrases.jsonl"), folder.path().join("features"));
     let mut data = VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap();
     data.data_mut().follow(&recipe).unwrap();
@@ -223,7 +223,7 @@ fn features_start_from_what_phrases_mean() {
 fn published_padding_changes_shapes_and_no_loss() {
     let folder = tempfile::tempdir().unwrap();
     write_data(folder.path());
-    let recipe = workspace_root().join("search/recipes/easy_vqa.toml");
+    let recipe = workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml");
     let load = |published: &[&str]| {
         let published: Vec<String> = published.iter().map(|s| (*s).to_owned()).collect();
         let set = ["regions.max=8".to_owned()];
@@ -261,7 +261,7 @@ fn published_padding_changes_shapes_and_no_loss() {
     assert!((of_short.2 - of_padded.2).abs() <= 1e-5 * of_short.2.abs(), "{of_short:?} {of_padded:?}");
     // Regions beyond the recipe's most are left out.
     let set = ["regions.max=2".to_owned()];
-    let recipe = Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &set).unwrap();
+    let recipe = Recipe::read(&workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"), &set).unwrap();
     let mut cut = load(&[]);
     cut.data_mut().follow(&recipe).unwrap();
     assert_eq!(run(&cut).0, 2);

@@ -33,7 +33,7 @@ const LINEAR: &str = "regions.linear={ width = 32, deviation = 6.0, ridges = { i
 fn recipe(more: &[&str]) -> Recipe {
     let set = ["retrain.hidden=64", "retrain.batch=16", "retrain.epoch_samples=32", "model.standardise=true"];
     let set: Vec<String> = set.iter().chain(more).map(|s| (*s).to_owned()).collect();
-    Recipe::read(&workspace_root().join("search/recipes/easy_vqa.toml"), &set).unwrap()
+    Recipe::read(&workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"), &set).unwrap()
 }
 
 fn load(folder: &Path, recipe: &Recipe) -> VgdData {

@@ -120,7 +120,7 @@ fn a_run_on_packed_features_becomes_a_bundle_without_a_vision_stage() {
         .unwrap();
     std::fs::write(path("architecture.json"), r#"{"epoch0": {"enc": [["feed_forward"]], "dec": [["guided_att_64"]]}}"#)
         .unwrap();
-    let recipe = mmnas_tests::c_consumer::workspace_root().join("search/recipes/easy_vqa.toml");
+    let recipe = mmnas_tests::c_consumer::workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml");
     let set = ["retrain.hidden=64", "retrain.epochs=1", "retrain.decay_epochs=[]"];
     let (more, run_folder, bundle) = (path("more.jsonl"), path("run"), path("bundle"));
     let (architecture, tokenizer, labels) =

@@ -30,7 +30,7 @@ OUT on a file system that knows locks, takes what nobody is at: runs of one thre
 several cores better than one run of many threads. The score is the best validation score of the retraining.
 
 Examples:
-  mmnas-search compare --task vqa --recipe search/recipes/easy_vqa.toml --samples train.jsonl --features features \\
+  mmnas-search compare --task vqa --recipe search/experiments/easy_vqa/easy_vqa.toml --samples train.jsonl --features features \\
       --contenders gradient,random,random-architecture,mcan:1 --seeds 3 --ranking 10 --out compare
   mmnas-search compare … --contenders gradient,random-architecture,mcan:2,text-only:mcan:2 --parameters 1500000 --out compare
   mmnas-search table compare/compare.json")]

@@ -61,7 +61,7 @@ pub(super) struct DataArguments {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Do this as the published code does it, although there is better: all, alpha-start, validate-on-alpha, momentum-drift,
-    /// resume-skips-decays, false-negatives, padding, score-padding (see SEARCH.md). As often as needed
+    /// resume-skips-decays, false-negatives, padding, score-padding (see docs/src/concepts/differences-from-the-paper.md). As often as needed
     #[arg(long, value_name = "SWITCH")]
     published: Vec<String>,
     /// Where to train: cpu, cuda or cuda:N. CUDA needs a full libtorch 2.11, found through --cuda-libraries or LD_LIBRARY_PATH

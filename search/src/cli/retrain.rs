@@ -20,7 +20,7 @@ The run's folder gets recipe.toml, log.jsonl, network.safetensors (the weights o
 published names), network.json, labels.json, tokenizer.json and checkpoint.safetensors.
 
 Example:
-  mmnas-search retrain --recipe search/recipes/easy_vqa.toml --architecture search/architecture.json \\
+  mmnas-search retrain --recipe search/experiments/easy_vqa/easy_vqa.toml --architecture search/architecture.json \\
       --samples train.jsonl --features features --out retrain")]
 pub(super) struct Arguments {
     /// The architecture: a file in the published JSON form, or a published one by its name: mmnas-vqa, mmnas-itm, mmnas-vgd,

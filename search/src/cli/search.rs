@@ -16,7 +16,7 @@ The run's folder gets recipe.toml, log.jsonl (one line an epoch: loss, validatio
 form) and checkpoint.safetensors.
 
 Example:
-  mmnas-search search --recipe search/recipes/easy_vqa.toml --samples train.jsonl --features features --out search
+  mmnas-search search --recipe search/experiments/easy_vqa/easy_vqa.toml --samples train.jsonl --features features --out search
   mmnas-search search … --out search --resume")]
 pub(super) struct Arguments {
     #[command(flatten)]

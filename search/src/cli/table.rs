@@ -14,8 +14,9 @@ use super::output;
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  mmnas-search table --markdown search/records/*.json
-  mmnas-search table --markdown --base search/records/flickr8k.json search/records/levers/flickr8k-*.json")]
+  mmnas-search table --markdown search/experiments/photos/records/*.json
+  mmnas-search table --markdown --base search/experiments/photos/records/flickr8k.json \\
+      search/experiments/photos/records/ablations/flickr8k-*.json")]
 pub(super) struct Arguments {
     /// Records: what `mmnas-search compare` left as compare.json
     #[arg(required = true)]
@@ -39,7 +40,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             if let Some((file, other)) = arguments.records.iter().zip(&records).find(|(_, r)| r.task != base.task) {
                 return Err(mmnas_bundle::Error::invalid(file, "task", &base.task, &other.task).into());
             }
-            print_levers(&base, &records, arguments.markdown);
+            print_ablations(&base, &records, arguments.markdown);
         }
         None => {
             if let Some(name) = &arguments.against {
@@ -101,7 +102,7 @@ fn row(comparison: &Comparison, summary: &Summary, first: &str) -> Vec<String> {
 }
 
 /// Prints a row for each contender that `records` and `base` have in common.
-fn print_levers(base: &Comparison, records: &[Comparison], markdown: bool) {
+fn print_ablations(base: &Comparison, records: &[Comparison], markdown: bool) {
     let instead = format!("instead ({})", base.task);
     let head = [instead.as_str(), "contender", "validation %", "against the recipe, by seed", "seeds", "parameters"];
     let row = |record: &Comparison, summary: &Summary| {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::recipe::Recipe;
 
-const TEXT: &str = include_str!("../../recipes/easy_vqa.toml");
+const TEXT: &str = include_str!("../../experiments/easy_vqa/easy_vqa.toml");
 
 #[test]
 fn an_unknown_key_is_an_error_with_a_suggestion() {

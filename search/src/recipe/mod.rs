@@ -181,7 +181,7 @@ impl Recipe {
 mod tests {
     use super::*;
 
-    const TEXT: &str = include_str!("../../recipes/easy_vqa.toml");
+    const TEXT: &str = include_str!("../../experiments/easy_vqa/easy_vqa.toml");
 
     #[test]
     fn the_learning_rate_warms_up_holds_and_decays() {

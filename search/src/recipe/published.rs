@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Behaviour of the published code that ours differs from, one switch each, off where it is left out (SEARCH.md).
+/// Behaviour of the published code that ours differs from, one switch each, off where it is left out (docs/src/concepts/differences-from-the-paper.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Published {

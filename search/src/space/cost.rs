@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn every_operation_of_the_space_is_measured() {
-        let text = include_str!("../../recipes/easy_vqa.toml");
+        let text = include_str!("../../experiments/easy_vqa/easy_vqa.toml");
         let set = ["space.decoder_operations=[\"rel_self_att_64\", \"feed_forward_32\", \"skip_connect\"]".to_owned()];
         let recipe = Recipe::parse(text, Path::new("easy_vqa.toml"), &set).unwrap();
         let costs =

@@ -114,7 +114,7 @@ mod tests {
 
     fn recipe(set: &[&str]) -> Result<Recipe> {
         let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
-        Recipe::parse(include_str!("../../recipes/easy_vqa.toml"), Path::new("r.toml"), &set)
+        Recipe::parse(include_str!("../../experiments/easy_vqa/easy_vqa.toml"), Path::new("r.toml"), &set)
     }
 
     #[test]

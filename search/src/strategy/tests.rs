@@ -17,7 +17,7 @@ const TARGET: [usize; 6] = [1, 0, 2, 3, 0, 1];
 const STEPS: u64 = 300;
 
 fn recipe(strategy: &str) -> Recipe {
-    let text = include_str!("../../recipes/easy_vqa.toml");
+    let text = include_str!("../../experiments/easy_vqa/easy_vqa.toml");
     let set = [format!("search.strategy={strategy}"), "search.alpha_every=1".to_owned()];
     Recipe::parse(text, File::new("easy_vqa.toml"), &set).unwrap()
 }
@@ -125,7 +125,7 @@ fn counts_and_temperatures_are_checked() {
         r#"{ kind = "darts", mode = "full" }"#,
         r#"{ kind = "magic" }"#,
     ] {
-        let text = include_str!("../../recipes/easy_vqa.toml");
+        let text = include_str!("../../experiments/easy_vqa/easy_vqa.toml");
         let set = [format!("search.strategy={wrong}")];
         assert!(Recipe::parse(text, File::new("r.toml"), &set).is_err(), "{wrong}");
     }
@@ -136,7 +136,7 @@ const COSTS: &str = r#"search.cost={ weight = 1.0, milliseconds = { self_att_64 
 /// Where the data do not care, the cheaper operation wins; where they care more than it costs, the better one.
 #[test]
 fn costs_decide_where_the_data_do_not() {
-    let text = include_str!("../../recipes/easy_vqa.toml");
+    let text = include_str!("../../experiments/easy_vqa/easy_vqa.toml");
     for settings in &ALL[..4] {
         let set = [format!("search.strategy={settings}"), "search.alpha_every=1".to_owned(), COSTS.to_owned()];
         let recipe = Recipe::parse(text, File::new("easy_vqa.toml"), &set).unwrap();
@@ -169,7 +169,7 @@ fn the_gradient_of_costs_is_that_of_their_expectation() {
 
 #[test]
 fn every_operation_needs_a_cost() {
-    let text = include_str!("../../recipes/easy_vqa.toml");
+    let text = include_str!("../../experiments/easy_vqa/easy_vqa.toml");
     let error = |cost: &str| {
         let set = [format!("search.cost={cost}")];
         Recipe::parse(text, File::new("r.toml"), &set).unwrap_err().to_string()

@@ -202,7 +202,7 @@ fn a_question_that_is_asked_twice_is_named_with_both_lines() {
 fn a_training_that_cannot_learn_is_told_before_it_begins() {
     let place = Place::new();
     let features = write_features(&place, 4, (224, 224));
-    let recipe = workspace_root().join("search/recipes/easy_vqa.toml").display().to_string();
+    let recipe = workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml").display().to_string();
     let run_of = |command: &str, task: &str, samples: &str, more: &[&str]| {
         let out = place.name("run");
         let mut arguments = vec![command, "--task", task, "--recipe", &recipe, "--samples", samples];

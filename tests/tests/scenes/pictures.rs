@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use mmnas_bundle::boxes::{self, BoxXyxy};
 use mmnas_search::rng;
+use mmnas_search::scenes::render::picture as draw;
 use mmnas_search::scenes::*;
 
 use crate::{SEED, scenes};

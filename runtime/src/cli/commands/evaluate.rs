@@ -21,7 +21,7 @@ ten annotators, as VQA-v2 does, its official accuracy is told too. vgd: image, p
 the best box counts from an intersection over union of 0.5 on, with the sample's or with any that the file has for the phrase. itm: image, captions; every caption is
 scored with every image, or with --shortlist with the nearest. Captions of one image may stand on several lines; a caption counts for its own image,
 and where other images have the same words, recall is told a second time with these as right too.
-Lines are read as training reads them (search/DATA.md): a broken one is an error with its line, or left out and counted with --skip-broken.
+Lines are read as training reads them (docs/src/reference/data-formats.md): a broken one is an error with its line, or left out and counted with --skip-broken.
 Milliseconds are medians; \"image new\" is encoding the image file plus an answer.
 
 Examples:

@@ -127,7 +127,7 @@ mod tests {
         let rules = TextRules {
             max_tokens: 4,
             ..crate::recipe::Recipe::parse(
-                include_str!("../../../recipes/easy_vqa.toml"),
+                include_str!("../../../experiments/easy_vqa/easy_vqa.toml"),
                 std::path::Path::new("r.toml"),
                 &[],
             )

@@ -217,7 +217,7 @@ fn a_vision_stage_of_an_impossible_size_is_an_error() {
 
 #[test]
 fn a_recipe_that_is_wrong_names_the_key() {
-    let file = mmnas_tests::c_consumer::workspace_root().join("search/recipes/easy_vqa.toml");
+    let file = mmnas_tests::c_consumer::workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml");
     let read = |set: &str| mmnas_search::recipe::Recipe::read(&file, &[set.to_owned()]).unwrap_err().to_string();
     assert!(read("retrain.hidden=100").contains("hidden: expected a multiple of model.head, at most 65536, found 100"));
     assert!(read("retrain.epoch=3").contains("epoch"));

@@ -1,13 +1,14 @@
 # Generated scenes: the bundles of the repository, runtime/bundles/{vqa,itm,vgd}, searched and trained on them alone so that they may be passed
-# on, and the search beside its rivals. `make bundles` makes the bundles anew, in half an hour a task on one core; a run that was ended goes on
+# on, and the search beside its baselines. `make bundles` makes the bundles anew, in half an hour a task on one core; a run that was ended goes on
 # where it was.
 
 SCENES := $(TARGET)/scenes
+SCENE_RECORDS := search/experiments/scenes/records
 # 8,000 scenes to train on and 500 to test with; connected pieces as regions, with the first four levels of the backbone and the pieces'
 # boxes as features: all three tasks ask for places. One stage serves all.
 SCENES_VISION := --side 224 --grid 1 --segments --proposals 8 --levels 2,4,8,16 --boxes
 SCENES_EVALUATE_itm := --shortlist 50
-SCENE_RUN = --task $* --recipe search/recipes/scenes_$*.toml --samples $(SCENES)/data/train.$*.jsonl \
+SCENE_RUN = --task $* --recipe search/experiments/scenes/scenes_$*.toml --samples $(SCENES)/data/train.$*.jsonl \
 --features $(SCENES)/features --resume
 
 .PHONY: bundles bundle-vqa bundle-itm bundle-vgd compare-scenes
@@ -42,8 +43,8 @@ bundle-vqa bundle-itm bundle-vgd: bundle-%: | $(SCENES)/%/retrain.done
 
 bundles: bundle-vqa bundle-itm bundle-vgd
 
-# The search beside its rivals where data is plenty and the image counts, as photos.mk compares them on photographs.
+# The search beside its baselines where data is plenty and the image counts, as photos.mk compares them on photographs.
 compare-scenes: | $(SCENES)/features/features.json
-	@$(SEARCH) compare --task vqa --recipe search/recipes/scenes_compare.toml --samples $(SCENES)/data/train.vqa.jsonl \
+	@$(SEARCH) compare --task vqa --recipe search/experiments/scenes/scenes_compare.toml --samples $(SCENES)/data/train.vqa.jsonl \
 	--features $(SCENES)/features --seeds 3 --parameters 830000 --contenders gradient,random-architecture,mcan:1 \
-	--out $(SCENES)/compare --record $(RECORDS)/scenes.json
+	--out $(SCENES)/compare --record $(SCENE_RECORDS)/scenes.json

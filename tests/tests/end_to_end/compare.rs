@@ -10,7 +10,7 @@ use crate::SMALL;
 
 fn compare(out: &Path, more: &[&str]) -> Command {
     let mut command = programs::command("mmnas-search");
-    command.arg("compare").arg("--recipe").arg(workspace_root().join("search/recipes/easy_vqa.toml"));
+    command.arg("compare").arg("--recipe").arg(workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"));
     command.arg("--samples").arg(SMALL.0.path("small.jsonl")).arg("--features").arg(SMALL.0.path("features"));
     for set in [
         "text.min_answer_count=1",
