@@ -1,7 +1,7 @@
 //! Gradient-based multimodal neural architecture search: MMnas (Yu et al., ACM MM 2020) in Rust on libtorch.
 //!
 //! A [`Space`] lists the operations that each block may be. A [`Network`] holds all of them (the *supernet*, searched by
-//! [`search::search`]) or one a block (a *derived network*, trained by [`retrain::retrain`]); both are the same code on
+//! [`train::search::search`]) or one a block (a *derived network*, trained by [`train::retrain::retrain`]); both are the same code on
 //! spaces of different width. What a network is for is a [`task::Task`]: how samples become tensors, head, loss, metric.
 //!
 //! Parameter names are the published code's, so that weights move between the two.

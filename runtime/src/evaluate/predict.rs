@@ -24,7 +24,7 @@ pub struct Prediction {
 /// `progress` is called with the number of questions asked after every image.
 ///
 /// # Errors
-/// As [`super::evaluate`]; two questions with the same number.
+/// As [`evaluate`](crate::evaluate::answers::evaluate); two questions with the same number.
 pub fn predict<'a>(
     model: &Model,
     samples: &[QuestionSample],

@@ -1,5 +1,5 @@
-//! The operations that a block may be: a file a family. A [`Pool`] holds their kinds and takes new ones; every operation
-//! with parameters ends in `LN(x + Dropout(op(x)))`, a [`ResidualNorm`].
+//! The operations that a block may be: a file a family. A [`Pool`](pool::Pool) holds their kinds and takes new ones; every operation
+//! with parameters ends in `LN(x + Dropout(op(x)))`, a [`ResidualNorm`](residual_norm::ResidualNorm).
 
 pub mod attention;
 pub mod convolution;

@@ -24,7 +24,7 @@ impl AdamSettings {
     }
 }
 
-/// Constants of [`Adam`].
+/// Constants of Adam.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdamSettings {

@@ -198,9 +198,12 @@ mod tests {
 
     #[test]
     fn every_recipe_of_the_repository_is_one() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
-        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert!(files.len() >= 5);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folders = ["recipes", "experiments/easy_vqa", "experiments/scenes", "experiments/photos"];
+        let files = folders.iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+        let files: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
+        let files: Vec<_> = files.into_iter().filter(|file| file.extension().is_some_and(|e| e == "toml")).collect();
+        assert_eq!(files.len(), 19);
         for file in files {
             let recipe = Recipe::read(&file, &[]).unwrap_or_else(|e| panic!("{e}"));
             // What a run stores is the resolved recipe, which stands alone.

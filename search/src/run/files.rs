@@ -21,5 +21,5 @@ pub(crate) const FEATURE_STD: &str = "feature_norm.std";
 /// The file of a run's records, one a line.
 pub(crate) const LOG: &str = "log.jsonl";
 
-/// File of a run's examples, one [`Example`] a line.
+/// File of a run's examples, one example a line.
 pub const EXAMPLES: &str = "examples.jsonl";

@@ -14,7 +14,7 @@ pub struct VgdBatch {
     pub scores: Tensor,
     /// 1 for the regions whose deltas count, `[batch, regions]`.
     pub mask: Tensor,
-    /// Target deltas divided by [`DELTA_SCALE`], `[batch, regions, 4]`.
+    /// Target deltas divided by [`DELTA_SCALE`](mmnas_bundle::boxes::DELTA_SCALE), `[batch, regions, 4]`.
     pub deltas: Tensor,
     /// The boxes that the phrases mean, any of which is right, at least one each.
     pub targets: Vec<Vec<BoxXyxy>>,
