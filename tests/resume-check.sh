@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Whether a search and a retraining that are killed (SIGKILL) end, resumed, as those that were not: retrieval on generated scenes with mined
 # negatives. Usage: resume-check.sh PROGRAM RECIPES [DEVICE]
-#   PROGRAM   mmnas-search        RECIPES   the folder of scenes_itm.toml        DEVICE   as of --device; without, cuda
+#   PROGRAM   mmnas-search        RECIPES   the folder of scenes/ and easy_vqa/        DEVICE   as of --device; without, cuda
 set -euo pipefail
 program=$1 recipes=$2 device=${3:-cuda}
 work=$(mktemp -d) child=

@@ -11,6 +11,7 @@ pub mod emulated;
 pub mod exported;
 pub mod fixtures;
 pub mod header;
+pub mod imports;
 pub mod mutation;
 pub mod onnx;
 pub mod phrases;

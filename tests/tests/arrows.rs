@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use mmnas_tests::c_consumer::workspace_root;
+use mmnas_tests::imports::{Crate, Import, circle};
 
 fn dependencies(package: &str) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -29,6 +30,69 @@ fn each_crate_knows_only_what_it_may() {
         assert!(tree.starts_with(package));
         for name in names {
             assert!(!tree.lines().any(|line| line.starts_with(name)), "{package} depends on {name}");
+        }
+    }
+}
+
+/// The rooms of mmnas-search, ground floor first: a module imports only from rooms that stand before its own.
+const ROOMS: [&str; 19] = [
+    "error",
+    "seed",
+    "device",
+    "precision",
+    "progress",
+    "recipe",
+    "nn",
+    "operations",
+    "space",
+    "model",
+    "strategy",
+    "run",
+    "data",
+    "scenes",
+    "task",
+    "train",
+    "report",
+    "compare",
+    "bundle",
+];
+
+fn source(folder: &str) -> Crate {
+    Crate::read(&workspace_root().join(folder))
+}
+
+fn place(import: &Import) -> String {
+    let file = import.file.strip_prefix(workspace_root()).unwrap_or(&import.file);
+    format!("{}:{} takes {} of {}", file.display(), import.line, import.symbol, import.to.join("::"))
+}
+
+#[test]
+fn a_room_of_search_imports_only_from_rooms_below() {
+    let rank = |module: &[String]| {
+        let room = module.first().map_or("", String::as_str);
+        ROOMS.iter().position(|known| *known == room)
+    };
+    let imports = source("search/src").imports();
+    assert!(imports.len() > 500, "{} imports were read", imports.len());
+    let mut wrong = Vec::new();
+    for import in &imports {
+        // The root hands on what the crate's users need most; who is inside goes to the room itself.
+        match (rank(&import.from), rank(&import.to)) {
+            (Some(from), Some(to)) if to <= from => {}
+            _ if import.from.is_empty() => {}
+            _ => wrong.push(place(import)),
+        }
+    }
+    assert!(wrong.is_empty(), "these go up:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    for folder in ["search/src", "search/export/src", "runtime/bundle/src", "runtime/src", "ffi/src"] {
+        let imports = source(folder).imports();
+        if let Some(circle) = circle(&imports) {
+            let lines: Vec<String> = circle.into_iter().map(place).collect();
+            panic!("{folder}: a circle:\n{}", lines.join("\n"));
         }
     }
 }

@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn a_contender_that_cannot_be_trained_is_found_before_anything_runs() {
-        let recipe = Recipe::parse(include_str!("../../experiments/easy_vqa/easy_vqa.toml"), Path::new("r.toml"), &[]).unwrap();
+        let recipe =
+            Recipe::parse(include_str!("../../experiments/easy_vqa/easy_vqa.toml"), Path::new("r.toml"), &[]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
         std::fs::create_dir(&out).unwrap();

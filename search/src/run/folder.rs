@@ -205,7 +205,8 @@ mod tests {
     }
 
     fn open(path: &Path, samples_sha256: &str) -> std::result::Result<RunFolder, String> {
-        let recipe = Recipe::parse(include_str!("../../experiments/easy_vqa/easy_vqa.toml"), Path::new("r.toml"), &[]).unwrap();
+        let recipe =
+            Recipe::parse(include_str!("../../experiments/easy_vqa/easy_vqa.toml"), Path::new("r.toml"), &[]).unwrap();
         RunFolder::open(path, &recipe, &inputs(samples_sha256), true).map_err(|e| e.to_string())
     }
 

@@ -268,13 +268,15 @@ impl<T: Task> Trainer<'_, T> {
             };
             steps[number].chunks(self.settings.batch / self.settings.accumulate).enumerate().map(part).collect()
         };
+        // Asked for here, so that this thread has its number before the loader sets its own: libtorch gives a thread that has
+        // none yet the number that was set last, and sums of fewer threads round in another order.
+        let threads = tch::get_num_threads();
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(self.settings.prefetch);
             let (load, count) = (&load, steps.len());
             scope.spawn(move || {
                 // One thread is enough to copy with. A second team of threads beside the one that computes would make the
                 // waiting of both slow.
-                let threads = tch::get_num_threads();
                 tch::set_num_threads(1);
                 for number in 0..count {
                     // Nobody receives any more where the loop below has ended early.

@@ -88,7 +88,10 @@ fn mmnas_evaluate_prints_the_table() {
 fn mmnas_search_runs_and_refuses_a_second_run_in_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run").display().to_string();
-    let recipe = mmnas_tests::c_consumer::workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml").display().to_string();
+    let recipe = mmnas_tests::c_consumer::workspace_root()
+        .join("search/experiments/easy_vqa/easy_vqa.toml")
+        .display()
+        .to_string();
     let (samples, features) =
         (SMALL.0.path("small.jsonl").display().to_string(), SMALL.0.path("features").display().to_string());
     let arguments = [

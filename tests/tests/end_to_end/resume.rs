@@ -12,7 +12,7 @@ use mmnas_tests::small_run::recipe;
 
 use crate::{SMALL, search_command};
 
-fn assert_same_bits(a: &Path, b: &Path) {
+pub(crate) fn assert_same_bits(a: &Path, b: &Path) {
     let tensors = |folder: &Path| -> TensorMap { load_tensors(&folder.join("checkpoint.safetensors")).unwrap().0 };
     let (a, b) = (tensors(a), tensors(b));
     assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
