@@ -17,6 +17,7 @@ pub mod onnx;
 pub mod phrases;
 pub mod programs;
 pub mod python;
+pub mod reference;
 pub mod service;
 pub mod skipped;
 pub mod small_run;
