@@ -162,7 +162,7 @@ pub unsafe extern "C" fn mmnas_model_limited(
     unsafe { boundary::make("limited_out", limited_out, error_out, body) }
 }
 
-/// Runs every stage once on made-up inputs, so that the first real call finds memory allocated and, on a GPU, kernels loaded.
+/// Runs every stage once on synthetic inputs, so that the first real call finds memory allocated and, on a GPU, kernels loaded.
 ///
 /// @param model      the model
 /// @param error_out  receives the error, or NULL on success; may itself be NULL

@@ -7,12 +7,12 @@
 
 use mmnas_bundle::manifest::Dimensions;
 use mmnas_search::nn::dropout::Dropout;
-use mmnas_search::operations::kind::OperationKind;
+use mmnas_search::operations::kind::CandidateOp;
 use mmnas_search::operations::residual_norm::ResidualNorm;
 use mmnas_search::operations::{Context, OperationModule};
 use mmnas_search::task::Task as _;
 use mmnas_search::task::vqa::data::VqaData;
-use mmnas_search::{Alpha, Error, Inputs, Naming, Network, Path, Pool, Result, SamplingMode, Space};
+use mmnas_search::{Alpha, ArchPath, Error, Inputs, Naming, Network, Pool, Result, SamplingMode, Space};
 use tch::nn::Module;
 use tch::{Device, Kind, Tensor, nn};
 
@@ -31,7 +31,7 @@ struct ChannelGate {
     norm: ResidualNorm,
 }
 
-impl OperationKind for ChannelGateKind {
+impl CandidateOp for ChannelGateKind {
     fn name(&self) -> &str {
         "channel_gate"
     }
@@ -150,7 +150,7 @@ pub(crate) fn main() -> Result<()> {
 
     // The network that is a channel gate everywhere: padding changes no result.
     let last: Vec<usize> = space.blocks().map(|operations| operations.len() - 1).collect();
-    let (gates, off) = (Path::single(&last), Dropout(0.0));
+    let (gates, off) = (ArchPath::single(&last), Dropout(0.0));
     let whole = network.forward(&inputs, &gates, off);
     let alone = network.forward(&first(&inputs, 1), &gates, off);
     let difference = (whole.narrow(0, 0, 1) - alone).abs().max().double_value(&[]);

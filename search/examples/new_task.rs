@@ -1,7 +1,7 @@
 //! A task of one's own in one file: counting. A text and an image go in, a number comes out. Nothing of the search, the
 //! training, the checkpoints or the report knows of it.
 //!
-//! `cargo run --release -p mmnas-search --example new_task` trains it on made-up data.
+//! `cargo run --release -p mmnas-search --example new_task` trains it on synthetic data.
 
 use mmnas_search::Pool;
 use std::path::Path;
@@ -102,7 +102,7 @@ impl Task for CountData {
     const NAME: &'static str = "count";
 
     type Batch = CountBatch;
-    type Memory = ();
+    type EpochState = ();
 
     fn head(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn Head> {
         let hidden = d.hidden as i64;
@@ -129,7 +129,7 @@ impl Task for CountData {
         &[]
     }
 
-    fn batch(&self, indices: &[usize], _memory: &(), _seed: u64) -> Result<CountBatch> {
+    fn batch(&self, indices: &[usize], _epoch_state: &(), _seed: u64) -> Result<CountBatch> {
         self.load_batch(indices)
     }
 
@@ -168,7 +168,7 @@ fn write_data(folder: &Path) -> Result<DataFiles> {
     }
     let (features, file) = (folder.join("features"), folder.join("counts.jsonl"));
     std::fs::create_dir_all(&features).map_err(mmnas_bundle::Error::io(&features, "create"))?;
-    let mut writer = FeatureWriter::new(&features, 4, "made up".to_owned());
+    let mut writer = FeatureWriter::new(&features, 4, "synthetic".to_owned());
     writer.write_shard(images)?;
     writer.finish()?;
     let lines = mmnas_bundle::samples::to_json_lines(&samples).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
@@ -176,7 +176,7 @@ fn write_data(folder: &Path) -> Result<DataFiles> {
     Ok(DataFiles::new(file, features))
 }
 
-/// Trains a small network on made-up data in `folder`; the share of exact counts on images that it has not seen.
+/// Trains a small network on synthetic data in `folder`; the share of exact counts on images that it has not seen.
 pub(crate) fn train(folder: &Path) -> Result<f64> {
     let task = CountData::load(&write_data(folder)?, 14, Device::Cpu)?;
     let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/easy_vqa/easy_vqa.toml");

@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 /// heads and losses are 32-bit either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Precision {
+pub enum MatmulPrecision {
     /// 32-bit floating point.
     #[default]
     Float32,
@@ -16,13 +16,13 @@ pub enum Precision {
     Bfloat16,
 }
 
-impl Precision {
+impl MatmulPrecision {
     /// `x` as a matrix product reads it. The layers compute in the kind of what they are given, so this is the one place
     /// where an operation chooses.
     pub fn operand(self, x: &Tensor) -> Tensor {
         x.to_kind(match self {
-            Precision::Float32 => Kind::Float,
-            Precision::Bfloat16 => Kind::BFloat16,
+            MatmulPrecision::Float32 => Kind::Float,
+            MatmulPrecision::Bfloat16 => Kind::BFloat16,
         })
     }
 }

@@ -18,7 +18,7 @@ use crate::task::vqa::batch::VqaBatch;
 use crate::task::vqa::data::VqaData;
 use crate::task::vqa::vqa_task::loss;
 use crate::task::{Evaluation, Forward, Reduction, Task};
-use crate::train::step_position::Moment;
+use crate::train::step_position::StepPosition;
 use crate::train::weight_step::StepSettings;
 
 /// VQA without files: batches are made by the test.
@@ -32,7 +32,7 @@ impl<const MEAN: bool> Task for ToyOf<MEAN> {
     const NAME: &'static str = "toy";
     const REDUCTION: Reduction = if MEAN { Reduction::Mean } else { Reduction::Sum };
     type Batch = VqaBatch;
-    type Memory = ();
+    type EpochState = ();
     fn head(vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn Head> {
         VqaData::head(vs, dimensions)
     }
@@ -87,7 +87,7 @@ pub(crate) const SETTINGS: TrainSettings = TrainSettings {
 };
 pub(crate) const STEP: StepSettings<'_> =
     StepSettings { train: &SETTINGS, learning_rate: 1e-2, dropout: 0.0, momentum_drift: false };
-pub(crate) const START: Moment = Moment { epoch: 0, step: 0, total: 0 };
+pub(crate) const START: StepPosition = StepPosition { epoch: 0, step: 0, total: 0 };
 
 /// A supernet of one encoder and two decoder blocks.
 pub(crate) fn supernet() -> Network {

@@ -4,7 +4,7 @@ use mmnas_bundle::manifest::Dimensions;
 use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::task::Task as _;
 use mmnas_search::task::vqa::data::VqaData;
-use mmnas_search::{Alpha, Inputs, Naming, Network, Path, Pool, SamplingMode, Space};
+use mmnas_search::{Alpha, ArchPath, Inputs, Naming, Network, Pool, SamplingMode, Space};
 use tch::{Device, Kind, Tensor};
 
 /// H is what the widest head fits.
@@ -81,7 +81,7 @@ fn paths_through_zeros_and_identities_give_finite_gradients() {
     let network = Network::new(&space, &DIMENSIONS, Naming::Supernet, Device::Cpu, VqaData::head);
     let inputs = inputs();
     for choices in [[0, 0, 0, 0], [1, 1, 1, 1], [0, 2, 0, 2], [2, 0, 3, 0], [0, 3, 0, 4], [0, 1, 1, 0]] {
-        let path = Path::single(&choices);
+        let path = ArchPath::single(&choices);
         let output = network.forward(&inputs, &path, Dropout(0.1));
         assert_finite(&format!("output of {choices:?}"), &output);
         let names = network.parameters_on(&path);
@@ -100,14 +100,14 @@ fn relations_are_computed_and_trained_for_any_operation_that_reads_them() {
     let space = Space::new(&["feed_forward"], &["rel_self_att_16", "self_att_16"], (1, 1), &pool).unwrap();
     let network = Network::new(&space, &DIMENSIONS, Naming::Supernet, Device::Cpu, VqaData::head);
     let trains = |choice: usize| {
-        network.parameters_on(&Path::single(&[0, choice])).iter().any(|name| name.starts_with("linear_y_rel"))
+        network.parameters_on(&ArchPath::single(&[0, choice])).iter().any(|name| name.starts_with("linear_y_rel"))
     };
     assert!(trains(0) && !trains(1));
     let inputs = inputs();
     let moved = Inputs { boxes: &inputs.boxes * Tensor::from_slice(&[1f32, 1.0, 7.0, 3.0]), ..self::inputs() };
     let moved = Inputs { tokens: inputs.tokens.copy(), features: inputs.features.copy(), ..moved };
     let difference = |choice: usize| {
-        let of = |inputs: &Inputs| network.forward(inputs, &Path::single(&[0, choice]), Dropout(0.0));
+        let of = |inputs: &Inputs| network.forward(inputs, &ArchPath::single(&[0, choice]), Dropout(0.0));
         (of(&inputs) - of(&moved)).abs().max().double_value(&[])
     };
     assert!(difference(0) > 1e-4 && difference(1) == 0.0, "{} {}", difference(0), difference(1));

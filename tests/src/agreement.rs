@@ -12,7 +12,9 @@ use mmnas_search::task::vgd::data::VgdData;
 use mmnas_search::task::vgd::vgd_task as vgd;
 use mmnas_search::task::vqa::data::VqaData;
 use mmnas_search::task::vqa::vqa_task as vqa;
-use mmnas_search::{Alpha, Choice, Inputs, Naming, Network, Path, Pool, Precision, SamplingMode, Space, TensorMap};
+use mmnas_search::{
+    Alpha, ArchPath, Choice, Inputs, MatmulPrecision, Naming, Network, Pool, SamplingMode, Space, TensorMap,
+};
 use tch::{Device, Kind, Tensor};
 
 use crate::fixtures::{
@@ -75,8 +77,8 @@ mod tests {
 }
 
 /// The path through a network that has one operation a block.
-pub fn only_path(network: &Network) -> Path {
-    Path::single(&vec![0; network.space().len()])
+pub fn only_path(network: &Network) -> ArchPath {
+    ArchPath::single(&vec![0; network.space().len()])
 }
 
 /// A derived network of the formula's weights.
@@ -98,7 +100,7 @@ fn tensors_on(name: &str, device: Device) -> TensorMap {
 }
 
 /// The logits of `net_vqa` in `folder`.
-pub fn net_vqa(folder: &str, device: Device, precision: Precision) -> Pair {
+pub fn net_vqa(folder: &str, device: Device, precision: MatmulPrecision) -> Pair {
     let mut network = derived::<VqaData>(&format!("{folder}/net_vqa.arch.json"), &sizes(folder, (17, 3129)), device);
     network.set_precision(precision);
     let io = tensors_on(&format!("{folder}/net_vqa.io.safetensors"), device);
@@ -139,15 +141,15 @@ struct Supernet {
     network: Network,
     alpha: Alpha,
     io: TensorMap,
-    loss: fn(&Network, &TensorMap, &Path) -> Tensor,
+    loss: fn(&Network, &TensorMap, &ArchPath) -> Tensor,
 }
 
-fn vqa_loss(network: &Network, io: &TensorMap, path: &Path) -> Tensor {
+fn vqa_loss(network: &Network, io: &TensorMap, path: &ArchPath) -> Tensor {
     vqa::loss(&network.forward(&inputs(io), path, Dropout(0.0)), &io["target"])
 }
 
 /// A second batch lies under `neg_`: its tokens are the negative captions, its regions the negative images.
-fn itm_loss(network: &Network, io: &TensorMap, path: &Path) -> Tensor {
+fn itm_loss(network: &Network, io: &TensorMap, path: &ArchPath) -> Tensor {
     let counts = |name: String| Vec::<i64>::try_from(&io[&name]).unwrap_or_else(|e| panic!("{name}: {e}"));
     let run = |text: &str, image: &str| {
         let of = |prefix: &str, name: &str| io[&format!("{prefix}{name}")].shallow_clone();
@@ -163,7 +165,7 @@ fn itm_loss(network: &Network, io: &TensorMap, path: &Path) -> Tensor {
     itm::loss(&run("", ""), &run("neg_", ""), &run("", "neg_"))
 }
 
-fn vgd_loss(network: &Network, io: &TensorMap, path: &Path) -> Tensor {
+fn vgd_loss(network: &Network, io: &TensorMap, path: &ArchPath) -> Tensor {
     let inputs = inputs(io);
     let output = network.forward(&inputs, path, Dropout(0.0));
     let log_probabilities = vgd::log_probabilities(&output, &inputs.region_count, ScorePadding::Published);
@@ -178,7 +180,7 @@ impl Supernet {
     fn new<T: Task>(
         fixture: &'static str,
         outputs: usize,
-        loss: fn(&Network, &TensorMap, &Path) -> Tensor,
+        loss: fn(&Network, &TensorMap, &ArchPath) -> Tensor,
         device: Device,
     ) -> Supernet {
         let space = Space::published(12, 18);
@@ -207,7 +209,7 @@ impl Supernet {
     }
 
     /// Runs the gated path; returns the loss beside the record, the gates' gradients and those of some weights.
-    fn run(&self, mode: &str, path: &Path, weights: &[&str]) -> (Pair, Vec<Tensor>) {
+    fn run(&self, mode: &str, path: &ArchPath, weights: &[&str]) -> (Pair, Vec<Tensor>) {
         let loss = (self.loss)(&self.network, &self.io, path);
         let mut wanted = path.gates();
         wanted.extend(weights.iter().map(|name| &self.network.parameters()[*name]));
@@ -227,7 +229,7 @@ impl Supernet {
 
     /// The alphas' gradients, and beside the record. One is `Σ J g` of the gates' g, whose parts cancel out where two operations are
     /// as good as each other: what one gate gives at a time says how large they are.
-    fn alpha_gradients(&self, name: &str, path: &Path, gates: &[Tensor]) -> (Vec<Tensor>, Vec<Pair>) {
+    fn alpha_gradients(&self, name: &str, path: &ArchPath, gates: &[Tensor]) -> (Vec<Tensor>, Vec<Pair>) {
         let ours = self.alpha.gradients(path, gates);
         let mut pairs = self.blocks(name, &ours);
         let largest = self.sizes().into_iter().max().unwrap_or(0);
@@ -247,7 +249,7 @@ impl Supernet {
         let device = self.network.device();
         let choice =
             |(active, n): (usize, usize)| Choice::gated(active, (0..n).filter(|&k| k != active).collect(), n, device);
-        let path = Path(self.indices("full.active").into_iter().zip(self.sizes()).map(choice).collect());
+        let path = ArchPath(self.indices("full.active").into_iter().zip(self.sizes()).map(choice).collect());
         let weights = ["imgfeat_linear.weight", "lstm.weight_ih_l0"];
         let (loss, gradients) = self.run("full", &path, &weights);
         let (gates, of_weights) = gradients.split_at(path.0.len());
@@ -264,7 +266,7 @@ impl Supernet {
         let device = self.network.device();
         let pairs = self.indices("two.active").into_iter().zip(self.indices("two.inactive"));
         let choice = |((active, inactive), n): (_, usize)| Choice::gated(active, vec![inactive], n, device);
-        let path = Path(pairs.zip(self.sizes()).map(choice).collect());
+        let path = ArchPath(pairs.zip(self.sizes()).map(choice).collect());
         let (loss, gates) = self.run("two", &path, &[]);
         let mut pairs = self.blocks("two.gate_grad", &gates);
         let (gradients, of_alpha) = self.alpha_gradients("two.alpha_grad", &path, &gates);

@@ -60,7 +60,7 @@ pub fn write_data(images: usize) -> Data {
         sets.push(kinds);
     }
     std::fs::create_dir(folder.path().join("features")).unwrap();
-    let mut writer = FeatureWriter::new(&folder.path().join("features"), FEATURE, "made up".into());
+    let mut writer = FeatureWriter::new(&folder.path().join("features"), FEATURE, "synthetic".into());
     writer.write_shard(regions).unwrap();
     writer.finish().unwrap();
     std::fs::write(folder.path().join("captions.jsonl"), to_json_lines(&samples).unwrap()).unwrap();

@@ -8,7 +8,7 @@ use rand::RngExt as _;
 
 /// What a region may be.
 const KINDS: [&str; 6] = ["dog", "cat", "red car", "blue car", "tall tree", "house"];
-/// Width of the made-up features.
+/// Width of the synthetic features.
 pub const FEATURE: usize = 16;
 
 /// 120 images of 3 to 6 regions of different kinds, a phrase for each region; the box that is meant is the region's,
@@ -38,7 +38,7 @@ pub fn write_regions(folder: &std::path::Path, feature: impl Fn(bool, f32) -> f3
         images.push((name, RegionFeatures { features, boxes: regions, size: (240, 240) }));
     }
     std::fs::create_dir(folder.join("features")).unwrap();
-    let mut writer = FeatureWriter::new(&folder.join("features"), FEATURE, "made up".into());
+    let mut writer = FeatureWriter::new(&folder.join("features"), FEATURE, "synthetic".into());
     writer.write_shard(images).unwrap();
     writer.finish().unwrap();
     std::fs::write(folder.join("phrases.jsonl"), to_json_lines(&samples).unwrap()).unwrap();

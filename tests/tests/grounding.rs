@@ -1,4 +1,4 @@
-//! Visual grounding is searched and trained by the same code as question answering: on made-up regions whose features say
+//! Visual grounding is searched and trained by the same code as question answering: on synthetic regions whose features say
 //! what they are, a phrase finds its region and the deltas move its box.
 
 use mmnas_bundle::boxes;
@@ -12,12 +12,12 @@ use mmnas_search::bundle::export::ExportOptions;
 use mmnas_search::data::data_files::DataFiles;
 use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::recipe::Recipe;
-use mmnas_search::recipe::model::Sight;
+use mmnas_search::recipe::model::Modalities;
 use mmnas_search::recipe::score_padding::ScorePadding;
 use mmnas_search::task::Task;
 use mmnas_search::task::vgd::data::VgdData;
 use mmnas_search::train::{retrain, search};
-use mmnas_search::{Inputs, Naming, Network, Path, RunFolder, Space};
+use mmnas_search::{ArchPath, Inputs, Naming, Network, RunFolder, Space};
 use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
 use mmnas_tests::captions::architecture;
@@ -197,7 +197,7 @@ fn features_start_from_what_phrases_mean() {
     let deviation = states.square().mean(tch::Kind::Float).sqrt().double_value(&[]);
     assert!(mean < 1e-3 * 64f64.sqrt() * deviation && (0.3..0.9).contains(&deviation), "{mean} {deviation}");
     // A control that sees one side only keeps random weights, and other tasks refuse.
-    data.data_mut().set_sight(Sight::Image);
+    data.data_mut().set_modalities(Modalities::Image);
     let random = started(&data).unwrap();
     let weight = random.parameters()["imgfeat_linear.weight"].shallow_clone();
     let size = |from: i64, count: i64| weight.narrow(1, from, count).square().mean(tch::Kind::Float).double_value(&[]);
@@ -249,7 +249,7 @@ fn published_padding_changes_shapes_and_no_loss() {
         region_joint: None,
     };
     let network = Network::new(&Space::published(1, 3), &dimensions, Naming::Supernet, tch::Device::Cpu, VgdData::head);
-    let path = Path::single(&[0, 1, 2, 3]);
+    let path = ArchPath::single(&[0, 1, 2, 3]);
     let run = |data: &VgdData| {
         let batch = Task::batch(data, &[0, 1, 2, 9, 20], &(), 0).unwrap();
         let loss = data.loss(&batch, &mut |inputs| network.forward(inputs, &path, Dropout(0.0)));

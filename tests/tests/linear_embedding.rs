@@ -8,7 +8,7 @@ use mmnas_runtime::{LoadOptions, Timed};
 use mmnas_search::bundle::export;
 use mmnas_search::bundle::export::ExportOptions;
 use mmnas_search::recipe::Recipe;
-use mmnas_search::recipe::model::Sight;
+use mmnas_search::recipe::model::Modalities;
 use mmnas_search::task::Task as _;
 use mmnas_search::task::itm::data::ItmData;
 use mmnas_search::train::retrain;
@@ -79,12 +79,12 @@ fn linear_recipe() -> Recipe {
 fn a_control_of_one_side_has_no_linear_part() {
     let _alone = alone();
     let data = write_data(40);
-    for sight in [Sight::Text, Sight::Image, Sight::Both] {
+    for modalities in [Modalities::Text, Modalities::Image, Modalities::Both] {
         let mut task = data.load_for(&linear_recipe());
-        task.data_mut().set_sight(sight);
+        task.data_mut().set_modalities(modalities);
         let network = started(&task, 200).unwrap();
         let sum = network.parameters()["embed_w.weight"].abs().sum(Kind::Float).double_value(&[]);
-        assert_eq!(sum > 0.0, sight == Sight::Both, "{sight:?} {sum}");
+        assert_eq!(sum > 0.0, modalities == Modalities::Both, "{modalities:?} {sum}");
     }
 }
 

@@ -14,7 +14,7 @@ use mmnas_search::bundle::export::ExportOptions;
 use mmnas_search::data::data_files::DataFiles;
 use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::recipe::Recipe;
-use mmnas_search::recipe::model::Sight;
+use mmnas_search::recipe::model::Modalities;
 use mmnas_search::recipe::score_padding::ScorePadding;
 use mmnas_search::task::Task as _;
 use mmnas_search::task::vgd::data::VgdData;
@@ -164,7 +164,7 @@ fn the_linear_scores_have_the_deviation_of_the_recipe() {
     let batch = data.batch(&train[..40]).unwrap();
     assert!(batch.inputs.region_count.iter().min() < batch.inputs.region_count.iter().max());
     assert!(batch.inputs.token_count.iter().min() < batch.inputs.token_count.iter().max());
-    let path = mmnas_search::Path::single(&vec![0; network.space().len()]);
+    let path = mmnas_search::ArchPath::single(&vec![0; network.space().len()]);
     let found = network.forward(&batch.inputs, &path, Dropout(0.0));
     assert_eq!(found.size()[2], 6, "a score, four deltas and the linear score");
     let found = with_linear_scores(&found);
@@ -184,11 +184,11 @@ fn a_control_of_one_side_has_no_linear_scores_and_other_tasks_refuse() {
     let recipe = recipe(&[LINEAR]);
     let mut data = load(folder.path(), &recipe);
     let train: Vec<usize> = data.data().samples_of_images().concat();
-    for sight in [Sight::Text, Sight::Image, Sight::Both] {
-        data.data_mut().set_sight(sight);
+    for modalities in [Modalities::Text, Modalities::Image, Modalities::Both] {
+        data.data_mut().set_modalities(modalities);
         let network = started(&data, &train).unwrap();
         let sum = network.parameters()["embed_w.weight"].abs().sum(Kind::Float).double_value(&[]);
-        assert_eq!(sum > 0.0, sight == Sight::Both, "{sight:?} {sum}");
+        assert_eq!(sum > 0.0, modalities == Modalities::Both, "{modalities:?} {sum}");
     }
     let captions = write_captions(2);
     let mut captions = captions.load_for(&recipe);
@@ -219,7 +219,7 @@ fn phrases_that_go_with_no_region_are_an_error_that_says_so() {
         images.push((image.clone(), RegionFeatures { features, boxes: boxes.to_vec(), size: (240, 240) }));
     }
     std::fs::create_dir(folder.path().join("features")).unwrap();
-    let mut writer = FeatureWriter::new(&folder.path().join("features"), FEATURE, "made up".into());
+    let mut writer = FeatureWriter::new(&folder.path().join("features"), FEATURE, "synthetic".into());
     writer.write_shard(images).unwrap();
     writer.finish().unwrap();
     std::fs::write(folder.path().join("phrases.jsonl"), to_json_lines(&samples).unwrap()).unwrap();

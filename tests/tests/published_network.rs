@@ -6,7 +6,7 @@ use mmnas_search::recipe::score_padding::ScorePadding;
 use mmnas_search::space::presets as architectures;
 use mmnas_search::task::vgd::vgd_task as vgd;
 use mmnas_search::task::vqa::data::VqaData;
-use mmnas_search::{Precision, SamplingMode};
+use mmnas_search::{MatmulPrecision, SamplingMode};
 use mmnas_tests::agreement::{self, SupernetPairs, derived, only_path};
 use mmnas_tests::bench::libtorch_side::{Padded, inputs as padded_inputs};
 use mmnas_tests::bench::published_pass::{LoadedInputs, PublishedPass};
@@ -15,7 +15,7 @@ use mmnas_tests::fixtures::*;
 use tch::{Device, Kind, Tensor};
 
 fn logits_difference(folder: &str) -> f64 {
-    agreement::net_vqa(folder, Device::Cpu, Precision::Float32).absolute()
+    agreement::net_vqa(folder, Device::Cpu, MatmulPrecision::Float32).absolute()
 }
 
 #[test]

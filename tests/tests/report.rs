@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use mmnas_search::report::{ReportOptions, report};
-use mmnas_search::task::example::{Candidate, Example};
+use mmnas_search::task::example::{Example, RankedCandidate};
 use mmnas_tests::programs;
 use roxmltree::{Document, Node, ParsingOptions};
 use serde_json::json;
@@ -82,7 +82,7 @@ impl Run {
             score: Some(0.625),
             expected_box: Some([10.0, 20.0, 200.0, 240.0]),
             found_box: Some([-50.0, 30.0, 4000.0, 260.0]),
-            candidates: vec![Candidate { image: "photo.jpg".into(), text: EVIL.into(), score: 0.5, right: true }],
+            candidates: vec![RankedCandidate { image: "photo.jpg".into(), text: EVIL.into(), score: 0.5, right: true }],
         };
         let images = [
             "photo.jpg",

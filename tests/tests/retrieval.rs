@@ -1,4 +1,4 @@
-//! Image-text matching is searched and trained by the same code as the other tasks: on made-up regions whose features say
+//! Image-text matching is searched and trained by the same code as the other tasks: on synthetic regions whose features say
 //! what they are, captions find their images and images their captions. Negatives are never true matches.
 
 use mmnas_search::Pool;
@@ -12,7 +12,7 @@ use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
 use mmnas_search::bundle::export;
 use mmnas_search::bundle::export::ExportOptions;
 use mmnas_search::data::data_files::DataFiles;
-use mmnas_search::data::split::Parts;
+use mmnas_search::data::split::Splits;
 use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::recipe::contrastive::ContrastiveSettings;
 use mmnas_search::recipe::negatives::{HardBy, NegativeSettings};
@@ -22,7 +22,7 @@ use mmnas_search::task::itm::data::ItmData;
 use mmnas_search::task::itm::dual_encoder::contrastive_loss;
 use mmnas_search::task::itm::itm_task as itm;
 use mmnas_search::task::itm::negatives::Negatives;
-use mmnas_search::task::{EpochStart, Memory as _, Task};
+use mmnas_search::task::{EpochStart, EpochState as _, Task};
 use mmnas_search::train::{retrain, search};
 use mmnas_search::{Inputs, Naming, Network, Space, TensorMap, load_tensors};
 use mmnas_tests::alone::alone;
@@ -134,9 +134,9 @@ fn negatives_are_never_true_and_mined_ones_are_the_hardest() {
             false_negatives: false,
             batch: 64,
         };
-        let mut memory = Negatives::default();
-        task.begin_epoch(&start, &mut memory, &mut score).unwrap();
-        memory
+        let mut epoch_state = Negatives::default();
+        task.begin_epoch(&start, &mut epoch_state, &mut score).unwrap();
+        epoch_state
     };
     let (random, mined, all) = (of(9, 5, 24), of(0, 5, 24), of(0, 24, 24));
     for negatives in [&random, &mined, &all] {
@@ -173,7 +173,7 @@ fn a_training_never_validates_on_what_it_learns() {
     let task = data.load();
     let recipe = recipe(&["published.validate_on_alpha=true"]);
     let (search, training) =
-        (Parts::for_search(task.data(), &recipe).unwrap(), Parts::for_training(task.data(), &recipe).unwrap());
+        (Splits::for_search(task.data(), &recipe).unwrap(), Splits::for_training(task.data(), &recipe).unwrap());
     assert_eq!(search.validation, search.alpha);
     let images = |part: &[usize]| part.iter().map(|caption| caption / 5).collect::<BTreeSet<_>>();
     assert!(images(&search.weights).is_disjoint(&images(&search.alpha)), "no image is cut in two");
@@ -194,10 +194,10 @@ fn false_negatives_come_back_with_the_published_switch() {
         false_negatives: true,
         batch: 64,
     };
-    let mut memory = Negatives::default();
-    task.begin_epoch(&start, &mut memory, &mut score).unwrap();
+    let mut epoch_state = Negatives::default();
+    task.begin_epoch(&start, &mut epoch_state, &mut score).unwrap();
     let is_true = |(image, list): (&usize, &Vec<usize>)| list.iter().any(|&caption| task.is_true(caption, *image));
-    assert!(memory.captions.iter().any(is_true));
+    assert!(epoch_state.captions.iter().any(is_true));
 }
 
 #[test]
@@ -250,9 +250,9 @@ fn embeddings_say_which_negatives_are_hard() {
     let of = |keep: usize| {
         let negatives = NegativeSettings { pool: 40, keep, from_epoch: 0, mine_from_epoch: 0, by: HardBy::Embedding };
         let start = EpochStart { epoch: 3, seed: 7, parts: &[&captions], negatives, false_negatives: false, batch: 64 };
-        let mut memory = Negatives::default();
-        task.begin_epoch(&start, &mut memory, &mut embed).unwrap();
-        memory
+        let mut epoch_state = Negatives::default();
+        task.begin_epoch(&start, &mut epoch_state, &mut embed).unwrap();
+        epoch_state
     };
     let (few, all) = (of(5), of(40));
     // The same pool, ordered by the cosine with the query, whose first five are kept.
@@ -284,9 +284,9 @@ fn epochs_without_negatives_train_the_joint_embedding_alone() {
     let negatives = |task: &ItmData, epoch: usize| {
         let negatives = NegativeSettings { pool: 9, keep: 5, from_epoch: 2, mine_from_epoch: 0, by: HardBy::Embedding };
         let start = EpochStart { epoch, seed: 7, parts: &[&captions], negatives, false_negatives: false, batch: 64 };
-        let mut memory = Negatives::default();
-        task.begin_epoch(&start, &mut memory, &mut embed).unwrap();
-        memory
+        let mut epoch_state = Negatives::default();
+        task.begin_epoch(&start, &mut epoch_state, &mut embed).unwrap();
+        epoch_state
     };
     // Without a joint embedding there would be nothing to train.
     assert_eq!(negatives(&task, 1).images.len(), 300);
@@ -348,7 +348,7 @@ fn a_logit_begins_with_the_cosine_unless_the_head_is_alone() {
         let space = Space::published(1, 2);
         let mut network = Network::new(&space, &dimensions, Naming::Supernet, tch::Device::Cpu, ItmData::head);
         task.start(&captions, &mut network, false).unwrap();
-        let path = mmnas_search::Path::single(&[0, 1, 2]);
+        let path = mmnas_search::ArchPath::single(&[0, 1, 2]);
         let output = tch::no_grad(|| network.forward(&batch.inputs, &path, Dropout(0.0)));
         let embeddings = output.narrow(1, 1, 8).chunk(2, 1);
         let cosines = (&embeddings[0] * &embeddings[1]).sum_dim_intlist(1i64, true, tch::Kind::Float);

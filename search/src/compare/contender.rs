@@ -9,7 +9,7 @@ use crate::compare::record::Comparison;
 use crate::error::{Error, Result};
 use crate::operations::pool::Pool;
 use crate::recipe::Recipe;
-use crate::recipe::model::Sight;
+use crate::recipe::model::Modalities;
 use crate::recipe::strategy::{SamplingMode, StrategySettings};
 use crate::seed::rng;
 
@@ -37,10 +37,10 @@ pub enum Contender {
         /// The file; `{seed}` in it stands for the seed.
         path: String,
     },
-    /// A control: an architecture by name that is shown one side of its input only.
-    Blind {
+    /// A unimodal baseline: an architecture by name, shown one side of its input only.
+    UnimodalBaseline {
         /// The side that it is shown.
-        sees: Sight,
+        modalities: Modalities,
         /// Name of the preset.
         preset: String,
     },
@@ -63,10 +63,10 @@ impl Contender {
 
     /// The contender called `name`. A strategy of the recipe's own kind has the recipe's constants.
     pub fn parse(name: &str, recipe: &Recipe) -> Result<Contender> {
-        for (prefix, sees) in [("text-only:", Sight::Text), ("image-only:", Sight::Image)] {
+        for (prefix, modalities) in [("text-only:", Modalities::Text), ("image-only:", Modalities::Image)] {
             if let Some(preset) = name.strip_prefix(prefix) {
                 crate::space::presets::preset(preset)?;
-                return Ok(Contender::Blind { sees, preset: preset.to_owned() });
+                return Ok(Contender::UnimodalBaseline { modalities, preset: preset.to_owned() });
             }
         }
         if let Some((own, path)) = name.split_once('=').filter(|(own, _)| is_name(own)) {
@@ -127,7 +127,7 @@ impl Contender {
     /// The architecture of a baseline.
     pub(crate) fn architecture(&self, recipe: &Recipe, pool: &Pool) -> Result<Architecture> {
         match self {
-            Contender::Architecture { preset } | Contender::Blind { preset, .. } => {
+            Contender::Architecture { preset } | Contender::UnimodalBaseline { preset, .. } => {
                 Ok(crate::space::presets::preset(preset)?)
             }
             Contender::File { path, .. } => {
@@ -170,9 +170,9 @@ fn is_record(file: &Path) -> bool {
 /// Whether a contender of a file may be called so: its runs lie in a folder of that name, which must be no other's.
 fn is_name(name: &str) -> bool {
     let preset = |name: &str| crate::space::presets::preset(&name.replacen('-', ":", 1)).is_ok();
-    let blind = ["text-only", "image-only"].iter().any(|control| name.starts_with(control));
+    let baseline = ["text-only", "image-only"].iter().any(|control| name.starts_with(control));
     let taken =
-        Contender::NAMES.contains(&name) || crate::space::presets::preset(name).is_ok() || preset(name) || blind;
+        Contender::NAMES.contains(&name) || crate::space::presets::preset(name).is_ok() || preset(name) || baseline;
     !taken && !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
@@ -182,8 +182,8 @@ impl fmt::Display for Contender {
             Contender::Search { name, .. } | Contender::Architecture { preset: name } => f.write_str(name),
             Contender::RandomArchitecture => f.write_str("random-architecture"),
             Contender::File { name, .. } => f.write_str(name),
-            Contender::Blind { sees: Sight::Image, preset } => write!(f, "image-only:{preset}"),
-            Contender::Blind { preset, .. } => write!(f, "text-only:{preset}"),
+            Contender::UnimodalBaseline { modalities: Modalities::Image, preset } => write!(f, "image-only:{preset}"),
+            Contender::UnimodalBaseline { preset, .. } => write!(f, "text-only:{preset}"),
         }
     }
 }

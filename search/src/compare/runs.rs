@@ -21,7 +21,7 @@ pub(crate) fn recipe_of(recipe: &Recipe, contender: &Contender, seed: u64) -> Re
     let mut recipe = Recipe { seed, ..recipe.clone() };
     match contender {
         Contender::Search { strategy, .. } => recipe.search.strategy = strategy.clone(),
-        Contender::Blind { sees, .. } => recipe.model.sees = *sees,
+        Contender::UnimodalBaseline { modalities, .. } => recipe.model.modalities = *modalities,
         _ => {}
     }
     recipe
@@ -62,7 +62,7 @@ pub fn run_contender<T: Task>(
 ) -> Result<Outcome> {
     let Rules { out, pool, parameters, progress } = rules;
     let recipe = recipe_of(recipe, contender, seed);
-    task.data_mut().set_sight(recipe.model.sees);
+    task.data_mut().set_modalities(recipe.model.modalities);
     let task = &*task;
     let folder = folder(out, contender, seed);
     let (architecture, search_seconds) = match contender {

@@ -22,7 +22,7 @@ pub fn rank_supernet<T: Task>(
 ) -> Result<Ranking> {
     let Rules { out, pool, .. } = rules;
     let recipe = recipe_of(recipe, contender, seed);
-    task.data_mut().set_sight(recipe.model.sees);
+    task.data_mut().set_modalities(recipe.model.modalities);
     let task = &*task;
     let folder = folder(out, contender, seed);
     let space = recipe.space(pool)?;

@@ -8,7 +8,7 @@ use crate::data::dataset::ImageTextData;
 use crate::error::Result;
 use crate::model::inputs::Inputs;
 use crate::model::network::FeatureNorm;
-use crate::recipe::model::Sight;
+use crate::recipe::model::Modalities;
 
 impl ImageTextData {
     /// The network's inputs for some samples with the given token ids, and their regions. Tokens and regions are
@@ -20,8 +20,8 @@ impl ImageTextData {
 
     /// As [`ImageTextData::inputs`], of images instead of samples. What the recipe keeps from the network is not in them.
     pub fn inputs_of_images(&self, images: &[usize], tokens: &[&[i64]]) -> Result<(Inputs, Vec<RegionFeatures>)> {
-        let unread = vec![[UNK].as_slice(); if self.sight == Sight::Image { tokens.len() } else { 0 }];
-        let tokens = if self.sight == Sight::Image { unread.as_slice() } else { tokens };
+        let unread = vec![[UNK].as_slice(); if self.modalities == Modalities::Image { tokens.len() } else { 0 }];
+        let tokens = if self.modalities == Modalities::Image { unread.as_slice() } else { tokens };
         let regions = images.par_iter().map(|&image| self.regions_of_image(image)).collect::<Result<Vec<_>>>()?;
         let (b, d) = (images.len(), self.feature());
         let mut n = regions.iter().map(|r| r.boxes.len()).max().unwrap_or(1);
@@ -36,7 +36,7 @@ impl ImageTextData {
             ids[row * t..][..tokens.len()].copy_from_slice(tokens);
             boxes[row * n * 4..][..4 * regions.boxes.len()].copy_from_slice(regions.boxes.as_flattened());
         }
-        if self.sight != Sight::Text {
+        if self.modalities != Modalities::Text {
             features.par_chunks_mut((n * d).max(1)).zip(&regions).for_each(|(row, regions)| {
                 row[..regions.features.len()].copy_from_slice(&regions.features);
             });

@@ -16,7 +16,7 @@ use crate::data::word_vectors::WordVectors;
 use crate::error::Result;
 use crate::model::network::Network;
 use crate::recipe::Recipe;
-use crate::recipe::model::{Hiding, Sight};
+use crate::recipe::model::{Hiding, Modalities};
 use crate::recipe::regions::RegionSettings;
 use crate::run::folder::RunInputs;
 use crate::run::warm_start::InitialWeights;
@@ -42,7 +42,7 @@ pub struct ImageTextData {
     /// Published behaviour: batches are padded to this many tokens and to all regions that are used.
     pub(crate) padded_tokens: Option<usize>,
     /// What a network is shown.
-    pub(crate) sight: Sight,
+    pub(crate) modalities: Modalities,
     /// What training hides.
     pub(crate) hiding: Hiding,
     pub(crate) device: Device,
@@ -90,7 +90,7 @@ impl ImageTextData {
             initial: files.initial.clone(),
             regions: RegionSettings { max: usize::MAX, ..RegionSettings::default() },
             padded_tokens: None,
-            sight: Sight::Both,
+            modalities: Modalities::Both,
             hiding: Hiding::default(),
             device,
         };
@@ -126,7 +126,7 @@ impl ImageTextData {
     /// Follows a recipe: how many regions are used, whether batches are padded as published, how wide word vectors are.
     pub fn follow(&mut self, recipe: &Recipe) -> Result<()> {
         self.regions = recipe.regions;
-        self.sight = recipe.model.sees;
+        self.modalities = recipe.model.modalities;
         self.hiding = recipe.model.hide;
         // The published softmax over scores runs over all the padding that there is.
         let padded = recipe.published.padding || recipe.published.score_padding;
@@ -140,8 +140,8 @@ impl ImageTextData {
     }
 
     /// Shows a network this much of every sample from now on.
-    pub fn set_sight(&mut self, sight: Sight) {
-        self.sight = sight;
+    pub fn set_modalities(&mut self, modalities: Modalities) {
+        self.modalities = modalities;
     }
 
     /// What the recipe says of regions.
@@ -150,8 +150,8 @@ impl ImageTextData {
     }
 
     /// What a network is shown of every sample.
-    pub(crate) fn sight(&self) -> Sight {
-        self.sight
+    pub(crate) fn modalities(&self) -> Modalities {
+        self.modalities
     }
 
     /// Vectors of the words of the data that a file has, where one was read.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::data::dataset::ImageTextData;
 use crate::error::Result;
-use crate::recipe::model::Sight;
+use crate::recipe::model::Modalities;
 
 /// Images that are looked at, at most: of 100 regions of 2,048 features they are 200 MB.
 const MOST_IMAGES: usize = 256;
@@ -91,10 +91,10 @@ impl ImageTextData {
     /// The same features in all images; texts of which no word is known.
     pub fn learnable(&self, seen: &[SeenImage]) -> Result<Vec<String>> {
         let mut told = Vec::new();
-        if self.sight() != Sight::Text {
+        if self.modalities() != Modalities::Text {
             told.extend(self.learnable_features(seen)?);
         }
-        if self.sight() != Sight::Image {
+        if self.modalities() != Modalities::Image {
             told.extend(self.learnable_words()?);
         }
         Ok(told)
@@ -172,7 +172,7 @@ mod tests {
             writer.finish().unwrap();
         };
         let file = lines(&path("s.jsonl"), &images.map(|image| question(image, "what is new here")));
-        let told = |features: &str, sight: Sight, tokenizer: Option<&str>| {
+        let told = |features: &str, modalities: Modalities, tokenizer: Option<&str>| {
             let mut files = DataFiles::new(&file, path(features));
             if let Some(words) = tokenizer {
                 let mut vocabulary = Vocabulary::new();
@@ -181,7 +181,7 @@ mod tests {
                 files.tokenizer = Some(path("t.json"));
             }
             let mut common = ImageTextData::load::<VqaSample>(&files, 14, Device::Cpu).unwrap().common;
-            common.set_sight(sight);
+            common.set_modalities(modalities);
             let seen = common.look_at_images([0, 1, 2]).unwrap();
             common.learnable(&seen).unwrap_or_else(|error| vec![format!("error: {error}")])
         };
@@ -190,20 +190,20 @@ mod tests {
         write("same", [[1.0, 2.0, 3.0, 4.0]; 3]);
         write("constant", [[1.0, 2.0, 1.0, 2.0]; 3]);
         write("zero", [[0.0; 4]; 3]);
-        assert_eq!(told("good", Sight::Both, None), [""; 0]);
-        let found = told("some_zero", Sight::Both, None);
+        assert_eq!(told("good", Modalities::Both, None), [""; 0]);
+        let found = told("some_zero", Modalities::Both, None);
         assert_eq!(found, ["2 of 3 images that were looked at have features that are all 0: a, c"]);
         for name in ["same", "constant", "zero"] {
-            let found = told(name, Sight::Both, None);
+            let found = told(name, Modalities::Both, None);
             assert!(found[0].starts_with("error: features: (training): expected features that differ"), "{found:?}");
             assert_eq!(found[0].contains("all 0"), name == "zero", "{found:?}");
             // A control that is shown the text alone reads none of them.
-            assert_eq!(told(name, Sight::Text, None), [""; 0]);
+            assert_eq!(told(name, Modalities::Text, None), [""; 0]);
         }
-        let found = told("good", Sight::Both, Some("what"));
+        let found = told("good", Modalities::Both, Some("what"));
         assert!(found[0].starts_with("9 of 12 words of the samples' texts are not in t.json"), "{found:?}");
-        let found = told("good", Sight::Both, Some("other words"));
+        let found = told("good", Modalities::Both, Some("other words"));
         assert!(found[0].starts_with("error: t.json: model.vocab"), "{found:?}");
-        assert_eq!(told("good", Sight::Image, Some("other words")), [""; 0]);
+        assert_eq!(told("good", Modalities::Image, Some("other words")), [""; 0]);
     }
 }

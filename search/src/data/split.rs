@@ -10,7 +10,7 @@ use crate::seed::rng;
 
 /// Indices of the samples of three disjoint parts, cut between images.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parts {
+pub struct Splits {
     /// Trains the weights of the supernet.
     pub weights: Vec<usize>,
     /// Trains alpha.
@@ -19,18 +19,18 @@ pub struct Parts {
     pub validation: Vec<usize>,
 }
 
-impl Parts {
+impl Splits {
     /// The parts of a data set that train and measure an architecture. A validation file is the validation part.
-    pub fn for_training(data: &ImageTextData, recipe: &Recipe) -> Result<Parts> {
-        Parts::cut(data.samples_of_images(), recipe.split, recipe.seed, data.validation_samples())
+    pub fn for_training(data: &ImageTextData, recipe: &Recipe) -> Result<Splits> {
+        Splits::cut(data.samples_of_images(), recipe.split, recipe.seed, data.validation_samples())
     }
 
     /// The parts of a search: the same, but where the recipe asks for the published cut.
-    pub fn for_search(data: &ImageTextData, recipe: &Recipe) -> Result<Parts> {
+    pub fn for_search(data: &ImageTextData, recipe: &Recipe) -> Result<Splits> {
         if !recipe.published.validate_on_alpha {
-            return Parts::for_training(data, recipe);
+            return Splits::for_training(data, recipe);
         }
-        let mut parts = Parts::cut_by_index(data.samples_of_images(), recipe.split)?;
+        let mut parts = Splits::cut_by_index(data.samples_of_images(), recipe.split)?;
         if let Some(samples) = data.validation_samples() {
             parts.validation = samples.to_vec();
         }
@@ -39,7 +39,7 @@ impl Parts {
 
     /// As the published code cuts: the first samples train weights, the rest alpha, and those validate as well. The cut is
     /// moved to the end of an image's samples where they stand together.
-    fn cut_by_index(samples: &[Vec<usize>], shares: SplitShares) -> Result<Parts> {
+    fn cut_by_index(samples: &[Vec<usize>], shares: SplitShares) -> Result<Splits> {
         let mut all: Vec<usize> = samples.iter().flatten().copied().collect();
         all.sort_unstable();
         let first = (all.len() as f64 * shares.weights / (shares.weights + shares.alpha)).round() as usize;
@@ -55,12 +55,12 @@ impl Parts {
                 return Err(Error::EmptyPart { part, images: samples.len() });
             }
         }
-        Ok(Parts { weights: all, validation: alpha.clone(), alpha })
+        Ok(Splits { weights: all, validation: alpha.clone(), alpha })
     }
 
     /// Cuts the images, shuffled by `seed`. `samples` lists the samples of each image, so no image is in two parts. Where
     /// `validation` is given it is that part, and its share goes to the weights.
-    pub fn cut(samples: &[Vec<usize>], shares: SplitShares, seed: u64, validation: Option<&[usize]>) -> Result<Parts> {
+    pub fn cut(samples: &[Vec<usize>], shares: SplitShares, seed: u64, validation: Option<&[usize]>) -> Result<Splits> {
         let images = samples.len();
         let mut order: Vec<usize> = (0..images).collect();
         order.shuffle(&mut rng(seed, "split", 0));
@@ -79,7 +79,7 @@ impl Parts {
             None => part("validation", shares.validation)?,
         };
         let alpha = part("alpha", shares.alpha)?;
-        Ok(Parts { validation, alpha, weights: part("weights", weights)? })
+        Ok(Splits { validation, alpha, weights: part("weights", weights)? })
     }
 }
 
@@ -96,31 +96,31 @@ mod tests {
 
     #[test]
     fn parts_share_no_image_and_depend_on_the_seed_alone() {
-        let parts = Parts::cut(&images(), SHARES, 7, None).unwrap();
+        let parts = Splits::cut(&images(), SHARES, 7, None).unwrap();
         let of = |indices: &[usize]| indices.iter().map(|k| k / 3).collect::<HashSet<_>>();
         let (w, a, v) = (of(&parts.weights), of(&parts.alpha), of(&parts.validation));
         assert_eq!((w.len(), a.len(), v.len()), (35, 10, 5));
         assert!(w.is_disjoint(&a) && w.is_disjoint(&v) && a.is_disjoint(&v));
-        assert_eq!(parts, Parts::cut(&images(), SHARES, 7, None).unwrap());
-        assert_ne!(parts, Parts::cut(&images(), SHARES, 8, None).unwrap());
+        assert_eq!(parts, Splits::cut(&images(), SHARES, 7, None).unwrap());
+        assert_ne!(parts, Splits::cut(&images(), SHARES, 8, None).unwrap());
     }
 
     #[test]
     fn a_validation_file_is_the_validation_part_and_its_share_trains() {
-        let parts = Parts::cut(&images(), SHARES, 7, Some(&[150, 151])).unwrap();
+        let parts = Splits::cut(&images(), SHARES, 7, Some(&[150, 151])).unwrap();
         assert_eq!((parts.weights.len(), parts.alpha.len(), parts.validation), (120, 30, vec![150, 151]));
     }
 
     #[test]
     fn the_published_cut_is_by_index_and_validates_on_alpha() {
-        let parts = Parts::cut_by_index(&images(), SplitShares { weights: 0.8, alpha: 0.2, validation: 0.1 }).unwrap();
+        let parts = Splits::cut_by_index(&images(), SplitShares { weights: 0.8, alpha: 0.2, validation: 0.1 }).unwrap();
         assert_eq!(parts.weights, (0..120).collect::<Vec<_>>());
         assert_eq!((&parts.alpha, &parts.validation), (&(120..150).collect(), &(120..150).collect()));
     }
 
     #[test]
     fn an_empty_part_is_an_error() {
-        let error = Parts::cut(&images()[..2], SHARES, 1, None).unwrap_err();
+        let error = Splits::cut(&images()[..2], SHARES, 1, None).unwrap_err();
         assert!(matches!(error, Error::EmptyPart { part: "validation", images: 2 }), "{error}");
     }
 }

@@ -26,7 +26,7 @@ pub trait Head: std::fmt::Debug + Send {
 
     /// The joint embeddings of texts and images, each `[batch, joint]` of length 1, or the linear ones of texts `[batch, region_joint]` and of
     /// regions `[batch, regions, region_joint]`, where the network has either.
-    fn embed(&self, _sides: &Sides<'_>, _dropout: Dropout) -> Option<(Tensor, Tensor)> {
+    fn embed(&self, _sides: &EmbeddingInputs<'_>, _dropout: Dropout) -> Option<(Tensor, Tensor)> {
         None
     }
 
@@ -57,7 +57,7 @@ pub trait Head: std::fmt::Debug + Send {
 
 /// What joint embeddings are made of.
 #[derive(Debug, Clone, Copy)]
-pub struct Sides<'a> {
+pub struct EmbeddingInputs<'a> {
     /// Token ids, `[batch, tokens]`.
     pub tokens: &'a Tensor,
     /// True where tokens are padding, `[batch, 1, 1, tokens]`.

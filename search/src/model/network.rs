@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor, nn};
 
 use crate::error::Result;
 use crate::model::frozen::is_fixed;
-use crate::model::head::{Head, HeadBuilder, Sides};
+use crate::model::head::{EmbeddingInputs, Head, HeadBuilder};
 use crate::model::inputs::Inputs;
 use crate::nn::by_area::mean_by_area;
 use crate::nn::dropout::Dropout;
@@ -18,8 +18,8 @@ use crate::nn::relation;
 use crate::nn::relation::Projection;
 use crate::operations::pool::Candidate;
 use crate::operations::{Context, OperationModule};
-use crate::precision::Precision;
-use crate::space::arch_path::{Choice, Path};
+use crate::precision::MatmulPrecision;
+use crate::space::arch_path::{ArchPath, Choice};
 use crate::space::search_space::Space;
 
 /// Mean and deviation of each feature over the training images: features are standardised before the layers that read them. The
@@ -75,7 +75,7 @@ pub struct Network {
     pub(super) blocks: Vec<Vec<Box<dyn OperationModule>>>,
     pub(super) head: Box<dyn Head>,
     norm: Option<FeatureNorm>,
-    precision: Precision,
+    precision: MatmulPrecision,
     parameters: Parameters,
     owners: Vec<Owner>,
     device: Device,
@@ -146,7 +146,7 @@ impl Network {
             blocks,
             head,
             norm: None,
-            precision: Precision::default(),
+            precision: MatmulPrecision::default(),
             parameters,
             owners,
             device,
@@ -187,7 +187,7 @@ impl Network {
     }
 
     /// Computes the matrix products of the blocks in `precision` from now on; [`Network::stage_outputs`] stays in 32 bits.
-    pub fn set_precision(&mut self, precision: Precision) {
+    pub fn set_precision(&mut self, precision: MatmulPrecision) {
         self.precision = precision;
     }
 
@@ -208,7 +208,7 @@ impl Network {
 
     /// The names of the parameters that a pass along `path` uses, and so the ones that get a gradient. Operations that
     /// are not on it are left out, so that an optimiser does not move them by old momentum (the published code does).
-    pub fn parameters_on(&self, path: &Path) -> Vec<&String> {
+    pub fn parameters_on(&self, path: &ArchPath) -> Vec<&String> {
         let relations = self.uses_relations(path);
         let used = |owner: &Owner| match owner {
             Owner::Shared => true,
@@ -236,7 +236,11 @@ impl Network {
     }
 
     /// The operations, block and index, that `counts` and that read relations, with their layers.
-    fn readers(&self, path: &Path, counts: impl Fn(&Choice, usize) -> bool) -> Vec<((usize, usize), Projection<'_>)> {
+    fn readers(
+        &self,
+        path: &ArchPath,
+        counts: impl Fn(&Choice, usize) -> bool,
+    ) -> Vec<((usize, usize), Projection<'_>)> {
         let all = path.0.iter().enumerate().flat_map(|(block, choice)| {
             (0..self.blocks[block].len()).filter(|&index| counts(choice, index)).map(move |index| (block, index))
         });
@@ -244,12 +248,12 @@ impl Network {
     }
 
     /// Whether an active operation of the path reads relations.
-    fn uses_relations(&self, path: &Path) -> bool {
+    fn uses_relations(&self, path: &ArchPath) -> bool {
         !self.readers(path, Choice::is_active).is_empty()
     }
 
     /// The biases of all operations that run and read relations, those of the active ones with a graph.
-    pub(super) fn relation_biases(&self, path: &Path, boxes: &Tensor, padding: Option<&Tensor>) -> RelationBiases {
+    pub(super) fn relation_biases(&self, path: &ArchPath, boxes: &Tensor, padding: Option<&Tensor>) -> RelationBiases {
         let rests = |choice: &Choice, index: usize| choice.runs(index) && !choice.is_active(index);
         let (trained, of_trained): (Vec<_>, Vec<_>) = self.readers(path, Choice::is_active).into_iter().unzip();
         let (fixed, of_fixed): (Vec<_>, Vec<_>) = self.readers(path, rests).into_iter().unzip();
@@ -304,18 +308,18 @@ impl Network {
         }
     }
 
-    pub(super) fn regions(&self, standardised: &Tensor, precision: Precision) -> Tensor {
+    pub(super) fn regions(&self, standardised: &Tensor, precision: MatmulPrecision) -> Tensor {
         self.image.forward(&precision.operand(standardised)).to_kind(Kind::Float)
     }
 
     /// The task's output for `inputs` along `path`; for VQA logits `[batch, answers]`. A network with a joint embedding gives
     /// those of text and image beside it: `[batch, outputs + 2 joint]`; one with linear embeddings of regions their scores,
     /// `[batch, regions, 6]`.
-    pub fn forward(&self, inputs: &Inputs, path: &Path, dropout: Dropout) -> Tensor {
+    pub fn forward(&self, inputs: &Inputs, path: &ArchPath, dropout: Dropout) -> Tensor {
         self.forward_in(inputs, path, dropout, self.precision)
     }
 
-    fn forward_in(&self, inputs: &Inputs, path: &Path, dropout: Dropout, precision: Precision) -> Tensor {
+    fn forward_in(&self, inputs: &Inputs, path: &ArchPath, dropout: Dropout, precision: MatmulPrecision) -> Tensor {
         let (text_mask, region_mask) = (inputs.text_mask(), inputs.region_mask());
         let biases = self.relation_biases(path, &inputs.boxes, region_mask.as_ref());
         let encoder = self.space.encoder.len();
@@ -344,7 +348,7 @@ impl Network {
         let text = self.head.pool_text(&x, text_mask.as_ref(), dropout);
         let before_text = joint.map(|_| before_text.unwrap_or_else(|| y.shallow_clone()));
         let embedded = before_text.and_then(|y| {
-            let sides = Sides {
+            let sides = EmbeddingInputs {
                 tokens: &inputs.tokens,
                 text_mask: text_mask.as_ref(),
                 text: &text,

@@ -2,13 +2,13 @@
 
 use tch::Tensor;
 
-use crate::model::head::Sides;
+use crate::model::head::EmbeddingInputs;
 use crate::model::inputs::Inputs;
 use crate::model::network::Network;
 use crate::nn::dropout::Dropout;
 use crate::operations::Context;
-use crate::precision::Precision;
-use crate::space::arch_path::{Choice, Path};
+use crate::precision::MatmulPrecision;
+use crate::space::arch_path::{ArchPath, Choice};
 
 /// Outputs of the stages, by name.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ impl Network {
     /// the text stage's, then the image stage's, then the output of the head. Of a derived network, in evaluation.
     pub fn stage_outputs(&self, inputs: &Inputs) -> StageOutputs {
         let _guard = tch::no_grad_guard();
-        let path = Path::single(&vec![0; self.space.len()]);
-        let (off, full) = (Dropout(0.0), Precision::Float32);
+        let path = ArchPath::single(&vec![0; self.space.len()]);
+        let (off, full) = (Dropout(0.0), MatmulPrecision::Float32);
         let (text_mask, region_mask) = (inputs.text_mask(), inputs.region_mask());
         let encoder = self.space.encoder.len();
         let only = Choice::One(0);
@@ -66,7 +66,7 @@ impl Network {
         if !kept.is_empty() {
             image.push(("relation_bias".to_owned(), Tensor::cat(&kept, 1)));
         }
-        let sides = Sides {
+        let sides = EmbeddingInputs {
             tokens: &inputs.tokens,
             text_mask: text_mask.as_ref(),
             text: &pooled,

@@ -1,4 +1,4 @@
-//! Precision and relations of whole networks.
+//! MatmulPrecision and relations of whole networks.
 
 use crate::task::Task as _;
 use mmnas_bundle::manifest::Dimensions;
@@ -8,9 +8,9 @@ use crate::model::inputs::Inputs;
 use crate::model::network::{FeatureNorm, Naming, Network};
 use crate::nn::adam::Adam;
 use crate::nn::dropout::Dropout;
-use crate::precision::Precision;
+use crate::precision::MatmulPrecision;
 use crate::recipe::adam::AdamSettings;
-use crate::space::arch_path::{Choice, Path};
+use crate::space::arch_path::{ArchPath, Choice};
 use crate::space::search_space::Space;
 use crate::task::itm::data::ItmData;
 use crate::task::vqa::data::VqaData;
@@ -105,8 +105,8 @@ fn a_pairs_logit_does_not_train_the_joint_embeddings() {
 }
 
 /// Encoder SA, FFN; decoder SA, RSA, GA, FFN.
-fn every_operation() -> Path {
-    Path::single(&[0, 1, 0, 1, 2, 3])
+fn every_operation() -> ArchPath {
+    ArchPath::single(&[0, 1, 0, 1, 2, 3])
 }
 
 fn relative(a: &Tensor, b: &Tensor) -> f64 {
@@ -127,7 +127,7 @@ fn bfloat16_is_near_32_bits_and_leaves_gradients_in_32_bits() {
         (logits, names.into_iter().cloned().zip(gradients).collect::<Vec<_>>())
     };
     let (full, of_full) = run(&network);
-    network.set_precision(Precision::Bfloat16);
+    network.set_precision(MatmulPrecision::Bfloat16);
     let (half, of_half) = run(&network);
     // A number of bfloat16 has a relative error of at most 2^-9; that of the logits is of the same order.
     let difference = relative(&half, &full);
@@ -157,14 +157,14 @@ fn bfloat16_is_near_32_bits_and_leaves_gradients_in_32_bits() {
     );
     let recorded = single.stage_outputs(&inputs);
     let mut single = single;
-    single.set_precision(Precision::Bfloat16);
+    single.set_precision(MatmulPrecision::Bfloat16);
     assert!(single.stage_outputs(&inputs).output.equal(&recorded.output));
 }
 
 #[test]
 fn training_in_bfloat16_lowers_the_loss() {
     let mut network = supernet();
-    network.set_precision(Precision::Bfloat16);
+    network.set_precision(MatmulPrecision::Bfloat16);
     let (inputs, path, mut adam) = (inputs(), every_operation(), Adam::default());
     let target = Tensor::rand([4, 5], (Kind::Float, Device::Cpu));
     let settings = AdamSettings { lr: 1e-3, betas: (0.9, 0.98), epsilon: 1e-9 };
@@ -191,7 +191,7 @@ fn a_gated_pass_gives_every_operation_its_own_relation_bias() {
     // RSA is on in one block, off in another.
     let active = [0, 1, 1, 0, 1, 3];
     let path = |choice: &dyn Fn(usize, usize) -> Choice| {
-        Path(active.iter().zip(&sizes).map(|(&active, &n)| choice(active, n)).collect())
+        ArchPath(active.iter().zip(&sizes).map(|(&active, &n)| choice(active, n)).collect())
     };
     let gated = path(&|active, n| Choice::gated(active, (0..n).filter(|&k| k != active).collect(), n, Device::Cpu));
     let mixed = path(&|active, n| {
@@ -199,9 +199,9 @@ fn a_gated_pass_gives_every_operation_its_own_relation_bias() {
         Choice::mixed(&weights, true, Device::Cpu)
     });
     let factor = drawn(&mut crate::seed::rng(2, "factor", 0), &[4, 5]);
-    let value = |path: &Path| (network.forward(&inputs, path, Dropout(0.0)) * &factor).sum(Kind::Double);
-    let gradients = |path: &Path| Tensor::run_backward(&[value(path)], &path.gates(), false, false);
-    let single = value(&Path::single(&active)).double_value(&[]);
+    let value = |path: &ArchPath| (network.forward(&inputs, path, Dropout(0.0)) * &factor).sum(Kind::Double);
+    let gradients = |path: &ArchPath| Tensor::run_backward(&[value(path)], &path.gates(), false, false);
+    let single = value(&ArchPath::single(&active)).double_value(&[]);
     for path in [&gated, &mixed] {
         assert!((value(path).double_value(&[]) - single).abs() <= 1e-5 * single.abs().max(1.0));
     }
@@ -243,7 +243,7 @@ fn the_linear_part_is_the_formula() {
         inputs.boxes.get(row).get(region).copy_(&Tensor::from_slice(&corners));
     }
     // Blocks that read relations have none of such boxes; these do not.
-    let output = network.forward(&inputs, &Path::single(&[0, 1, 0, 0, 2, 3]), Dropout(0.0));
+    let output = network.forward(&inputs, &ArchPath::single(&[0, 1, 0, 0, 2, 3]), Dropout(0.0));
     let numbers = |t: &Tensor| Vec::<f64>::try_from(t.to_kind(Kind::Double).flatten(0, -1)).unwrap();
     let parameter = |name: &str| numbers(&network.parameters()[name]);
     let factor = parameter("embed_factor")[0];

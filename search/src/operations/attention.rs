@@ -1,5 +1,6 @@
 //! Multi-head attention, which several operations share.
 
+use mmnas_bundle::Heads;
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Tensor, nn};
 
@@ -8,50 +9,18 @@ use crate::nn::dropout::Dropout;
 use crate::nn::layers::{Linear, MASKED};
 use crate::operations::Context;
 
-/// How attention is divided into heads.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Heads {
-    /// Width of a head; none takes the network's ([`Dimensions::head`]).
-    width: Option<usize>,
-    /// Width of all heads together, in H.
-    factor: usize,
-}
-
-impl Heads {
-    /// Heads of the network's width, together H.
-    pub(crate) const OF_NETWORK: Heads = Heads { width: None, factor: 1 };
-
-    /// Heads of the given width, together `factor` · H.
-    pub(crate) const fn of_width(width: usize, factor: usize) -> Heads {
-        Heads { width: Some(width), factor }
+/// Checks that the heads of the operation `name` fill their width.
+pub(crate) fn check_heads(heads: Heads, name: &str, d: &Dimensions) -> Result<()> {
+    if heads.of(d.hidden, d.head).is_some() {
+        return Ok(());
     }
-
-    fn width(self, d: &Dimensions) -> usize {
-        self.width.unwrap_or(d.head)
-    }
-
-    fn inner(self, d: &Dimensions) -> usize {
-        self.factor * d.hidden
-    }
-
-    /// Number of heads.
-    pub(crate) fn count(self, d: &Dimensions) -> usize {
-        self.inner(d) / self.width(d).max(1)
-    }
-
-    /// Whether the heads of the operation `name` fill their width.
-    pub(crate) fn check(self, name: &str, d: &Dimensions) -> Result<()> {
-        let (inner, width) = (self.inner(d), self.width(d));
-        if inner > 0 && width > 0 && inner.is_multiple_of(width) {
-            return Ok(());
-        }
-        let product = if self.factor == 1 { "H".to_owned() } else { format!("{} H", self.factor) };
-        Err(Error::Operation {
-            place: name.to_owned(),
-            expected: format!("{product} to be a multiple of the head width {width}"),
-            found: format!("H = {}", d.hidden),
-        })
-    }
+    let (factor, width) = (heads.factor, heads.width.unwrap_or(d.head));
+    let product = if factor == 1 { "H".to_owned() } else { format!("{factor} H") };
+    Err(Error::Operation {
+        place: name.to_owned(),
+        expected: format!("{product} to be a multiple of the head width {width}"),
+        found: format!("H = {}", d.hidden),
+    })
 }
 
 /// Multi-head attention: `softmax(q kᵀ / √d + bias) v`, merged; no bias in any of its projections. Products are computed in
@@ -69,15 +38,17 @@ pub(crate) struct MultiHeadAttention {
 
 impl MultiHeadAttention {
     pub(crate) fn new(vs: &nn::Path<'_>, d: &Dimensions, heads: Heads) -> MultiHeadAttention {
-        let inner = heads.inner(d);
+        // A kind's check comes before: without it there are no heads.
+        let (count, width) = heads.of(d.hidden, d.head).unwrap_or((0, 0));
+        let inner = heads.inner(d.hidden);
         let inwards = |name: &str| Linear::new(vs / name, d.hidden, inner, false);
         MultiHeadAttention {
             value: inwards("linear_v"),
             key: inwards("linear_k"),
             query: inwards("linear_q"),
             merge: Linear::new(vs / "linear_merge", inner, d.hidden, false),
-            heads: heads.count(d) as i64,
-            head: heads.width(d) as i64,
+            heads: count as i64,
+            head: width as i64,
         }
     }
 

@@ -105,7 +105,7 @@ impl Built {
 
     fn assert_gives(&self, expected: &Matrix, x: &Tensor, text: &Tensor) {
         let text = text.unsqueeze(0);
-        let context = Context { text: Some(&text), ..Context::new(None, Dropout(0.0), Precision::Float32) };
+        let context = Context { text: Some(&text), ..Context::new(None, Dropout(0.0), MatmulPrecision::Float32) };
         let ours = matrix(&self.module.forward(&x.unsqueeze(0), &context).get(0));
         let difference =
             |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -175,7 +175,7 @@ fn relations_bias_the_scores_of_every_head() {
         }
     }
     let of = |relation_bias: Option<&Tensor>| {
-        let context = Context { relation_bias, ..Context::new(None, Dropout(0.0), Precision::Float32) };
+        let context = Context { relation_bias, ..Context::new(None, Dropout(0.0), MatmulPrecision::Float32) };
         built.module.forward(&x.unsqueeze(0), &context)
     };
     assert!((of(Some(&bias)) - of(None)).abs().max().double_value(&[]) > 1e-2, "the bias counts");

@@ -2,15 +2,16 @@
 
 use std::fmt::Debug;
 
+use mmnas_bundle::Heads;
 use mmnas_bundle::manifest::Dimensions;
 use tch::nn;
 
 use crate::error::Result;
 use crate::operations::OperationModule;
-use crate::operations::attention::Heads;
+use crate::operations::attention::check_heads;
 
 /// A kind of operation: what a [`Pool`](crate::operations::pool::Pool) holds, a space lists and a network builds.
-pub trait OperationKind: Debug + Send + Sync + 'static {
+pub trait CandidateOp: Debug + Send + Sync + 'static {
     /// Its name in recipes and architecture files: 1 to 32 of a-z, 0-9 and _.
     fn name(&self) -> &str;
 
@@ -43,7 +44,7 @@ pub trait OperationKind: Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Makes a module with its parameters under `vs`, at sizes that [`OperationKind::check`] allows.
+    /// Makes a module with its parameters under `vs`, at sizes that [`CandidateOp::check`] allows.
     fn build(&self, vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn OperationModule>;
 }
 
@@ -68,7 +69,7 @@ pub(crate) enum LooksAt {
     Text,
 }
 
-impl OperationKind for AttentionKind {
+impl CandidateOp for AttentionKind {
     fn name(&self) -> &str {
         self.name
     }
@@ -90,7 +91,7 @@ impl OperationKind for AttentionKind {
     }
 
     fn check(&self, dimensions: &Dimensions) -> Result<()> {
-        self.heads.check(self.name, dimensions)
+        check_heads(self.heads, self.name, dimensions)
     }
 
     fn build(&self, vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn OperationModule> {
@@ -106,7 +107,7 @@ pub(crate) struct PlainKind {
     pub build: fn(&nn::Path<'_>, &Dimensions) -> Box<dyn OperationModule>,
 }
 
-impl OperationKind for PlainKind {
+impl CandidateOp for PlainKind {
     fn name(&self) -> &str {
         self.name
     }

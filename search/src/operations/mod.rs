@@ -22,7 +22,7 @@ use tch::Tensor;
 
 use crate::nn::dropout::Dropout;
 use crate::nn::relation::Projection;
-use crate::precision::Precision;
+use crate::precision::MatmulPrecision;
 
 /// What an operation may look at besides its input `x` `[batch, n, H]`.
 #[derive(Debug, Clone, Copy)]
@@ -39,12 +39,12 @@ pub struct Context<'a> {
     /// Dropout of this pass.
     pub dropout: Dropout,
     /// What the operation's matrix products are computed in.
-    pub precision: Precision,
+    pub precision: MatmulPrecision,
 }
 
 impl<'a> Context<'a> {
     /// Of an operation that looks at nothing but `x`.
-    pub fn new(mask: Option<&'a Tensor>, dropout: Dropout, precision: Precision) -> Context<'a> {
+    pub fn new(mask: Option<&'a Tensor>, dropout: Dropout, precision: MatmulPrecision) -> Context<'a> {
         Context { mask, text: None, text_mask: None, relation_bias: None, dropout, precision }
     }
 }

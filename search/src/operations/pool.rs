@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mmnas_bundle::Operation;
 
 use crate::error::{Error, Result};
-use crate::operations::kind::OperationKind;
+use crate::operations::kind::CandidateOp;
 use crate::operations::{
     convolution, feed_forward, gated_linear, guided_attention, relation_self_attention, self_attention,
     uniimg_attention, without_parameters,
@@ -16,11 +16,11 @@ use crate::operations::{
 #[derive(Debug, Clone)]
 pub struct Candidate {
     operation: Operation,
-    kind: Arc<dyn OperationKind>,
+    kind: Arc<dyn CandidateOp>,
 }
 
 impl Candidate {
-    fn new(kind: Arc<dyn OperationKind>) -> Result<Candidate> {
+    fn new(kind: Arc<dyn CandidateOp>) -> Result<Candidate> {
         let operation = kind.name().parse::<Operation>().map_err(|e| Error::Operation {
             place: "pool".to_owned(),
             expected: format!("names of 1 to {} of a-z, 0-9 and _", Operation::MAX_NAME),
@@ -36,7 +36,7 @@ impl Candidate {
 }
 
 impl Deref for Candidate {
-    type Target = dyn OperationKind;
+    type Target = dyn CandidateOp;
 
     fn deref(&self) -> &Self::Target {
         self.kind.as_ref()
@@ -65,8 +65,8 @@ impl Default for Pool {
 impl Pool {
     /// Every operation of the published code, searched in the paper or not.
     pub fn standard() -> Pool {
-        fn shared<K: OperationKind, const N: usize>(kinds: [K; N]) -> impl Iterator<Item = Arc<dyn OperationKind>> {
-            kinds.into_iter().map(|kind| Arc::new(kind) as Arc<dyn OperationKind>)
+        fn shared<K: CandidateOp, const N: usize>(kinds: [K; N]) -> impl Iterator<Item = Arc<dyn CandidateOp>> {
+            kinds.into_iter().map(|kind| Arc::new(kind) as Arc<dyn CandidateOp>)
         }
         let kinds = shared(self_attention::KINDS)
             .chain(shared(relation_self_attention::KINDS))
@@ -81,7 +81,7 @@ impl Pool {
     }
 
     /// This pool and one kind more, under a name that is not taken.
-    pub fn with(mut self, kind: impl OperationKind) -> Result<Pool> {
+    pub fn with(mut self, kind: impl CandidateOp) -> Result<Pool> {
         let candidate = Candidate::new(Arc::new(kind))?;
         if self.find(candidate.name()).is_some() {
             return Err(Error::Operation {
@@ -110,7 +110,7 @@ impl Pool {
     }
 
     /// The operation of a name that `place` holds, where `allowed`; otherwise an error that lists near names.
-    pub(crate) fn get(&self, name: &str, place: &str, allowed: fn(&dyn OperationKind) -> bool) -> Result<&Candidate> {
+    pub(crate) fn get(&self, name: &str, place: &str, allowed: fn(&dyn CandidateOp) -> bool) -> Result<&Candidate> {
         if let Some(found) = self.find(name).filter(|candidate| allowed(&***candidate)) {
             return Ok(found);
         }

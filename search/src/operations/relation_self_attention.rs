@@ -1,11 +1,12 @@
 //! RSA: self-attention with a bias from the regions' relations.
 
+use mmnas_bundle::Heads;
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
 use crate::nn::layers::Linear;
 use crate::nn::relation::Projection;
-use crate::operations::attention::{Heads, MultiHeadAttention};
+use crate::operations::attention::MultiHeadAttention;
 use crate::operations::kind::{AttentionKind, LooksAt};
 use crate::operations::residual_norm::ResidualNorm;
 use crate::operations::{Context, OperationModule};
@@ -34,7 +35,12 @@ impl RelationSelfAttention {
     fn build(vs: &nn::Path<'_>, d: &Dimensions, heads: Heads) -> Box<dyn OperationModule> {
         Box::new(RelationSelfAttention {
             attention: MultiHeadAttention::new(&(vs / "mhatt"), d, heads),
-            relation: Linear::new(vs / "mhatt" / "linear_r", d.relation, heads.count(d), true),
+            relation: Linear::new(
+                vs / "mhatt" / "linear_r",
+                d.relation,
+                heads.of(d.hidden, d.head).map_or(0, |(count, _)| count),
+                true,
+            ),
             norm: ResidualNorm::new(vs, d.hidden),
         })
     }

@@ -1,9 +1,10 @@
 //! SA: self-attention.
 
+use mmnas_bundle::Heads;
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use crate::operations::attention::{Heads, MultiHeadAttention};
+use crate::operations::attention::MultiHeadAttention;
 use crate::operations::kind::{AttentionKind, LooksAt};
 use crate::operations::residual_norm::ResidualNorm;
 use crate::operations::{Context, OperationModule};

@@ -7,7 +7,7 @@ use mmnas_bundle::manifest::Dimensions;
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::operations::*;
-use crate::precision::Precision;
+use crate::precision::MatmulPrecision;
 
 /// The smallest width that the widest head fits.
 const H: i64 = 256;
@@ -57,7 +57,7 @@ fn bias(module: &dyn OperationModule, relations: &Tensor) -> Option<Tensor> {
 /// What `module` makes of `x` without any padding.
 fn pass(module: &dyn OperationModule, x: &Tensor, (text, relations): (&Tensor, &Tensor), rate: f64) -> Tensor {
     let bias = bias(module, relations);
-    let context = Context::new(None, Dropout(rate), Precision::Float32);
+    let context = Context::new(None, Dropout(rate), MatmulPrecision::Float32);
     module.forward(x, &Context { text: Some(text), relation_bias: bias.as_ref(), ..context })
 }
 
@@ -81,7 +81,7 @@ fn a_batch_gives_what_its_items_give_alone() {
                 text,
                 text_mask: text.map(|_| &text_mask),
                 relation_bias: bias_of_all.as_ref(),
-                ..Context::new(Some(&region_mask), Dropout(0.0), Precision::Float32)
+                ..Context::new(Some(&region_mask), Dropout(0.0), MatmulPrecision::Float32)
             };
             let whole = module.forward(&x, &whole);
             assert_eq!(whole.size(), x.size(), "{}", candidate.name());
@@ -91,7 +91,7 @@ fn a_batch_gives_what_its_items_give_alone() {
                 let item = |tensor: &Tensor, n: i64| tensor.narrow(0, row, 1).narrow(1, 0, n);
                 let (text, relations) = (text.map(|text| item(text, t)), item(&relations, n).narrow(2, 0, n));
                 let own_bias = bias(module.as_ref(), &relations);
-                let context = Context::new(None, Dropout(0.0), Precision::Float32);
+                let context = Context::new(None, Dropout(0.0), MatmulPrecision::Float32);
                 let alone = Context { text: text.as_ref(), relation_bias: own_bias.as_ref(), ..context };
                 let difference = module.forward(&item(&x, n), &alone) - item(&whole, n);
                 let worst = difference.abs().max().double_value(&[]);

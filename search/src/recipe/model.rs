@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::precision::Precision;
+use crate::precision::MatmulPrecision;
 
 /// Sizes of the network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,17 +25,17 @@ pub struct ModelSettings {
     #[serde(default, skip_serializing_if = "Hiding::is_nothing")]
     pub hide: Hiding,
     /// What the network is shown: a control of a comparison is kept from one side of its input.
-    #[serde(default, skip_serializing_if = "Sight::is_whole")]
-    pub sees: Sight,
+    #[serde(default, alias = "sees", skip_serializing_if = "Modalities::is_whole")]
+    pub modalities: Modalities,
     /// What the matrix products of training are computed in; what is trained and exported is 32-bit either way.
     #[serde(default)]
-    pub precision: Precision,
+    pub precision: MatmulPrecision,
 }
 
 /// What a network is shown of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Sight {
+pub enum Modalities {
     /// Text and regions.
     #[default]
     Both,
@@ -45,9 +45,9 @@ pub enum Sight {
     Image,
 }
 
-impl Sight {
+impl Modalities {
     pub(crate) fn is_whole(&self) -> bool {
-        *self == Sight::Both
+        *self == Modalities::Both
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::report::text::{cut, escape};
 use crate::report::thumbnail::{LARGE, SMALL, Thumbnail, Thumbnails};
-use crate::task::example::{Candidate, Example, select};
+use crate::task::example::{Example, RankedCandidate, select};
 
 /// A longer text is cut.
 const MOST_CHARACTERS: usize = 300;
@@ -44,7 +44,7 @@ fn percent(share: f64) -> String {
     if (0.0..=1.0).contains(&share) { format!("{:.1} %", 100.0 * share) } else { format!("{share:.3}") }
 }
 
-fn candidates(list: &[Candidate], thumbnails: &mut Thumbnails) -> String {
+fn candidates(list: &[RankedCandidate], thumbnails: &mut Thumbnails) -> String {
     if list.is_empty() {
         return String::new();
     }

@@ -26,7 +26,7 @@ use crate::seed::rng;
 const CHUNK: usize = 256;
 /// Test images among which captions are tried on one another.
 const SAMPLED: usize = 300;
-/// Sides for which a small shape has pixels enough and an image is no burden.
+/// EmbeddingInputs for which a small shape has pixels enough and an image is no burden.
 const SIDES: Range<u32> = 64..2049;
 /// Questions and phrases an image.
 const MOST_TEXTS: usize = 64;

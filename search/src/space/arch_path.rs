@@ -57,12 +57,12 @@ impl Choice {
 
 /// One choice a block, the encoder's first.
 #[derive(Debug)]
-pub struct Path(pub Vec<Choice>);
+pub struct ArchPath(pub Vec<Choice>);
 
-impl Path {
+impl ArchPath {
     /// The path through the operations `active`.
-    pub fn single(active: &[usize]) -> Path {
-        Path(active.iter().map(|&k| Choice::One(k)).collect())
+    pub fn single(active: &[usize]) -> ArchPath {
+        ArchPath(active.iter().map(|&k| Choice::One(k)).collect())
     }
 
     /// The gates or weights of all blocks that have them, in order.

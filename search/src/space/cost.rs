@@ -10,7 +10,7 @@ use crate::nn::dropout::Dropout;
 use crate::nn::relation::biases;
 use crate::operations::Context;
 use crate::operations::pool::{Candidate, Pool};
-use crate::precision::Precision;
+use crate::precision::MatmulPrecision;
 use crate::recipe::Recipe;
 use crate::recipe::cost::CostSettings;
 use crate::space::search_space::Space;
@@ -65,7 +65,7 @@ pub fn measure(recipe: &Recipe, pool: &Pool, sizes: Sizes, device: Device) -> Re
             let x = if *over_text { &text } else { &regions };
             let started = Instant::now();
             let bias = module.relation_projection().map(|projection| biases(&states, &[projection]).remove(0));
-            let context = Context::new(None, Dropout(0.0), Precision::Float32);
+            let context = Context::new(None, Dropout(0.0), MatmulPrecision::Float32);
             let context = Context { text: Some(&text), relation_bias: bias.as_ref(), ..context };
             // Reading a number waits for the device.
             let sum = module.forward(x, &context).sum(Kind::Float).double_value(&[]);

@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::operations::kind::OperationKind;
+use crate::operations::kind::CandidateOp;
 use crate::operations::pool::{Candidate, Pool};
 
 /// `space.json`: names of the operations of each block, in the order of a log's probabilities.
@@ -27,11 +27,11 @@ pub struct Space {
     pub(crate) decoder: Vec<Vec<Candidate>>,
 }
 
-fn in_encoder(kind: &dyn OperationKind) -> bool {
+fn in_encoder(kind: &dyn CandidateOp) -> bool {
     kind.in_encoder()
 }
 
-fn in_decoder(kind: &dyn OperationKind) -> bool {
+fn in_decoder(kind: &dyn CandidateOp) -> bool {
     kind.in_decoder()
 }
 
@@ -47,7 +47,7 @@ impl Space {
 
     /// The space with `architecture` as its only member. Errors name the block.
     pub fn single(architecture: &Architecture, pool: &Pool) -> Result<Space> {
-        let side = |name: &str, operations: &[Operation], allowed: fn(&dyn OperationKind) -> bool| {
+        let side = |name: &str, operations: &[Operation], allowed: fn(&dyn CandidateOp) -> bool| {
             let block = |(k, operation): (usize, &Operation)| {
                 let place = format!("architecture, {name} block {}", k + 1);
                 Ok(vec![pool.get(operation.name(), &place, allowed)?.clone()])
@@ -124,7 +124,7 @@ impl Space {
 fn choices(
     names: &[impl AsRef<str>],
     place: &str,
-    allowed: fn(&dyn OperationKind) -> bool,
+    allowed: fn(&dyn CandidateOp) -> bool,
     pool: &Pool,
 ) -> Result<Vec<Candidate>> {
     let wrong = |expected: &str, found: &str| Error::Operation {

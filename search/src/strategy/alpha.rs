@@ -13,7 +13,7 @@ use crate::operations::pool::Candidate;
 use crate::recipe::adam::AdamSettings;
 use crate::recipe::strategy::SamplingMode;
 use crate::seed::rng;
-use crate::space::arch_path::{Choice, Path};
+use crate::space::arch_path::{ArchPath, Choice};
 use crate::space::search_space::Space;
 
 /// The architecture parameters: one number an operation, `p = softmax(alpha)` within a block (MMnas, section 3.3).
@@ -89,7 +89,14 @@ impl Alpha {
     }
 
     /// Samples the gated path of an architecture step.
-    pub fn sample_gated(&self, mode: SamplingMode, run: u64, purpose: &str, counter: u64, device: tch::Device) -> Path {
+    pub fn sample_gated(
+        &self,
+        mode: SamplingMode,
+        run: u64,
+        purpose: &str,
+        counter: u64,
+        device: tch::Device,
+    ) -> ArchPath {
         let mut rng = rng(run, purpose, counter);
         let choose = |p: &Vec<f64>| {
             let first = pick(p, rng.random::<f64>());
@@ -105,12 +112,12 @@ impl Alpha {
             let (active, inactive) = if first_is_active { (first, second) } else { (second, first) };
             Choice::gated(active, vec![inactive], p.len(), device)
         };
-        Path(self.probabilities().iter().map(choose).collect())
+        ArchPath(self.probabilities().iter().map(choose).collect())
     }
 
     /// The gradient of the alphas from the gradients of the gates: `d alpha_i = Σ_j g_j p_j (δ_ij − p_i)`, sums and
     /// softmax over the operations that ran; 0 for the others.
-    pub fn gradients(&self, path: &Path, gate_gradients: &[Tensor]) -> Vec<Tensor> {
+    pub fn gradients(&self, path: &ArchPath, gate_gradients: &[Tensor]) -> Vec<Tensor> {
         let blocks = self.values.values().zip(&path.0).zip(gate_gradients);
         blocks
             .map(|((alpha, choice), gates)| {
@@ -137,7 +144,7 @@ impl Alpha {
 
     /// An Adam step on the alphas; in mode `two` both alphas of a block are then shifted so that the sum of their
     /// exponentials stays what it was.
-    pub fn step(&mut self, path: &Path, gradients: Vec<Tensor>, settings: AdamSettings, mode: SamplingMode) {
+    pub fn step(&mut self, path: &ArchPath, gradients: Vec<Tensor>, settings: AdamSettings, mode: SamplingMode) {
         self.update(path, mode, |values, adam| {
             let names: Vec<String> = values.keys().cloned().collect();
             let gradients: Vec<(&String, Tensor)> = names.iter().zip(gradients).collect();
@@ -146,7 +153,7 @@ impl Alpha {
     }
 
     /// As [`Alpha::step`] with plain gradient descent.
-    pub fn step_sgd(&mut self, path: &Path, gradients: &[Tensor], lr: f64, mode: SamplingMode) {
+    pub fn step_sgd(&mut self, path: &ArchPath, gradients: &[Tensor], lr: f64, mode: SamplingMode) {
         self.update(path, mode, |values, _| {
             for (alpha, gradient) in values.values_mut().zip(gradients) {
                 let _ = alpha.g_sub_(&(gradient * lr));
@@ -156,7 +163,7 @@ impl Alpha {
 
     fn update(
         &mut self,
-        path: &Path,
+        path: &ArchPath,
         mode: SamplingMode,
         apply: impl FnOnce(&mut BTreeMap<String, Tensor>, &mut Adam),
     ) {

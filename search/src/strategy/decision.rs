@@ -2,12 +2,12 @@
 
 use crate::error::Result;
 use crate::nn::tensors::TensorMap;
-use crate::space::arch_path::Path;
+use crate::space::arch_path::ArchPath;
 use crate::space::search_space::Space;
 
 /// Where a run stands, for strategies that change over it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Clock {
+pub struct Schedule {
     /// Weight steps since the start.
     pub step: u64,
     /// Weight steps of the whole run.
@@ -15,7 +15,7 @@ pub struct Clock {
 }
 
 /// Runs the supernet along a path on a batch of the alpha part; gives the gradients of the path's gates.
-pub type GateGradients<'a> = dyn FnMut(&Path) -> Result<Vec<tch::Tensor>> + 'a;
+pub type GateGradients<'a> = dyn FnMut(&ArchPath) -> Result<Vec<tch::Tensor>> + 'a;
 
 /// The score, 0 to 1, of an architecture, one operation a block, with shared weights on samples of the alpha part.
 pub type SharedScore<'a> = dyn FnMut(&[usize], usize) -> Result<f64> + 'a;
@@ -25,11 +25,11 @@ pub trait Strategy: std::fmt::Debug {
     /// Its name for logs.
     fn name(&self) -> String;
 
-    /// A path to train weights on, or to score negatives with. What is drawn is drawn for `purpose` at the clock's step.
-    fn path(&self, clock: Clock, purpose: &str) -> Path;
+    /// A path to train weights on, or to score negatives with. What is drawn is drawn for `purpose` at the schedule's step.
+    fn path(&self, schedule: Schedule, purpose: &str) -> ArchPath;
 
     /// Learns from a batch of the alpha part.
-    fn architecture_step(&mut self, _clock: Clock, _gradients: &mut GateGradients<'_>) -> Result<()> {
+    fn architecture_step(&mut self, _schedule: Schedule, _gradients: &mut GateGradients<'_>) -> Result<()> {
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use crate::space::search_space::Space;
 
 /// Figures of one moment of a search.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Collapse {
+pub struct SearchDiagnostics {
     /// Mean entropy of the blocks relative to its maximum, 0 (decided) to 1 (uniform).
     pub entropy: f64,
     /// Share of the blocks whose top choice is that of the epoch before; none in the first epoch.
@@ -18,9 +18,14 @@ pub struct Collapse {
     pub shares: BTreeMap<String, f64>,
 }
 
-impl Collapse {
+impl SearchDiagnostics {
     /// From the top choices and probabilities of the blocks, now and, for the top choices, an epoch ago.
-    pub fn of(space: &Space, best: &[usize], probabilities: &[Vec<f64>], before: Option<&[usize]>) -> Collapse {
+    pub fn of(
+        space: &Space,
+        best: &[usize],
+        probabilities: &[Vec<f64>],
+        before: Option<&[usize]>,
+    ) -> SearchDiagnostics {
         let blocks = best.len().max(1) as f64;
         let relative = |p: &Vec<f64>| {
             let entropy: f64 = p.iter().filter(|&&v| v > 0.0).map(|v| -v * v.ln()).sum();
@@ -37,7 +42,7 @@ impl Collapse {
         for operation in architecture.encoder.iter().chain(&architecture.decoder) {
             *shares.entry(operation.name().to_owned()).or_default() += 1.0 / blocks;
         }
-        Collapse {
+        SearchDiagnostics {
             entropy: probabilities.iter().map(relative).sum::<f64>() / blocks,
             agreement: before.map(same),
             shares,
@@ -53,13 +58,13 @@ mod tests {
     fn entropy_agreement_and_shares() {
         let space = Space::published(2, 2);
         let uniform = vec![vec![0.5, 0.5], vec![0.5, 0.5], vec![0.25; 4], vec![0.25; 4]];
-        let now = Collapse::of(&space, &[0, 0, 3, 3], &uniform, None);
+        let now = SearchDiagnostics::of(&space, &[0, 0, 3, 3], &uniform, None);
         assert!((now.entropy - 1.0).abs() < 1e-12 && now.agreement.is_none());
         assert_eq!(now.shares["self_att_64"], 0.5);
         assert_eq!(now.shares["feed_forward"], 0.5);
         assert_eq!(now.shares["guided_att_64"], 0.0);
         let decided = vec![vec![1.0, 0.0], vec![0.0, 1.0], vec![1.0, 0.0, 0.0, 0.0], vec![0.0, 0.0, 0.0, 1.0]];
-        let next = Collapse::of(&space, &[0, 1, 0, 3], &decided, Some(&[0, 0, 3, 3]));
+        let next = SearchDiagnostics::of(&space, &[0, 1, 0, 3], &decided, Some(&[0, 0, 3, 3]));
         assert_eq!((next.entropy, next.agreement), (0.0, Some(0.5)));
     }
 }

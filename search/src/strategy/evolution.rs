@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use crate::error::Result;
 use crate::seed::rng;
 use crate::space::search_space::Space;
-use crate::strategy::one_shot::Chooser;
+use crate::strategy::single_path_one_shot::Chooser;
 
 /// Evolution over the trained supernet (Guo et al., "Single Path One-Shot", 2020): the better half of a generation is
 /// kept, the other half are crossings of it, some of whose blocks are drawn anew.

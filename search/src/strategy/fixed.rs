@@ -1,9 +1,9 @@
 //! No search: one architecture.
 
 use crate::nn::tensors::TensorMap;
-use crate::space::arch_path::Path;
+use crate::space::arch_path::ArchPath;
 use crate::space::search_space::Space;
-use crate::strategy::decision::{Clock, Strategy, one_hot};
+use crate::strategy::decision::{Schedule, Strategy, one_hot};
 
 /// One architecture, the only one of its space.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ impl Strategy for Fixed {
         "fixed".to_owned()
     }
 
-    fn path(&self, _clock: Clock, _purpose: &str) -> Path {
-        Path::single(&self.best())
+    fn path(&self, _schedule: Schedule, _purpose: &str) -> ArchPath {
+        ArchPath::single(&self.best())
     }
 
     fn best(&self) -> Vec<usize> {

@@ -4,10 +4,10 @@ use tch::Tensor;
 
 use crate::error::Result;
 use crate::recipe::strategy::SamplingMode;
-use crate::space::arch_path::Path;
+use crate::space::arch_path::ArchPath;
 use crate::strategy::alpha::Alpha;
-use crate::strategy::by_alpha::Estimator;
-use crate::strategy::decision::{Clock, GateGradients};
+use crate::strategy::decision::{GateGradients, Schedule};
+use crate::strategy::differentiable::Estimator;
 
 /// The paper's: weight steps on paths sampled from softmax(alpha), architecture steps through gates.
 #[derive(Debug)]
@@ -24,12 +24,17 @@ impl Estimator for Gradient {
         format!("gradient {}", if self.mode == SamplingMode::Full { "full" } else { "two" })
     }
 
-    fn path(&self, alpha: &Alpha, clock: Clock, purpose: &str) -> Path {
-        Path::single(&alpha.sample(self.seed, purpose, clock.step))
+    fn path(&self, alpha: &Alpha, schedule: Schedule, purpose: &str) -> ArchPath {
+        ArchPath::single(&alpha.sample(self.seed, purpose, schedule.step))
     }
 
-    fn gradients(&self, alpha: &Alpha, clock: Clock, of_gates: &mut GateGradients<'_>) -> Result<(Path, Vec<Tensor>)> {
-        let path = alpha.sample_gated(self.mode, self.seed, "alpha path", clock.step / self.every, self.device);
+    fn gradients(
+        &self,
+        alpha: &Alpha,
+        schedule: Schedule,
+        of_gates: &mut GateGradients<'_>,
+    ) -> Result<(ArchPath, Vec<Tensor>)> {
+        let path = alpha.sample_gated(self.mode, self.seed, "alpha path", schedule.step / self.every, self.device);
         let gradients = alpha.gradients(&path, &of_gates(&path)?);
         Ok((path, gradients))
     }

@@ -5,10 +5,10 @@ use tch::Tensor;
 
 use crate::error::Result;
 use crate::seed::rng;
-use crate::space::arch_path::{Choice, Path};
+use crate::space::arch_path::{ArchPath, Choice};
 use crate::strategy::alpha::Alpha;
-use crate::strategy::by_alpha::Estimator;
-use crate::strategy::decision::{Clock, GateGradients};
+use crate::strategy::decision::{GateGradients, Schedule};
+use crate::strategy::differentiable::Estimator;
 
 /// DARTS (first order) and Gumbel-softmax: every block gives the weighted sum of all its operations.
 #[derive(Debug)]
@@ -29,23 +29,23 @@ fn softmax(alpha: &[f32], mut noise: impl FnMut() -> f64, temperature: f64) -> V
 }
 
 impl Mixture {
-    fn temperature(&self, clock: Clock) -> f64 {
-        let share = clock.step as f64 / clock.of.max(1) as f64;
+    fn temperature(&self, schedule: Schedule) -> f64 {
+        let share = schedule.step as f64 / schedule.of.max(1) as f64;
         self.temperature.map_or(1.0, |(first, last)| first * (last / first).powf(share.min(1.0)))
     }
 
     /// The weights of the blocks' operations at a step.
-    fn weights(&self, alpha: &Alpha, purpose: &str, clock: Clock) -> Vec<Vec<f64>> {
-        let mut rng = rng(self.seed, purpose, clock.step);
+    fn weights(&self, alpha: &Alpha, purpose: &str, schedule: Schedule) -> Vec<Vec<f64>> {
+        let mut rng = rng(self.seed, purpose, schedule.step);
         let mut gumbel = || -(-rng.random::<f64>().max(f64::MIN_POSITIVE).ln()).max(f64::MIN_POSITIVE).ln();
-        let temperature = self.temperature(clock);
+        let temperature = self.temperature(schedule);
         let noisy = self.temperature.is_some();
         let block = |alpha: Vec<f32>| softmax(&alpha, || if noisy { gumbel() } else { 0.0 }, temperature);
         alpha.values().into_iter().map(block).collect()
     }
 
-    fn mixture(&self, weights: &[Vec<f64>], with_gradient: bool) -> Path {
-        Path(weights.iter().map(|w| Choice::mixed(w, with_gradient, self.device)).collect())
+    fn mixture(&self, weights: &[Vec<f64>], with_gradient: bool) -> ArchPath {
+        ArchPath(weights.iter().map(|w| Choice::mixed(w, with_gradient, self.device)).collect())
     }
 }
 
@@ -54,14 +54,19 @@ impl Estimator for Mixture {
         if self.temperature.is_some() { "gumbel" } else { "darts" }.to_owned()
     }
 
-    fn path(&self, alpha: &Alpha, clock: Clock, purpose: &str) -> Path {
-        self.mixture(&self.weights(alpha, purpose, clock), false)
+    fn path(&self, alpha: &Alpha, schedule: Schedule, purpose: &str) -> ArchPath {
+        self.mixture(&self.weights(alpha, purpose, schedule), false)
     }
 
-    fn gradients(&self, alpha: &Alpha, clock: Clock, of_gates: &mut GateGradients<'_>) -> Result<(Path, Vec<Tensor>)> {
-        let weights = self.weights(alpha, "alpha path", clock);
+    fn gradients(
+        &self,
+        alpha: &Alpha,
+        schedule: Schedule,
+        of_gates: &mut GateGradients<'_>,
+    ) -> Result<(ArchPath, Vec<Tensor>)> {
+        let weights = self.weights(alpha, "alpha path", schedule);
         let path = self.mixture(&weights, true);
-        let gradients = alpha.mixture_gradients(&weights, &of_gates(&path)?, self.temperature(clock));
+        let gradients = alpha.mixture_gradients(&weights, &of_gates(&path)?, self.temperature(schedule));
         Ok((path, gradients))
     }
 }

@@ -2,24 +2,24 @@
 //! behind one trait with a saved state; the space, the supernet and the loop know nothing of them.
 
 pub mod alpha;
-pub mod by_alpha;
 pub mod decision;
 pub mod diagnostics;
+pub mod differentiable;
 pub mod evolution;
 pub mod fixed;
 pub mod gradient;
 pub mod mixture;
-pub mod one_shot;
 pub mod random;
+pub mod single_path_one_shot;
 #[cfg(test)]
 mod tests;
 
 use crate::recipe::Recipe;
 use crate::recipe::strategy::StrategySettings;
 use crate::space::search_space::Space;
-use crate::strategy::by_alpha::ByAlpha;
 use crate::strategy::decision::Strategy;
-use crate::strategy::one_shot::OneShot;
+use crate::strategy::differentiable::Differentiable;
+use crate::strategy::single_path_one_shot::SinglePathOneShot;
 
 /// The strategy that a recipe asks for.
 pub fn build(recipe: &Recipe, space: &Space, device: tch::Device) -> Box<dyn Strategy> {
@@ -28,22 +28,27 @@ pub fn build(recipe: &Recipe, space: &Space, device: tch::Device) -> Box<dyn Str
         StrategySettings::Gradient { mode } => {
             let gradient =
                 crate::strategy::gradient::Gradient { mode: *mode, every: recipe.search.alpha_every, seed, device };
-            Box::new(ByAlpha::new(gradient, recipe, space))
+            Box::new(Differentiable::new(gradient, recipe, space))
         }
-        StrategySettings::Darts {} => {
-            Box::new(ByAlpha::new(crate::strategy::mixture::Mixture { temperature: None, seed, device }, recipe, space))
-        }
+        StrategySettings::Darts {} => Box::new(Differentiable::new(
+            crate::strategy::mixture::Mixture { temperature: None, seed, device },
+            recipe,
+            space,
+        )),
         StrategySettings::Gumbel { temperature } => {
             let mixture = crate::strategy::mixture::Mixture { temperature: Some(*temperature), seed, device };
-            Box::new(ByAlpha::new(mixture, recipe, space))
+            Box::new(Differentiable::new(mixture, recipe, space))
         }
-        StrategySettings::Random { candidates, samples } => {
-            Box::new(OneShot::new(crate::strategy::random::Random { candidates: *candidates }, *samples, space, seed))
-        }
+        StrategySettings::Random { candidates, samples } => Box::new(SinglePathOneShot::new(
+            crate::strategy::random::Random { candidates: *candidates },
+            *samples,
+            space,
+            seed,
+        )),
         StrategySettings::Evolution { population, generations, mutation, samples } => {
             let (population, generations, mutation) = (*population, *generations, *mutation);
             let breeding = crate::strategy::evolution::Evolution { population, generations, mutation };
-            Box::new(OneShot::new(breeding, *samples, space, seed))
+            Box::new(SinglePathOneShot::new(breeding, *samples, space, seed))
         }
         StrategySettings::Fixed { .. } => Box::new(crate::strategy::fixed::Fixed::new(space)),
     }

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::seed::rng;
 use crate::space::search_space::Space;
-use crate::strategy::one_shot::Chooser;
+use crate::strategy::single_path_one_shot::Chooser;
 
 /// Random search with weight sharing (Li and Talwalkar, 2019).
 #[derive(Debug)]

@@ -1,15 +1,15 @@
-//! Every strategy finds the architecture that a made-up score prefers, and goes on from its saved state as before.
+//! Every strategy finds the architecture that a synthetic score prefers, and goes on from its saved state as before.
 
 use crate::error::Result;
 use crate::nn::tensors::TensorMap;
-use crate::space::arch_path::Path;
-use crate::strategy::decision::Clock;
+use crate::space::arch_path::ArchPath;
+use crate::strategy::decision::Schedule;
 use std::path::Path as File;
 
 use tch::{Kind, Tensor};
 
 use crate::strategy::alpha::Alpha;
-use crate::strategy::by_alpha::add_cost;
+use crate::strategy::differentiable::add_cost;
 use crate::strategy::*;
 
 /// The best operation of each block.
@@ -41,7 +41,7 @@ fn strategy(settings: &str) -> Box<dyn Strategy> {
 }
 
 /// A loss that is the sum over blocks of 1 − the gate of the target: its gradient is −1 there and 0 elsewhere.
-fn gradients(path: &Path) -> Result<Vec<Tensor>> {
+fn gradients(path: &ArchPath) -> Result<Vec<Tensor>> {
     let gates = path.gates();
     assert_eq!(gates.len(), TARGET.len());
     let gradient = |(gate, target): (&Tensor, usize)| {
@@ -59,10 +59,10 @@ fn score(choices: &[usize], samples: usize) -> Result<f64> {
 
 fn run(strategy: &mut dyn Strategy, steps: std::ops::Range<u64>) {
     for step in steps {
-        let clock = Clock { step, of: STEPS };
-        assert_eq!(strategy.path(clock, "test").0.len(), TARGET.len());
+        let schedule = Schedule { step, of: STEPS };
+        assert_eq!(strategy.path(schedule, "test").0.len(), TARGET.len());
         if strategy.learns_alpha() {
-            strategy.architecture_step(clock, &mut gradients).unwrap();
+            strategy.architecture_step(schedule, &mut gradients).unwrap();
         }
     }
 }
@@ -106,7 +106,7 @@ fn each_goes_on_from_its_state() {
 fn gumbel_is_sharper_as_it_cools() {
     let strategy = strategy(ALL[3]);
     let sharpness = |step: u64| {
-        let path = strategy.path(Clock { step, of: 1000 }, "test");
+        let path = strategy.path(Schedule { step, of: 1000 }, "test");
         let largest = |weights: &&Tensor| weights.max().double_value(&[]);
         path.gates().iter().map(largest).sum::<f64>() / TARGET.len() as f64
     };
@@ -142,9 +142,9 @@ fn costs_decide_where_the_data_do_not() {
         let recipe = Recipe::parse(text, File::new("easy_vqa.toml"), &set).unwrap();
         let run = |strength: f64| {
             let mut strategy = build(&recipe, &space(), tch::Device::Cpu);
-            let mut gradients = |path: &Path| Ok(gradients(path)?.into_iter().map(|g| g * strength).collect());
+            let mut gradients = |path: &ArchPath| Ok(gradients(path)?.into_iter().map(|g| g * strength).collect());
             for step in 0..STEPS {
-                strategy.architecture_step(Clock { step, of: STEPS }, &mut gradients).unwrap();
+                strategy.architecture_step(Schedule { step, of: STEPS }, &mut gradients).unwrap();
             }
             strategy.best()
         };

@@ -26,12 +26,12 @@ pub struct Example {
     pub found_box: Option<[f32; 4]>,
     /// What was ranked, the best first: other answers, other images, other captions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub candidates: Vec<Candidate>,
+    pub candidates: Vec<RankedCandidate>,
 }
 
 /// One place in a ranking.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Candidate {
+pub struct RankedCandidate {
     /// File name of the image, where images are ranked.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub image: String,

@@ -57,15 +57,15 @@ impl Evaluation {
 }
 
 /// What a run keeps from epoch to epoch besides weights and alpha, as part of its checkpoints.
-pub trait Memory: Default + Send + Sync {
+pub trait EpochState: Default + Send + Sync {
     /// Adds it to a checkpoint.
     fn save(&self, into: &mut TensorMap);
 
-    /// Reads what [`Memory::save`] wrote; where it is damaged, an error, the name of the tensor.
+    /// Reads what [`EpochState::save`] wrote; where it is damaged, an error, the name of the tensor.
     fn load(from: &TensorMap) -> std::result::Result<Self, String>;
 }
 
-impl Memory for () {
+impl EpochState for () {
     fn save(&self, _into: &mut TensorMap) {}
 
     fn load(_from: &TensorMap) -> std::result::Result<Self, String> {
@@ -102,7 +102,7 @@ pub trait Task: Sync {
     type Batch: Send;
 
     /// What is kept from epoch to epoch; `()` for nothing.
-    type Memory: Memory;
+    type EpochState: EpochState;
 
     /// Makes the head with its parameters under `vs`.
     fn head(vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn Head>;
@@ -167,13 +167,13 @@ pub trait Task: Sync {
     fn labels(&self) -> &[String];
 
     /// Loads the samples `indices` to train on. Random decisions are drawn from `seed`.
-    fn batch(&self, indices: &[usize], memory: &Self::Memory, seed: u64) -> Result<Self::Batch>;
+    fn batch(&self, indices: &[usize], epoch_state: &Self::EpochState, seed: u64) -> Result<Self::Batch>;
 
     /// Called before the first step of an epoch; `forward` runs the network in evaluation.
     fn begin_epoch(
         &self,
         _start: &EpochStart<'_>,
-        _memory: &mut Self::Memory,
+        _epoch_state: &mut Self::EpochState,
         _forward: &mut Forward<'_>,
     ) -> Result<()> {
         Ok(())

@@ -3,11 +3,11 @@
 use mmnas_bundle::manifest::Dimensions;
 use tch::{Tensor, nn};
 
-use crate::model::head::{Head, Sides};
+use crate::model::head::{EmbeddingInputs, Head};
 use crate::nn::att_flat::AttFlat;
 use crate::nn::dropout::Dropout;
 use crate::nn::layers::{LayerNorm, Linear};
-use crate::task::itm::dual_encoder::JointEmbedding;
+use crate::task::itm::dual_encoder::DualEncoder;
 
 /// The published head of VQA and ITM: `Linear(LN(AttFlat(x) + AttFlat(y)))`, one number an output.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct PooledHead {
     regions: AttFlat,
     norm: LayerNorm,
     projection: Linear,
-    joint: Option<JointEmbedding>,
+    joint: Option<DualEncoder>,
 }
 
 impl PooledHead {
@@ -26,11 +26,11 @@ impl PooledHead {
             regions: AttFlat::new(vs / "attflat_y", d),
             norm: LayerNorm::new(vs / "proj_norm", 2 * d.hidden),
             projection: Linear::new(vs / "proj", 2 * d.hidden, d.outputs, true),
-            joint: d.joint.map(|width| JointEmbedding::new(vs, d, width)),
+            joint: d.joint.map(|width| DualEncoder::new(vs, d, width)),
         };
         if head.joint.is_some() {
             // A pair's logit is that of its embeddings alone: what an untrained network says of it would be noise.
-            head.projection.set_constant(JointEmbedding::FIRST_BIAS);
+            head.projection.set_constant(DualEncoder::FIRST_BIAS);
         }
         head
     }
@@ -49,7 +49,7 @@ impl Head for PooledHead {
         Some(self.regions.attention(y, mask))
     }
 
-    fn embed(&self, sides: &Sides<'_>, dropout: Dropout) -> Option<(Tensor, Tensor)> {
+    fn embed(&self, sides: &EmbeddingInputs<'_>, dropout: Dropout) -> Option<(Tensor, Tensor)> {
         self.joint.as_ref().map(|joint| joint.embed(sides, dropout))
     }
 

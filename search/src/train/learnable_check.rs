@@ -2,7 +2,7 @@
 //! at once and not after hours.
 
 use crate::data::learnable::RunParts;
-use crate::data::split::Parts;
+use crate::data::split::Splits;
 use crate::error::Result;
 use crate::operations::pool::Pool;
 use crate::recipe::Recipe;
@@ -25,8 +25,8 @@ pub enum RunKind {
 /// is a label, one caption for all images, texts without a known word; features that cannot be read.
 pub fn check<T: Task>(recipe: &Recipe, pool: &Pool, task: &T, kind: RunKind) -> Result<Vec<String>> {
     let parts = match kind {
-        RunKind::Search => Parts::for_search(task.data(), recipe)?,
-        RunKind::Retraining => Parts::for_training(task.data(), recipe)?,
+        RunKind::Search => Splits::for_search(task.data(), recipe)?,
+        RunKind::Retraining => Splits::for_training(task.data(), recipe)?,
     };
     let both = [parts.weights.as_slice(), parts.alpha.as_slice()].concat();
     let apart = [parts.weights.as_slice(), parts.alpha.as_slice()];

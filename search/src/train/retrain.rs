@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mmnas_bundle::manifest::Provenance;
 use mmnas_bundle::{Architecture, write_atomically};
 
-use crate::data::split::Parts;
+use crate::data::split::Splits;
 use crate::error::Result;
 use crate::model::ema::Average;
 use crate::model::network::{FeatureNorm, Naming, Network};
@@ -18,13 +18,13 @@ use crate::run::epoch_log::EpochRecord;
 use crate::run::files::{EXAMPLES, FEATURE_MEAN, FEATURE_STD, LABELS, NETWORK, RECORD, TOKENIZER};
 use crate::run::folder::{NetworkRecord, RunFolder};
 use crate::seed::seed_torch;
-use crate::space::arch_path::Path;
+use crate::space::arch_path::ArchPath;
 use crate::task::example::Example;
 use crate::task::{Evaluation, Task};
 use crate::train::search::{dimensions, load_network, save_network};
-use crate::train::step_position::Moment;
+use crate::train::step_position::StepPosition;
 use crate::train::trainer::{Learner, Trainer, misfit};
-use crate::train::weight_step::{Part, StepSettings, weight_step};
+use crate::train::weight_step::{MicroBatch, StepSettings, weight_step};
 
 /// What retraining gave.
 #[derive(Debug)]
@@ -52,8 +52,8 @@ struct RetrainLearner<'a> {
 }
 
 impl RetrainLearner<'_> {
-    fn path(&self) -> Path {
-        Path::single(&vec![0; self.network.space().len()])
+    fn path(&self) -> ArchPath {
+        ArchPath::single(&vec![0; self.network.space().len()])
     }
 
     /// The network that is validated and kept.
@@ -66,10 +66,10 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
     fn step(
         &mut self,
         task: &T,
-        parts: &[Part<T::Batch>],
-        _: &T::Memory,
+        parts: &[MicroBatch<T::Batch>],
+        _: &T::EpochState,
         learning_rate: f64,
-        at: Moment,
+        at: StepPosition,
     ) -> Result<f64> {
         let path = self.path();
         let settings = StepSettings {
@@ -85,11 +85,11 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
         Ok(loss)
     }
 
-    fn best_path(&self) -> (&Network, Path) {
+    fn best_path(&self) -> (&Network, ArchPath) {
         (self.measured(), self.path())
     }
 
-    fn mining_path(&self, _total: u64) -> Path {
+    fn mining_path(&self, _total: u64) -> ArchPath {
         self.path()
     }
 
@@ -166,7 +166,7 @@ pub fn retrain<T: Task>(
     stop_after: Option<u64>,
 ) -> Result<RetrainResult> {
     let data = task.data();
-    let parts = Parts::for_training(data, recipe)?;
+    let parts = Splits::for_training(data, recipe)?;
     let mut train = [parts.weights, parts.alpha].concat();
     train.sort_unstable();
     let settings = &recipe.retrain;

@@ -5,7 +5,7 @@ use mmnas_bundle::manifest::Dimensions;
 use rand::seq::SliceRandom;
 use tch::Tensor;
 
-use crate::data::split::Parts;
+use crate::data::split::Splits;
 use crate::error::{Error, Result};
 use crate::model::network::{Naming, Network};
 use crate::nn::adam::Adam;
@@ -18,15 +18,15 @@ use crate::run::epoch_log::EpochRecord;
 use crate::run::files::EXAMPLES;
 use crate::run::folder::RunFolder;
 use crate::seed::{rng, seed, seed_torch};
-use crate::space::arch_path::Path;
+use crate::space::arch_path::ArchPath;
 use crate::strategy;
-use crate::strategy::decision::{Clock, Strategy};
-use crate::strategy::diagnostics::Collapse;
+use crate::strategy::decision::{Schedule, Strategy};
+use crate::strategy::diagnostics::SearchDiagnostics;
 use crate::task::example::Example;
 use crate::task::{Evaluation, Task};
-use crate::train::step_position::Moment;
+use crate::train::step_position::StepPosition;
 use crate::train::trainer::{Learner, Trainer, evaluate, misfit};
-use crate::train::weight_step::{Part, StepSettings, weight_step};
+use crate::train::weight_step::{MicroBatch, StepSettings, weight_step};
 
 /// What a search found.
 #[derive(Debug)]
@@ -59,24 +59,24 @@ impl SearchLearner<'_> {
         order[start..start + batch].to_vec()
     }
 
-    fn clock(&self, step: u64) -> Clock {
-        Clock { step, of: self.steps }
+    fn schedule(&self, step: u64) -> Schedule {
+        Schedule { step, of: self.steps }
     }
 
-    fn architecture_step<T: Task>(&mut self, task: &T, memory: &T::Memory, at: Moment) -> Result<()> {
+    fn architecture_step<T: Task>(&mut self, task: &T, epoch_state: &T::EpochState, at: StepPosition) -> Result<()> {
         let (search, seed_of_run) = (&self.recipe.search, self.recipe.seed);
         let counter = at.total / search.alpha_every;
         let indices = self.alpha_indices(counter);
         let parts = indices.chunks(search.alpha_batch.div_ceil(search.weights.accumulate)).enumerate();
-        let load = |(part, indices): (usize, &[usize])| -> Result<Part<T::Batch>> {
+        let load = |(part, indices): (usize, &[usize])| -> Result<MicroBatch<T::Batch>> {
             let counter = counter * search.weights.accumulate as u64 + part as u64;
-            let batch = task.batch(indices, memory, seed(seed_of_run, "alpha batch", counter))?;
-            Ok(Part { batch, samples: indices.len() })
+            let batch = task.batch(indices, epoch_state, seed(seed_of_run, "alpha batch", counter))?;
+            Ok(MicroBatch { batch, samples: indices.len() })
         };
         let parts = parts.map(load).collect::<Result<Vec<_>>>()?;
         seed_torch(seed_of_run, "alpha step", counter);
         let (network, dropout) = (&self.network, self.recipe.model.dropout);
-        let mut gradients = |path: &Path| {
+        let mut gradients = |path: &ArchPath| {
             let mut sums: Vec<Tensor> = Vec::new();
             for part in &parts {
                 let (_, gates) = gate_gradients(network, task, &part.batch, path, dropout, &[])?;
@@ -90,8 +90,8 @@ impl SearchLearner<'_> {
             let (epoch, step, what) = (at.epoch, at.step, "gradient norm of alpha");
             if norm.is_finite() { Ok(sums) } else { Err(Error::NotFinite { epoch, step, what, value: norm }) }
         };
-        let clock = Clock { step: at.total, of: self.steps };
-        self.strategy.architecture_step(clock, &mut gradients)
+        let schedule = Schedule { step: at.total, of: self.steps };
+        self.strategy.architecture_step(schedule, &mut gradients)
     }
 
     /// Whether epoch `epoch` has architecture steps.
@@ -106,7 +106,7 @@ pub fn gate_gradients<T: Task>(
     network: &Network,
     task: &T,
     batch: &T::Batch,
-    path: &Path,
+    path: &ArchPath,
     dropout: f64,
     weights: &[&Tensor],
 ) -> Result<(Tensor, Vec<Tensor>)> {
@@ -121,13 +121,13 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
     fn step(
         &mut self,
         task: &T,
-        parts: &[Part<T::Batch>],
-        memory: &T::Memory,
+        parts: &[MicroBatch<T::Batch>],
+        epoch_state: &T::EpochState,
         learning_rate: f64,
-        at: Moment,
+        at: StepPosition,
     ) -> Result<f64> {
         let search = &self.recipe.search;
-        let path = self.strategy.path(self.clock(at.total), "weight path");
+        let path = self.strategy.path(self.schedule(at.total), "weight path");
         let settings = StepSettings {
             train: &search.weights,
             learning_rate,
@@ -136,23 +136,23 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
         };
         let loss = weight_step((&self.network, &mut self.adam), (task, parts), &path, settings, at)?;
         if self.alpha_moves(at.epoch) && (at.total + 1).is_multiple_of(search.alpha_every) {
-            self.architecture_step(task, memory, at)?;
+            self.architecture_step(task, epoch_state, at)?;
         }
         Ok(loss)
     }
 
-    fn best_path(&self) -> (&Network, Path) {
-        (&self.network, Path::single(&self.strategy.best()))
+    fn best_path(&self) -> (&Network, ArchPath) {
+        (&self.network, ArchPath::single(&self.strategy.best()))
     }
 
-    fn mining_path(&self, total: u64) -> Path {
+    fn mining_path(&self, total: u64) -> ArchPath {
         // One sampled path, as published; a mixture's own.
-        self.strategy.path(self.clock(total), "mining path")
+        self.strategy.path(self.schedule(total), "mining path")
     }
 
     fn epoch_ended(&mut self, evaluation: &Evaluation) -> serde_json::Map<String, serde_json::Value> {
         let (best, probabilities) = (self.strategy.best(), self.strategy.probabilities());
-        let collapse = Collapse::of(self.network.space(), &best, &probabilities, self.before.as_deref());
+        let collapse = SearchDiagnostics::of(self.network.space(), &best, &probabilities, self.before.as_deref());
         let mut notes = serde_json::json!({
             "strategy": self.strategy.name(),
             "architecture": self.network.space().architecture(&best).to_string(),
@@ -186,7 +186,7 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
         part.shuffle(&mut rng(self.recipe.seed, "samples to compare on", 0));
         let mut score = |choices: &[usize], samples: usize| {
             let samples = &part[..samples.min(part.len())];
-            Ok(evaluate(task, (network, &Path::single(choices)), samples, batch)?.score)
+            Ok(evaluate(task, (network, &ArchPath::single(choices)), samples, batch)?.score)
         };
         self.strategy.conclude(&mut score)?;
         Ok(self.strategy.best() != before)
@@ -255,7 +255,7 @@ fn prepare<'a, T: Task>(
     recipe: &'a Recipe,
     pool: &Pool,
     task: &T,
-    parts: &'a Parts,
+    parts: &'a Splits,
     progress: bool,
 ) -> Result<SearchLearner<'a>> {
     let settings = &recipe.search;
@@ -286,7 +286,7 @@ pub fn search<T: Task>(
     progress: bool,
     stop_after: Option<u64>,
 ) -> Result<SearchResult> {
-    let parts = Parts::for_search(task.data(), recipe)?;
+    let parts = Splits::for_search(task.data(), recipe)?;
     let mut learner = prepare(recipe, pool, task, &parts, progress)?;
     run.write_json("space.json", &learner.network.space().names())?;
     let trainer = Trainer {
@@ -323,14 +323,14 @@ pub fn shared_scores<T: Task>(
     run: &RunFolder,
     architectures: &[Vec<usize>],
 ) -> Result<Vec<f64>> {
-    let parts = Parts::for_search(task.data(), recipe)?;
+    let parts = Splits::for_search(task.data(), recipe)?;
     let mut learner = prepare(recipe, pool, task, &parts, false)?;
     let file = run.checkpoint();
     let checkpoint: Checkpoint<serde_json::Value> = Checkpoint::load(&file)?;
     Learner::<T>::load(&mut learner, &checkpoint.tensors, &file)?;
     let batch = recipe.search.weights.evaluated_at_once();
     let score = |choices: &Vec<usize>| {
-        let path = Path::single(choices);
+        let path = ArchPath::single(choices);
         Ok(evaluate(task, (&learner.network, &path), &parts.validation, batch)?.score)
     };
     architectures.iter().map(score).collect()

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Moment {
+pub struct StepPosition {
     /// Epoch, from 0.
     pub epoch: usize,
     /// Step inside the epoch, from 0.

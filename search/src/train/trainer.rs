@@ -19,14 +19,14 @@ use crate::run::files::LOG;
 use crate::run::folder::RunFolder;
 use crate::run::tensorboard::write_events;
 use crate::seed::{rng, seed, seed_torch};
-use crate::space::arch_path::Path;
-use crate::task::{EpochStart, Evaluation, Memory as _, Reduction, Task};
-use crate::train::step_position::Moment;
-use crate::train::weight_step::Part;
+use crate::space::arch_path::ArchPath;
+use crate::task::{EpochStart, EpochState as _, Evaluation, Reduction, Task};
+use crate::train::step_position::StepPosition;
+use crate::train::weight_step::MicroBatch;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct TrainerState {
-    next: Moment,
+    next: StepPosition,
     loss_sum: f64,
     loss_count: f64,
     /// Seconds of the epoch before the process that goes on with it.
@@ -44,17 +44,17 @@ pub(crate) trait Learner<T: Task> {
     fn step(
         &mut self,
         task: &T,
-        parts: &[Part<T::Batch>],
-        memory: &T::Memory,
+        parts: &[MicroBatch<T::Batch>],
+        epoch_state: &T::EpochState,
         learning_rate: f64,
-        at: Moment,
+        at: StepPosition,
     ) -> Result<f64>;
 
     /// The network and the path through it that validation measures.
-    fn best_path(&self) -> (&Network, Path);
+    fn best_path(&self) -> (&Network, ArchPath);
 
     /// The path that mines negatives at the start of an epoch, `total` weight steps after the run's.
-    fn mining_path(&self, total: u64) -> Path;
+    fn mining_path(&self, total: u64) -> ArchPath;
 
     /// Called after validation; adds to the epoch's record.
     fn epoch_ended(&mut self, evaluation: &Evaluation) -> serde_json::Map<String, serde_json::Value>;
@@ -94,7 +94,7 @@ pub(crate) struct Trainer<'a, T: Task> {
 /// Runs the network along a path in evaluation.
 pub(crate) fn evaluate<T: Task>(
     task: &T,
-    (network, path): (&Network, &Path),
+    (network, path): (&Network, &ArchPath),
     samples: &[usize],
     batch: usize,
 ) -> Result<Evaluation> {
@@ -115,7 +115,7 @@ impl<T: Task> Trainer<'_, T> {
     /// Runs to the end, from the run's checkpoint where there is one. Returns the records of all epochs.
     pub(crate) fn run(&self, learner: &mut dyn Learner<T>) -> Result<Vec<EpochRecord>> {
         let mut state = TrainerState {
-            next: Moment { epoch: 0, step: 0, total: 0 },
+            next: StepPosition { epoch: 0, step: 0, total: 0 },
             loss_sum: 0.0,
             loss_count: 0.0,
             spent: 0.0,
@@ -123,13 +123,13 @@ impl<T: Task> Trainer<'_, T> {
             ended: false,
             concluded: false,
         };
-        let mut memory = T::Memory::default();
+        let mut epoch_state = T::EpochState::default();
         let mut decays_from = 0;
         let file = self.run.checkpoint();
         if file.exists() {
             let checkpoint: Checkpoint<TrainerState> = Checkpoint::load(&file)?;
             learner.load(&checkpoint.tensors, &file)?;
-            memory = T::Memory::load(&checkpoint.tensors).map_err(|name| misfit(&file, name))?;
+            epoch_state = T::EpochState::load(&checkpoint.tensors).map_err(|name| misfit(&file, name))?;
             state = checkpoint.state;
             self.progress.resume_at(state.next.total);
             self.progress.line(&format!("resumed at epoch {}, step {}", state.next.epoch, state.next.step));
@@ -141,16 +141,16 @@ impl<T: Task> Trainer<'_, T> {
             let started = Instant::now();
             let learning_rate = self.settings.learning_rate(state.next.epoch, decays_from);
             if state.next.step == 0 {
-                self.begin_epoch(learner, &mut memory, state.next)?;
+                self.begin_epoch(learner, &mut epoch_state, state.next)?;
             }
-            if !self.epoch(learner, &mut state, &memory, (learning_rate, started))? {
+            if !self.epoch(learner, &mut state, &epoch_state, (learning_rate, started))? {
                 self.progress.finish();
                 return Ok(state.records);
             }
             if !file.exists() {
                 // Results never lie in a folder that has had no checkpoint: where there are some without one, it was lost.
                 let spent = state.spent + started.elapsed().as_secs_f64();
-                self.save(learner, &TrainerState { spent, ..state.clone() }, &memory)?;
+                self.save(learner, &TrainerState { spent, ..state.clone() }, &epoch_state)?;
             }
             let mut record = EpochRecord {
                 epoch: state.next.epoch,
@@ -167,11 +167,11 @@ impl<T: Task> Trainer<'_, T> {
                 self.progress.line(&told);
             }
             state.records.push(record);
-            state.next = Moment { epoch: state.next.epoch + 1, step: 0, total: state.next.total };
+            state.next = StepPosition { epoch: state.next.epoch + 1, step: 0, total: state.next.total };
             (state.loss_sum, state.loss_count, state.spent) = (0.0, 0.0, 0.0);
             state.ended = state.next.epoch >= self.settings.epochs || learner.has_ended(&state.records);
             self.publish(learner, &state)?;
-            self.save(learner, &state, &memory)?;
+            self.save(learner, &state, &epoch_state)?;
         }
         if state.concluded {
             // Nothing is left to do, but results that the checkpoint holds are written again where they were lost.
@@ -188,7 +188,7 @@ impl<T: Task> Trainer<'_, T> {
             }
             state.concluded = true;
             self.publish(learner, &state)?;
-            self.save(learner, &state, &memory)?;
+            self.save(learner, &state, &epoch_state)?;
         }
         self.progress.finish();
         Ok(state.records)
@@ -223,7 +223,7 @@ impl<T: Task> Trainer<'_, T> {
         ));
     }
 
-    fn begin_epoch(&self, learner: &dyn Learner<T>, memory: &mut T::Memory, at: Moment) -> Result<()> {
+    fn begin_epoch(&self, learner: &dyn Learner<T>, epoch_state: &mut T::EpochState, at: StepPosition) -> Result<()> {
         let _guard = tch::no_grad_guard();
         let (network, _) = learner.best_path();
         let path = learner.mining_path(at.total);
@@ -238,7 +238,7 @@ impl<T: Task> Trainer<'_, T> {
             false_negatives: self.published.false_negatives,
             batch: self.settings.evaluated_at_once(),
         };
-        self.task.begin_epoch(&start, memory, &mut |inputs| network.forward(inputs, &path, Dropout(0.0)))
+        self.task.begin_epoch(&start, epoch_state, &mut |inputs| network.forward(inputs, &path, Dropout(0.0)))
     }
 
     /// The samples of an epoch in their order.
@@ -254,17 +254,17 @@ impl<T: Task> Trainer<'_, T> {
         &self,
         learner: &mut dyn Learner<T>,
         state: &mut TrainerState,
-        memory: &T::Memory,
+        epoch_state: &T::EpochState,
         (learning_rate, started): (f64, Instant),
     ) -> Result<bool> {
         let (epoch, first) = (state.next.epoch, state.next);
         let order = self.order(epoch);
         let steps: Vec<&[usize]> = order.chunks(self.settings.batch).skip(first.step).collect();
-        let load = |number: usize| -> Result<Vec<Part<T::Batch>>> {
+        let load = |number: usize| -> Result<Vec<MicroBatch<T::Batch>>> {
             let part = |(part, indices): (usize, &[usize])| {
                 let counter = (first.total + number as u64) * self.settings.accumulate as u64 + part as u64;
-                let batch = self.task.batch(indices, memory, seed(self.seed, "batch", counter))?;
-                Ok(Part { batch, samples: indices.len() })
+                let batch = self.task.batch(indices, epoch_state, seed(self.seed, "batch", counter))?;
+                Ok(MicroBatch { batch, samples: indices.len() })
             };
             steps[number].chunks(self.settings.batch / self.settings.accumulate).enumerate().map(part).collect()
         };
@@ -292,29 +292,29 @@ impl<T: Task> Trainer<'_, T> {
                 }
                 // A loader that panicked passes its panic on at the end of the scope.
                 let Ok(parts) = receiver.recv() else { return Ok(false) };
-                let at = Moment { epoch, step: first.step + number, total: state.next.total };
+                let at = StepPosition { epoch, step: first.step + number, total: state.next.total };
                 seed_torch(self.seed, "step", at.total);
-                let loss = learner.step(self.task, &parts?, memory, learning_rate, at)?;
+                let loss = learner.step(self.task, &parts?, epoch_state, learning_rate, at)?;
                 let samples = indices.len() as f64;
                 state.loss_sum += if T::REDUCTION == Reduction::Sum { loss } else { loss * samples };
                 state.loss_count += samples;
-                state.next = Moment { epoch, step: at.step + 1, total: at.total + 1 };
+                state.next = StepPosition { epoch, step: at.step + 1, total: at.total + 1 };
                 self.progress
                     .at(state.next.total, || format!("epoch {epoch}, loss {:.4}", state.loss_sum / state.loss_count));
                 let every = self.settings.checkpoint_steps;
                 if every > 0 && state.next.total.is_multiple_of(every) && number + 1 < steps.len() {
                     let spent = state.spent + started.elapsed().as_secs_f64();
-                    self.save(learner, &TrainerState { spent, ..state.clone() }, memory)?;
+                    self.save(learner, &TrainerState { spent, ..state.clone() }, epoch_state)?;
                 }
             }
             Ok(true)
         })
     }
 
-    fn save(&self, learner: &dyn Learner<T>, state: &TrainerState, memory: &T::Memory) -> Result<()> {
+    fn save(&self, learner: &dyn Learner<T>, state: &TrainerState, epoch_state: &T::EpochState) -> Result<()> {
         let mut tensors = TensorMap::new();
         learner.save(&mut tensors);
-        memory.save(&mut tensors);
+        epoch_state.save(&mut tensors);
         Checkpoint { state: state.clone(), tensors }.save(&self.run.checkpoint())
     }
 }

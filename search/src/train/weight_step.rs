@@ -10,20 +10,20 @@ use crate::nn::adam::{Adam, clip_gradients, gradient_norm};
 use crate::nn::dropout::Dropout;
 use crate::recipe::adam::AdamSettings;
 use crate::recipe::train::TrainSettings;
-use crate::space::arch_path::Path;
+use crate::space::arch_path::ArchPath;
 use crate::task::{Reduction, Task};
-use crate::train::step_position::Moment;
+use crate::train::step_position::StepPosition;
 
 /// Some of a step's samples, which are run at once.
 #[derive(Debug)]
-pub struct Part<B> {
+pub struct MicroBatch<B> {
     /// Their tensors.
     pub batch: B,
     /// How many they are.
     pub samples: usize,
 }
 
-impl<B> Part<B> {
+impl<B> MicroBatch<B> {
     /// What the part's loss counts in a step of `all` samples: a sum as it is, a mean by the part's share.
     pub(crate) fn weight<T: Task>(&self, all: usize) -> f64 {
         if T::REDUCTION == Reduction::Sum { 1.0 } else { self.samples as f64 / all.max(1) as f64 }
@@ -48,10 +48,10 @@ pub struct StepSettings<'a> {
 /// does.
 pub fn weight_step<T: Task, B: Borrow<T::Batch>>(
     (network, adam): (&Network, &mut Adam),
-    (task, parts): (&T, &[Part<B>]),
-    path: &Path,
+    (task, parts): (&T, &[MicroBatch<B>]),
+    path: &ArchPath,
     settings: StepSettings<'_>,
-    at: Moment,
+    at: StepPosition,
 ) -> Result<f64> {
     let names = network.parameters_on(path);
     let parameters: Vec<&Tensor> = names.iter().map(|&name| &network.parameters()[name]).collect();
@@ -101,8 +101,8 @@ mod tests {
     use crate::toy::{SETTINGS, START, STEP, TOY, ToyOf, supernet};
     use tch::{Device, Kind};
 
-    fn whole(batch: &VqaBatch) -> Part<&VqaBatch> {
-        Part { batch, samples: batch.target.size()[0] as usize }
+    fn whole(batch: &VqaBatch) -> MicroBatch<&VqaBatch> {
+        MicroBatch { batch, samples: batch.target.size()[0] as usize }
     }
 
     fn copy(network: &Network) -> Parameters {
@@ -113,15 +113,15 @@ mod tests {
     fn a_weight_step_moves_the_sampled_path_and_nothing_else() {
         let (network, mut adam) = (supernet(), Adam::default());
         let batch = TOY.batch(&[], &(), 0).unwrap();
-        let step = |adam: &mut Adam, path: &Path| {
+        let step = |adam: &mut Adam, path: &ArchPath| {
             weight_step((&network, adam), (&TOY, &[whole(&batch)]), path, STEP, START).unwrap()
         };
         // Encoder SA; decoder RSA, GA. Then FFN everywhere: the first path's operations must rest, momentum or not.
-        let first = Path::single(&[0, 1, 2]);
+        let first = ArchPath::single(&[0, 1, 2]);
         let before = copy(&network);
         step(&mut adam, &first);
         let between = copy(&network);
-        step(&mut adam, &Path::single(&[1, 3, 3]));
+        step(&mut adam, &ArchPath::single(&[1, 3, 3]));
         let after = copy(&network);
         let on_first = network.parameters_on(&first);
         assert!(on_first.iter().any(|name| name.starts_with("linear_y_rel")));
@@ -144,7 +144,7 @@ mod tests {
     fn training_lowers_the_loss_and_an_infinite_one_is_an_error() {
         let (network, mut adam) = (supernet(), Adam::default());
         let mut batch = TOY.batch(&[], &(), 0).unwrap();
-        let path = Path::single(&[0, 1, 2]);
+        let path = ArchPath::single(&[0, 1, 2]);
         let settings = StepSettings { learning_rate: 1e-3, ..STEP };
         let mut step =
             |batch: &VqaBatch| weight_step((&network, &mut adam), (&TOY, &[whole(batch)]), &path, settings, START);
@@ -183,7 +183,7 @@ mod tests {
         // The gated output is the active operation's.
         let active = |choice: &crate::space::arch_path::Choice| (0..4).find(|&k| choice.is_active(k)).unwrap();
         let active: Vec<usize> = path.0.iter().map(active).collect();
-        let plain = network.forward(&batch.inputs, &Path::single(&active), Dropout(0.0));
+        let plain = network.forward(&batch.inputs, &ArchPath::single(&active), Dropout(0.0));
         let gated = network.forward(&batch.inputs, &path, Dropout(0.0));
         assert!((plain - gated).abs().max().double_value(&[]) < 1e-6);
     }
@@ -193,12 +193,12 @@ mod tests {
         let (network, mut adam) = (supernet(), Adam::default());
         let batch = [TOY.batch(&[], &(), 0).unwrap()];
         let settings = StepSettings { momentum_drift: true, ..STEP };
-        let mut step = |path: &Path| {
+        let mut step = |path: &ArchPath| {
             weight_step((&network, &mut adam), (&TOY, &[whole(&batch[0])]), path, settings, START).unwrap()
         };
-        step(&Path::single(&[0, 0, 0]));
+        step(&ArchPath::single(&[0, 0, 0]));
         let between = copy(&network);
-        step(&Path::single(&[1, 3, 3]));
+        step(&ArchPath::single(&[1, 3, 3]));
         let name = "backnone.cells_enc.0.dag.0.0.candidate_ops.0.mhatt.linear_v.weight";
         assert!(!network.parameters()[name].equal(&between[name]));
     }
@@ -227,10 +227,10 @@ mod tests {
         let start = copy(&network);
         let all = TOY.batch(&[], &(), 0).unwrap();
         let parts = [rows(&all, 0, 3), rows(&all, 3, 1)];
-        let path = Path::single(&[0, 1, 2]);
+        let path = ArchPath::single(&[0, 1, 2]);
         let run = |parts: &[VqaBatch]| {
             tch::no_grad(|| start.iter().for_each(|(name, p)| network.parameters()[name].shallow_clone().copy_(p)));
-            let parts: Vec<Part<&VqaBatch>> = parts.iter().map(whole).collect();
+            let parts: Vec<MicroBatch<&VqaBatch>> = parts.iter().map(whole).collect();
             let loss = weight_step((&network, &mut Adam::default()), (task, &parts), &path, settings, START).unwrap();
             (loss, copy(&network))
         };

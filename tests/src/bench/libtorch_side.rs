@@ -9,7 +9,7 @@ use mmnas_bundle::manifest::{Dimensions, TaskName};
 use mmnas_search::bundle::golden::seeded_inputs;
 use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::space::presets as architectures;
-use mmnas_search::{Inputs, Network, Path};
+use mmnas_search::{ArchPath, Inputs, Network};
 
 use crate::bench::floor::Machine;
 use crate::bench::published_pass::{LoadedInputs, PublishedPass};
@@ -66,7 +66,7 @@ pub fn serve(padded: &Padded, d: &Dimensions, threads: usize) {
     let architecture = architectures::preset(&format!("mmnas-{}", padded.task)).unwrap_or_else(|e| panic!("{e}"));
     let network = formula_network(padded.task, &architecture, d);
     let published = PublishedPass::new(padded.task, &architecture, &network);
-    let path = Path::single(&vec![0; architecture.encoder.len() + architecture.decoder.len()]);
+    let path = ArchPath::single(&vec![0; architecture.encoder.len() + architecture.decoder.len()]);
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         if line == "machine" {
             let machine = Machine::measure();

@@ -5,7 +5,7 @@ pub mod comparison;
 pub mod floor;
 pub mod libtorch_side;
 pub mod machine;
-pub mod made_up;
 pub mod published_pass;
 pub mod shared_vision;
 pub mod steps;
+pub mod synthetic;

@@ -1,4 +1,4 @@
-//! The two steps of a search, on a supernet and batches that were made up.
+//! The two steps of a search, on a supernet and batches of synthetic data.
 
 use mmnas_bundle::manifest::Dimensions;
 use mmnas_search::nn::dropout::Dropout;
@@ -8,13 +8,13 @@ use mmnas_search::task::Task as _;
 use mmnas_search::task::vqa::batch::VqaBatch;
 use mmnas_search::train::search::gate_gradients;
 use mmnas_search::{
-    Adam, AdamSettings, Alpha, Choice, Moment, Naming, Network, Part, Path, Precision, Result, Space, StepSettings,
-    weight_step,
+    Adam, AdamSettings, Alpha, ArchPath, Choice, MatmulPrecision, MicroBatch, Naming, Network, Result, Space,
+    StepPosition, StepSettings, weight_step,
 };
 use tch::{Device, Tensor};
 
 use super::machine;
-use super::made_up::MadeUp;
+use super::synthetic::SyntheticTask;
 
 const SETTINGS: TrainSettings = TrainSettings {
     hidden: 0,
@@ -47,12 +47,12 @@ impl Steps {
     /// A supernet of the published space.
     pub fn new(encoder: usize, decoder: usize, dimensions: &Dimensions, device: Device) -> Steps {
         let space = Space::published(encoder, decoder);
-        let network = Network::new(&space, dimensions, Naming::Supernet, device, MadeUp::head);
+        let network = Network::new(&space, dimensions, Naming::Supernet, device, SyntheticTask::head);
         Steps { network, adam: Adam::default() }
     }
 
     /// See [`Network::set_precision`].
-    pub fn set_precision(&mut self, precision: Precision) {
+    pub fn set_precision(&mut self, precision: MatmulPrecision) {
         self.network.set_precision(precision);
     }
 
@@ -63,12 +63,12 @@ impl Steps {
 
     /// A step on the weights, dropout as in training.
     pub fn weight_step(&mut self, batch: &VqaBatch, number: u64) -> Result<()> {
-        let path = Path::single(&self.active(number));
+        let path = ArchPath::single(&self.active(number));
         let settings =
             StepSettings { train: &SETTINGS, learning_rate: LEARNING_RATE, dropout: DROPOUT, momentum_drift: false };
-        let at = Moment { epoch: 0, step: 0, total: number };
-        let part = Part { batch, samples: batch.target.size()[0] as usize };
-        weight_step((&self.network, &mut self.adam), (&MadeUp, &[part]), &path, settings, at)?;
+        let at = StepPosition { epoch: 0, step: 0, total: number };
+        let part = MicroBatch { batch, samples: batch.target.size()[0] as usize };
+        weight_step((&self.network, &mut self.adam), (&SyntheticTask, &[part]), &path, settings, at)?;
         machine::synchronize(self.network.device());
         Ok(())
     }
@@ -79,15 +79,15 @@ impl Steps {
             let n = operations.len();
             Choice::gated(active, (0..n).filter(|&k| k != active).collect(), n, self.network.device())
         };
-        let path = Path(self.active(number).into_iter().zip(self.network.space().blocks()).map(choice).collect());
-        let _ = gate_gradients(&self.network, &MadeUp, batch, &path, DROPOUT, &[])?;
+        let path = ArchPath(self.active(number).into_iter().zip(self.network.space().blocks()).map(choice).collect());
+        let _ = gate_gradients(&self.network, &SyntheticTask, batch, &path, DROPOUT, &[])?;
         machine::synchronize(self.network.device());
         Ok(())
     }
 
     /// The logits of a batch without dropout.
     pub fn logits(&self, batch: &VqaBatch, number: u64) -> Tensor {
-        let path = Path::single(&self.active(number));
+        let path = ArchPath::single(&self.active(number));
         tch::no_grad(|| self.network.forward(&batch.inputs, &path, Dropout(0.0)))
     }
 }

@@ -21,7 +21,7 @@ use tch::{Device, Tensor};
 
 #[derive(Parser, Clone)]
 #[command(
-    about = "Exports the published architectures at H 512 with made-up weights, in every form, and runs whole calls \
+    about = "Exports the published architectures at H 512 with synthetic weights, in every form, and runs whole calls \
                    (text, image and fusion stage, batch 1) in turns. `make bench` runs it."
 )]
 struct Options {

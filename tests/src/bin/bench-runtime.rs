@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 #[derive(Parser, Clone)]
 #[command(
-    about = "Calls of the runtime beside the padded forward pass in libtorch, in turns, at H 512 with made-up weights; with --sharing what bundles with one vision stage share."
+    about = "Calls of the runtime beside the padded forward pass in libtorch, in turns, at H 512 with synthetic weights; with --sharing what bundles with one vision stage share."
 )]
 struct Options {
     /// Print JSON

@@ -8,11 +8,11 @@ use mmnas_bundle::manifest::Dimensions;
 use mmnas_search::nn::relation;
 use mmnas_search::task::vqa::batch::VqaBatch;
 use mmnas_search::task::vqa::vqa_task::loss;
-use mmnas_search::{Precision, device, rng};
+use mmnas_search::{MatmulPrecision, device, rng};
 use mmnas_tests::bench::comparison::{Comparison, compare};
 use mmnas_tests::bench::machine;
-use mmnas_tests::bench::made_up::{batch, padded};
 use mmnas_tests::bench::steps::Steps;
+use mmnas_tests::bench::synthetic::{batch, padded};
 use rand::RngExt as _;
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
@@ -306,7 +306,7 @@ fn relations(o: &Options, device: Device) -> Outcome<Comparison> {
 fn precision(o: &Options, device: Device) -> Outcome<Vec<Comparison>> {
     let batch = batch(&o.dimensions(), &o.full(), device);
     let (mut full, mut half) = (o.steps(device), o.steps(device));
-    half.set_precision(Precision::Bfloat16);
+    half.set_precision(MatmulPrecision::Bfloat16);
     let (a, b) = (full.logits(&batch, 0), half.logits(&batch, 0));
     let names = ("32 bits", "bfloat16");
     let weight = compare(

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 #[derive(Parser, Clone)]
 #[command(
-    about = "Sends questions about a known photograph to the example of a service, at H 512 with made-up weights, with batches and without."
+    about = "Sends questions about a known photograph to the example of a service, at H 512 with synthetic weights, with batches and without."
 )]
 struct Options {
     /// Print JSON

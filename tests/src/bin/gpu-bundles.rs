@@ -12,7 +12,7 @@ use mmnas_tests::fixtures::official;
 
 #[derive(Parser)]
 #[command(
-    about = "Writes bundles of the published architectures with made-up weights, in 32 and 16 bits, to the new folder DIR."
+    about = "Writes bundles of the published architectures with synthetic weights, in 32 and 16 bits, to the new folder DIR."
 )]
 struct Options {
     /// The new folder

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mmnas_search::{Precision, SamplingMode, device};
+use mmnas_search::{MatmulPrecision, SamplingMode, device};
 use mmnas_tests::agreement::{self, Pair};
 use mmnas_tests::bench::machine;
 use tch::Device;
@@ -67,7 +67,7 @@ fn worst_of_blocks(pairs: &[Pair]) -> BTreeMap<String, f64> {
 fn pairs(device: Device) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for folder in ["official", "official_full"] {
-        pairs.push(agreement::net_vqa(folder, device, Precision::Float32));
+        pairs.push(agreement::net_vqa(folder, device, MatmulPrecision::Float32));
         pairs.push(agreement::net_itm(folder, device));
         pairs.extend(agreement::net_vgd(folder, device));
     }
@@ -83,7 +83,7 @@ fn pairs(device: Device) -> Vec<Pair> {
 }
 
 fn bfloat16(device: Device) -> Vec<Pair> {
-    let mut pair = agreement::net_vqa("official_full", device, Precision::Bfloat16);
+    let mut pair = agreement::net_vqa("official_full", device, MatmulPrecision::Bfloat16);
     pair.what += ", bfloat16";
     vec![pair]
 }

@@ -121,7 +121,7 @@ fn two_processes_share_a_comparison() {
 
 /// A record with one value otherwise, beside the one that it is set against.
 #[test]
-fn what_a_lever_does_is_printed() {
+fn what_an_ablation_does_is_printed() {
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, more: &[&str]| {
         let out = folder.path().join(name);
@@ -132,8 +132,8 @@ fn what_a_lever_does_is_printed() {
         (record, read["outcomes"][0]["validation"].as_f64().unwrap())
     };
     let (base, with_two) = run("base", &[]);
-    let (lever, with_one) = run("lever", &["--set", "retrain.epochs=1", "--set", "model.dropout=0.5"]);
-    let table = printed(&lever, &["--markdown", "--base", base.to_str().unwrap()]);
+    let (ablation, with_one) = run("ablation", &["--set", "retrain.epochs=1", "--set", "model.dropout=0.5"]);
+    let table = printed(&ablation, &["--markdown", "--base", base.to_str().unwrap()]);
     let (score, difference) = (100.0 * with_one, 100.0 * (with_one - with_two));
     let row = format!("| mcan:1 | {score:.2} ± 0.00 | {difference:+.2} ± 0.00 | 1 |");
     assert!(table.contains("| model.dropout = 0.5, retrain.epochs = 1 ") && table.contains(&row), "{table} {row}");

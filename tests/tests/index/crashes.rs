@@ -6,7 +6,7 @@ use super::*;
 fn write_features(place: &Place, images: u64) {
     let folder = place.path("features");
     std::fs::create_dir(&folder).unwrap();
-    let mut writer = FeatureWriter::new(&folder, 64, "made up".into());
+    let mut writer = FeatureWriter::new(&folder, 64, "synthetic".into());
     writer.write_shard((0..images).map(|n| (format!("{n:04}.jpg"), regions(4, 64, n))).collect()).unwrap();
     writer.finish().unwrap();
 }

@@ -12,6 +12,14 @@ pub struct Heads {
 }
 
 impl Heads {
+    /// Heads of the network's width, together H.
+    pub const OF_NETWORK: Heads = Heads { width: None, factor: 1 };
+
+    /// Heads of the given width, together `factor` · H.
+    pub const fn of_width(width: usize, factor: usize) -> Heads {
+        Heads { width: Some(width), factor }
+    }
+
     /// Width of all heads together in a network of width `hidden`.
     pub fn inner(&self, hidden: usize) -> usize {
         self.factor.saturating_mul(hidden)

@@ -9,7 +9,7 @@ use crate::engine::onnxruntime::mapped;
 const VARIABLE: &str = "MMNAS_ORT_DYLIB";
 
 /// Something to try, with words for the error that lists what was tried.
-pub(super) enum Candidate {
+pub(super) enum LibraryPlace {
     /// A file to load.
     File {
         /// Where, for people.
@@ -48,7 +48,7 @@ pub(super) fn files_of(path: &Path) -> Vec<PathBuf> {
 ///
 /// Where the caller or the environment names a library, nothing else is tried: whoever asks for one file shall not
 /// silently get another.
-pub(super) fn candidates(option: Option<&Path>) -> Vec<Candidate> {
+pub(super) fn candidates(option: Option<&Path>) -> Vec<LibraryPlace> {
     let variable = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     match (option, variable) {
         (Some(path), _) => named("the option", path),
@@ -64,14 +64,16 @@ pub(super) fn candidates(option: Option<&Path>) -> Vec<Candidate> {
     }
 }
 
-fn named(who: &str, path: &Path) -> Vec<Candidate> {
+fn named(who: &str, path: &Path) -> Vec<LibraryPlace> {
     // A bare name would be looked up elsewhere than the caller means: the loader knows no current folder.
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let files = files_of(&path);
     if files.is_empty() {
-        return vec![Candidate::Missing { place: format!("{who}, {}: no {} in it", path.display(), library_name()) }];
+        return vec![LibraryPlace::Missing {
+            place: format!("{who}, {}: no {} in it", path.display(), library_name()),
+        }];
     }
-    let candidate = |file: PathBuf| Candidate::File { place: format!("{who}, {}", file.display()), file };
+    let candidate = |file: PathBuf| LibraryPlace::File { place: format!("{who}, {}", file.display()), file };
     files.into_iter().map(candidate).collect()
 }
 
@@ -84,16 +86,16 @@ fn own_folders() -> Vec<PathBuf> {
     folders
 }
 
-fn system() -> Vec<Candidate> {
+fn system() -> Vec<LibraryPlace> {
     // For a bare name the binding looks beside the program first, and panics where the program's path is unknown.
     if std::env::current_exe().is_err() {
-        return vec![Candidate::Missing { place: "the system: the program's own path is unknown".to_owned() }];
+        return vec![LibraryPlace::Missing { place: "the system: the program's own path is unknown".to_owned() }];
     }
     let mut names = vec![library_name().to_owned()];
     if cfg!(target_os = "linux") {
         names.push(format!("{}.1", library_name()));
     }
-    let candidate = |name: String| Candidate::SystemName { place: format!("the system, {name}"), name: name.into() };
+    let candidate = |name: String| LibraryPlace::SystemName { place: format!("the system, {name}"), name: name.into() };
     names.into_iter().map(candidate).collect()
 }
 
@@ -134,6 +136,6 @@ mod tests {
     #[test]
     fn a_named_library_is_the_only_one_tried() {
         let found = candidates(Some(Path::new("/nonexistent/x.so")));
-        assert!(matches!(&found[..], [Candidate::File { file, .. }] if file == Path::new("/nonexistent/x.so")));
+        assert!(matches!(&found[..], [LibraryPlace::File { file, .. }] if file == Path::new("/nonexistent/x.so")));
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ort::environment::{Environment, GlobalThreadPoolOptions};
 use ort::logging::LogLevel;
 
-use crate::engine::onnxruntime::locate::Candidate;
+use crate::engine::onnxruntime::locate::LibraryPlace;
 use crate::engine::options::{LoadOptions, Threads};
 use crate::error::{Error, Result};
 
@@ -114,12 +114,12 @@ fn load(options: &LoadOptions) -> Result<Loaded> {
     let mut tried = Vec::new();
     for candidate in locate::candidates(options.ort_library.as_deref()) {
         let (place, library) = match candidate {
-            Candidate::Missing { place } => {
+            LibraryPlace::Missing { place } => {
                 tried.push(place);
                 continue;
             }
-            Candidate::File { place, file } => (place, file),
-            Candidate::SystemName { place, name } => (place, name),
+            LibraryPlace::File { place, file } => (place, file),
+            LibraryPlace::SystemName { place, name } => (place, name),
         };
         match load_library(&library, threads) {
             Ok(loaded) => return Ok(loaded),

@@ -33,7 +33,7 @@ pub(crate) fn of(
         return Err(wrong(file, "imgfeat_linear.weight", &expected, format!("H = {hidden}")));
     }
     // An RSA block has one row a head.
-    let of_network = mmnas_bundle::Heads { width: None, factor: 1 };
+    let of_network = mmnas_bundle::Heads::OF_NETWORK;
     let rsa = architecture.decoder.iter().position(|operation| {
         operation.kind().and_then(|kind| kind.relation_heads()).is_some_and(|heads| heads == of_network)
     });

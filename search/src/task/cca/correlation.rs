@@ -6,15 +6,15 @@ use tch::{Device, Kind, Tensor};
 use crate::error::Result;
 use crate::recipe::regions::Ridges;
 
-/// Second moments of two centred variables, f64 on the processor.
+/// Covariances of two centred variables, f64 on the processor.
 #[derive(Debug)]
-pub(crate) struct Moments {
+pub(crate) struct Covariances {
     /// `[m, m]`.
-    pub of_x: Tensor,
+    pub xx: Tensor,
     /// `[m, n]`.
-    pub of_both: Tensor,
+    pub xy: Tensor,
     /// `[n, n]`.
-    pub of_y: Tensor,
+    pub yy: Tensor,
 }
 
 /// How much the directions that [`correlated_directions`] gives count.
@@ -32,7 +32,7 @@ pub(crate) enum DirectionWeights {
 /// them directions that hardly vary would be followed into the noise. Each matrix is scaled so that the variances of what it gives
 /// add to 1.
 pub(crate) fn correlated_directions(
-    moments: &Moments,
+    covariances: &Covariances,
     ridges: Ridges,
     width: i64,
     weights: DirectionWeights,
@@ -42,8 +42,8 @@ pub(crate) fn correlated_directions(
         let added = moment.trace().double_value(&[]) / n as f64 * ridge;
         Ok((moment + Tensor::eye(n, (Kind::Double, Device::Cpu)) * added).f_linalg_cholesky(false)?)
     };
-    let (root_x, root_y) = (root(&moments.of_x, ridges.image_ridge)?, root(&moments.of_y, ridges.text_ridge)?);
-    let half = root_x.f_linalg_solve_triangular(&moments.of_both, false, true, false)?;
+    let (root_x, root_y) = (root(&covariances.xx, ridges.image_ridge)?, root(&covariances.yy, ridges.text_ridge)?);
+    let half = root_x.f_linalg_solve_triangular(&covariances.xy, false, true, false)?;
     let whitened = root_y.f_linalg_solve_triangular(&half.tr(), false, true, false)?.tr();
     let m = whitened.size()[0];
     let kept = width.min(m).min(whitened.size()[1]);
@@ -61,7 +61,7 @@ pub(crate) fn correlated_directions(
         let variance = (moment.matmul(&directions) * &directions).sum(Kind::Double).clamp_min(1e-300);
         Ok((directions / variance.sqrt()).constant_pad_nd([0, width - kept]))
     };
-    Ok((finish(&root_x, &left, &moments.of_x)?, finish(&root_y, &right, &moments.of_y)?))
+    Ok((finish(&root_x, &left, &covariances.xx)?, finish(&root_y, &right, &covariances.yy)?))
 }
 
 #[cfg(test)]
@@ -82,13 +82,13 @@ mod tests {
         y.narrow(1, 2, 1).copy_(&(x.narrow(1, 1, 1) * -0.01));
         let centred = |v: &Tensor| v - v.mean_dim(0i64, true, Kind::Double);
         let (x, y) = (centred(&x), centred(&y));
-        let moments = Moments {
-            of_x: x.tr().matmul(&x) / 4000.0,
-            of_both: x.tr().matmul(&y) / 4000.0,
-            of_y: y.tr().matmul(&y) / 4000.0,
+        let covariances = Covariances {
+            xx: x.tr().matmul(&x) / 4000.0,
+            xy: x.tr().matmul(&y) / 4000.0,
+            yy: y.tr().matmul(&y) / 4000.0,
         };
         let (of_x, of_y) =
-            correlated_directions(&moments, ridges(1e-6, 1e-6), 5, DirectionWeights::Correlation).unwrap();
+            correlated_directions(&covariances, ridges(1e-6, 1e-6), 5, DirectionWeights::Correlation).unwrap();
         assert_eq!((of_x.size(), of_y.size()), (vec![3, 5], vec![4, 5]));
         let (a, b) = (x.matmul(&of_x), y.matmul(&of_y));
         let cosine = |k: i64| {
@@ -117,20 +117,20 @@ mod tests {
         };
         let (of_x, of_y) = (moment(3), moment(4));
         let of_both = crate::toy::drawn(&mut rng, &[3, 4]).to_kind(Kind::Double) * 0.1;
-        let moments = Moments { of_x, of_both, of_y };
-        let (a, b) = correlated_directions(&moments, ridges(0.5, 2.0), 3, DirectionWeights::Root).unwrap();
+        let covariances = Covariances { xx: of_x, xy: of_both, yy: of_y };
+        let (a, b) = correlated_directions(&covariances, ridges(0.5, 2.0), 3, DirectionWeights::Root).unwrap();
         let with_ridge = |moment: &Tensor, ridge: f64| {
             let n = moment.size()[0];
             moment + Tensor::eye(n, (Kind::Double, Device::Cpu)) * (moment.trace() / n as f64 * ridge)
         };
         let inverse = |moment: &Tensor, ridge: f64| with_ridge(moment, ridge).inverse();
-        let expected = inverse(&moments.of_x, 0.5).matmul(&moments.of_both).matmul(&inverse(&moments.of_y, 2.0));
+        let expected = inverse(&covariances.xx, 0.5).matmul(&covariances.xy).matmul(&inverse(&covariances.yy, 2.0));
         let found = a.matmul(&b.tr());
         let (expected, found) = (&expected / expected.norm(), &found / found.norm());
         let worst = (&expected - &found).abs().max().double_value(&[]);
         assert!(worst < 1e-9, "{expected} {found}");
         let (other, of_y) =
-            correlated_directions(&moments, ridges(0.5, 2.0), 3, DirectionWeights::Correlation).unwrap();
+            correlated_directions(&covariances, ridges(0.5, 2.0), 3, DirectionWeights::Correlation).unwrap();
         let other = other.matmul(&of_y.tr());
         assert!((&expected - &other / other.norm()).abs().max().double_value(&[]) > 1e-3, "other weights are others");
     }
@@ -138,14 +138,14 @@ mod tests {
     /// With y of one number the direction in x is (Cxx + ridge · mean variance)⁻¹ Cxy, whatever its length.
     #[test]
     fn a_ridge_turns_directions_towards_what_varies_much() {
-        let moments = Moments {
-            of_x: Tensor::from_slice(&[4.0, 0.0, 0.0, 1.0]).view([2, 2]),
-            of_both: Tensor::from_slice(&[1.0, 0.5]).view([2, 1]),
-            of_y: Tensor::from_slice(&[1.0]).view([1, 1]),
+        let covariances = Covariances {
+            xx: Tensor::from_slice(&[4.0, 0.0, 0.0, 1.0]).view([2, 2]),
+            xy: Tensor::from_slice(&[1.0, 0.5]).view([2, 1]),
+            yy: Tensor::from_slice(&[1.0]).view([1, 1]),
         };
         for (ridge, expected) in [(0.0, (1.0 / 4.0) / 0.5), (2.0, (1.0 / 9.0) / (0.5 / 6.0))] {
             let (of_x, of_y) =
-                correlated_directions(&moments, ridges(ridge, 0.0), 1, DirectionWeights::Correlation).unwrap();
+                correlated_directions(&covariances, ridges(ridge, 0.0), 1, DirectionWeights::Correlation).unwrap();
             let ratio = of_x.double_value(&[0, 0]) / of_x.double_value(&[1, 0]);
             assert!((ratio - expected).abs() < 1e-9, "{ratio} {expected}");
             assert!(

@@ -10,9 +10,9 @@ use crate::error::Result;
 use crate::model::network::Network;
 use crate::progress::Progress;
 use crate::recipe::contrastive::LinearSettings;
-use crate::recipe::model::Sight;
+use crate::recipe::model::Modalities;
 use crate::recipe::regions::Ridges;
-use crate::task::cca::correlation::{DirectionWeights, Moments, correlated_directions};
+use crate::task::cca::correlation::{Covariances, DirectionWeights, correlated_directions};
 use crate::task::cca::frequent_words::WordCounts;
 use crate::task::itm::data::ItmData;
 
@@ -62,7 +62,7 @@ impl ItmData {
         }
         let share = settings.share;
         let _ = network.parameter("embed_factor")?.f_fill_((share / (1.0 - share)).sqrt())?;
-        if self.common().sight() != Sight::Both {
+        if self.common().modalities() != Modalities::Both {
             return Ok(());
         }
         let words = self.weighted_words(train);
@@ -87,14 +87,14 @@ impl ItmData {
             let expected = "features that differ from image to image";
             return Err(Error::invalid("features", "contrastive.linear", expected, "the same for all images").into());
         }
-        let moments = Moments {
-            of_x: covariance / deviation.outer(&deviation),
-            of_both: (&sums.xc / n - moved_x.outer(&mean_c)) / deviation.unsqueeze(1) * &words.weights,
-            of_y: cc * words.weights.outer(&words.weights),
+        let covariances = Covariances {
+            xx: covariance / deviation.outer(&deviation),
+            xy: (&sums.xc / n - moved_x.outer(&mean_c)) / deviation.unsqueeze(1) * &words.weights,
+            yy: cc * words.weights.outer(&words.weights),
         };
         let ridges = Ridges { image_ridge: settings.image_ridge, text_ridge: settings.text_ridge };
         let weights = DirectionWeights::Correlation;
-        let (of_x, of_c) = correlated_directions(&moments, ridges, settings.width as i64, weights)?;
+        let (of_x, of_c) = correlated_directions(&covariances, ridges, settings.width as i64, weights)?;
         let (of_x, of_c) = (of_x / deviation.unsqueeze(1), of_c * words.weights.unsqueeze(1));
         let copy = |name: &str, value: &Tensor| -> Result<()> { Ok(network.parameter(name)?.f_copy_(value)?) };
         copy("embed_a.weight", &of_x.tr())?;

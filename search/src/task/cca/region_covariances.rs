@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 use crate::error::Result;
 use crate::model::network::Network;
 use crate::progress::Progress;
-use crate::task::cca::correlation::Moments;
+use crate::task::cca::correlation::Covariances;
 use crate::task::cca::frequent_words::WordCounts;
 use crate::task::vgd::data::VgdData;
 
@@ -29,24 +29,24 @@ pub(crate) struct Words {
 }
 
 /// Regions, and the phrases that mean some of them.
-pub(crate) struct RegionMoments {
+pub(crate) struct RegionCovariances {
     /// Of the features as the network reads them, all regions', less their mean; and of the words of phrases, less nothing: regions are compared with all
     /// others, so what is meant at all is a direction too.
-    pub moments: Moments,
+    pub covariances: Covariances,
     /// Mean of the features, `[D]`.
     pub mean: Tensor,
     pub words: Words,
 }
 
 impl VgdData {
-    /// The moments of the phrases `train`; `field` of the recipe asks for them.
-    pub(crate) fn region_moments(
+    /// The covariances of the phrases `train`; `field` of the recipe asks for them.
+    pub(crate) fn region_covariances(
         &self,
         train: &[usize],
         field: &str,
         network: &Network,
         progress: bool,
-    ) -> Result<RegionMoments> {
+    ) -> Result<RegionCovariances> {
         let words = self.words_of_phrases(train);
         let images: BTreeSet<usize> = train.iter().map(|&phrase| self.common().image_of(phrase)).collect();
         let images: Vec<usize> = images.into_iter().collect();
@@ -98,8 +98,8 @@ impl VgdData {
             let expected = "features that differ from region to region";
             return Err(Error::invalid("features", field, expected, "the same for all regions").into());
         }
-        let moments = Moments { of_x, of_both: xy / phrases, of_y: yy / phrases };
-        Ok(RegionMoments { moments, mean, words })
+        let covariances = Covariances { xx: of_x, xy: xy / phrases, yy: yy / phrases };
+        Ok(RegionCovariances { covariances, mean, words })
     }
 
     /// The mean features of the regions that each phrase means, by how well they fit, `[phrases, D]`, and 1 where there is one, `[phrases, 1]`.

@@ -5,11 +5,11 @@ use tch::Tensor;
 
 use crate::error::Result;
 use crate::model::network::Network;
-use crate::recipe::model::Sight;
+use crate::recipe::model::Modalities;
 use crate::recipe::regions::{RegionLinearSettings, Ridges};
 use crate::task::Task as _;
 use crate::task::cca::correlation::{DirectionWeights, correlated_directions};
-use crate::task::cca::region_covariances::RegionMoments;
+use crate::task::cca::region_covariances::RegionCovariances;
 use crate::task::vgd::data::VgdData;
 
 /// Products of what regions and phrases give vary by more, where the two have anything in common.
@@ -20,7 +20,8 @@ impl VgdData {
     /// keeps what it has: there is nothing to correlate.
     pub(crate) fn start_from_regions(&self, train: &[usize], network: &mut Network, progress: bool) -> Result<()> {
         let settings = self.common().region_settings();
-        let Some(field) = settings.field_of_correlation().filter(|_| self.common().sight() == Sight::Both) else {
+        let Some(field) = settings.field_of_correlation().filter(|_| self.common().modalities() == Modalities::Both)
+        else {
             return Ok(());
         };
         let (expected, found) = (self.region_joint(), network.dimensions().region_joint);
@@ -29,18 +30,18 @@ impl VgdData {
             return Err(Error::invalid("network", "dimensions.region_joint", told(expected), told(found)).into());
         }
         let _guard = tch::no_grad_guard();
-        let known = self.region_moments(train, field, network, progress)?;
+        let known = self.region_covariances(train, field, network, progress)?;
         settings.correlate.map_or(Ok(()), |ridges| start_features(&known, ridges, network))?;
         settings.linear.map_or(Ok(()), |linear| start_scores(&known, linear, network))
     }
 }
 
 /// Gives the layer of the features the directions, as large as its random weights are.
-fn start_features(known: &RegionMoments, ridges: Ridges, network: &Network) -> Result<()> {
+fn start_features(known: &RegionCovariances, ridges: Ridges, network: &Network) -> Result<()> {
     let (mut weight, mut bias) =
         (network.parameter("imgfeat_linear.weight")?, network.parameter("imgfeat_linear.bias")?);
     let hidden = weight.size()[0];
-    let (directions, _) = correlated_directions(&known.moments, ridges, hidden, DirectionWeights::Correlation)?;
+    let (directions, _) = correlated_directions(&known.covariances, ridges, hidden, DirectionWeights::Correlation)?;
     // Random weights, uniform in ± 1 / √D, give features of variance 1 a variance of a third.
     let directions = directions * (hidden as f64 / 3.0).sqrt();
     weight.f_copy_(&directions.tr())?;
@@ -48,14 +49,14 @@ fn start_features(known: &RegionMoments, ridges: Ridges, network: &Network) -> R
 }
 
 /// Gives the linear part of the scores its matrices.
-fn start_scores(known: &RegionMoments, settings: RegionLinearSettings, network: &Network) -> Result<()> {
+fn start_scores(known: &RegionCovariances, settings: RegionLinearSettings, network: &Network) -> Result<()> {
     let mut table = network.parameter("embed_w.weight")?;
     let width = settings.width as i64;
-    let moments = &known.moments;
-    let (of_x, of_y) = correlated_directions(moments, settings.ridges, width, DirectionWeights::Root)?;
+    let covariances = &known.covariances;
+    let (of_x, of_y) = correlated_directions(covariances, settings.ridges, width, DirectionWeights::Root)?;
     // Variance of the products over all regions and phrases: regions have a mean of 0.
     let of_both = |directions: &Tensor, moment: &Tensor| directions.tr().matmul(&moment.matmul(directions));
-    let variance = (of_both(&of_x, &moments.of_x) * of_both(&of_y, &moments.of_y)).sum(tch::Kind::Double);
+    let variance = (of_both(&of_x, &covariances.xx) * of_both(&of_y, &covariances.yy)).sum(tch::Kind::Double);
     let variance = variance.double_value(&[]);
     // Each side's own is 1 where anything correlates.
     if variance.is_nan() || variance < LEAST_OF_PRODUCTS {

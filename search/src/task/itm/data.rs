@@ -13,8 +13,8 @@ use crate::model::inputs::Inputs;
 use crate::recipe::contrastive::ContrastiveSettings;
 use crate::recipe::text::{Shortlist, TextRules};
 use crate::seed::rng;
-use crate::task::example::{Candidate, Example};
-use crate::task::itm::joint_space::JointSpace;
+use crate::task::example::{Example, RankedCandidate};
+use crate::task::itm::embedding_space::EmbeddingSpace;
 use crate::task::itm::negatives::Negatives;
 use crate::task::itm::recall::Ranking;
 use crate::task::{Evaluation, Forward};
@@ -178,7 +178,7 @@ impl ItmData {
     ) -> Result<Ranked> {
         let Some(shortlist) = self.shortlist else { return self.score_all_pairs(captions, batch, forward) };
         let (images, short) = self.ranked(captions, shortlist.images);
-        let Some(space) = self.joint_space(&short, batch, forward)? else {
+        let Some(space) = self.embedding_space(&short, batch, forward)? else {
             return self.score_all_pairs(captions, batch, forward);
         };
         self.rank_candidates((images, short), &space, shortlist.candidates, |pairs| {
@@ -191,7 +191,7 @@ impl ItmData {
     fn rank_candidates(
         &self,
         (images, captions): (Vec<usize>, Vec<usize>),
-        space: &JointSpace,
+        space: &EmbeddingSpace,
         count: usize,
         mut score: impl FnMut(&[(usize, usize)]) -> Result<Vec<f32>>,
     ) -> Result<Ranked> {
@@ -229,7 +229,7 @@ impl ItmData {
     ) -> Result<Option<Ranked>> {
         let Some(shortlist) = self.shortlist else { return Ok(None) };
         let (images, captions) = self.ranked(captions, shortlist.images);
-        let Some(space) = self.joint_space(&captions, batch, forward)? else { return Ok(None) };
+        let Some(space) = self.embedding_space(&captions, batch, forward)? else { return Ok(None) };
         let score = |pairs: &[(usize, usize)]| Ok((space.cosines(pairs)? * scale + bias).try_into()?);
         Ok(Some(self.rank_candidates((images, captions), &space, shortlist.candidates, score)?))
     }
@@ -274,7 +274,7 @@ impl ItmData {
         let wanted = (0..captions.len()).filter(|&k| Evaluation::is_example(k, captions.len()));
         let example = |caption: usize| {
             let (own, order) = (ranking.image_of_caption[caption], ranking.images_by_score(caption));
-            let candidate = |&row: &usize| Candidate {
+            let candidate = |&row: &usize| RankedCandidate {
                 image: name(row),
                 text: String::new(),
                 score: probability(row, caption),

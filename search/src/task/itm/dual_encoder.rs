@@ -6,7 +6,7 @@ use mmnas_bundle::manifest::Dimensions;
 use tch::{Kind, Reduction, Tensor, nn};
 
 use crate::error::Result;
-use crate::model::head::Sides;
+use crate::model::head::EmbeddingInputs;
 use crate::model::network::Network;
 use crate::nn::att_flat::AttFlat;
 use crate::nn::dropout::Dropout;
@@ -18,7 +18,7 @@ use crate::task::cca::linear_embedding::{LinearEmbedding, unit};
 /// is added, where that is asked for, `Linear(Σ wᵢ fᵢ)` of their features fᵢ with AttFlat's weights wᵢ: what an image shows
 /// does not all fit through H. A [linear part](LinearEmbedding) stands beside both, where that is asked for.
 #[derive(Debug)]
-pub(crate) struct JointEmbedding {
+pub(crate) struct DualEncoder {
     text: Linear,
     pool: AttFlat,
     regions: Linear,
@@ -36,14 +36,14 @@ const FIRST_SCALE: f64 = 10.0;
 /// was trained for a while.
 const FIRST_EVEN: f64 = 0.45;
 
-impl JointEmbedding {
+impl DualEncoder {
     /// What the head is to add to every pair's logit at the start.
     pub(crate) const FIRST_BIAS: f64 = -FIRST_SCALE * FIRST_EVEN;
 
     /// Of so many numbers, those of the linear part among them.
-    pub(crate) fn new(vs: &nn::Path<'_>, d: &Dimensions, width: usize) -> JointEmbedding {
+    pub(crate) fn new(vs: &nn::Path<'_>, d: &Dimensions, width: usize) -> DualEncoder {
         let width = width - d.joint_linear.unwrap_or(0).min(width);
-        JointEmbedding {
+        DualEncoder {
             text: Linear::new(vs / "embed_x", 2 * d.hidden, width, true),
             pool: AttFlat::new(vs / "attflat_e", d),
             regions: Linear::new(vs / "embed_y", 2 * d.hidden, width, true),
@@ -67,7 +67,7 @@ impl JointEmbedding {
     }
 
     /// Embeddings of texts and images; the linear part, where there is one, comes first.
-    pub(crate) fn embed(&self, sides: &Sides<'_>, dropout: Dropout) -> (Tensor, Tensor) {
+    pub(crate) fn embed(&self, sides: &EmbeddingInputs<'_>, dropout: Dropout) -> (Tensor, Tensor) {
         let (pooled, weights) = self.pool.forward_with_weights(sides.regions, sides.region_mask, dropout);
         let mut image = self.regions.forward(&pooled);
         if let Some(layer) = &self.features {

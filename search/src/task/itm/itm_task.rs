@@ -30,7 +30,7 @@ impl Task for ItmData {
     const NAME: &'static str = "itm";
 
     type Batch = ItmBatch;
-    type Memory = Negatives;
+    type EpochState = Negatives;
 
     fn head(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn Head> {
         Box::new(PooledHead::new(vs, d))
@@ -81,13 +81,18 @@ impl Task for ItmData {
         &[]
     }
 
-    fn batch(&self, indices: &[usize], memory: &Negatives, seed: u64) -> Result<ItmBatch> {
-        let inputs = self.common().hide(self.triplets(indices, memory, seed)?, seed);
+    fn batch(&self, indices: &[usize], epoch_state: &Negatives, seed: u64) -> Result<ItmBatch> {
+        let inputs = self.common().hide(self.triplets(indices, epoch_state, seed)?, seed);
         Ok(ItmBatch { inputs, also_true: self.also_true(indices) })
     }
 
-    fn begin_epoch(&self, start: &EpochStart<'_>, memory: &mut Negatives, forward: &mut Forward<'_>) -> Result<()> {
-        *memory = self.negatives(start, forward)?;
+    fn begin_epoch(
+        &self,
+        start: &EpochStart<'_>,
+        epoch_state: &mut Negatives,
+        forward: &mut Forward<'_>,
+    ) -> Result<()> {
+        *epoch_state = self.negatives(start, forward)?;
         Ok(())
     }
 

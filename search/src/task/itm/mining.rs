@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::recipe::negatives::{HardBy, NegativeSettings};
 use crate::seed::rng;
 use crate::task::itm::data::ItmData;
-use crate::task::itm::joint_space::JointSpace;
+use crate::task::itm::embedding_space::EmbeddingSpace;
 use crate::task::itm::negatives::Negatives;
 use crate::task::{EpochStart, Forward};
 
@@ -48,10 +48,10 @@ impl ItmData {
         }
         let mine = start.epoch >= mine_from_epoch;
         let allowed = |caption: usize, image: usize| (start.false_negatives && !mine) || !self.is_true(caption, image);
-        let mut spaces: Vec<Option<JointSpace>> = start.parts.iter().map(|_| None).collect();
+        let mut spaces: Vec<Option<EmbeddingSpace>> = start.parts.iter().map(|_| None).collect();
         if mine && by == HardBy::Embedding {
             for (captions, space) in start.parts.iter().zip(&mut spaces) {
-                *space = self.joint_space(captions, start.batch, forward)?;
+                *space = self.embedding_space(captions, start.batch, forward)?;
             }
             if spaces.iter().all(Option::is_none) {
                 pool = pool.min(HardBy::POOL_OF_SCORES);

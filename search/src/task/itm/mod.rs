@@ -2,8 +2,8 @@
 
 pub mod data;
 pub mod dual_encoder;
+pub mod embedding_space;
 pub mod itm_task;
-pub mod joint_space;
 pub mod learnable;
 pub mod mining;
 pub mod negatives;

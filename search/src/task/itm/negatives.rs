@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
 use crate::nn::tensors::TensorMap;
-use crate::task::Memory;
+use crate::task::EpochState;
 
 /// The negatives of one epoch. Captions are samples; an image is named by its index.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Negatives {
     }
 }
 
-impl Memory for Negatives {
+impl EpochState for Negatives {
     fn save(&self, into: &mut TensorMap) {
         save("captions", &self.captions, into);
         save("images", &self.images, into);

@@ -8,17 +8,17 @@ use tch::Tensor;
 use crate::error::Result;
 use crate::task::Forward;
 use crate::task::itm::data::ItmData;
-use crate::task::itm::joint_space::JointSpace;
+use crate::task::itm::embedding_space::EmbeddingSpace;
 
 impl ItmData {
     /// Embeds captions and their images, each image once; none where the network has no joint embedding. The embedding of an
     /// image rests on the image alone, so any caption will do beside it.
-    pub(crate) fn joint_space(
+    pub(crate) fn embedding_space(
         &self,
         captions: &[usize],
         batch: usize,
         forward: &mut Forward<'_>,
-    ) -> Result<Option<JointSpace>> {
+    ) -> Result<Option<EmbeddingSpace>> {
         let images: Vec<usize> = self.images_of(captions);
         let places: BTreeMap<usize, i64> = images.iter().zip(0..).map(|(&image, k)| (image, k)).collect();
         let mut texts = Vec::new();
@@ -43,7 +43,7 @@ impl ItmData {
         if texts.is_empty() || pictures.is_empty() {
             return Ok(None);
         }
-        Ok(Some(JointSpace {
+        Ok(Some(EmbeddingSpace {
             captions: captions.iter().zip(0..).map(|(&caption, k)| (caption, k)).collect(),
             images: places,
             texts: Tensor::cat(&texts, 0).to_device(Device::Cpu),

@@ -66,14 +66,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranks_count_rivals_that_score_as_high() {
+    fn ranks_count_others_that_score_as_high() {
         // Two images with two captions each.
         let ranking = Ranking {
             scores: vec![vec![0.9, 0.1, 0.5, 0.2], vec![0.95, 0.3, 0.2, 0.3]],
             of_captions: None,
             image_of_caption: vec![0, 0, 1, 1],
         };
-        // Image 0: its best caption has 0.9, no rival. Image 1: its best has 0.3; 0.95 and the other 0.3 rival it.
+        // Image 0: its best caption has 0.9, no other as high. Image 1: its best has 0.3; 0.95 and the other 0.3 are as high.
         assert_eq!(ranking.text_ranks(), [0, 2]);
         // Captions: 0.9 < 0.95; 0.1 < 0.3; 0.2 < 0.5; 0.3 > 0.2.
         assert_eq!(ranking.image_ranks(), [1, 1, 1, 0]);

@@ -7,7 +7,7 @@ use tch::{Kind, Reduction, Tensor, nn};
 use crate::data::dataset::ImageTextData;
 use crate::data::learnable::{RunParts, SeenImage};
 use crate::error::Result;
-use crate::model::head::{Head, Sides};
+use crate::model::head::{EmbeddingInputs, Head};
 use crate::model::network::Network;
 use crate::nn::att_flat::AttFlat;
 use crate::nn::dropout::Dropout;
@@ -53,7 +53,7 @@ impl Head for VgdHead {
         Tensor::cat(&[self.scores.forward(&fused), self.deltas.forward(&fused)], -1)
     }
 
-    fn embed(&self, sides: &Sides<'_>, _dropout: Dropout) -> Option<(Tensor, Tensor)> {
+    fn embed(&self, sides: &EmbeddingInputs<'_>, _dropout: Dropout) -> Option<(Tensor, Tensor)> {
         let linear = self.linear.as_ref()?;
         Some(tch::no_grad(|| (linear.scaled_words(sides.tokens, sides.text_mask), linear.regions(sides.features))))
     }
@@ -130,7 +130,7 @@ impl Task for VgdData {
     const REDUCTION: LossReduction = LossReduction::Mean;
 
     type Batch = VgdBatch;
-    type Memory = ();
+    type EpochState = ();
 
     fn head(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn Head> {
         Box::new(VgdHead {
@@ -178,7 +178,7 @@ impl Task for VgdData {
         &[]
     }
 
-    fn batch(&self, indices: &[usize], _memory: &(), seed: u64) -> Result<VgdBatch> {
+    fn batch(&self, indices: &[usize], _epoch_state: &(), seed: u64) -> Result<VgdBatch> {
         let batch = VgdData::batch(self, indices)?;
         Ok(VgdBatch { inputs: self.common().hide(batch.inputs, seed), ..batch })
     }

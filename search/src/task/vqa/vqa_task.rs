@@ -21,7 +21,7 @@ impl Task for VqaData {
     const NAME: &'static str = "vqa";
 
     type Batch = VqaBatch;
-    type Memory = ();
+    type EpochState = ();
 
     fn head(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn Head> {
         Box::new(PooledHead::new(vs, d))
@@ -47,7 +47,7 @@ impl Task for VqaData {
         VqaData::labels(self)
     }
 
-    fn batch(&self, indices: &[usize], _memory: &(), seed: u64) -> Result<VqaBatch> {
+    fn batch(&self, indices: &[usize], _epoch_state: &(), seed: u64) -> Result<VqaBatch> {
         let batch = VqaData::batch(self, indices)?;
         Ok(VqaBatch { inputs: self.common().hide(batch.inputs, seed), ..batch })
     }

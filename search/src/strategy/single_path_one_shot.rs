@@ -3,9 +3,9 @@
 use crate::error::Result;
 use crate::nn::tensors::TensorMap;
 use crate::seed::rng;
-use crate::space::arch_path::Path;
+use crate::space::arch_path::ArchPath;
 use crate::space::search_space::Space;
-use crate::strategy::decision::{Clock, SharedScore, Strategy, choices_from, choices_tensor, one_hot};
+use crate::strategy::decision::{Schedule, SharedScore, Strategy, choices_from, choices_tensor, one_hot};
 
 /// Chooses an architecture once the supernet is trained.
 pub(crate) trait Chooser: std::fmt::Debug {
@@ -18,7 +18,7 @@ pub(crate) trait Chooser: std::fmt::Debug {
 
 /// One-shot search: uniform paths train the weights that all architectures share; then a chooser compares some of them.
 #[derive(Debug)]
-pub(crate) struct OneShot {
+pub(crate) struct SinglePathOneShot {
     chooser: Box<dyn Chooser>,
     /// On how many samples of the alpha part, at most.
     samples: usize,
@@ -28,20 +28,20 @@ pub(crate) struct OneShot {
     best: Vec<usize>,
 }
 
-impl OneShot {
-    pub(crate) fn new(chooser: impl Chooser + 'static, samples: usize, space: &Space, seed: u64) -> OneShot {
+impl SinglePathOneShot {
+    pub(crate) fn new(chooser: impl Chooser + 'static, samples: usize, space: &Space, seed: u64) -> SinglePathOneShot {
         let best = space.draw(&mut rng(seed, "any architecture", 0));
-        OneShot { chooser: Box::new(chooser), samples, space: space.clone(), seed, best }
+        SinglePathOneShot { chooser: Box::new(chooser), samples, space: space.clone(), seed, best }
     }
 }
 
-impl Strategy for OneShot {
+impl Strategy for SinglePathOneShot {
     fn name(&self) -> String {
         self.chooser.name().to_owned()
     }
 
-    fn path(&self, clock: Clock, purpose: &str) -> Path {
-        Path::single(&self.space.draw(&mut rng(self.seed, purpose, clock.step)))
+    fn path(&self, schedule: Schedule, purpose: &str) -> ArchPath {
+        ArchPath::single(&self.space.draw(&mut rng(self.seed, purpose, schedule.step)))
     }
 
     fn conclude(&mut self, score: &mut SharedScore<'_>) -> Result<()> {

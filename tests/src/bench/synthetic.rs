@@ -12,13 +12,13 @@ use tch::{Device, Kind, Tensor, nn};
 
 /// A task whose batches are made by its caller.
 #[derive(Debug)]
-pub struct MadeUp;
+pub struct SyntheticTask;
 
-impl Task for MadeUp {
-    const NAME: &'static str = "made up";
+impl Task for SyntheticTask {
+    const NAME: &'static str = "synthetic";
 
     type Batch = VqaBatch;
-    type Memory = ();
+    type EpochState = ();
 
     fn head(vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn Head> {
         VqaData::head(vs, dimensions)

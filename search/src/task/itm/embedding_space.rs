@@ -10,7 +10,7 @@ use crate::error::Result;
 /// Embeddings of some captions and of their images, on the processor: tens of thousands of small questions follow, each of which
 /// would wait for a GPU.
 #[derive(Debug)]
-pub(crate) struct JointSpace {
+pub(crate) struct EmbeddingSpace {
     pub(super) captions: BTreeMap<usize, i64>,
     pub(super) images: BTreeMap<usize, i64>,
     /// `[captions, joint]`.
@@ -19,7 +19,7 @@ pub(crate) struct JointSpace {
     pub(super) pictures: Tensor,
 }
 
-impl JointSpace {
+impl EmbeddingSpace {
     /// The cosine of every pair of a caption and an image, which are in the space.
     pub(crate) fn cosines(&self, pairs: &[(usize, usize)]) -> Result<Tensor> {
         let rows = |of: &mut dyn Iterator<Item = Option<&i64>>| {

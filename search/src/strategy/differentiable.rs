@@ -7,11 +7,11 @@ use crate::nn::tensors::TensorMap;
 use crate::recipe::Recipe;
 use crate::recipe::adam::AdamSettings;
 use crate::recipe::strategy::SamplingMode;
-use crate::space::arch_path::Path;
+use crate::space::arch_path::ArchPath;
 use crate::space::cost::relative_costs;
 use crate::space::search_space::Space;
 use crate::strategy::alpha::{Alpha, AlphaStart};
-use crate::strategy::decision::{Clock, GateGradients, Strategy};
+use crate::strategy::decision::{GateGradients, Schedule, Strategy};
 
 /// How a strategy that keeps alpha draws paths from it and estimates its gradients.
 pub(crate) trait Estimator: std::fmt::Debug {
@@ -19,10 +19,15 @@ pub(crate) trait Estimator: std::fmt::Debug {
     fn name(&self) -> String;
 
     /// The path of a weight step.
-    fn path(&self, alpha: &Alpha, clock: Clock, purpose: &str) -> Path;
+    fn path(&self, alpha: &Alpha, schedule: Schedule, purpose: &str) -> ArchPath;
 
     /// The path of an architecture step and the gradients of alpha along it.
-    fn gradients(&self, alpha: &Alpha, clock: Clock, of_gates: &mut GateGradients<'_>) -> Result<(Path, Vec<Tensor>)>;
+    fn gradients(
+        &self,
+        alpha: &Alpha,
+        schedule: Schedule,
+        of_gates: &mut GateGradients<'_>,
+    ) -> Result<(ArchPath, Vec<Tensor>)>;
 
     /// Which alphas a step moves.
     fn mode(&self) -> SamplingMode {
@@ -32,19 +37,19 @@ pub(crate) trait Estimator: std::fmt::Debug {
 
 /// A strategy that learns alpha by the gradients of an estimator, and of what the operations cost.
 #[derive(Debug)]
-pub(crate) struct ByAlpha<E> {
+pub(crate) struct Differentiable<E> {
     estimator: E,
     alpha: Alpha,
     costs: Option<Vec<Vec<f64>>>,
     adam: AdamSettings,
 }
 
-impl<E: Estimator> ByAlpha<E> {
-    pub(crate) fn new(estimator: E, recipe: &Recipe, space: &Space) -> ByAlpha<E> {
+impl<E: Estimator> Differentiable<E> {
+    pub(crate) fn new(estimator: E, recipe: &Recipe, space: &Space) -> Differentiable<E> {
         let start = if recipe.published.alpha_start { AlphaStart::Published } else { AlphaStart::Uniform };
         // The recipe's check has found a cost for every operation.
         let costs = recipe.search.cost.as_ref().and_then(|cost| relative_costs(cost, space).ok());
-        ByAlpha { estimator, alpha: Alpha::start(space, start), costs, adam: recipe.search.alpha }
+        Differentiable { estimator, alpha: Alpha::start(space, start), costs, adam: recipe.search.alpha }
     }
 }
 
@@ -57,17 +62,17 @@ pub(crate) fn add_cost(costs: Option<&[Vec<f64>]>, alpha: &Alpha, gradients: &mu
     }
 }
 
-impl<E: Estimator> Strategy for ByAlpha<E> {
+impl<E: Estimator> Strategy for Differentiable<E> {
     fn name(&self) -> String {
         self.estimator.name()
     }
 
-    fn path(&self, clock: Clock, purpose: &str) -> Path {
-        self.estimator.path(&self.alpha, clock, purpose)
+    fn path(&self, schedule: Schedule, purpose: &str) -> ArchPath {
+        self.estimator.path(&self.alpha, schedule, purpose)
     }
 
-    fn architecture_step(&mut self, clock: Clock, of_gates: &mut GateGradients<'_>) -> Result<()> {
-        let (path, mut gradients) = self.estimator.gradients(&self.alpha, clock, of_gates)?;
+    fn architecture_step(&mut self, schedule: Schedule, of_gates: &mut GateGradients<'_>) -> Result<()> {
+        let (path, mut gradients) = self.estimator.gradients(&self.alpha, schedule, of_gates)?;
         add_cost(self.costs.as_deref(), &self.alpha, &mut gradients);
         self.alpha.step(&path, gradients, self.adam, self.estimator.mode());
         Ok(())
