@@ -12,7 +12,7 @@ clean() {
 trap clean EXIT
 trap 'exit 130' INT TERM
 "$program" scenes --images 120 --test 2 --out "$work/scenes" > "$work/scenes.txt"
-common=(--task itm --set contrastive.head_alone=false --recipe "$recipes/scenes/scenes_itm.toml" --samples "$work/scenes/train.itm.jsonl" --features "$work/scenes/features/train" --device "$device")
+common=(--task itm --set itm.contrastive.cosine_init=true --recipe "$recipes/scenes/scenes_itm.toml" --samples "$work/scenes/train.itm.jsonl" --features "$work/scenes/features/train" --device "$device")
 # Two epochs of eight steps; the negatives of the second are mined.
 training() {
   echo "--set $1.epochs=2 --set $1.epoch_samples=512 --set $1.batch=64 --set $1.checkpoint_steps=3 --set $1.negatives.from_epoch=1 --set $1.negatives.mine_from_epoch=1"

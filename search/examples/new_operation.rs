@@ -127,10 +127,7 @@ pub(crate) fn main() -> Result<()> {
         attflat: 32,
         head: 64,
         relation: 16,
-        joint: None,
-        joint_features: false,
-        joint_linear: None,
-        region_joint: None,
+        embeddings: None,
     };
     space.check(&dimensions)?;
     tch::manual_seed(1);
@@ -139,7 +136,7 @@ pub(crate) fn main() -> Result<()> {
 
     // An architecture step runs all operations of every block; the gates' gradients say which of them would have helped.
     let path = Alpha::uniform(&space).sample_gated(SamplingMode::Full, 1, "example", 0, Device::Cpu);
-    let loss = network.forward(&inputs, &path, Dropout(0.1)).square().sum(Kind::Float);
+    let loss = network.forward(&inputs, &path, Dropout(0.1)).scores.square().sum(Kind::Float);
     let gradients = Tensor::f_run_backward(&[&loss], &path.gates(), false, false)?;
     let finite = gradients.iter().all(|g| g.abs().max().double_value(&[]).is_finite());
     println!(
@@ -151,10 +148,10 @@ pub(crate) fn main() -> Result<()> {
     // The network that is a channel gate everywhere: padding changes no result.
     let last: Vec<usize> = space.blocks().map(|operations| operations.len() - 1).collect();
     let (gates, off) = (ArchPath::single(&last), Dropout(0.0));
-    let whole = network.forward(&inputs, &gates, off);
-    let alone = network.forward(&first(&inputs, 1), &gates, off);
+    let whole = network.forward(&inputs, &gates, off).scores;
+    let alone = network.forward(&first(&inputs, 1), &gates, off).scores;
     let difference = (whole.narrow(0, 0, 1) - alone).abs().max().double_value(&[]);
-    let padded = network.forward(&first(&inputs, 2), &gates, off);
+    let padded = network.forward(&first(&inputs, 2), &gates, off).scores;
     let difference = difference.max((whole.narrow(0, 0, 2) - padded).abs().max().double_value(&[]));
     println!("{}: a batch differs from its first samples by {difference:.1e}", space.architecture(&last));
     if finite && difference <= 1e-5 {

@@ -14,7 +14,7 @@ use mmnas_search::data::dataset::{ImageTextData, Loaded};
 use mmnas_search::model::head::Head;
 use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::recipe::Recipe;
-use mmnas_search::task::{Evaluation, Forward, Task};
+use mmnas_search::task::{Evaluation, Forward, HeadDimensions, Task};
 use mmnas_search::train::retrain;
 use mmnas_search::{Inputs, Result, RunFolder};
 use serde::{Deserialize, Serialize};
@@ -50,14 +50,6 @@ pub(crate) struct CountData {
     counts: Vec<f32>,
 }
 
-impl CountData {
-    /// Reads the samples and finds the features of their images.
-    pub(crate) fn load(files: &DataFiles, max_tokens: usize, device: Device) -> Result<CountData> {
-        let Loaded { common, samples, tokens } = ImageTextData::load::<CountSample>(files, max_tokens, device)?;
-        Ok(CountData { common, tokens, counts: samples.iter().map(|sample| f32::from(sample.count)).collect() })
-    }
-}
-
 /// The head: for each region how much it counts, from the text and the region; the sum of it.
 #[derive(Debug)]
 struct CountHead {
@@ -72,7 +64,7 @@ impl Head for CountHead {
         x.sum_dim_intlist(1, false, Kind::Float).apply(&self.text)
     }
 
-    fn output(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, _dropout: Dropout) -> Tensor {
+    fn scores(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, _dropout: Dropout) -> Tensor {
         let amounts = (text.unsqueeze(1) + y.apply(&self.region)).relu().apply(&self.amount).sigmoid();
         let amounts = match mask {
             Some(mask) => amounts.masked_fill(&mask.view([y.size()[0], -1, 1]), 0.0),
@@ -104,6 +96,11 @@ impl Task for CountData {
     type Batch = CountBatch;
     type EpochState = ();
 
+    fn load(files: &DataFiles, recipe: &Recipe, device: Device) -> Result<CountData> {
+        let Loaded { common, samples, tokens } = ImageTextData::load::<CountSample>(files, recipe, device)?;
+        Ok(CountData { common, tokens, counts: samples.iter().map(|sample| f32::from(sample.count)).collect() })
+    }
+
     fn head(vs: &nn::Path<'_>, d: &Dimensions) -> Box<dyn Head> {
         let hidden = d.hidden as i64;
         Box::new(CountHead {
@@ -121,8 +118,8 @@ impl Task for CountData {
         &mut self.common
     }
 
-    fn outputs(&self) -> usize {
-        1
+    fn head_dimensions(&self) -> HeadDimensions {
+        HeadDimensions { outputs: 1, embeddings: None }
     }
 
     fn labels(&self) -> &[String] {
@@ -134,14 +131,14 @@ impl Task for CountData {
     }
 
     fn loss(&self, batch: &CountBatch, forward: &mut Forward<'_>) -> Tensor {
-        forward(&batch.inputs).smooth_l1_loss(&batch.counts, Reduction::Sum, 1.0)
+        forward(&batch.inputs).scores.smooth_l1_loss(&batch.counts, Reduction::Sum, 1.0)
     }
 
     fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation> {
         let mut right = 0.0;
         for indices in samples.chunks(batch) {
             let batch = self.load_batch(indices)?;
-            let near = (forward(&batch.inputs) - &batch.counts).abs().lt(0.5);
+            let near = (forward(&batch.inputs).scores - &batch.counts).abs().lt(0.5);
             right += near.sum(Kind::Double).double_value(&[]);
         }
         let score = right / samples.len().max(1) as f64;
@@ -178,15 +175,15 @@ fn write_data(folder: &Path) -> Result<DataFiles> {
 
 /// Trains a small network on synthetic data in `folder`; the share of exact counts on images that it has not seen.
 pub(crate) fn train(folder: &Path) -> Result<f64> {
-    let task = CountData::load(&write_data(folder)?, 14, Device::Cpu)?;
     let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/easy_vqa/easy_vqa.toml");
     let set = ["hidden=64", "epochs=12", "batch=16", "decay_epochs=[9]", "adam.lr=1e-3"];
     let recipe = Recipe::read(&recipe, &set.map(|value| format!("retrain.{value}")))?;
+    let task = CountData::load(&write_data(folder)?, &recipe, Device::Cpu)?;
     let json = r#"{"epoch0": {"enc": [["feed_forward"]], "dec": [["guided_att_64"], ["feed_forward"]]}}"#;
     let architecture = Architecture::from_published_json(json, Path::new("example"))?;
     let inputs = task.data().run_inputs(CountData::NAME, Some(&architecture));
     let run = RunFolder::open(&folder.join("run"), &recipe, &inputs, false)?;
-    Ok(retrain::retrain(&recipe, &Pool::standard(), &architecture, &task, &run, false, None)?.validation)
+    Ok(retrain::retrain(&recipe, &Pool::standard(), &architecture, &task, &run)?.validation)
 }
 
 #[allow(dead_code)] // the test that runs this example has its own main

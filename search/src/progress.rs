@@ -1,32 +1,39 @@
 //! Progress on standard error: a bar with rate and time left on a terminal, one line an epoch elsewhere.
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// Whether this process reports progress; a library says nothing by itself.
+static SHOWN: AtomicBool = AtomicBool::new(false);
+
+/// Reports the progress of this process's runs on standard error from now on.
+///
+/// Programs call it once; a library that never does stays quiet.
+pub fn show() {
+    SHOWN.store(true, Ordering::Relaxed);
+}
 
 /// Where a run reports to.
 #[derive(Debug, Clone)]
 pub struct Progress {
     bar: Option<ProgressBar>,
-    quiet: bool,
+    shown: bool,
 }
 
 impl Progress {
-    /// A bar over `total` steps where standard error is a terminal.
+    /// A bar over `total` steps, if [`show`] was called and standard error is a terminal.
     pub fn new(what: &'static str, total: u64) -> Progress {
         let style = "{prefix:>8} [{bar:30}] {pos}/{len} steps, {per_sec}, {eta} left  {msg}";
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let shown = SHOWN.load(Ordering::Relaxed);
+        let bar = (shown && std::io::stderr().is_terminal()).then(|| {
             let style = ProgressStyle::with_template(style)
                 .unwrap_or_else(|_| ProgressStyle::default_bar())
                 .progress_chars("=> ");
             ProgressBar::new(total).with_prefix(what).with_style(style)
         });
-        Progress { bar, quiet: false }
-    }
-
-    /// Says nothing: for tests and for callers that draw their own.
-    pub fn quiet() -> Progress {
-        Progress { bar: None, quiet: true }
+        Progress { bar, shown }
     }
 
     /// `done` steps are done; `message` stands beside the bar.
@@ -50,7 +57,7 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.println(text),
             // Whoever closed standard error has enough of it: that is no reason to end a run.
-            None if !self.quiet => {
+            None if self.shown => {
                 let _ = writeln!(std::io::stderr(), "{text}");
             }
             None => {}

@@ -5,19 +5,21 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor, nn};
 
+use crate::data::data_files::DataFiles;
 use crate::data::dataset::ImageTextData;
 use crate::error::Result;
 use crate::model::head::Head;
 use crate::model::inputs::Inputs;
 use crate::model::network::{Naming, Network};
+use crate::recipe::Recipe;
 use crate::recipe::adam::AdamSettings;
 use crate::recipe::negatives::{HardBy, NegativeSettings};
 use crate::recipe::train::TrainSettings;
 use crate::space::search_space::Space;
 use crate::task::vqa::batch::VqaBatch;
 use crate::task::vqa::data::VqaData;
-use crate::task::vqa::vqa_task::loss;
-use crate::task::{Evaluation, Forward, Reduction, Task};
+use crate::task::vqa::loss::loss;
+use crate::task::{Evaluation, Forward, HeadDimensions, Reduction, Task};
 use crate::train::step_position::StepPosition;
 use crate::train::weight_step::StepSettings;
 
@@ -33,6 +35,9 @@ impl<const MEAN: bool> Task for ToyOf<MEAN> {
     const REDUCTION: Reduction = if MEAN { Reduction::Mean } else { Reduction::Sum };
     type Batch = VqaBatch;
     type EpochState = ();
+    fn load(_: &DataFiles, _: &Recipe, _: Device) -> Result<ToyOf<MEAN>> {
+        Ok(ToyOf)
+    }
     fn head(vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn Head> {
         VqaData::head(vs, dimensions)
     }
@@ -42,8 +47,8 @@ impl<const MEAN: bool> Task for ToyOf<MEAN> {
     fn data_mut(&mut self) -> &mut ImageTextData {
         unreachable!("a step reads no files")
     }
-    fn outputs(&self) -> usize {
-        3
+    fn head_dimensions(&self) -> HeadDimensions {
+        HeadDimensions { outputs: 3, embeddings: None }
     }
     fn labels(&self) -> &[String] {
         &[]
@@ -60,7 +65,7 @@ impl<const MEAN: bool> Task for ToyOf<MEAN> {
         Ok(VqaBatch { inputs, target: Tensor::rand([4, 3], float) })
     }
     fn loss(&self, batch: &VqaBatch, forward: &mut Forward<'_>) -> Tensor {
-        let sum = loss(&forward(&batch.inputs), &batch.target);
+        let sum = loss(&forward(&batch.inputs).scores, &batch.target);
         if MEAN { sum / batch.target.size()[0] } else { sum }
     }
     fn evaluate(&self, _: &[usize], _: usize, _: &mut Forward<'_>) -> Result<Evaluation> {
@@ -100,10 +105,7 @@ pub(crate) fn supernet() -> Network {
         attflat: 7,
         head: 64,
         relation: 5,
-        joint: None,
-        joint_features: false,
-        joint_linear: None,
-        region_joint: None,
+        embeddings: None,
     };
     Network::new(&Space::published(1, 2), &dimensions, Naming::Supernet, Device::Cpu, ToyOf::<false>::head)
 }

@@ -17,10 +17,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     attflat: 7,
     head: 64,
     relation: 5,
-    joint: None,
-    joint_features: false,
-    joint_linear: None,
-    region_joint: None,
+    embeddings: None,
 };
 
 fn inputs() -> Inputs {
@@ -55,7 +52,7 @@ fn every_operation_in_every_block_runs_both_ways() {
     let alpha = Alpha::uniform(&space);
     for mode in [SamplingMode::Full, SamplingMode::Two] {
         let path = alpha.sample_gated(mode, 1, "test", 0, Device::Cpu);
-        let output = network.forward(&inputs, &path, Dropout(0.1));
+        let output = network.forward(&inputs, &path, Dropout(0.1)).scores;
         assert_finite("output", &output);
         let loss = (&output * Tensor::randn_like(&output)).sum(Kind::Float);
         let gates = Tensor::f_run_backward(&[&loss], &path.gates(), false, false).unwrap();
@@ -82,7 +79,7 @@ fn paths_through_zeros_and_identities_give_finite_gradients() {
     let inputs = inputs();
     for choices in [[0, 0, 0, 0], [1, 1, 1, 1], [0, 2, 0, 2], [2, 0, 3, 0], [0, 3, 0, 4], [0, 1, 1, 0]] {
         let path = ArchPath::single(&choices);
-        let output = network.forward(&inputs, &path, Dropout(0.1));
+        let output = network.forward(&inputs, &path, Dropout(0.1)).scores;
         assert_finite(&format!("output of {choices:?}"), &output);
         let names = network.parameters_on(&path);
         let parameters: Vec<&Tensor> = names.iter().map(|&name| &network.parameters()[name]).collect();
@@ -107,7 +104,7 @@ fn relations_are_computed_and_trained_for_any_operation_that_reads_them() {
     let moved = Inputs { boxes: &inputs.boxes * Tensor::from_slice(&[1f32, 1.0, 7.0, 3.0]), ..self::inputs() };
     let moved = Inputs { tokens: inputs.tokens.copy(), features: inputs.features.copy(), ..moved };
     let difference = |choice: usize| {
-        let of = |inputs: &Inputs| network.forward(inputs, &ArchPath::single(&[0, choice]), Dropout(0.0));
+        let of = |inputs: &Inputs| network.forward(inputs, &ArchPath::single(&[0, choice]), Dropout(0.0)).scores;
         (of(&inputs) - of(&moved)).abs().max().double_value(&[])
     };
     assert!(difference(0) > 1e-4 && difference(1) == 0.0, "{} {}", difference(0), difference(1));

@@ -7,11 +7,11 @@ use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::recipe::score_padding::ScorePadding;
 use mmnas_search::task::Task;
 use mmnas_search::task::itm::data::ItmData;
-use mmnas_search::task::itm::itm_task as itm;
+use mmnas_search::task::itm::loss as itm;
 use mmnas_search::task::vgd::data::VgdData;
-use mmnas_search::task::vgd::vgd_task as vgd;
+use mmnas_search::task::vgd::loss as vgd;
 use mmnas_search::task::vqa::data::VqaData;
-use mmnas_search::task::vqa::vqa_task as vqa;
+use mmnas_search::task::vqa::loss as vqa;
 use mmnas_search::{
     Alpha, ArchPath, Choice, Inputs, MatmulPrecision, Naming, Network, Pool, SamplingMode, Space, TensorMap,
 };
@@ -104,7 +104,7 @@ pub fn net_vqa(folder: &str, device: Device, precision: MatmulPrecision) -> Pair
     let mut network = derived::<VqaData>(&format!("{folder}/net_vqa.arch.json"), &sizes(folder, (17, 3129)), device);
     network.set_precision(precision);
     let io = tensors_on(&format!("{folder}/net_vqa.io.safetensors"), device);
-    let logits = tch::no_grad(|| network.forward(&inputs(&io), &only_path(&network), Dropout(0.0)));
+    let logits = tch::no_grad(|| network.forward(&inputs(&io), &only_path(&network), Dropout(0.0))).scores;
     Pair::new(format!("{folder}, net_vqa, logits"), &logits, &io["logits"])
 }
 
@@ -112,7 +112,7 @@ pub fn net_vqa(folder: &str, device: Device, precision: MatmulPrecision) -> Pair
 pub fn net_itm(folder: &str, device: Device) -> Pair {
     let network = derived::<ItmData>(&format!("{folder}/net_itm.arch.json"), &sizes(folder, (1, 1)), device);
     let io = tensors_on(&format!("{folder}/net_itm.io.safetensors"), device);
-    let logits = tch::no_grad(|| network.forward(&inputs(&io), &only_path(&network), Dropout(0.0)));
+    let logits = tch::no_grad(|| network.forward(&inputs(&io), &only_path(&network), Dropout(0.0))).scores;
     Pair::new(format!("{folder}, net_itm, scores"), &itm::score(&logits).view_as(&io["scores"]), &io["scores"])
 }
 
@@ -121,7 +121,7 @@ pub fn grounding(folder: &str, device: Device) -> (Tensor, Inputs, TensorMap) {
     let network = derived::<VgdData>(&format!("{folder}/net_vgd.arch.json"), &sizes(folder, (1, 1)), device);
     let io = tensors_on(&format!("{folder}/net_vgd.io.safetensors"), device);
     let inputs = inputs(&io);
-    let output = tch::no_grad(|| network.forward(&inputs, &only_path(&network), Dropout(0.0)));
+    let output = tch::no_grad(|| network.forward(&inputs, &only_path(&network), Dropout(0.0))).scores;
     (output, inputs, io)
 }
 
@@ -145,7 +145,7 @@ struct Supernet {
 }
 
 fn vqa_loss(network: &Network, io: &TensorMap, path: &ArchPath) -> Tensor {
-    vqa::loss(&network.forward(&inputs(io), path, Dropout(0.0)), &io["target"])
+    vqa::loss(&network.forward(&inputs(io), path, Dropout(0.0)).scores, &io["target"])
 }
 
 /// A second batch lies under `neg_`: its tokens are the negative captions, its regions the negative images.
@@ -160,20 +160,16 @@ fn itm_loss(network: &Network, io: &TensorMap, path: &ArchPath) -> Tensor {
             token_count: counts(format!("{text}token_count")),
             region_count: counts(format!("{image}region_count")),
         };
-        network.forward(&inputs, path, Dropout(0.0))
+        network.forward(&inputs, path, Dropout(0.0)).scores
     };
     itm::loss(&run("", ""), &run("neg_", ""), &run("", "neg_"))
 }
 
 fn vgd_loss(network: &Network, io: &TensorMap, path: &ArchPath) -> Tensor {
     let inputs = inputs(io);
-    let output = network.forward(&inputs, path, Dropout(0.0));
+    let output = network.forward(&inputs, path, Dropout(0.0)).scores;
     let log_probabilities = vgd::log_probabilities(&output, &inputs.region_count, ScorePadding::Published);
-    vgd::loss(
-        &log_probabilities,
-        &output.narrow(-1, 1, 4),
-        (&io["target_scores"], &io["box_mask"], &io["target_deltas"]),
-    )
+    vgd::loss(&log_probabilities, &output.narrow(-1, 1, 4), &io["target_scores"], &io["box_mask"], &io["target_deltas"])
 }
 
 impl Supernet {
@@ -271,7 +267,12 @@ impl Supernet {
         let mut pairs = self.blocks("two.gate_grad", &gates);
         let (gradients, of_alpha) = self.alpha_gradients("two.alpha_grad", &path, &gates);
         pairs.extend(of_alpha);
-        self.alpha.step_sgd(&path, &gradients, 0.1, SamplingMode::Two);
+        // Plain gradient descent.
+        self.alpha.update(&path, SamplingMode::Two, |values, _| {
+            for (alpha, gradient) in values.values_mut().zip(&gradients) {
+                let _ = alpha.g_sub_(&(gradient * 0.1));
+            }
+        });
         let after: Vec<Tensor> = self.alpha.values().iter().map(|values| Tensor::from_slice(values)).collect();
         SupernetPairs { loss, gradients: pairs, alpha_after: self.blocks("two.alpha_after", &after) }
     }

@@ -1,14 +1,12 @@
-//! Made-up images of three kinds of regions each and captions that name them: small enough to train on in seconds.
+//! Synthetic images of three kinds of regions each and captions that name them: small enough to train on in seconds.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use mmnas_bundle::manifest::AnswerScores;
 use mmnas_bundle::samples::{CaptionSample, to_json_lines};
 use mmnas_bundle::{Architecture, FeatureWriter, RegionFeatures};
 use mmnas_search::data::data_files::DataFiles;
 use mmnas_search::recipe::Recipe;
-use mmnas_search::recipe::text::TextRules;
 use mmnas_search::task::Task;
 use mmnas_search::task::itm::data::ItmData;
 use mmnas_search::{RunFolder, rng};
@@ -67,25 +65,17 @@ pub fn write_data(images: usize) -> Data {
     Data { folder, kinds: sets }
 }
 
-/// Captions of at most 14 words.
-pub fn rules(ranked_images: usize) -> TextRules {
-    let answer_scores = AnswerScores::Sigmoid;
-    TextRules { max_tokens: 14, min_answer_count: 1, answer_scores, any_box: false, ranked_images, shortlist: None }
-}
-
 impl Data {
-    /// Without a joint embedding.
+    /// Without a dual encoder.
     pub fn load(&self) -> ItmData {
-        let path = |name: &str| self.folder.path().join(name);
-        let files = DataFiles::new(path("captions.jsonl"), path("features"));
-        ItmData::load(&files, &rules(1000), tch::Device::Cpu).unwrap()
+        self.load_for(&recipe(&[]))
     }
 
-    /// With the joint embedding that the recipe asks for.
+    /// As the recipe says.
     pub fn load_for(&self, recipe: &Recipe) -> ItmData {
-        let mut data = self.load();
-        data.set_contrastive(recipe.contrastive);
-        data
+        let path = |name: &str| self.folder.path().join(name);
+        let files = DataFiles::new(path("captions.jsonl"), path("features"));
+        ItmData::load(&files, recipe, tch::Device::Cpu).unwrap()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::manifest::{AnswerScores, Dimensions, Form, Provenance, TaskName};
+use mmnas_bundle::manifest::{AnswerScores, Dimensions, EmbeddingDimensions, Form, Provenance, TaskName};
 use mmnas_bundle::{Architecture, VisionBundle, Vocabulary};
 use mmnas_export::efficientnet::Level;
 use mmnas_export::{BundleParts, ExportSettings, GoldenTensor, VisionSettings, Weight, Weights, write_bundle};
@@ -116,7 +116,8 @@ pub fn bundle_for_pixels(folder: &Path, task: TaskName, joint: Option<usize>) ->
         export_vision(&checkpoint, &grid_vision(64, 2), 1, &vision).unwrap_or_else(|e| panic!("{e}"));
     }
     let outputs = if task == TaskName::Vqa { ANSWERS } else { 1 };
-    let d = Dimensions { feature: 512, joint, ..official(64, outputs) };
+    let d =
+        Dimensions { feature: 512, embeddings: joint.map(EmbeddingDimensions::dual_encoder), ..official(64, outputs) };
     let architecture = architectures::preset(&format!("mmnas-{task}")).unwrap_or_else(|e| panic!("{e}"));
     let network = formula_network(task, &architecture, &d);
     let golden = record_stages(&network, task, 5, 4, 3).unwrap_or_else(|e| panic!("{e}"));

@@ -67,10 +67,7 @@ pub fn official(hidden: usize, outputs: usize) -> Dimensions {
         attflat: 96,
         head: 64,
         relation: 64,
-        joint: None,
-        joint_features: false,
-        joint_linear: None,
-        region_joint: None,
+        embeddings: None,
     }
 }
 
@@ -85,10 +82,7 @@ pub fn official_full(outputs: usize) -> Dimensions {
         attflat: 512,
         head: 64,
         relation: 64,
-        joint: None,
-        joint_features: false,
-        joint_linear: None,
-        region_joint: None,
+        embeddings: None,
     }
 }
 

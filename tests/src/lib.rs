@@ -21,3 +21,4 @@ pub mod reference;
 pub mod service;
 pub mod skipped;
 pub mod small_run;
+pub mod stopping;

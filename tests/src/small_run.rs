@@ -36,7 +36,7 @@ pub struct SmallRun {
 pub fn recipe(overrides: &[&str]) -> Recipe {
     let file = workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml");
     let short = [
-        "text.min_answer_count=1",
+        "vqa.min_answer_count=1",
         "search.weights.epochs=2",
         "search.weights.batch=32",
         "search.alpha_batch=16",
@@ -95,7 +95,7 @@ impl SmallRun {
     /// The data set.
     pub fn data(&self, recipe: &Recipe) -> VqaData {
         let files = DataFiles::new(self.path("small.jsonl"), self.path("features"));
-        VqaData::load(&files, &recipe.text, tch::Device::Cpu).unwrap_or_else(|e| panic!("{e}"))
+        VqaData::load(&files, recipe, tch::Device::Cpu).unwrap_or_else(|e| panic!("{e}"))
     }
 
     /// Searches, derives, retrains and exports; returns the bundle's folder.
@@ -108,10 +108,10 @@ impl SmallRun {
             RunFolder::open(&self.path(name), &recipe, &data.data().run_inputs(VqaData::NAME, architecture), false)
                 .unwrap_or_else(|e| panic!("{e}"))
         };
-        let found = search::search(&recipe, &Pool::standard(), &data, &open("search", None), false, None)
-            .unwrap_or_else(|e| panic!("{e}"));
+        let found =
+            search::search(&recipe, &Pool::standard(), &data, &open("search", None)).unwrap_or_else(|e| panic!("{e}"));
         let run = open("retrain", Some(&found.architecture));
-        retrain::retrain(&recipe, &Pool::standard(), &found.architecture, &data, &run, false, None)
+        retrain::retrain(&recipe, &Pool::standard(), &found.architecture, &data, &run)
             .unwrap_or_else(|e| panic!("{e}"));
         let vision = VisionBundle::open(&self.path("vision")).unwrap_or_else(|e| panic!("{e}"));
         let bundle = self.path("bundle");

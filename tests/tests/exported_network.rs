@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mmnas_bundle::Operation;
-use mmnas_bundle::manifest::{Dimensions, TaskName};
+use mmnas_bundle::manifest::{Dimensions, EmbeddingDimensions, TaskName};
 use mmnas_runtime::{LoadOptions, Timed};
 use mmnas_search::bundle::golden::record_stages;
 use mmnas_search::{FeatureNorm, rng};
@@ -23,12 +23,14 @@ fn verify_one(number: u64) -> (BTreeSet<Operation>, BTreeMap<&'static str, f64>)
     // Two in three are of the paper's space; the rest of all published operations.
     let wide = number % 9 >= 6;
     let heads = rng.random_range(1..4);
-    let joint = (task == TaskName::Itm).then_some(80);
-    let joint_features = joint.is_some() && number % 4 < 2;
-    let joint_linear = joint.is_some().then_some(40).filter(|_| number % 5 < 3);
-    let region_joint = (task == TaskName::Vgd).then_some(40).filter(|_| number % 5 < 3);
+    let linear = Some(40).filter(|_| number % 5 < 3);
+    let embeddings = match task {
+        TaskName::Vqa => None,
+        TaskName::Itm => Some(EmbeddingDimensions::DualEncoder { width: 80, features: number % 4 < 2, linear }),
+        TaskName::Vgd => linear.map(|width| EmbeddingDimensions::Regions { width }),
+    };
     let outputs = if task == TaskName::Vqa { 17 } else { 1 };
-    let d = Dimensions { joint, joint_features, joint_linear, region_joint, ..official(64 * heads, outputs) };
+    let d = Dimensions { embeddings, ..official(64 * heads, outputs) };
     let architecture = random_architecture(&mut rng, wide, &d);
     let mut network = formula_network(task, &architecture, &d);
     let mut weights = weights_of(&network);
@@ -65,10 +67,11 @@ fn verify_one(number: u64) -> (BTreeSet<Operation>, BTreeMap<&'static str, f64>)
 /// them to nothing.
 #[test]
 fn features_of_different_size_survive_8_bits() {
+    let with = |embeddings| Dimensions { embeddings: Some(embeddings), ..official(64, 1) };
     survive_8_bits(TaskName::Vgd, &official(64, 1));
-    survive_8_bits(TaskName::Vgd, &Dimensions { region_joint: Some(40), ..official(64, 1) });
-    let joint = Dimensions { joint: Some(80), joint_features: true, joint_linear: Some(40), ..official(64, 1) };
-    survive_8_bits(TaskName::Itm, &joint);
+    survive_8_bits(TaskName::Vgd, &with(EmbeddingDimensions::Regions { width: 40 }));
+    let dual_encoder = EmbeddingDimensions::DualEncoder { width: 80, features: true, linear: Some(40) };
+    survive_8_bits(TaskName::Itm, &with(dual_encoder));
 }
 
 fn survive_8_bits(task: TaskName, d: &Dimensions) {

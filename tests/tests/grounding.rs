@@ -2,7 +2,6 @@
 //! what they are, a phrase finds its region and the deltas move its box.
 
 use mmnas_bundle::boxes;
-use mmnas_bundle::manifest::{Dimensions, TaskName};
 use mmnas_bundle::samples::{PhraseSample, read_json_lines, to_json_lines};
 use mmnas_bundle::{FeatureStore, RegionFeatures};
 use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
@@ -10,18 +9,16 @@ use mmnas_search::Pool;
 use mmnas_search::bundle::export;
 use mmnas_search::bundle::export::ExportOptions;
 use mmnas_search::data::data_files::DataFiles;
+use mmnas_search::model::head::HeadOutput;
 use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::recipe::Recipe;
-use mmnas_search::recipe::model::Modalities;
-use mmnas_search::recipe::score_padding::ScorePadding;
 use mmnas_search::task::Task;
 use mmnas_search::task::vgd::data::VgdData;
 use mmnas_search::train::{retrain, search};
 use mmnas_search::{ArchPath, Inputs, Naming, Network, RunFolder, Space};
 use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
-use mmnas_tests::captions::architecture;
-use mmnas_tests::phrases::{FEATURE, write_data, write_regions};
+use mmnas_tests::phrases::{FEATURE, write_data};
 use tch::Tensor;
 
 #[test]
@@ -44,26 +41,19 @@ fn a_phrase_finds_its_region() {
     let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
     let recipe = Recipe::read(&workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"), &set).unwrap();
     let files = DataFiles::new(folder.path().join("phrases.jsonl"), folder.path().join("features"));
-    let data = VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap();
+    let data = VgdData::load(&files, &recipe, tch::Device::Cpu).unwrap();
     let open = |name: &str, architecture| {
         let inputs = data.data().run_inputs(VgdData::NAME, architecture);
         RunFolder::open(&folder.path().join(name), &recipe, &inputs, false).unwrap()
     };
-    let found = search::search(&recipe, &Pool::standard(), &data, &open("search", None), false, None).unwrap();
+    let found = search::search(&recipe, &Pool::standard(), &data, &open("search", None)).unwrap();
     assert_eq!(found.records.len(), 3);
     // The shortest architecture that can do it, whatever so short a search has found.
     let json = r#"{"epoch0": {"enc": [["feed_forward"]], "dec": [["guided_att_64"], ["feed_forward"]]}}"#;
     let architecture = mmnas_bundle::Architecture::from_published_json(json, std::path::Path::new("test")).unwrap();
-    let trained = retrain::retrain(
-        &recipe,
-        &Pool::standard(),
-        &architecture,
-        &data,
-        &open("retrain", Some(&architecture)),
-        false,
-        None,
-    )
-    .unwrap();
+    let trained =
+        retrain::retrain(&recipe, &Pool::standard(), &architecture, &data, &open("retrain", Some(&architecture)))
+            .unwrap();
     let first = &trained.records[0];
     assert!(trained.validation >= 0.9, "validation {} (first epoch {})", trained.validation, first.validation);
     let bundle = folder.path().join("bundle");
@@ -112,8 +102,8 @@ fn a_box_that_is_none_is_an_error() {
     let file = folder.path().join("bad.jsonl");
     std::fs::write(&file, to_json_lines(&[sample]).unwrap()).unwrap();
     let files = DataFiles::new(file, folder.path().join("features"));
-    let rules = Recipe::read(&workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"), &[]).unwrap().text;
-    let loaded = VgdData::load(&files, &rules, ScorePadding::Masked, tch::Device::Cpu);
+    let recipe = Recipe::read(&workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"), &[]).unwrap();
+    let loaded = VgdData::load(&files, &recipe, tch::Device::Cpu);
     let error = loaded.unwrap_err().to_string();
     assert!(error.contains("bad.jsonl") && error.contains("line 1: box_xyxy") && error.contains("x2 ≥ x1"), "{error}");
 }
@@ -140,10 +130,10 @@ fn a_phrase_may_mean_any_of_its_boxes() {
     let file = folder.path().join("several.jsonl");
     std::fs::write(&file, to_json_lines(&lines).unwrap()).unwrap();
     let load = |any_box: bool| {
-        let set = [format!("text.any_box={any_box}")];
+        let set = [format!("vgd.any_box={any_box}")];
         let recipe = Recipe::read(&workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"), &set).unwrap();
         let files = DataFiles::new(file.clone(), folder.path().join("features"));
-        VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap()
+        VgdData::load(&files, &recipe, tch::Device::Cpu).unwrap()
     };
     let (each, any) = (load(false), load(true));
     assert_eq!(each.data().samples_of_images(), [vec![0, 2, 3], vec![1]]);
@@ -157,65 +147,10 @@ fn a_phrase_may_mean_any_of_its_boxes() {
         let shape = inputs.features.size();
         let output = Tensor::zeros([shape[0], shape[1], 5], (tch::Kind::Float, tch::Device::Cpu));
         output.narrow(1, 1, 1).narrow(2, 0, 1).copy_(&Tensor::from(9f32));
-        output
+        HeadOutput { scores: output, embeddings: None }
     };
     assert_eq!(any.evaluate(&[0, 2], 8, &mut second).unwrap().score, 1.0);
     assert_eq!(each.evaluate(&[0, 2, 3], 8, &mut second).unwrap().score, 2.0 / 3.0);
-}
-
-/// Six of the sixteen features say what a region is; the rest is noise. Of these the layer that reads features keeps away from the start.
-#[test]
-fn features_start_from_what_phrases_mean() {
-    let folder = tempfile::tempdir().unwrap();
-    // Far from 0, so that a bias that is wrong shows.
-    write_regions(folder.path(), |is_kind, noise| 3.0 + f32::from(u8::from(is_kind)) + noise);
-    let set = ["regions={ max = 100, correlate = { image_ridge = 0.1, text_ridge = 0.1 } }".to_owned()];
-    let recipe = Recipe::read(&workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"), &set).unwrap();
-    let files = DataFiles::new(folder.path().join("phrases.jsonl"), folder.path().join("features"));
-    let mut data = VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap();
-    data.data_mut().follow(&recipe).unwrap();
-    let d = Dimensions {
-        feature: FEATURE,
-        vocabulary: data.data().vocabulary().len(),
-        ..mmnas_tests::fixtures::official(64, 1)
-    };
-    let started = |data: &VgdData| {
-        let mut network = export::derived_network(TaskName::Vgd, &architecture(), &d).unwrap();
-        data.start(&data.data().samples_of_images().concat(), &mut network, false).map(|()| network)
-    };
-    let network = started(&data).unwrap();
-    let (weight, bias) = (&network.parameters()["imgfeat_linear.weight"], &network.parameters()["imgfeat_linear.bias"]);
-    let size = |from: i64, count: i64| weight.narrow(1, from, count).square().mean(tch::Kind::Float).double_value(&[]);
-    assert!(size(0, 6) > 50.0 * size(6, 10), "{} {}", size(0, 6), size(6, 10));
-    // Regions have a mean of nearly 0 behind it, and the variance that random weights would give them.
-    let images: Vec<usize> = (0..data.data().images()).collect();
-    let (inputs, regions) = data.data().inputs_of_images(&images, &vec![[1].as_slice(); images.len()]).unwrap();
-    let rows: Vec<Tensor> =
-        regions.iter().zip(0..).map(|(r, k)| inputs.features.get(k).narrow(0, 0, r.boxes.len() as i64)).collect();
-    let states = Tensor::cat(&rows, 0).linear(weight, Some(bias));
-    let mean = states.mean_dim(0i64, false, tch::Kind::Float).norm().double_value(&[]);
-    let deviation = states.square().mean(tch::Kind::Float).sqrt().double_value(&[]);
-    assert!(mean < 1e-3 * 64f64.sqrt() * deviation && (0.3..0.9).contains(&deviation), "{mean} {deviation}");
-    // A control that sees one side only keeps random weights, and other tasks refuse.
-    data.data_mut().set_modalities(Modalities::Image);
-    let random = started(&data).unwrap();
-    let weight = random.parameters()["imgfeat_linear.weight"].shallow_clone();
-    let size = |from: i64, count: i64| weight.narrow(1, from, count).square().mean(tch::Kind::Float).double_value(&[]);
-    assert!(size(0, 6) < 2.0 * size(6, 10));
-    let captions = mmnas_tests::captions::write_data(2);
-    let mut captions = captions.load_for(&recipe);
-    captions.data_mut().follow(&recipe).unwrap();
-    let mut network = export::derived_network(TaskName::Itm, &architecture(), &d).unwrap();
-    let error = captions.start(&[0, 1], &mut network, false).unwrap_err().to_string();
-    assert!(error.contains("regions.correlate") && error.contains("vgd") && error.contains("found itm"), "{error}");
-    // Where regions do not differ there is no direction.
-    let folder = tempfile::tempdir().unwrap();
-    write_regions(folder.path(), |_, _| 0.3);
-    let files = DataFiles::new(folder.path().join("phrases.jsonl"), folder.path().join("features"));
-    let mut data = VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap();
-    data.data_mut().follow(&recipe).unwrap();
-    let error = started(&data).unwrap_err().to_string();
-    assert!(error.contains("features that differ from region to region"), "{error}");
 }
 
 /// As published, everything is padded to the most tokens and regions; that changes shapes and no result.
@@ -224,16 +159,14 @@ fn published_padding_changes_shapes_and_no_loss() {
     let folder = tempfile::tempdir().unwrap();
     write_data(folder.path());
     let recipe = workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml");
-    let load = |published: &[&str]| {
+    let load = |max_regions: usize, published: &[&str]| {
         let published: Vec<String> = published.iter().map(|s| (*s).to_owned()).collect();
-        let set = ["regions.max=8".to_owned()];
+        let set = [format!("regions.max={max_regions}")];
         let recipe = Recipe::read_published(&recipe, &set, &published).unwrap();
         let files = DataFiles::new(folder.path().join("phrases.jsonl"), folder.path().join("features"));
-        let mut data = VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap();
-        data.data_mut().follow(&recipe).unwrap();
-        data
+        VgdData::load(&files, &recipe, tch::Device::Cpu).unwrap()
     };
-    let (short, padded) = (load(&[]), load(&["padding"]));
+    let (short, padded) = (load(8, &[]), load(8, &["padding"]));
     let dimensions = mmnas_bundle::manifest::Dimensions {
         hidden: 64,
         feature: FEATURE,
@@ -243,10 +176,7 @@ fn published_padding_changes_shapes_and_no_loss() {
         attflat: 16,
         head: 64,
         relation: 8,
-        joint: None,
-        joint_features: false,
-        joint_linear: None,
-        region_joint: None,
+        embeddings: None,
     };
     let network = Network::new(&Space::published(1, 3), &dimensions, Naming::Supernet, tch::Device::Cpu, VgdData::head);
     let path = ArchPath::single(&[0, 1, 2, 3]);
@@ -260,9 +190,5 @@ fn published_padding_changes_shapes_and_no_loss() {
     assert_eq!((of_padded.0, of_padded.1), (8, 14));
     assert!((of_short.2 - of_padded.2).abs() <= 1e-5 * of_short.2.abs(), "{of_short:?} {of_padded:?}");
     // Regions beyond the recipe's most are left out.
-    let set = ["regions.max=2".to_owned()];
-    let recipe = Recipe::read(&workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"), &set).unwrap();
-    let mut cut = load(&[]);
-    cut.data_mut().follow(&recipe).unwrap();
-    assert_eq!(run(&cut).0, 2);
+    assert_eq!(run(&load(2, &[])).0, 2);
 }

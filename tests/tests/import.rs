@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::Architecture;
-use mmnas_bundle::manifest::{AnswerScores, Dimensions, TaskName};
+use mmnas_bundle::manifest::{AnswerScores, Dimensions, EmbeddingDimensions, TaskName};
 use mmnas_export::Weights;
 use mmnas_search::bundle::export::ExportOptions;
 use mmnas_search::bundle::import::settings::ImportSettings;
@@ -233,7 +233,7 @@ fn the_linear_part_of_a_networks_scores_is_imported() {
     let _alone = alone();
     let place = Place::new();
     let architecture = mmnas_search::space::presets::preset("mcan:1").unwrap();
-    let d = Dimensions { region_joint: Some(12), ..fixtures::official(64, 1) };
+    let d = Dimensions { embeddings: Some(EmbeddingDimensions::Regions { width: 12 }), ..fixtures::official(64, 1) };
     let network = formula_network(TaskName::Vgd, &architecture, &d);
     let tensors: TensorMap = network.parameters().iter().map(|(n, p)| (n.clone(), p.detach().copy())).collect();
     let file = place.path("linear.safetensors");

@@ -1,4 +1,4 @@
-//! The linear part of the joint embedding: it ranks before anything is trained, no step changes it, and it is exported.
+//! The linear part of the dual encoder: it ranks before anything is trained, no step changes it, and it is exported.
 
 use mmnas_search::Pool;
 use std::collections::BTreeMap;
@@ -22,13 +22,13 @@ const LINEAR: &str = "linear = { width = 8, share = 0.9, image_ridge = 0.1, text
 
 /// Trains for so many epochs of 16 samples; gives the score of the first epoch and the weights that were kept.
 fn train(data: &Data, name: &str, linear: &str, epochs: usize) -> (f64, BTreeMap<String, Tensor>) {
-    let contrastive = format!("contrastive={{ width = 12, weight = 1.0, temperature = 0.1, {linear} }}");
+    let contrastive = format!("itm.contrastive={{ width = 12, weight = 1.0, temperature = 0.1, {linear} }}");
     let epochs = format!("retrain.epochs={epochs}");
     let once = "retrain.negatives={ pool = 8, keep = 5, from_epoch = 99, mine_from_epoch = 99 }";
     let recipe = recipe(&[&contrastive, &epochs, once, "retrain.epoch_samples=16"]);
     let task = data.load_for(&recipe);
     let run = open(&data.folder.path().join(name), &recipe, &task, Some(&architecture()), false);
-    let trained = retrain::retrain(&recipe, &Pool::standard(), &architecture(), &task, &run, false, None).unwrap();
+    let trained = retrain::retrain(&recipe, &Pool::standard(), &architecture(), &task, &run).unwrap();
     let (weights, _) = load_tensors(&run.file("network.safetensors")).unwrap();
     (trained.records[0].validation, weights.into_iter().collect())
 }
@@ -61,17 +61,16 @@ fn started(task: &ItmData, captions: usize) -> Result<Network, mmnas_search::Err
     let d = Dimensions {
         feature: task.data().feature(),
         vocabulary: task.data().vocabulary().len(),
-        joint: task.joint(),
-        joint_linear: task.joint_linear(),
+        embeddings: task.head_dimensions().embeddings,
         ..official(64, 1)
     };
     let mut network = export::derived_network(TaskName::Itm, &architecture(), &d)?;
-    task.start(&(0..captions).collect::<Vec<_>>(), &mut network, false)?;
+    task.start(&(0..captions).collect::<Vec<_>>(), &mut network)?;
     Ok(network)
 }
 
 fn linear_recipe() -> Recipe {
-    recipe(&[&format!("contrastive={{ width = 12, weight = 1.0, temperature = 0.1, {LINEAR} }}")])
+    recipe(&[&format!("itm.contrastive={{ width = 12, weight = 1.0, temperature = 0.1, {LINEAR} }}")])
 }
 
 /// A control that sees one side only must not learn the other side from the closed form.

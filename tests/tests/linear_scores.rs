@@ -15,20 +15,19 @@ use mmnas_search::data::data_files::DataFiles;
 use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::recipe::Recipe;
 use mmnas_search::recipe::model::Modalities;
-use mmnas_search::recipe::score_padding::ScorePadding;
 use mmnas_search::task::Task as _;
 use mmnas_search::task::vgd::data::VgdData;
-use mmnas_search::task::vgd::vgd_task::with_linear_scores;
+use mmnas_search::task::vgd::head::with_linear_scores;
 use mmnas_search::train::retrain;
 use mmnas_search::{FeatureNorm, Network, RunFolder, load_tensors};
 use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
-use mmnas_tests::captions::{architecture, write_data as write_captions};
+use mmnas_tests::captions::architecture;
 use mmnas_tests::fixtures::official;
 use mmnas_tests::phrases::{FEATURE, write_data, write_regions};
 use tch::{Kind, Tensor};
 
-const LINEAR: &str = "regions.linear={ width = 32, deviation = 6.0, ridges = { image_ridge = 0.1, text_ridge = 0.1 } }";
+const LINEAR: &str = "vgd.linear={ width = 32, deviation = 6.0, ridges = { image_ridge = 0.1, text_ridge = 0.1 } }";
 
 fn recipe(more: &[&str]) -> Recipe {
     let set = ["retrain.hidden=64", "retrain.batch=16", "retrain.epoch_samples=32", "model.standardise=true"];
@@ -38,9 +37,7 @@ fn recipe(more: &[&str]) -> Recipe {
 
 fn load(folder: &Path, recipe: &Recipe) -> VgdData {
     let files = DataFiles::new(folder.join("phrases.jsonl"), folder.join("features"));
-    let mut data = VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap();
-    data.data_mut().follow(recipe).unwrap();
-    data
+    VgdData::load(&files, recipe, tch::Device::Cpu).unwrap()
 }
 
 /// Trains for so many epochs of 32 phrases; gives the score of the weights that were kept and these.
@@ -49,7 +46,7 @@ fn train(folder: &Path, name: &str, more: &[&str], epochs: usize) -> (f64, BTree
     let data = load(folder, &recipe);
     let inputs = data.data().run_inputs(VgdData::NAME, Some(&architecture()));
     let run = RunFolder::open(&folder.join(name), &recipe, &inputs, false).unwrap();
-    let trained = retrain::retrain(&recipe, &Pool::standard(), &architecture(), &data, &run, false, None).unwrap();
+    let trained = retrain::retrain(&recipe, &Pool::standard(), &architecture(), &data, &run).unwrap();
     let (weights, _) = load_tensors(&run.file("network.safetensors")).unwrap();
     (trained.validation, weights.into_iter().collect())
 }
@@ -115,7 +112,7 @@ fn runtime_grounds(folder: &Path, bundle: &Path) {
 /// A network as a training on `train` would make it.
 fn started(data: &VgdData, train: &[usize]) -> Result<Network, mmnas_search::Error> {
     let mut network = untrained(data)?;
-    data.start(train, &mut network, false)?;
+    data.start(train, &mut network)?;
     Ok(network)
 }
 
@@ -124,7 +121,7 @@ fn untrained(data: &VgdData) -> Result<Network, mmnas_search::Error> {
     let d = Dimensions {
         feature: data.data().feature(),
         vocabulary: data.data().vocabulary().len(),
-        region_joint: data.region_joint(),
+        embeddings: data.head_dimensions().embeddings,
         ..official(64, 1)
     };
     export::derived_network(TaskName::Vgd, &architecture(), &d)
@@ -166,7 +163,7 @@ fn the_linear_scores_have_the_deviation_of_the_recipe() {
     assert!(batch.inputs.token_count.iter().min() < batch.inputs.token_count.iter().max());
     let path = mmnas_search::ArchPath::single(&vec![0; network.space().len()]);
     let found = network.forward(&batch.inputs, &path, Dropout(0.0));
-    assert_eq!(found.size()[2], 6, "a score, four deltas and the linear score");
+    assert!(found.embeddings.is_some());
     let found = with_linear_scores(&found);
     let expected = network.stage_outputs(&batch.inputs).output;
     for (row, &count) in (0..).zip(&batch.inputs.region_count) {
@@ -177,7 +174,7 @@ fn the_linear_scores_have_the_deviation_of_the_recipe() {
 }
 
 #[test]
-fn a_control_of_one_side_has_no_linear_scores_and_other_tasks_refuse() {
+fn a_unimodal_baseline_has_no_linear_scores() {
     let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     write_data(folder.path());
@@ -190,17 +187,6 @@ fn a_control_of_one_side_has_no_linear_scores_and_other_tasks_refuse() {
         let sum = network.parameters()["embed_w.weight"].abs().sum(Kind::Float).double_value(&[]);
         assert_eq!(sum > 0.0, modalities == Modalities::Both, "{modalities:?} {sum}");
     }
-    let captions = write_captions(2);
-    let mut captions = captions.load_for(&recipe);
-    captions.data_mut().follow(&recipe).unwrap();
-    let d = Dimensions {
-        feature: captions.data().feature(),
-        vocabulary: captions.data().vocabulary().len(),
-        ..official(64, 1)
-    };
-    let mut network = export::derived_network(TaskName::Itm, &architecture(), &d).unwrap();
-    let error = captions.start(&[0, 1], &mut network, false).unwrap_err().to_string();
-    assert!(error.contains("regions.linear") && error.contains("found itm"), "{error}");
 }
 
 /// Phrases that mean both of two opposite regions mean, on the whole, none: there is nothing to scale.
@@ -224,12 +210,23 @@ fn phrases_that_go_with_no_region_are_an_error_that_says_so() {
     writer.finish().unwrap();
     std::fs::write(folder.path().join("phrases.jsonl"), to_json_lines(&samples).unwrap()).unwrap();
     let mut recipe = recipe(&[LINEAR]);
-    recipe.text.any_box = true;
+    recipe.vgd.any_box = true;
     let data = load(folder.path(), &recipe);
     let train: Vec<usize> = data.data().samples_of_images().concat();
     // Words need two phrases each.
     let error = started(&data, &[train.clone(), train].concat()).unwrap_err().to_string();
-    assert!(error.contains("regions.linear") && error.contains("go with what their regions are"), "{error}");
+    assert!(error.contains("vgd.linear") && error.contains("go with what their regions are"), "{error}");
+}
+
+#[test]
+fn regions_that_are_all_the_same_are_an_error_that_says_so() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    write_regions(folder.path(), |_, _| 0.3);
+    let data = load(folder.path(), &recipe(&[LINEAR]));
+    let train: Vec<usize> = data.data().samples_of_images().concat();
+    let error = started(&data, &train).unwrap_err().to_string();
+    assert!(error.contains("features that differ from region to region"), "{error}");
 }
 
 /// Another run's weights bring how features are standardised: the linear part is made for features as they are standardised in the end.
@@ -242,8 +239,7 @@ fn it_fits_the_norm_that_initial_weights_bring() {
     let recipe = recipe(&[LINEAR]);
     let mut files = DataFiles::new(folder.path().join("phrases.jsonl"), folder.path().join("features"));
     files.initial = Some(folder.path().join("first"));
-    let mut data = VgdData::load(&files, &recipe.text, ScorePadding::Masked, tch::Device::Cpu).unwrap();
-    data.data_mut().follow(&recipe).unwrap();
+    let data = VgdData::load(&files, &recipe, tch::Device::Cpu).unwrap();
     let (other, _) = load_tensors(&folder.path().join("first/network.safetensors")).unwrap();
     let norm = |name: &str| other[name].shallow_clone();
     let features = data.data().feature() as i64;
@@ -255,7 +251,7 @@ fn it_fits_the_norm_that_initial_weights_bring() {
     let start = |data: &VgdData, norm: FeatureNorm| {
         let mut network = untrained(data).unwrap();
         network.set_feature_norm(Some(norm));
-        data.start(&train, &mut network, false).unwrap();
+        data.start(&train, &mut network).unwrap();
         network
     };
     let brought = start(&data, own());

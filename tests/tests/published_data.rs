@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mmnas_bundle::FeatureStore;
-use mmnas_bundle::manifest::{AnswerScores, TaskName};
+use mmnas_bundle::manifest::TaskName;
 use mmnas_search::data::convert::pack::{PUBLISHED_SOURCE, source_sha256};
 use mmnas_search::data::data_files::DataFiles;
-use mmnas_search::recipe::score_padding::ScorePadding;
-use mmnas_search::recipe::text::TextRules;
+use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task as _;
 use mmnas_search::task::itm::data::ItmData;
 use mmnas_search::task::vgd::data::VgdData;
 use mmnas_search::task::vqa::data::VqaData;
+use mmnas_tests::c_consumer::workspace_root;
 use mmnas_tests::exported::bundle_for_pixels;
 use mmnas_tests::fixtures;
 use mmnas_tests::programs::run;
@@ -22,14 +22,12 @@ use ndarray_npy::NpzWriter;
 use serde_json::{Value, json};
 
 const IMAGES: u64 = 20;
-const RULES: TextRules = TextRules {
-    max_tokens: 14,
-    min_answer_count: 9,
-    answer_scores: AnswerScores::Sigmoid,
-    any_box: false,
-    ranked_images: 10,
-    shortlist: None,
-};
+
+/// The recipe of easy-VQA, where an answer must occur this often.
+fn recipe(min_answer_count: usize) -> Recipe {
+    let file = workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml");
+    Recipe::read(&file, &[format!("vqa.min_answer_count={min_answer_count}")]).unwrap()
+}
 
 /// Questions `1000 · part + k` about the images `first` and following, half of them answered "yes" by seven of ten.
 fn write_part(folder: &Path, (questions, annotations): (&str, &str), part: u64, first: u64) {
@@ -99,7 +97,7 @@ fn converted_and_packed_files_are_one_data_set() {
         labels: Some(vqa.join("labels.json")),
         ..DataFiles::new(vqa.join("train.jsonl"), features)
     };
-    let data = VqaData::load(&files, &RULES, tch::Device::Cpu).unwrap();
+    let data = VqaData::load(&files, &recipe(9), tch::Device::Cpu).unwrap();
     assert_eq!(data.labels(), ["yes", "no"]);
     assert_eq!((data.annotators(1).len(), data.answer_type(1)), (10, Some("yes/no")));
     let batch = data.batch(&[0, 1, 22]).unwrap();
@@ -275,12 +273,11 @@ fn every_published_format_meets_an_extraction_of_its_images() {
         for (store, features) in stores.iter().zip([&features, &packed]) {
             assert_eq!(store.find(&name).unwrap(), Some(first), "{format} {file}");
             let files = DataFiles::new(&samples, features);
-            let rules = TextRules { min_answer_count: 1, ..RULES };
+            let (recipe, device) = (recipe(1), tch::Device::Cpu);
             let images = match task {
-                TaskName::Vqa => VqaData::load(&files, &rules, tch::Device::Cpu).map(|data| data.data().images()),
-                TaskName::Itm => ItmData::load(&files, &rules, tch::Device::Cpu).map(|data| data.data().images()),
-                TaskName::Vgd => VgdData::load(&files, &rules, ScorePadding::Masked, tch::Device::Cpu)
-                    .map(|data| data.data().images()),
+                TaskName::Vqa => VqaData::load(&files, &recipe, device).map(|data| data.data().images()),
+                TaskName::Itm => ItmData::load(&files, &recipe, device).map(|data| data.data().images()),
+                TaskName::Vgd => VgdData::load(&files, &recipe, device).map(|data| data.data().images()),
             };
             assert!(images.unwrap() > 0, "{format} {file}");
         }

@@ -4,7 +4,7 @@ use mmnas_bundle::manifest::TaskName;
 use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::recipe::score_padding::ScorePadding;
 use mmnas_search::space::presets as architectures;
-use mmnas_search::task::vgd::vgd_task as vgd;
+use mmnas_search::task::vgd::loss as vgd;
 use mmnas_search::task::vqa::data::VqaData;
 use mmnas_search::{MatmulPrecision, SamplingMode};
 use mmnas_tests::agreement::{self, SupernetPairs, derived, only_path};
@@ -138,7 +138,7 @@ fn padding_changes_no_logit() {
             token_count: vec![t],
             region_count: vec![n],
         };
-        let logits = tch::no_grad(|| network.forward(&alone, &path, Dropout(0.0)));
+        let logits = tch::no_grad(|| network.forward(&alone, &path, Dropout(0.0))).scores;
         let difference = worst_difference(&logits, &io["logits"].narrow(0, row as i64, 1).to_kind(Kind::Float));
         assert!(difference <= 1e-5, "row {row}: {difference}");
     }
@@ -152,7 +152,7 @@ fn the_published_way_of_writing_the_forward_pass_gives_the_same() {
         let network = formula_network(task, &architecture, &official(64, outputs));
         let inputs = padded_inputs(&network, &Padded { task, regions: (6, 9), tokens: (4, 7) }, 2);
         let published = PublishedPass::new(task, &architecture, &network).forward(&LoadedInputs::new(&inputs));
-        let of_network = network.forward(&inputs, &only_path(&network), Dropout(0.0));
+        let of_network = network.forward(&inputs, &only_path(&network), Dropout(0.0)).scores;
         // Regions that are padding have outputs in grounding, which nothing reads and either way computes from its own padding.
         let there = |x: &Tensor| if task == TaskName::Vgd { x.narrow(1, 0, 6) } else { x.shallow_clone() };
         let (published, of_network) = (there(&published), there(&of_network));

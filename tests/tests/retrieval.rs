@@ -6,51 +6,46 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::FeatureStore;
-use mmnas_bundle::manifest::Dimensions;
+use mmnas_bundle::manifest::{Dimensions, EmbeddingDimensions};
 use mmnas_bundle::samples::{CaptionSample, read_json_lines};
 use mmnas_runtime::{ErrorCode, LoadOptions, Model, Timed};
 use mmnas_search::bundle::export;
 use mmnas_search::bundle::export::ExportOptions;
-use mmnas_search::data::data_files::DataFiles;
 use mmnas_search::data::split::Splits;
+use mmnas_search::model::head::{CosineLogit, Embeddings, HeadOutput};
 use mmnas_search::nn::dropout::Dropout;
 use mmnas_search::recipe::contrastive::ContrastiveSettings;
+use mmnas_search::recipe::itm::Shortlist;
 use mmnas_search::recipe::negatives::{HardBy, NegativeSettings};
-use mmnas_search::recipe::text::{Shortlist, TextRules};
 use mmnas_search::task::example::Example;
 use mmnas_search::task::itm::data::ItmData;
 use mmnas_search::task::itm::dual_encoder::contrastive_loss;
-use mmnas_search::task::itm::itm_task as itm;
+use mmnas_search::task::itm::loss as itm;
 use mmnas_search::task::itm::negatives::Negatives;
 use mmnas_search::task::{EpochStart, EpochState as _, Task};
 use mmnas_search::train::{retrain, search};
-use mmnas_search::{Inputs, Naming, Network, Space, TensorMap, load_tensors};
+use mmnas_search::{ArchPath, Inputs, Naming, Network, Space, TensorMap, load_tensors};
 use mmnas_tests::alone::alone;
-use mmnas_tests::captions::{Data, architecture, open, recipe, rules, write_data};
+use mmnas_tests::captions::{Data, architecture, open, recipe, write_data};
+use mmnas_tests::stopping::{Stopping, was_stopped};
 use tch::Tensor;
 
 #[test]
 fn captions_find_their_images() {
     let _alone = alone();
     let data = write_data(120);
-    let recipe = recipe(&["contrastive={ width = 32, features = true, weight = 1.0, temperature = 0.1 }"]);
+    let recipe = recipe(&["itm.contrastive={ width = 32, features = true, weight = 1.0, temperature = 0.1 }"]);
     let task = data.load_for(&recipe);
     let folder = |name: &str| data.folder.path().join(name);
-    let found = search::search(
-        &recipe,
-        &Pool::standard(),
-        &task,
-        &open(&folder("search"), &recipe, &task, None, false),
-        false,
-        None,
-    );
+    let found =
+        search::search(&recipe, &Pool::standard(), &task, &open(&folder("search"), &recipe, &task, None, false));
     assert_eq!(found.unwrap().records.len(), 2);
     // The shortest architecture that can do it, whatever so short a search has found.
     let architecture = architecture();
     let run = open(&folder("retrain"), &recipe, &task, Some(&architecture), false);
-    let trained = retrain::retrain(&recipe, &Pool::standard(), &architecture, &task, &run, false, None).unwrap();
+    let trained = retrain::retrain(&recipe, &Pool::standard(), &architecture, &task, &run).unwrap();
     let last = trained.records.last().unwrap();
-    // 12 images and 60 captions: by chance R@1 is 8 % and the mean of the six figures 44 %.
+    // 12 images and 60 captions: by chance R@1 is 8 % and the mean of the six recalls 44 %.
     assert_eq!(last.metric("images ranked"), Some(12.0));
     assert!(last.metric("recall@1 text→image").unwrap() >= 0.6, "{:?}", last.notes);
     assert!(trained.validation >= 0.8, "{:?}", last.notes);
@@ -112,10 +107,10 @@ fn runtime_ranks(data: &Data, bundle: &Path) {
 }
 
 /// A network that gives each pair a score made of its tokens and boxes, whatever the batch.
-fn score(inputs: &Inputs) -> Tensor {
+fn score(inputs: &Inputs) -> HeadOutput {
     let tokens = inputs.tokens.sum_dim_intlist(-1, true, tch::Kind::Float) * 0.37;
     let boxes = inputs.boxes.sum_dim_intlist([1i64, 2].as_slice(), false, tch::Kind::Float).unsqueeze(-1) * 0.11;
-    (tokens + boxes).sin()
+    HeadOutput { scores: (tokens + boxes).sin(), embeddings: None }
 }
 
 #[test]
@@ -215,8 +210,14 @@ fn resumes_with_its_negatives(data: &Data, strategy: &str) {
     let kind = &strategy[10..14];
     let run = |name: &str, resume: bool, stop: Option<u64>| -> PathBuf {
         let folder = data.folder.path().join(format!("{kind}-{name}"));
-        search::search(&recipe, &Pool::standard(), &task, &open(&folder, &recipe, &task, None, resume), false, stop)
-            .unwrap();
+        let (pool, run) = (Pool::standard(), open(&folder, &recipe, &task, None, resume));
+        match stop {
+            Some(step) => {
+                let stopping = Stopping::before(&task, step, recipe.seed);
+                assert!(was_stopped(search::search(&recipe, &pool, &stopping, &run)));
+            }
+            None => drop(search::search(&recipe, &pool, &task, &run).unwrap()),
+        }
         folder
     };
     let tensors = |folder: &Path| load_tensors(&folder.join("checkpoint.safetensors")).unwrap().0;
@@ -234,12 +235,17 @@ fn resumes_with_its_negatives(data: &Data, strategy: &str) {
     }
 }
 
-/// A network with a joint embedding, two numbers made of the tokens and two of the boxes.
-fn embed(inputs: &Inputs) -> Tensor {
+/// A network with a dual encoder, two numbers made of the tokens and two of the boxes.
+fn embed(inputs: &Inputs) -> HeadOutput {
     let direction = |angle: Tensor| Tensor::stack(&[angle.cos(), angle.sin()], -1);
     let texts = direction(inputs.tokens.sum_dim_intlist(-1, false, tch::Kind::Float) * 0.1);
     let images = direction(inputs.boxes.sum_dim_intlist([1i64, 2].as_slice(), false, tch::Kind::Float) * 0.01);
-    Tensor::cat(&[score(inputs), texts, images], -1)
+    HeadOutput { embeddings: Some(Embeddings { text: texts, image: images, logit: None }), ..score(inputs) }
+}
+
+fn embeddings(inputs: &Inputs) -> (Tensor, Tensor) {
+    let embeddings = embed(inputs).embeddings.unwrap();
+    (embeddings.text, embeddings.image)
 }
 
 #[test]
@@ -258,10 +264,10 @@ fn embeddings_say_which_negatives_are_hard() {
     // The same pool, ordered by the cosine with the query, whose first five are kept.
     let cosine = |caption: usize, image: usize| {
         let pair = task.data().inputs_of_images(&[image], &[task.tokens(caption)]).unwrap().0;
-        let output = Vec::<f32>::try_from(embed(&pair).flatten(0, -1)).unwrap();
-        output[1] * output[3] + output[2] * output[4]
+        let (text, image) = embeddings(&pair);
+        (text * image).sum(tch::Kind::Float).double_value(&[])
     };
-    let small = |difference: f32| difference.abs() < 1e-5;
+    let small = |difference: f64| difference.abs() < 1e-5;
     for (&image, list) in all.captions.iter().take(10) {
         assert!(list.windows(2).all(|w| cosine(w[0], image) >= cosine(w[1], image) - 1e-5));
         // Some are as near as others, so it is how near they are that counts.
@@ -277,9 +283,9 @@ fn embeddings_say_which_negatives_are_hard() {
 }
 
 #[test]
-fn epochs_without_negatives_train_the_joint_embedding_alone() {
+fn epochs_without_negatives_train_the_dual_encoder_alone() {
     let data = write_data(60);
-    let mut task = data.load();
+    let task = data.load();
     let captions: Vec<usize> = (0..5 * 60).collect();
     let negatives = |task: &ItmData, epoch: usize| {
         let negatives = NegativeSettings { pool: 9, keep: 5, from_epoch: 2, mine_from_epoch: 0, by: HardBy::Embedding };
@@ -288,17 +294,17 @@ fn epochs_without_negatives_train_the_joint_embedding_alone() {
         task.begin_epoch(&start, &mut epoch_state, &mut embed).unwrap();
         epoch_state
     };
-    // Without a joint embedding there would be nothing to train.
+    // Without a dual encoder there would be nothing to train.
     assert_eq!(negatives(&task, 1).images.len(), 300);
     let settings = ContrastiveSettings {
         width: 2,
         features: false,
-        head_alone: false,
+        cosine_init: true,
         linear: None,
         weight: 0.5,
         temperature: 0.2,
     };
-    task.set_contrastive(Some(settings));
+    let task = data.load_for(&recipe(&["itm.contrastive={ width = 2, weight = 0.5, temperature = 0.2 }"]));
     assert_eq!(negatives(&task, 1), Negatives::default());
     assert_eq!(negatives(&task, 2).images.len(), 300);
 
@@ -306,13 +312,12 @@ fn epochs_without_negatives_train_the_joint_embedding_alone() {
     let alone = task.batch(&some, &negatives(&task, 1), 3).unwrap();
     let whole = task.batch(&some, &negatives(&task, 2), 3).unwrap();
     assert_eq!((alone.inputs.tokens.size()[0], whole.inputs.tokens.size()[0]), (5, 15));
-    let output = embed(&alone.inputs);
-    let pairs = (&output.narrow(-1, 1, 2), &output.narrow(-1, 3, 2));
-    let contrastive = contrastive_loss(pairs, &alone.also_true, settings).double_value(&[]);
+    let (texts, images) = embeddings(&alone.inputs);
+    let contrastive = contrastive_loss(&texts, &images, &alone.also_true, settings).double_value(&[]);
     let loss = task.loss(&alone, &mut embed).double_value(&[]);
     assert!(contrastive > 0.0 && (loss - contrastive).abs() < 1e-6 * contrastive, "{loss} {contrastive}");
     // With negatives the published loss comes to it.
-    let published = embed(&whole.inputs).narrow(-1, 0, 1).chunk(3, 0);
+    let published = embed(&whole.inputs).scores.chunk(3, 0);
     let published = itm::loss(&published[0], &published[1], &published[2]).double_value(&[]);
     let loss = task.loss(&whole, &mut embed).double_value(&[]);
     assert!((loss - contrastive - published).abs() < 1e-5 * loss, "{loss} {contrastive} {published}");
@@ -320,16 +325,15 @@ fn epochs_without_negatives_train_the_joint_embedding_alone() {
 
 /// Before the first step a pair's logit is its cosine's part alone, or nothing.
 #[test]
-fn a_logit_begins_with_the_cosine_unless_the_head_is_alone() {
+fn a_logit_begins_with_the_cosine_unless_the_recipe_says_no() {
     // A new network draws from the generator that trainings draw from.
     let _alone = alone();
     let data = write_data(12);
     let captions: Vec<usize> = (0..5 * 12).collect();
-    let logits = |head_alone: bool| {
-        let mut task = data.load();
-        let settings =
-            ContrastiveSettings { width: 4, features: false, head_alone, linear: None, weight: 1.0, temperature: 0.1 };
-        task.set_contrastive(Some(settings));
+    let logits = |cosine_init: bool| {
+        let set =
+            format!("itm.contrastive={{ width = 4, cosine_init = {cosine_init}, weight = 1.0, temperature = 0.1 }}");
+        let task = data.load_for(&recipe(&[&set]));
         let batch = task.batch(&[0, 7, 31], &Negatives::default(), 3).unwrap();
         let dimensions = Dimensions {
             hidden: 64,
@@ -340,23 +344,20 @@ fn a_logit_begins_with_the_cosine_unless_the_head_is_alone() {
             attflat: 16,
             head: 64,
             relation: 8,
-            joint: Some(4),
-            joint_features: false,
-            joint_linear: None,
-            region_joint: None,
+            embeddings: Some(EmbeddingDimensions::dual_encoder(4)),
         };
         let space = Space::published(1, 2);
         let mut network = Network::new(&space, &dimensions, Naming::Supernet, tch::Device::Cpu, ItmData::head);
-        task.start(&captions, &mut network, false).unwrap();
-        let path = mmnas_search::ArchPath::single(&[0, 1, 2]);
+        task.start(&captions, &mut network).unwrap();
+        let path = ArchPath::single(&[0, 1, 2]);
         let output = tch::no_grad(|| network.forward(&batch.inputs, &path, Dropout(0.0)));
-        let embeddings = output.narrow(1, 1, 8).chunk(2, 1);
-        let cosines = (&embeddings[0] * &embeddings[1]).sum_dim_intlist(1i64, true, tch::Kind::Float);
-        (output.narrow(1, 0, 1), cosines)
+        let embeddings = output.embeddings.unwrap();
+        let cosines = (embeddings.text * embeddings.image).sum_dim_intlist(1i64, true, tch::Kind::Float);
+        (output.scores, cosines)
     };
-    let (with, cosines) = logits(false);
+    let (with, cosines) = logits(true);
     assert!((with - (cosines * 10.0 - 4.5)).abs().max().double_value(&[]) < 1e-4);
-    let (alone, cosines) = logits(true);
+    let (alone, cosines) = logits(false);
     assert_eq!(alone.abs().max().double_value(&[]), 0.0);
     assert!(cosines.abs().max().double_value(&[]) > 0.0);
 }
@@ -366,9 +367,9 @@ fn two_steps_with_every_candidate_rank_as_all_pairs() {
     let data = write_data(30);
     let captions: Vec<usize> = (0..5 * 30).collect();
     let evaluate = |shortlist: Option<Shortlist>| {
-        let path = |name: &str| data.folder.path().join(name);
-        let files = DataFiles::new(path("captions.jsonl"), path("features"));
-        let task = ItmData::load(&files, &TextRules { shortlist, ..rules(1000) }, tch::Device::Cpu).unwrap();
+        let mut recipe = recipe(&[]);
+        recipe.itm.shortlist = shortlist;
+        let task = data.load_for(&recipe);
         task.evaluate(&captions, 64, &mut embed).unwrap()
     };
     let all = evaluate(None);
@@ -386,23 +387,27 @@ fn two_steps_with_every_candidate_rank_as_all_pairs() {
 fn where_the_cosine_decides_captions_alone_are_run() {
     let data = write_data(30);
     let captions: Vec<usize> = (0..5 * 30).collect();
-    let path = |name: &str| data.folder.path().join(name);
-    let files = DataFiles::new(path("captions.jsonl"), path("features"));
     for (candidates, pairs) in [(100, 2000 + 2000), (3, 3 * 20 + 3 * 100)] {
-        let shortlist = Some(Shortlist { images: 20, candidates });
+        let mut recipe = recipe(&[]);
+        recipe.itm.shortlist = Some(Shortlist { images: 20, candidates });
+        let task = data.load_for(&recipe);
         let mut rows = 0;
-        let mut forward = |inputs: &Inputs| {
-            let embedded = embed(inputs).narrow(-1, 1, 4);
-            let cosine = (embedded.narrow(-1, 0, 2) * embedded.narrow(-1, 2, 2)).sum_dim_intlist(1i64, true, None);
-            rows += embedded.size()[0];
-            Tensor::cat(&[cosine * 10.0 - 4.5, embedded], -1)
+        // A network whose head has learnt nothing, or so little that it changes no rank: then its pairs are run.
+        let mut evaluate = |weight: f32| {
+            let mut forward = |inputs: &Inputs| {
+                let (text, image) = embeddings(inputs);
+                rows += text.size()[0];
+                let cosine = (&text * &image).sum_dim_intlist(1i64, true, None);
+                let [scale, weight, bias] = [10.0, weight, -4.5].map(|value| Tensor::from_slice(&[value]));
+                let logit = Some(CosineLogit::new(scale, weight, bias));
+                HeadOutput { scores: cosine * 10.0 - 4.5, embeddings: Some(Embeddings { text, image, logit }) }
+            };
+            task.evaluate(&captions, 64, &mut forward).unwrap()
         };
-        let task = ItmData::load(&files, &TextRules { shortlist, ..rules(1000) }, tch::Device::Cpu).unwrap();
-        let of_pairs = task.evaluate(&captions, 64, &mut forward).unwrap();
-        let of_captions = task.evaluate_by_cosine(&captions, 64, (10.0, -4.5), &mut forward).unwrap();
+        let (of_captions, of_pairs) = (evaluate(0.0), evaluate(1e-30));
         assert_eq!((&of_captions.metrics, of_captions.score), (&of_pairs.metrics, of_pairs.score));
         assert_eq!(of_captions.examples.len(), of_pairs.examples.len());
-        // 100 captions are embedded twice; pairs are run the first time.
+        // 100 captions are embedded twice; pairs are run the second time.
         assert_eq!(rows, 100 + pairs + 100);
     }
 }

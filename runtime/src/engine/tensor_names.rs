@@ -30,7 +30,7 @@ pub(crate) const TEXT_ATTENTION: &str = "text_attention";
 pub(crate) const REGION_ATTENTION: &str = "region_attention";
 /// The embedding of a text, f32 `[batch, joint]`.
 ///
-/// For grounding it is the linear one, `[batch, region_joint]`.
+/// For grounding it is the linear one, as wide as [`EmbeddingDimensions::Regions`] says.
 pub(crate) const TEXT_EMBEDDING: &str = "text_embedding";
 /// The joint embedding of an image, f32 `[batch, joint]`.
 pub(crate) const IMAGE_EMBEDDING: &str = "image_embedding";

@@ -196,7 +196,7 @@ impl Nearest {
             return Err(Error::argument("shortlist", "at least 1", 0));
         }
         let without =
-            || Error::argument("shortlist", "a network with a joint embedding (recipe: [contrastive])", count);
+            || Error::argument("shortlist", "a network with a dual encoder (recipe: [itm.contrastive])", count);
         let of_texts = texts.iter().map(|text| model.text_tensor(text, TEXT_EMBEDDING)?.ok_or_else(without));
         let of_texts = of_texts.collect::<Result<Vec<&[f32]>>>()?;
         let row = |image: &ImageState| {

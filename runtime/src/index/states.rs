@@ -41,7 +41,7 @@ pub(super) struct StateIndex {
 
 /// The error of a call that needs embeddings that the states do not have.
 pub(super) fn without_embedding(index: &Path) -> Error {
-    let expected = "states of a network with a joint embedding (recipe: [contrastive])";
+    let expected = "states of a network with a dual encoder (recipe: [itm.contrastive])";
     Error::argument("shortlist", expected, format!("{} without", index.display()))
 }
 
@@ -126,7 +126,7 @@ impl StateIndex {
 
     fn of(store: Store, manifest: &Manifest, kind: IndexKind) -> Result<StateIndex> {
         let has = stage(manifest, kind).outputs.iter().any(|spec| spec.name == embedding_name(kind));
-        let joint = manifest.dimensions.joint.filter(|_| has);
+        let joint = manifest.dimensions.dual_encoder().filter(|_| has);
         Ok(StateIndex { store, kind, joint, shortlist: Mutex::new(None) })
     }
 

@@ -67,7 +67,7 @@ impl Model {
         let has = |stage: &Stage, name: &str| stage.outputs.iter().any(|spec| spec.name == name);
         let stages = &self.manifest().stages;
         let both = has(&stages.image, IMAGE_EMBEDDING) && has(&stages.text, TEXT_EMBEDDING);
-        self.manifest().dimensions.joint.filter(|_| self.manifest().task == TaskName::Itm && both)
+        self.manifest().dimensions.dual_encoder().filter(|_| self.manifest().task == TaskName::Itm && both)
     }
 
     /// The joint embedding of an image: [`Model::embedding_width`] numbers, a vector of length 1.
@@ -94,7 +94,7 @@ impl Model {
         self.check_task(TaskName::Itm)?;
         let found = found.filter(|numbers| Some(numbers.len()) == self.embedding_width());
         found.ok_or_else(|| {
-            let expected = "a network with a joint embedding (recipe: [contrastive])";
+            let expected = "a network with a dual encoder (recipe: [itm.contrastive])";
             Error::argument("embedding", expected, format!("{} without", self.bundle().folder().display()))
         })
     }

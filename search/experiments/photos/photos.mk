@@ -123,14 +123,13 @@ transfer-vqa transfer-itm transfer-vgd: transfer-%: | $(PHOTOS)/%/features/featu
 ABLATIONS_vqa := sigmoid last-weights less-dropout
 # The recipe for one GPU has the linear part.
 ABLATIONS_itm := $(if $(SUFFIX),,linear) no-features embedding-alone
-ABLATIONS_vgd := last-weights less-dropout correlate region-linear
-ABLATION_sigmoid := --set 'text.answer_scores="sigmoid"'
+ABLATIONS_vgd := last-weights less-dropout region-linear
+ABLATION_sigmoid := --set 'vqa.answer_scores="sigmoid"'
 ABLATION_last-weights := --set retrain.average=0.0
 ABLATION_less-dropout := --set model.dropout=0.2
-ABLATION_correlate := --set 'regions.correlate={ image_ridge = 2.0, text_ridge = 3.0 }'
-ABLATION_region-linear := --set 'regions.linear={ width = 64, deviation = 0.75, ridges = { image_ridge = 3.0, text_ridge = 1.0 } }'
-ABLATION_linear := --set 'contrastive.linear={ width = 256, share = 0.5, image_ridge = 2.0, text_ridge = 0.5 }'
-ABLATION_no-features := --set contrastive.features=false
+ABLATION_region-linear := --set 'vgd.linear={ width = 64, deviation = 0.75, ridges = { image_ridge = 3.0, text_ridge = 1.0 } }'
+ABLATION_linear := --set 'itm.contrastive.linear={ width = 256, share = 0.5, image_ridge = 2.0, text_ridge = 0.5 }'
+ABLATION_no-features := --set itm.contrastive.features=false
 ABLATION_embedding-alone := --set retrain.negatives.from_epoch=99
 ablation-vqa ablation-itm ablation-vgd: ablation-%: | $(PHOTOS)/%/features/features.json $(WORDS)
 	@$(foreach ablation,$(ABLATIONS_$*),$(call compare,ablations/$(DATASET_$*)$(SUFFIX)-$(ablation),$(PHOTOS)/$*/ablations/$(ablation)) \

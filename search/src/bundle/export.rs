@@ -6,7 +6,6 @@ use std::path::Path;
 use mmnas_bundle::manifest::{AnswerScores, Dimensions, Provenance, TaskName};
 use mmnas_bundle::{Architecture, Error as BundleError, VisionBundle, read_json_file, read_text_file};
 use mmnas_export::{BundleParts, ExportSettings, FailedGraphs, Measure, Weight, Weights, write_bundle};
-use serde::Deserialize as _;
 use tch::{Device, Tensor};
 
 use crate::bundle::golden::record_stages;
@@ -14,6 +13,8 @@ use crate::error::Result;
 use crate::model::network::{FeatureNorm, Naming, Network};
 use crate::nn::tensors::{copy_into, load_tensors};
 use crate::operations::pool::Pool;
+use crate::recipe::Recipe;
+use crate::recipe::model::Modalities;
 use crate::run::files::{FEATURE_MEAN, FEATURE_STD, LABELS, NETWORK, RECORD, TOKENIZER};
 use crate::run::folder::NetworkRecord;
 use crate::space::search_space::Space;
@@ -144,18 +145,13 @@ pub fn export(
         BundleError::invalid(run.join(RECORD), "task", "a task that a bundle can be of: vqa, itm, vgd", &record.task)
     })?;
     // A control was never shown the other side of its input, which the bundle would give it.
-    if let Some(sees) = record.provenance.recipe.pointer("/model/sees").filter(|sees| **sees != "both") {
-        let expected = "a network that sees both sides, \"both\"";
-        return Err(BundleError::invalid(run.join(RECORD), "provenance.recipe.model.sees", expected, sees).into());
+    let recipe = Recipe::recorded(&record.provenance.recipe, &run.join(RECORD))?;
+    if recipe.model.modalities != Modalities::Both {
+        let (field, expected) = ("provenance.recipe.model.modalities", "a network that sees both, \"both\"");
+        let found = &record.provenance.recipe["model"]["modalities"];
+        return Err(BundleError::invalid(run.join(RECORD), field, expected, found).into());
     }
-    let scores = record.provenance.recipe.pointer("/text/answer_scores").filter(|_| task == TaskName::Vqa);
-    let answer_scores = match scores {
-        None => AnswerScores::default(),
-        Some(scores) => AnswerScores::deserialize(scores).map_err(|_| {
-            let expected = "\"sigmoid\" or \"softmax\"";
-            BundleError::invalid(run.join(RECORD), "provenance.recipe.text.answer_scores", expected, scores)
-        })?,
-    };
+    let answer_scores = if task == TaskName::Vqa { recipe.vqa.answer_scores } else { AnswerScores::default() };
     let labels: Vec<String> = read_json_file(&run.join(LABELS))?;
     let tokenizer_file = run.join(TOKENIZER);
     let tokenizer = read_text_file(&tokenizer_file)?;

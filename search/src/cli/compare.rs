@@ -66,7 +66,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
 impl WithTask for &Arguments {
     fn run<T: Task>(self, recipe: &Recipe, task: &mut T) -> Result<()> {
-        task.check()?;
         let contenders =
             self.contenders.iter().map(|name| Contender::parse(name, recipe)).collect::<Result<Vec<_>>>()?;
         let searching = contenders.iter().find(|c| matches!(c, Contender::Search { .. }));
@@ -80,7 +79,7 @@ impl WithTask for &Arguments {
         let lock = self.out.join("compare.lock");
         let mut comparison = Comparison::new(recipe, task, self.parameters)?.with_known(&file)?;
         let pool = Pool::standard();
-        let rules = Rules { out: &self.out, pool: &pool, parameters: self.parameters, progress: true };
+        let rules = Rules { out: &self.out, pool: &pool, parameters: self.parameters };
         let seeds = recipe.seed..recipe.seed.saturating_add(self.seeds);
         let runs: Vec<(u64, &Contender)> =
             seeds.flat_map(|seed| contenders.iter().map(move |contender| (seed, contender))).collect();

@@ -8,7 +8,6 @@ use mmnas_bundle::manifest::TaskName;
 use mmnas_search::Pool;
 use mmnas_search::data::data_files::DataFiles;
 use mmnas_search::recipe::Recipe;
-use mmnas_search::recipe::score_padding::ScorePadding;
 use mmnas_search::task::Task;
 use mmnas_search::task::itm::data::ItmData;
 use mmnas_search::task::vgd::data::VgdData;
@@ -122,24 +121,14 @@ impl DataArguments {
         };
         // Before anything else of libtorch is used: what it does first settles whether the process has CUDA.
         let device = mmnas_search::device::select(&self.device, self.cuda_libraries.as_deref())?;
-        let text = &recipe.text;
         match self.task {
-            TaskArgument::Vqa => self.with(recipe, VqaData::load(&files, text, device)?, then),
-            TaskArgument::Itm => {
-                let mut data = ItmData::load(&files, text, device)?;
-                data.set_contrastive(recipe.contrastive);
-                self.with(recipe, data, then)
-            }
-            TaskArgument::Vgd => {
-                let published = recipe.published.score_padding;
-                let padding = if published { ScorePadding::Published } else { ScorePadding::Masked };
-                self.with(recipe, VgdData::load(&files, text, padding, device)?, then)
-            }
+            TaskArgument::Vqa => self.with(recipe, VqaData::load(&files, recipe, device)?, then),
+            TaskArgument::Itm => self.with(recipe, ItmData::load(&files, recipe, device)?, then),
+            TaskArgument::Vgd => self.with(recipe, VgdData::load(&files, recipe, device)?, then),
         }
     }
 
     fn with<T: Task>(&self, recipe: &Recipe, mut task: T, then: impl WithTask) -> Result<()> {
-        task.data_mut().follow(recipe)?;
         let broken = task.data().broken();
         if broken.count > 0 {
             output::note(broken);
@@ -174,7 +163,6 @@ impl RunArguments {
         architecture: Option<&Architecture>,
     ) -> Result<RunFolder> {
         // Before the folder is written: what a failed start records would be in the way of the corrected command.
-        task.check()?;
         let kind = if architecture.is_some() { RunKind::Retraining } else { RunKind::Search };
         learnable::check(recipe, &Pool::standard(), task, kind)?.iter().for_each(output::note);
         RunFolder::open(&self.out, recipe, &task.data().run_inputs(T::NAME, architecture), self.resume)

@@ -80,6 +80,7 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.set_threads();
+    mmnas_search::progress::show();
     let result = match cli.command {
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Scenes(arguments) => scenes::run(&arguments),

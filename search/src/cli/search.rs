@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 impl WithTask for &Arguments {
     fn run<T: Task>(self, recipe: &Recipe, task: &mut T) -> Result<()> {
         let run = self.run.open(recipe, task, None)?;
-        let result = search::search(recipe, &Pool::standard(), task, &run, true, None)?;
+        let result = search::search(recipe, &Pool::standard(), task, &run)?;
         let last = result.records.last();
         let entropy = last.and_then(|r| r.notes.get("entropy")).and_then(|v| v.as_f64()).unwrap_or(1.0);
         let validation = last.map_or(0.0, |r| r.validation);

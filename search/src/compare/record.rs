@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::compare::outcome::{Outcome, Summary, summaries};
 use crate::compare::ranking::Ranking;
 use crate::error::{Error, Result};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, recipe_of_today};
 use crate::task::Task;
 
 /// `compare.json`.
@@ -61,7 +61,9 @@ impl Comparison {
 
     /// Reads one.
     pub fn read(file: &Path) -> Result<Comparison> {
-        Ok(mmnas_bundle::read_json_file(file)?)
+        let mut comparison: Comparison = mmnas_bundle::read_json_file(file)?;
+        comparison.recipe = recipe_of_today(comparison.recipe);
+        Ok(comparison)
     }
 
     /// The record of `file`, where there is one, of what this one compares; this one where there is none.

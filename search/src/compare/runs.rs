@@ -41,8 +41,6 @@ pub struct Rules<'a> {
     pub pool: &'a Pool,
     /// The number of parameters that every retrained network is given, as nearly as its width allows; none: the recipe's H.
     pub parameters: Option<u64>,
-    /// Whether progress is shown.
-    pub progress: bool,
 }
 
 /// Makes a contender's runs with one seed this process's own as long as the answer lives; those that another process is at are
@@ -60,7 +58,7 @@ pub fn run_contender<T: Task>(
     seed: u64,
     rules: Rules<'_>,
 ) -> Result<Outcome> {
-    let Rules { out, pool, parameters, progress } = rules;
+    let Rules { out, pool, parameters } = rules;
     let recipe = recipe_of(recipe, contender, seed);
     task.data_mut().set_modalities(recipe.model.modalities);
     let task = &*task;
@@ -68,7 +66,7 @@ pub fn run_contender<T: Task>(
     let (architecture, search_seconds) = match contender {
         Contender::Search { .. } => {
             let run = RunFolder::open(&folder.join("search"), &recipe, &task.data().run_inputs(T::NAME, None), true)?;
-            let found = search::search(&recipe, pool, task, &run, progress, None)?;
+            let found = search::search(&recipe, pool, task, &run)?;
             (found.architecture, seconds(&found.records))
         }
         _ => (contender.architecture(&recipe, pool)?, 0.0),
@@ -96,8 +94,8 @@ pub(crate) fn retrained<T: Task>(
     task: &T,
     architecture: &Architecture,
     folder: &Path,
-    Rules { pool, progress, .. }: Rules<'_>,
+    Rules { pool, .. }: Rules<'_>,
 ) -> Result<retrain::RetrainResult> {
     let inputs = task.data().run_inputs(T::NAME, Some(architecture));
-    retrain::retrain(recipe, pool, architecture, task, &RunFolder::open(folder, recipe, &inputs, true)?, progress, None)
+    retrain::retrain(recipe, pool, architecture, task, &RunFolder::open(folder, recipe, &inputs, true)?)
 }

@@ -27,7 +27,7 @@ impl ImageTextData {
         let mut n = regions.iter().map(|r| r.boxes.len()).max().unwrap_or(1);
         let mut t = tokens.iter().map(|ids| ids.len()).max().unwrap_or(1);
         if let Some(padded) = self.padded_tokens {
-            (n, t) = (n.max(self.regions.max), t.max(padded));
+            (n, t) = (n.max(self.max_regions), t.max(padded));
         }
         let mut ids = vec![PAD; b * t];
         let mut features = vec![0f32; b * n * d];

@@ -16,8 +16,7 @@ use crate::data::word_vectors::WordVectors;
 use crate::error::Result;
 use crate::model::network::Network;
 use crate::recipe::Recipe;
-use crate::recipe::model::{Hiding, Modalities};
-use crate::recipe::regions::RegionSettings;
+use crate::recipe::model::Modalities;
 use crate::run::folder::RunInputs;
 use crate::run::warm_start::InitialWeights;
 
@@ -35,16 +34,14 @@ pub struct ImageTextData {
     unknown_words: (usize, usize),
     validation: Option<Vec<usize>>,
     vocabulary: Vocabulary,
-    word_vectors_file: Option<PathBuf>,
     word_vectors: Option<WordVectors>,
     initial: Option<PathBuf>,
-    pub(crate) regions: RegionSettings,
+    /// Regions of an image that are used, at most.
+    pub(crate) max_regions: usize,
     /// Published behaviour: batches are padded to this many tokens and to all regions that are used.
     pub(crate) padded_tokens: Option<usize>,
     /// What a network is shown.
     pub(crate) modalities: Modalities,
-    /// What training hides.
-    pub(crate) hiding: Hiding,
     pub(crate) device: Device,
 }
 
@@ -60,9 +57,12 @@ pub struct Loaded<S> {
 }
 
 impl ImageTextData {
-    /// Reads the samples of `files` and finds the features of their images; texts are cut to `max_tokens`. An error names
-    /// file and line of a sample that is broken, where those are not left out.
-    pub fn load<S: Sample + Sync>(files: &DataFiles, max_tokens: usize, device: Device) -> Result<Loaded<S>> {
+    /// Reads the samples of `files` as `recipe` says and finds the features of their images.
+    ///
+    /// # Errors
+    /// A file that cannot be read; a sample that is broken, by file and line, if those are not left out; features of initial
+    /// weights that are others; word vectors of another width.
+    pub fn load<S: Sample + Sync>(files: &DataFiles, recipe: &Recipe, device: Device) -> Result<Loaded<S>> {
         let features = FeatureFolders::open(&files.features)?;
         if let Some(run) = files.initial.as_ref().filter(|_| !files.any_features) {
             InitialWeights::check_features(run, features.feature(), features.vision_sha256())?;
@@ -70,10 +70,14 @@ impl ImageTextData {
         let ReadSamples { read, images, vocabulary } = read_samples::<S>(files, &features)?;
         let encoder = TextEncoder::from_json(&vocabulary.to_tokenizer_json(), Path::new("tokenizer.json"))?;
         let encode = |sample: &S| -> mmnas_bundle::Result<Vec<Vec<i64>>> {
-            sample.texts().into_iter().map(|text| encoder.encode(text, max_tokens)).collect()
+            sample.texts().into_iter().map(|text| encoder.encode(text, recipe.text.max_tokens)).collect()
         };
         let tokens: Vec<Vec<Vec<i64>>> = read.samples.par_iter().map(encode).collect::<mmnas_bundle::Result<_>>()?;
         let ids = || tokens.iter().flatten().flatten();
+        let vectors = |file: &PathBuf| {
+            let words: Vec<String> = vocabulary.words().into_iter().map(str::to_owned).collect();
+            word_vectors::load(file, &words, recipe.model.embedding)
+        };
         let mut common = ImageTextData {
             files: files.hashes()?,
             broken: read.broken,
@@ -84,14 +88,14 @@ impl ImageTextData {
             samples_of_images: Vec::new(),
             unknown_words: (ids().filter(|id| **id == UNK).count(), ids().count()),
             validation: files.validation.as_ref().map(|_| (read.training..read.samples.len()).collect()),
+            word_vectors: files.word_vectors.as_ref().map(vectors).transpose()?,
             vocabulary,
-            word_vectors_file: files.word_vectors.clone(),
-            word_vectors: None,
             initial: files.initial.clone(),
-            regions: RegionSettings { max: usize::MAX, ..RegionSettings::default() },
-            padded_tokens: None,
-            modalities: Modalities::Both,
-            hiding: Hiding::default(),
+            max_regions: recipe.regions.max,
+            // The published softmax over scores runs over all the padding that there is.
+            padded_tokens: (recipe.published.padding || recipe.published.score_padding)
+                .then_some(recipe.text.max_tokens),
+            modalities: recipe.model.modalities,
             device,
         };
         let mut known: HashMap<FoundImage, usize> = HashMap::new();
@@ -123,30 +127,9 @@ impl ImageTextData {
         &self.samples_of_images
     }
 
-    /// Follows a recipe: how many regions are used, whether batches are padded as published, how wide word vectors are.
-    pub fn follow(&mut self, recipe: &Recipe) -> Result<()> {
-        self.regions = recipe.regions;
-        self.modalities = recipe.model.modalities;
-        self.hiding = recipe.model.hide;
-        // The published softmax over scores runs over all the padding that there is.
-        let padded = recipe.published.padding || recipe.published.score_padding;
-        self.padded_tokens = padded.then_some(recipe.text.max_tokens);
-        let load = |file: &PathBuf| {
-            let words: Vec<String> = self.vocabulary.words().into_iter().map(str::to_owned).collect();
-            word_vectors::load(file, &words, recipe.model.embedding)
-        };
-        self.word_vectors = self.word_vectors_file.as_ref().map(load).transpose()?;
-        Ok(())
-    }
-
     /// Shows a network this much of every sample from now on.
     pub fn set_modalities(&mut self, modalities: Modalities) {
         self.modalities = modalities;
-    }
-
-    /// What the recipe says of regions.
-    pub(crate) fn region_settings(&self) -> RegionSettings {
-        self.regions
     }
 
     /// What a network is shown of every sample.
@@ -281,7 +264,7 @@ impl ImageTextData {
     /// The regions of an image, at most as many as the recipe uses.
     pub(crate) fn regions_of_image(&self, image: usize) -> Result<RegionFeatures> {
         let mut regions = self.features.regions(&self.images[image])?;
-        let kept = self.regions.max.min(regions.boxes.len());
+        let kept = self.max_regions.min(regions.boxes.len());
         regions.boxes.truncate(kept);
         regions.features.truncate(kept * self.feature());
         Ok(regions)
@@ -293,10 +276,10 @@ mod tests {
     use mmnas_bundle::samples::VqaSample;
 
     use super::*;
-    use crate::data::test_data::{features, lines, question};
+    use crate::data::test_data::{features, lines, question, recipe};
 
     fn load(files: &DataFiles) -> std::result::Result<Loaded<VqaSample>, String> {
-        ImageTextData::load(files, 14, Device::Cpu).map_err(|e| e.to_string())
+        ImageTextData::load(files, &recipe(&[]), Device::Cpu).map_err(|e| e.to_string())
     }
 
     #[test]

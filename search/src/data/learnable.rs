@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
     use crate::data::data_files::DataFiles;
-    use crate::data::test_data::{lines, question};
+    use crate::data::test_data::{lines, question, recipe};
 
     #[test]
     fn images_are_spread_and_names_are_few() {
@@ -180,7 +180,7 @@ mod tests {
                 std::fs::write(path("t.json"), vocabulary.to_tokenizer_json()).unwrap();
                 files.tokenizer = Some(path("t.json"));
             }
-            let mut common = ImageTextData::load::<VqaSample>(&files, 14, Device::Cpu).unwrap().common;
+            let mut common = ImageTextData::load::<VqaSample>(&files, &recipe(&[]), Device::Cpu).unwrap().common;
             common.set_modalities(modalities);
             let seen = common.look_at_images([0, 1, 2]).unwrap();
             common.learnable(&seen).unwrap_or_else(|error| vec![format!("error: {error}")])

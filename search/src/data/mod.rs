@@ -7,7 +7,6 @@ pub mod cut_files;
 pub mod data_files;
 pub mod dataset;
 pub mod feature_folders;
-pub mod hiding;
 pub mod labels;
 pub mod learnable;
 pub mod samples;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use mmnas_bundle::samples::{VqaSample, to_json_lines};
 use mmnas_bundle::{FeatureWriter, RegionFeatures};
 
+use crate::recipe::Recipe;
+
 /// Regions whose features depend on the image's name.
 pub(crate) fn regions(name: &str, count: usize, feature: usize) -> RegionFeatures {
     let start: f32 = name.bytes().map(f32::from).sum();
@@ -33,4 +35,10 @@ pub(crate) fn lines<T: serde::Serialize>(file: &Path, samples: &[T]) -> PathBuf 
 /// A question whose answer is "yes".
 pub(crate) fn question(image: &str, question: &str) -> VqaSample {
     VqaSample { image: image.into(), question: question.into(), answer: "yes".into(), ..VqaSample::default() }
+}
+
+/// The recipe of easy-VQA with these changes.
+pub(crate) fn recipe(set: &[&str]) -> Recipe {
+    let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
+    Recipe::parse(include_str!("../../experiments/easy_vqa/easy_vqa.toml"), Path::new("easy_vqa.toml"), &set).unwrap()
 }

@@ -1,5 +1,7 @@
-//! A running mean of a network's weights, which is what is validated and kept where the recipe asks for it (Polyak averaging;
-//! as an exponential mean: Tarvainen and Valpola, 2017).
+//! Exponential moving average (EMA) of a network's weights.
+//!
+//! It is what is validated and kept if the recipe asks for it (Polyak averaging; as an exponential mean: Tarvainen and
+//! Valpola, 2017).
 
 use tch::Tensor;
 
@@ -12,15 +14,15 @@ const PREFIX: &str = "average.";
 
 /// A network whose weights are the mean of another's.
 #[derive(Debug)]
-pub(crate) struct Average {
+pub(crate) struct Ema {
     network: Network,
     share: f64,
 }
 
-impl Average {
+impl Ema {
     /// Begins with the weights of `network`, which is built as the trained one is.
-    pub(crate) fn new(network: Network, share: f64) -> Average {
-        Average { network, share }
+    pub(crate) fn new(network: Network, share: f64) -> Ema {
+        Ema { network, share }
     }
 
     /// The network to validate.
@@ -28,8 +30,9 @@ impl Average {
         &self.network
     }
 
-    /// Takes in the weights of `trained` after `steps` steps. The first steps count more, so that the random weights of the
-    /// start are soon forgotten.
+    /// Takes in the weights of `trained` after `steps` steps.
+    ///
+    /// The first steps count more, so that the random weights of the start are soon forgotten.
     pub(crate) fn take(&self, trained: &Network, steps: u64) {
         let _guard = tch::no_grad_guard();
         let share = self.share.min((1.0 + steps as f64) / (10.0 + steps as f64));

@@ -1,7 +1,6 @@
 //! A network of blocks: the supernet, a derived architecture, and what it reads and gives.
 
 pub mod ema;
-pub mod frozen;
 pub mod head;
 pub mod inputs;
 pub mod network;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use mmnas_bundle::manifest::Dimensions;
+use mmnas_bundle::param_names;
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::error::Result;
-use crate::model::frozen::is_fixed;
-use crate::model::head::{EmbeddingInputs, Head, HeadBuilder};
+use crate::model::head::{EmbeddingInputs, Head, HeadBuilder, HeadOutput};
 use crate::model::inputs::Inputs;
 use crate::nn::by_area::mean_by_area;
 use crate::nn::dropout::Dropout;
@@ -81,13 +81,11 @@ pub struct Network {
     device: Device,
 }
 
-/// The dotted prefix of a block's parameters (sic: "backnone" is the published spelling).
+/// The dotted prefix of a block's parameters.
 fn block_prefix(space: &Space, block: usize) -> String {
-    let encoder = space.encoder.len();
-    if block < encoder {
-        format!("backnone.cells_enc.0.dag.{block}.0")
-    } else {
-        format!("backnone.cells_dec.0.dag.{}.0", block - encoder)
+    match block.checked_sub(space.encoder.len()) {
+        None => param_names::encoder_block(block),
+        Some(block) => param_names::decoder_block(block),
     }
 }
 
@@ -105,9 +103,9 @@ impl Network {
         let store = nn::VarStore::new(device);
         let root = store.root();
         let path = |dotted: &str| dotted.split('.').fold(root.clone(), |p, part| p / part);
-        let embedding = root.clone() / "embedding";
+        let embedding = root.clone() / param_names::EMBEDDING;
         let embedding = embedding.randn_standard("weight", &[d.vocabulary as i64, d.embedding as i64]);
-        let lstm = Lstm::new(&path("lstm"), d.embedding, d.hidden);
+        let lstm = Lstm::new(&path(param_names::LSTM), d.embedding, d.hidden);
         let mut operation_prefixes = Vec::new();
         let blocks = space.blocks().enumerate().map(|(block, operations)| {
             let build = |(index, operation): (usize, &Candidate)| {
@@ -122,16 +120,17 @@ impl Network {
             operations.iter().enumerate().map(build).collect()
         });
         let blocks = blocks.collect();
-        let image = Linear::new(path("imgfeat_linear"), d.feature, d.hidden, true);
-        let relation = Linear::new(path("linear_y_rel"), 4, d.relation, true);
+        let image = Linear::new(path(param_names::IMGFEAT_LINEAR), d.feature, d.hidden, true);
+        let relation = Linear::new(path(param_names::LINEAR_Y_REL), 4, d.relation, true);
         let head = build_head(&root, d);
         let parameters: Parameters = store.variables().into_iter().collect();
+        let fixed = head.fixed_parameters();
         let owner = |name: &String| {
             let operation =
                 operation_prefixes.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, owner)| *owner);
             operation.unwrap_or(match name.starts_with("linear_y_rel.") {
                 true => Owner::Relations,
-                false if is_fixed(name, d) => Owner::Fixed,
+                false if fixed.contains(&name.as_str()) => Owner::Fixed,
                 false => Owner::Shared,
             })
         };
@@ -217,6 +216,11 @@ impl Network {
             Owner::Operation { block, index } => path.0[*block].is_active(*index),
         };
         self.parameters.keys().zip(&self.owners).filter(|(_, owner)| used(owner)).map(|(name, _)| name).collect()
+    }
+
+    /// Whether no step changes the parameter `name`.
+    pub(crate) fn is_fixed(&self, name: &str) -> bool {
+        self.head.fixed_parameters().contains(&name)
     }
 
     /// How many numbers training changes.
@@ -312,14 +316,9 @@ impl Network {
         self.image.forward(&precision.operand(standardised)).to_kind(Kind::Float)
     }
 
-    /// The task's output for `inputs` along `path`; for VQA logits `[batch, answers]`. A network with a joint embedding gives
-    /// those of text and image beside it: `[batch, outputs + 2 joint]`; one with linear embeddings of regions their scores,
-    /// `[batch, regions, 6]`.
-    pub fn forward(&self, inputs: &Inputs, path: &ArchPath, dropout: Dropout) -> Tensor {
-        self.forward_in(inputs, path, dropout, self.precision)
-    }
-
-    fn forward_in(&self, inputs: &Inputs, path: &ArchPath, dropout: Dropout, precision: MatmulPrecision) -> Tensor {
+    /// The task's output for `inputs` along `path`.
+    pub fn forward(&self, inputs: &Inputs, path: &ArchPath, dropout: Dropout) -> HeadOutput {
+        let precision = self.precision;
         let (text_mask, region_mask) = (inputs.text_mask(), inputs.region_mask());
         let biases = self.relation_biases(path, &inputs.boxes, region_mask.as_ref());
         let encoder = self.space.encoder.len();
@@ -335,35 +334,34 @@ impl Network {
         };
         let features = self.standardised(&inputs.features);
         let mut y = self.regions(&features, precision);
-        let d = &self.dimensions;
-        let joint = d.joint.or(d.region_joint).map(|_| self.first_guided());
+        let embedding = self.head.embedding();
+        let first_guided = embedding.map(|_| self.first_guided());
         let mut before_text = None;
         for (block, choice) in path.0.iter().enumerate().skip(encoder) {
-            if joint == Some(block) {
+            if first_guided == Some(block) {
                 before_text = Some(y.shallow_clone());
             }
             y = self.block(block, choice, &y, (&context, &biases));
         }
         // Last, as ever: dropout draws from one generator, so another order would be another run of the same seed.
         let text = self.head.pool_text(&x, text_mask.as_ref(), dropout);
-        let before_text = joint.map(|_| before_text.unwrap_or_else(|| y.shallow_clone()));
-        let embedded = before_text.and_then(|y| {
-            let sides = EmbeddingInputs {
+        let embeddings = embedding.map(|head| {
+            let inputs = EmbeddingInputs {
                 tokens: &inputs.tokens,
                 text_mask: text_mask.as_ref(),
                 text: &text,
                 boxes: &inputs.boxes,
                 features: &features,
-                regions: &y,
+                regions: before_text.as_ref().unwrap_or(&y),
                 region_mask: region_mask.as_ref(),
             };
-            self.head.embed(&sides, dropout)
+            head.embed(&inputs, dropout)
         });
-        let output = self.head.output(&text, &y, region_mask.as_ref(), dropout);
-        match embedded {
-            Some((texts, images)) => self.head.beside(output, &texts, &images),
-            None => output,
+        let mut scores = self.head.scores(&text, &y, region_mask.as_ref(), dropout);
+        if let (Some(head), Some(embeddings)) = (embedding.filter(|head| head.is_in_scores()), &embeddings) {
+            scores = scores + head.score(embeddings);
         }
+        HeadOutput { scores, embeddings }
     }
 
     /// The standardised features of each image, a region counting as much as it covers, `[batch, D]`.
@@ -374,11 +372,6 @@ impl Network {
     /// The features as the network reads them, `[batch, regions, D]`.
     pub(crate) fn standardised_features(&self, inputs: &Inputs) -> Tensor {
         self.standardised(&inputs.features)
-    }
-
-    /// Scale and bias, where a pair's logit is `scale · cosine + bias` of its joint embeddings as long as nothing else was trained.
-    pub(crate) fn cosine_alone(&self) -> Option<(f64, f64)> {
-        self.head.cosine_alone()
     }
 
     /// The first block of the decoder that may read the text; the number of all blocks where there is none.

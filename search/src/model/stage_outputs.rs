@@ -13,15 +13,18 @@ use crate::space::arch_path::{ArchPath, Choice};
 /// Outputs of the stages, by name.
 #[derive(Debug)]
 pub struct StageOutputs {
-    /// `text_pooled` `[batch, 2 H]`; `text_attention` `[batch, tokens]`; `text_embedding` `[batch, joint]`, or
-    /// `[batch, region_joint]`, where the network has such embeddings; for each GA block `b` of the decoder `key_b` and `value_b`
-    /// `[batch, heads, tokens, head width]`.
+    /// Of the text stage.
+    ///
+    /// `text_pooled` `[batch, 2 H]`; `text_attention` `[batch, tokens]`; `text_embedding` `[batch, width]`, where the network
+    /// has embeddings; for each GA block `b` of the decoder `key_b` and `value_b` `[batch, heads, tokens, head width]`.
     pub text: Vec<(String, Tensor)>,
+    /// Of the image stage.
+    ///
     /// `regions` `[batch, regions, H]` after the blocks before the first GA; `relation_bias`
-    /// `[batch, RSA blocks from there on · heads, regions, regions]` where there are such blocks; `image_embedding`
-    /// `[batch, joint]`, or `region_embedding` `[batch, regions, region_joint]`.
+    /// `[batch, RSA blocks from there on · heads, regions, regions]` if there are such blocks; `image_embedding`
+    /// `[batch, width]`, or `region_embedding` `[batch, regions, width]`.
     pub image: Vec<(String, Tensor)>,
-    /// Output of the head.
+    /// Scores, with what the embeddings add.
     pub output: Tensor,
     /// How much each region counts in it, `[batch, regions]`, where the head pools them.
     pub region_attention: Option<Tensor>,
@@ -66,31 +69,31 @@ impl Network {
         if !kept.is_empty() {
             image.push(("relation_bias".to_owned(), Tensor::cat(&kept, 1)));
         }
-        let sides = EmbeddingInputs {
-            tokens: &inputs.tokens,
-            text_mask: text_mask.as_ref(),
-            text: &pooled,
-            boxes: &inputs.boxes,
-            features: &features,
-            regions: &y,
-            region_mask: region_mask.as_ref(),
-        };
-        let embedded = self.head.embed(&sides, off);
-        if let Some((of_text, of_image)) = &embedded {
-            text.push(("text_embedding".to_owned(), of_text.shallow_clone()));
-            let name = if of_image.dim() == 3 { "region_embedding" } else { "image_embedding" };
-            image.push((name.to_owned(), of_image.shallow_clone()));
+        let embedding = self.head.embedding().map(|head| {
+            let inputs = EmbeddingInputs {
+                tokens: &inputs.tokens,
+                text_mask: text_mask.as_ref(),
+                text: &pooled,
+                boxes: &inputs.boxes,
+                features: &features,
+                regions: &y,
+                region_mask: region_mask.as_ref(),
+            };
+            (head, head.embed(&inputs, off))
+        });
+        if let Some((_, embeddings)) = &embedding {
+            text.push(("text_embedding".to_owned(), embeddings.text.shallow_clone()));
+            let name = if embeddings.image.dim() == 3 { "region_embedding" } else { "image_embedding" };
+            image.push((name.to_owned(), embeddings.image.shallow_clone()));
         }
         let context = Context { text: Some(&x), text_mask: text_mask.as_ref(), ..context };
         for block in first_guided..self.blocks.len() {
             y = self.block(block, &only, &y, (&context, &biases));
         }
         let region_attention = self.head.region_attention(&y, region_mask.as_ref());
-        let mut output = self.head.output(&pooled, &y, region_mask.as_ref(), off);
-        if let Some((of_text, of_image)) = &embedded
-            && let Some(score) = self.head.joint_score(of_text, of_image)
-        {
-            output += score;
+        let mut output = self.head.scores(&pooled, &y, region_mask.as_ref(), off);
+        if let Some((head, embeddings)) = &embedding {
+            output += head.score(embeddings);
         }
         StageOutputs { text, image, output, region_attention }
     }

@@ -1,9 +1,10 @@
 //! MatmulPrecision and relations of whole networks.
 
 use crate::task::Task as _;
-use mmnas_bundle::manifest::Dimensions;
+use mmnas_bundle::manifest::{Dimensions, EmbeddingDimensions};
 use tch::{Device, Kind, Tensor};
 
+use crate::model::head::HeadOutput;
 use crate::model::inputs::Inputs;
 use crate::model::network::{FeatureNorm, Naming, Network};
 use crate::nn::adam::Adam;
@@ -14,7 +15,7 @@ use crate::space::arch_path::{ArchPath, Choice};
 use crate::space::search_space::Space;
 use crate::task::itm::data::ItmData;
 use crate::task::vqa::data::VqaData;
-use crate::task::vqa::vqa_task::loss;
+use crate::task::vqa::loss::loss;
 use crate::toy::drawn;
 
 const DIMENSIONS: Dimensions = Dimensions {
@@ -26,10 +27,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     attflat: 32,
     head: 64,
     relation: 16,
-    joint: None,
-    joint_features: false,
-    joint_linear: None,
-    region_joint: None,
+    embeddings: None,
 };
 
 /// A supernet whose weights are the same whatever other tests draw.
@@ -59,10 +57,10 @@ fn inputs() -> Inputs {
     }
 }
 
-/// The logit of a pair begins with the cosine of its joint embeddings, times a scale that is learnt.
+/// The logit of a pair begins with the cosine of its embeddings, times a scale that is learnt.
 #[test]
-fn the_joint_embeddings_add_to_a_pairs_logit() {
-    let d = Dimensions { outputs: 1, joint: Some(3), ..DIMENSIONS };
+fn the_cosine_is_a_part_of_a_pairs_logit() {
+    let d = Dimensions { outputs: 1, embeddings: Some(EmbeddingDimensions::dual_encoder(3)), ..DIMENSIONS };
     let network = Network::new(&Space::published(2, 4), &d, Naming::Supernet, Device::Cpu, ItmData::head);
     let (scale, outputs) = {
         let scale = &network.parameters()["embed_scale"];
@@ -70,38 +68,47 @@ fn the_joint_embeddings_add_to_a_pairs_logit() {
         (scale.shallow_clone(), || network.forward(&inputs(), &every_operation(), Dropout(0.0)))
     };
     let with = tch::no_grad(outputs);
-    let cosine = (with.narrow(1, 1, 3) * with.narrow(1, 4, 3)).sum_dim_intlist(1i64, true, Kind::Float);
+    let embeddings = |output: &HeadOutput| output.embeddings.as_ref().map(|e| (e.text.copy(), e.image.copy())).unwrap();
+    let (text, image) = embeddings(&with);
+    let cosine = (&text * &image).sum_dim_intlist(1i64, true, Kind::Float);
     let without = tch::no_grad(|| {
         let _ = scale.shallow_clone().zero_();
         outputs()
     });
-    assert!(without.narrow(1, 1, 6).equal(&with.narrow(1, 1, 6)));
-    let added = with.narrow(1, 0, 1) - without.narrow(1, 0, 1);
+    assert_eq!(embeddings(&without), (text, image));
+    let added = &with.scores - &without.scores;
     assert!(relative(&added, &(cosine * 10.0)) < 1e-5 && added.norm().double_value(&[]) > 0.1);
     // An untrained network adds the same to all of them: a cosine of 0.45 is even.
-    assert!((without.narrow(1, 0, 1) + 4.5).abs().max().double_value(&[]) < 1e-6);
-    assert_eq!(network.cosine_alone(), Some((0.0, -4.5)));
+    assert!((&without.scores + 4.5).abs().max().double_value(&[]) < 1e-6);
+    let alone = |output: HeadOutput| output.embeddings.unwrap().logit.unwrap().alone();
+    assert_eq!(alone(without), Some((0.0, -4.5)));
     let _guard = tch::no_grad_guard();
     let _ = network.parameters()["proj.weight"].get(0).get(3).fill_(1e-6);
-    assert_eq!(network.cosine_alone(), None, "the head has learnt something");
+    assert_eq!(alone(outputs()), None, "the head has learnt something");
 }
 
 /// Hard negatives are what the embeddings take for true: the logit's loss must not reach their own layers.
 #[test]
-fn a_pairs_logit_does_not_train_the_joint_embeddings() {
-    let d = Dimensions { outputs: 1, joint: Some(3), joint_features: true, ..DIMENSIONS };
+fn a_pairs_logit_does_not_train_the_dual_encoder() {
+    let embeddings = EmbeddingDimensions::DualEncoder { width: 3, features: true, linear: None };
+    let d = Dimensions { outputs: 1, embeddings: Some(embeddings), ..DIMENSIONS };
     let network = Network::new(&Space::published(2, 4), &d, Naming::Supernet, Device::Cpu, ItmData::head);
-    let gradient_of = |name: &str, columns: (i64, i64)| {
-        let output = network.forward(&inputs(), &every_operation(), Dropout(0.0)).narrow(1, columns.0, columns.1);
-        let weighted = (&output * Tensor::arange(columns.1, (Kind::Float, Device::Cpu)).cos()).sum(Kind::Float);
+    let scores: fn(HeadOutput) -> Tensor = |output| output.scores;
+    let embedded: fn(HeadOutput) -> Tensor = |output| {
+        let embeddings = output.embeddings.unwrap();
+        Tensor::cat(&[embeddings.text, embeddings.image], -1)
+    };
+    let gradient_of = |name: &str, part: fn(HeadOutput) -> Tensor| {
+        let output = part(network.forward(&inputs(), &every_operation(), Dropout(0.0)));
+        let weighted = (&output * Tensor::arange(output.size()[1], (Kind::Float, Device::Cpu)).cos()).sum(Kind::Float);
         let gradient = Tensor::f_run_backward(&[&weighted], &[&network.parameters()[name]], false, false);
         gradient.ok().map_or(0.0, |g| if g[0].defined() { g[0].norm().double_value(&[]) } else { 0.0 })
     };
     for name in ["embed_x.weight", "embed_y.weight", "embed_f.weight", "attflat_e.linear_merge.weight"] {
-        assert_eq!(gradient_of(name, (0, 1)), 0.0, "{name}");
-        assert!(gradient_of(name, (1, 6)) > 0.0, "{name}");
+        assert_eq!(gradient_of(name, scores), 0.0, "{name}");
+        assert!(gradient_of(name, embedded) > 0.0, "{name}");
     }
-    assert!(gradient_of("embed_scale", (0, 1)) > 0.0);
+    assert!(gradient_of("embed_scale", scores) > 0.0);
 }
 
 /// Encoder SA, FFN; decoder SA, RSA, GA, FFN.
@@ -119,7 +126,7 @@ fn bfloat16_is_near_32_bits_and_leaves_gradients_in_32_bits() {
     let (inputs, path) = (inputs(), every_operation());
     let target = Tensor::rand([4, 5], (Kind::Float, Device::Cpu));
     let run = |network: &Network| {
-        let logits = network.forward(&inputs, &path, Dropout(0.0));
+        let logits = network.forward(&inputs, &path, Dropout(0.0)).scores;
         assert_eq!(logits.kind(), Kind::Float);
         let names = network.parameters_on(&path);
         let parameters: Vec<&Tensor> = names.iter().map(|&name| &network.parameters()[name]).collect();
@@ -169,7 +176,7 @@ fn training_in_bfloat16_lowers_the_loss() {
     let target = Tensor::rand([4, 5], (Kind::Float, Device::Cpu));
     let settings = AdamSettings { lr: 1e-3, betas: (0.9, 0.98), epsilon: 1e-9 };
     let mut step = || {
-        let loss = loss(&network.forward(&inputs, &path, Dropout(0.1)), &target);
+        let loss = loss(&network.forward(&inputs, &path, Dropout(0.1)).scores, &target);
         let names = network.parameters_on(&path);
         let parameters: Vec<&Tensor> = names.iter().map(|&name| &network.parameters()[name]).collect();
         let gradients = Tensor::run_backward(&[&loss], &parameters, false, false);
@@ -199,7 +206,7 @@ fn a_gated_pass_gives_every_operation_its_own_relation_bias() {
         Choice::mixed(&weights, true, Device::Cpu)
     });
     let factor = drawn(&mut crate::seed::rng(2, "factor", 0), &[4, 5]);
-    let value = |path: &ArchPath| (network.forward(&inputs, path, Dropout(0.0)) * &factor).sum(Kind::Double);
+    let value = |path: &ArchPath| (network.forward(&inputs, path, Dropout(0.0)).scores * &factor).sum(Kind::Double);
     let gradients = |path: &ArchPath| Tensor::run_backward(&[value(path)], &path.gates(), false, false);
     let single = value(&ArchPath::single(&active)).double_value(&[]);
     for path in [&gated, &mixed] {
@@ -215,20 +222,21 @@ fn a_gated_pass_gives_every_operation_its_own_relation_bias() {
 fn features_are_standardised_on_the_networks_device() {
     let mut network = supernet();
     let (mut inputs, path) = (inputs(), every_operation());
-    let plain = network.forward(&inputs, &path, Dropout(0.0));
+    let plain = network.forward(&inputs, &path, Dropout(0.0)).scores;
     let (mean, std) =
         (Tensor::full([8], 3.0, (Kind::Float, Device::Cpu)), Tensor::full([8], 2.0, (Kind::Float, Device::Cpu)));
     inputs.features = &inputs.features * &std + &mean;
     network.set_feature_norm(Some(FeatureNorm { mean, std }));
     assert_eq!(network.feature_norm().unwrap().mean.device(), network.device());
-    let difference = relative(&network.forward(&inputs, &path, Dropout(0.0)), &plain);
+    let difference = relative(&network.forward(&inputs, &path, Dropout(0.0)).scores, &plain);
     assert!(difference < 1e-5, "{difference}");
 }
 
 /// `unit(factor · unit(Σ w + b))` of the words that are there, and of the features each by its region's area.
 #[test]
 fn the_linear_part_is_the_formula() {
-    let d = Dimensions { outputs: 1, joint: Some(5), joint_linear: Some(2), ..DIMENSIONS };
+    let embeddings = EmbeddingDimensions::DualEncoder { width: 5, features: false, linear: Some(2) };
+    let d = Dimensions { outputs: 1, embeddings: Some(embeddings), ..DIMENSIONS };
     let network = Network::new(&Space::published(2, 4), &d, Naming::Supernet, Device::Cpu, ItmData::head);
     let mut rng = crate::seed::rng(3, "weights", 0);
     let _guard = tch::no_grad_guard();
@@ -243,7 +251,7 @@ fn the_linear_part_is_the_formula() {
         inputs.boxes.get(row).get(region).copy_(&Tensor::from_slice(&corners));
     }
     // Blocks that read relations have none of such boxes; these do not.
-    let output = network.forward(&inputs, &ArchPath::single(&[0, 1, 0, 0, 2, 3]), Dropout(0.0));
+    let output = network.forward(&inputs, &ArchPath::single(&[0, 1, 0, 0, 2, 3]), Dropout(0.0)).embeddings.unwrap();
     let numbers = |t: &Tensor| Vec::<f64>::try_from(t.to_kind(Kind::Double).flatten(0, -1)).unwrap();
     let parameter = |name: &str| numbers(&network.parameters()[name]);
     let factor = parameter("embed_factor")[0];
@@ -268,17 +276,17 @@ fn the_linear_part_is_the_formula() {
                 image[k] += share * weights.iter().zip(of_region).map(|(w, f)| w * f).sum::<f64>();
             });
         }
-        for (start, linear) in [(1, text), (6, image)] {
-            let found = numbers(&output.get(row as i64).narrow(0, start, 5));
+        for (embedded, linear) in [(&output.text, text), (&output.image, image)] {
+            let found = numbers(&embedded.get(row as i64));
             assert!((length(&found) - 1.0).abs() < 1e-5);
             for k in 0..2 {
                 let expected = factor * linear[k] / length(&linear) / (1.0 + factor * factor).sqrt();
-                assert!((found[k] - expected).abs() < 1e-5, "{row} {start}: {found:?} {linear:?}");
+                assert!((found[k] - expected).abs() < 1e-5, "{row}: {found:?} {linear:?}");
             }
         }
     }
     // No step changes them.
     let trained = network.parameters_on(&every_operation());
     assert!(trained.iter().any(|name| name.starts_with("embed_x")));
-    assert!(!trained.iter().any(|name| crate::model::frozen::is_fixed(name, &d)));
+    assert!(!trained.iter().any(|name| network.is_fixed(name)));
 }

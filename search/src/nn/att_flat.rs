@@ -63,10 +63,7 @@ mod tests {
             attflat: 32,
             head: 64,
             relation: 1,
-            joint: None,
-            joint_features: false,
-            joint_linear: None,
-            region_joint: None,
+            embeddings: None,
         };
         let store = nn::VarStore::new(Device::Cpu);
         let pool = AttFlat::new(store.root() / "attflat_x", &d);

@@ -18,10 +18,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     attflat: 1,
     head: 64,
     relation: 4,
-    joint: None,
-    joint_features: false,
-    joint_linear: None,
-    region_joint: None,
+    embeddings: None,
 };
 
 /// Rows of numbers: positions of features, or a weight's outputs of inputs.

@@ -21,10 +21,7 @@ const DIMENSIONS: Dimensions = Dimensions {
     attflat: 1,
     head: 64,
     relation: RELATION as usize,
-    joint: None,
-    joint_features: false,
-    joint_linear: None,
-    region_joint: None,
+    embeddings: None,
 };
 
 fn randn(shape: &[i64]) -> Tensor {

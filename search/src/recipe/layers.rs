@@ -1,4 +1,4 @@
-//! From a recipe's text to one table: its base, its own keys, the overrides of the command line.
+//! From a recipe's text to one table: the defaults, its base, its own keys, the overrides of the command line.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +6,7 @@ use toml::de::DeTable;
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
+use crate::recipe::old_keys;
 use crate::recipe::published::Published;
 use crate::recipe::wrong::WrongOf;
 
@@ -36,6 +37,7 @@ pub(crate) fn parse(text: &str, file: &Path) -> Result<Layers> {
     loop {
         let mut table: Table = text.parse().map_err(|e| wrong(&place, "(file)", "TOML", e))?;
         let base = table.remove("base");
+        old_keys::modernise(&mut table);
         layers.push(table);
         let Some(base) = base else { break };
         let name = base.as_str().ok_or_else(|| wrong(&place, "base", "the file name of a recipe", &base))?;
@@ -53,6 +55,14 @@ pub(crate) fn parse(text: &str, file: &Path) -> Result<Layers> {
         merge(&mut whole, layer);
     }
     Ok(Layers { table: whole, texts })
+}
+
+/// `table` on top of the defaults.
+pub(crate) fn on_defaults(table: Table) -> Result<Table> {
+    let (text, file) = (include_str!("defaults.toml"), Path::new("defaults.toml"));
+    let mut whole: Table = text.parse().map_err(|e| wrong(file, "(file)", "TOML", e))?;
+    merge(&mut whole, table);
+    Ok(whole)
 }
 
 /// Puts the keys of `over` on top of those of `table`. Tables are merged; but one that says what kind it is replaces
@@ -77,8 +87,14 @@ pub(crate) fn set(table: &mut Table, overrides: &[String], file: &Path) -> Resul
     for entry in overrides {
         let parsed = entry.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
         let (key, value) = parsed.ok_or_else(|| wrong(file, "--set", "KEY=VALUE", entry))?;
-        let line: Table = format!("v = {value}").parse().map_err(|e| wrong(file, key, "a TOML value", e))?;
-        let mut parts: Vec<&str> = key.split('.').collect();
+        let mut line: Table = format!("v = {value}").parse().map_err(|e| wrong(file, key, "a TOML value", e))?;
+        let modern = old_keys::modern(key);
+        if old_keys::is_turned_round(key)
+            && let Some(Value::Boolean(value)) = line.get_mut("v")
+        {
+            *value = !*value;
+        }
+        let mut parts: Vec<&str> = modern.split('.').collect();
         let last = parts.pop().unwrap_or_default();
         let mut place = &mut *table;
         for part in parts {
@@ -93,6 +109,8 @@ pub(crate) fn set(table: &mut Table, overrides: &[String], file: &Path) -> Resul
             place.insert(last.to_owned(), value.clone());
         }
     }
+    // A table that was set as a whole may hold old keys.
+    old_keys::modernise(table);
     Ok(())
 }
 
@@ -160,24 +178,30 @@ fn place_of(
     let begins =
         |whole: &str, part: &str| whole.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let mut sets = overrides.iter().filter_map(|entry| Some(entry.split_once('=')?.0.trim()));
-    let set = sets.rfind(|set| begins(&key, set) || (inside && begins(set, &key)));
-    match (set, texts.iter().find_map(|(file, text)| Some((file, find(text, path)?)))) {
+    let set = sets.rfind(|set| {
+        let set = old_keys::modern(set);
+        begins(&key, &set) || (inside && begins(&set, &key))
+    });
+    let places = old_keys::places(&key);
+    let in_text = |text: &str| places.iter().find_map(|place| Some((place, find(text, place)?)));
+    match (set, texts.iter().find_map(|(file, text)| Some((file, in_text(text)?)))) {
         (Some(set), _) => (file.to_path_buf(), format!("--set {set}")),
-        (None, Some((file, (line, column)))) => (file.clone(), format!("line {line}, column {column}: {key}")),
+        (None, Some((file, (key, (line, column))))) => (file.clone(), format!("line {line}, column {column}: {key}")),
         (None, None) if key.is_empty() => (file.to_path_buf(), "(keys)".to_owned()),
         (None, None) => (file.to_path_buf(), key),
     }
 }
 
-/// Line and column, from 1, of the key at the end of `path`.
-fn find(text: &str, path: &[&str]) -> Option<(usize, usize)> {
+/// Line and column, from 1, of the key at `place`.
+fn find(text: &str, place: &str) -> Option<(usize, usize)> {
+    let path: Vec<&str> = place.split('.').collect();
     let (last, tables) = path.split_last()?;
     let whole = DeTable::parse(text).ok()?;
     let mut table = whole.get_ref();
     for name in tables {
-        table = table.iter().find(|(key, _)| key.get_ref() == name)?.1.get_ref().as_table()?;
+        table = table.iter().find(|(key, _)| key.get_ref() == *name)?.1.get_ref().as_table()?;
     }
-    let (key, _) = table.iter().find(|(key, _)| key.get_ref() == last)?;
+    let (key, _) = table.iter().find(|(key, _)| key.get_ref() == *last)?;
     let before = text.get(..key.span().start)?;
     let line = before.rsplit('\n').next()?;
     Some((before.matches('\n').count() + 1, line.chars().count() + 1))

@@ -5,11 +5,14 @@ pub mod contrastive;
 pub mod cost;
 #[cfg(test)]
 mod error_tests;
+pub mod itm;
 mod layers;
 pub mod model;
 pub mod negatives;
+mod old_keys;
 pub mod published;
 pub mod regions;
+pub mod ridges;
 pub mod score_padding;
 pub mod search;
 pub mod space;
@@ -17,6 +20,8 @@ pub mod split;
 pub mod strategy;
 pub mod text;
 pub mod train;
+pub mod vgd;
+pub mod vqa;
 pub mod wrong;
 
 use std::path::Path;
@@ -24,18 +29,41 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::recipe::contrastive::ContrastiveSettings;
+use crate::recipe::itm::ItmSettings;
 use crate::recipe::model::ModelSettings;
 use crate::recipe::published::Published;
 use crate::recipe::regions::RegionSettings;
 use crate::recipe::search::SearchSettings;
 use crate::recipe::space::SpaceSettings;
 use crate::recipe::split::SplitShares;
-use crate::recipe::text::TextRules;
+use crate::recipe::text::TextSettings;
 use crate::recipe::train::TrainSettings;
+use crate::recipe::vgd::VgdSettings;
+use crate::recipe::vqa::VqaSettings;
 use crate::recipe::wrong::{Wrong, WrongOf};
 
-/// A whole recipe.
+/// A whole recipe: every constant of a run.
+///
+/// Its file need not say what has a default (`defaults.toml`); tables of other tasks do nothing.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use mmnas_search::recipe::Recipe;
+///
+/// # fn main() -> mmnas_search::Result<()> {
+/// let text = "
+///     text = { max_tokens = 14 }
+///     model = { embedding = 64, attflat = 128, head = 64, relation = 64 }
+///     space = { encoder = 2, decoder = 4 }
+///     search = { alpha_batch = 64, weights = { hidden = 128, epochs = 30, batch = 64 } }
+///     retrain = { hidden = 128, epochs = 7, batch = 64 }
+/// ";
+/// let recipe = Recipe::parse(text, Path::new("recipe.toml"), &["seed=2".to_owned()])?;
+/// assert_eq!((recipe.seed, recipe.search.alpha_every), (2, 5));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
@@ -44,9 +72,8 @@ pub struct Recipe {
     /// Shares of the images that go to the three parts.
     pub split: SplitShares,
     /// How text becomes numbers.
-    pub text: TextRules,
+    pub text: TextSettings,
     /// Which regions of an image are used.
-    #[serde(default)]
     pub regions: RegionSettings,
     /// Sizes that searching and retraining share.
     pub model: ModelSettings,
@@ -56,10 +83,13 @@ pub struct Recipe {
     pub search: SearchSettings,
     /// The training of the derived architecture from scratch.
     pub retrain: TrainSettings,
-    /// The joint embedding that image-text matching is trained with; none, where it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contrastive: Option<ContrastiveSettings>,
-    /// What is done as the published code does it, although there is better: nothing, where it is left out.
+    /// Settings of visual question answering alone.
+    pub vqa: VqaSettings,
+    /// Settings of image-text matching alone.
+    pub itm: ItmSettings,
+    /// Settings of visual grounding alone.
+    pub vgd: VgdSettings,
+    /// What is done as the published code does it, although there is better: nothing by default.
     #[serde(default)]
     pub published: Published,
 }
@@ -98,7 +128,8 @@ impl Recipe {
     ) -> Result<Recipe> {
         let layers::Layers { mut table, texts } = layers;
         layers::set(&mut table, overrides, file)?;
-        let recipe: Recipe = table.try_into().map_err(|e| layers::misfit(&e, &texts, overrides, file))?;
+        let recipe: Recipe =
+            layers::on_defaults(table)?.try_into().map_err(|e| layers::misfit(&e, &texts, overrides, file))?;
         let checked = recipe.check().and_then(|()| check(&recipe));
         checked.map_err(|wrong| layers::out_of_range(wrong, &texts, overrides, file))?;
         Ok(recipe)
@@ -123,10 +154,9 @@ impl Recipe {
             ("space.encoder", self.space.encoder),
             ("space.decoder", self.space.decoder),
             ("text.max_tokens", self.text.max_tokens),
-            ("text.ranked_images", self.text.ranked_images),
-            ("text.shortlist.images", self.text.shortlist.map_or(1, |shortlist| shortlist.images)),
-            ("text.shortlist.candidates", self.text.shortlist.map_or(1, |shortlist| shortlist.candidates)),
-            ("regions.max", self.regions.max),
+            ("itm.ranked_images", self.itm.ranked_images),
+            ("itm.shortlist.images", self.itm.shortlist.map_or(1, |shortlist| shortlist.images)),
+            ("itm.shortlist.candidates", self.itm.shortlist.map_or(1, |shortlist| shortlist.candidates)),
             ("search.weights.batch", self.search.weights.batch),
             ("search.alpha_batch", self.search.alpha_batch),
             ("search.alpha_every", self.search.alpha_every as usize),
@@ -144,18 +174,16 @@ impl Recipe {
         }
         self.regions.check()?;
         self.search.check()?;
-        self.contrastive.map_or(Ok(()), |settings| settings.check())?;
-        let trained = [&self.search.weights, &self.retrain].map(|stage| stage.negatives.from_epoch);
-        if self.contrastive.is_some_and(|settings| settings.head_alone) && trained != [0, 0] {
+        self.itm.check()?;
+        self.vgd.check()?;
+        let from_epochs = [&self.search.weights, &self.retrain].map(|stage| stage.negatives.from_epoch);
+        if self.itm.contrastive.is_some_and(|settings| !settings.cosine_init) && from_epochs != [0, 0] {
             // Those epochs train no head, which then would rank nothing.
-            let expected = "false, or no negatives.from_epoch";
-            return Err(("contrastive.head_alone", expected, format!("true, and from_epoch = {trained:?}")));
+            let expected = "true, or no negatives.from_epoch";
+            return Err(("itm.contrastive.cosine_init", expected, format!("false, and from_epoch = {from_epochs:?}")));
         }
         if !(0.0..1.0).contains(&m.dropout) {
             return Err(("model.dropout", "0 to below 1", m.dropout.to_string()));
-        }
-        if ![m.hide.words, m.hide.regions].iter().all(|share| (0.0..1.0).contains(share)) {
-            return Err(("model.hide", "shares from 0 to below 1", format!("{:?}", m.hide)));
         }
         let s = &self.split;
         let shares = [s.weights, s.alpha, s.validation];
@@ -166,7 +194,26 @@ impl Recipe {
         Ok(())
     }
 
+    /// The recipe that trained something, which `file` recorded as JSON in this version or an older one.
+    ///
+    /// Keys that are gone are left out: what they did is done.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`]: JSON that is no recipe.
+    pub fn recorded(json: &serde_json::Value, file: &Path) -> Result<Recipe> {
+        let wrong = |e: String| layers::wrong(file, "provenance.recipe", "a recipe", e);
+        let mut table = ::toml::Table::try_from(json).map_err(|e| wrong(e.to_string()))?;
+        old_keys::modernise(&mut table);
+        old_keys::leave_out_removed(&mut table);
+        let recipe: Recipe =
+            layers::on_defaults(table)?.try_into().map_err(|e: ::toml::de::Error| wrong(e.to_string()))?;
+        Ok(recipe)
+    }
+
     /// The recipe with everything resolved, as TOML.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`]: a number that TOML cannot hold.
     pub fn to_toml(&self) -> Result<String> {
         ::toml::to_string_pretty(self).map_err(|e| Error::Recipe {
             file: "recipe".into(),
@@ -175,6 +222,14 @@ impl Recipe {
             found: e.to_string(),
         })
     }
+}
+
+/// A recorded recipe with the keys of today; one that is none stays as it is.
+pub(crate) fn recipe_of_today(json: serde_json::Value) -> serde_json::Value {
+    let Ok(mut table) = ::toml::Table::try_from(&json) else { return json };
+    old_keys::modernise(&mut table);
+    let whole = layers::on_defaults(table).ok().and_then(|table| serde_json::to_value(table).ok());
+    whole.unwrap_or(json)
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! `[model]`: sizes of the network, and what it is shown.
 
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::precision::MatmulPrecision;
 
-/// Sizes of the network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Sizes of the network, and what it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSettings {
     /// Width of a word vector (published: 300).
@@ -17,17 +16,16 @@ pub struct ModelSettings {
     pub head: usize,
     /// Width of the relation layer (published: 64).
     pub relation: usize,
-    /// Dropout rate (published: 0.1).
+    /// Dropout rate, 0 to below 1 (published: 0.1).
     pub dropout: f64,
-    /// Whether features are standardised by the training images' mean and deviation.
+    /// Whether features are standardised by the training images' mean and deviation (published: false).
     pub standardise: bool,
-    /// What training hides of texts and images; nothing, as published, where it is left out.
-    #[serde(default, skip_serializing_if = "Hiding::is_nothing")]
-    pub hide: Hiding,
-    /// What the network is shown: a control of a comparison is kept from one side of its input.
-    #[serde(default, alias = "sees", skip_serializing_if = "Modalities::is_whole")]
+    /// What the network is shown: `both`, or `text` or `image` alone for a unimodal baseline.
+    #[serde(default, skip_serializing_if = "Modalities::are_both")]
     pub modalities: Modalities,
-    /// What the matrix products of training are computed in; what is trained and exported is 32-bit either way.
+    /// What the matrix products of training are computed in.
+    ///
+    /// What is trained and exported is 32-bit either way.
     #[serde(default)]
     pub precision: MatmulPrecision,
 }
@@ -46,26 +44,7 @@ pub enum Modalities {
 }
 
 impl Modalities {
-    pub(crate) fn is_whole(&self) -> bool {
+    pub(crate) fn are_both(&self) -> bool {
         *self == Modalities::Both
-    }
-}
-
-/// Shares of what is hidden, drawn afresh for every sample; 0 to below 1.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Hiding {
-    /// Words, which are read as unknown.
-    #[serde(default)]
-    pub words: f64,
-    /// Regions, whose features are zeros before they are standardised.
-    #[serde(default)]
-    pub regions: f64,
-}
-
-impl Hiding {
-    /// Whether nothing is hidden.
-    pub fn is_nothing(&self) -> bool {
-        *self == Hiding::default()
     }
 }

@@ -11,12 +11,13 @@ pub struct NegativeSettings {
     pub pool: usize,
     /// The hardest of them that are kept; each sample draws one (published: 5).
     pub keep: usize,
-    /// First epoch with negatives. Before it only the joint embedding of a network that has one is trained, on true pairs alone:
-    /// several times as fast, so that it has seen enough when what is hard is mined by it. Other networks have negatives
-    /// from the start.
+    /// First epoch with negatives.
+    ///
+    /// Before it only the dual encoder is trained, on true pairs alone: several times as fast, so that it has seen enough
+    /// when hard negatives are mined by it. A network without one has negatives from the start.
     #[serde(default)]
     pub from_epoch: usize,
-    /// First epoch whose negatives are mined; until then they are random (published: 0; 10 while searching).
+    /// First epoch whose negatives are mined; random until then (published: 0; 10 while searching).
     pub mine_from_epoch: usize,
     /// What says how hard a candidate is.
     #[serde(default)]
@@ -30,8 +31,9 @@ pub enum HardBy {
     /// The network's score of the pair (published): a pass for every candidate.
     #[default]
     Score,
-    /// The cosine of the joint embeddings: a pass for every caption, so that the pool may be large. A network without a joint
-    /// embedding mines by its scores, from a pool of [`HardBy::POOL_OF_SCORES`] at most.
+    /// The cosine of the dual encoder: a pass for every caption, so that the pool may be large.
+    ///
+    /// A network without one mines by its scores, from a pool of [`HardBy::POOL_OF_SCORES`] at most.
     Embedding,
 }
 

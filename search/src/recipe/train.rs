@@ -16,34 +16,36 @@ pub struct TrainSettings {
     pub epochs: usize,
     /// Samples a step.
     pub batch: usize,
-    /// Samples of an epoch, drawn afresh for each; none: all of them. Epochs are what validates and saves, so they are to be
-    /// minutes long where passes over the data take longer.
+    /// Samples of an epoch, drawn afresh for each; none: all of them.
+    ///
+    /// An epoch ends with a validation and a checkpoint: give a number if a pass over the data takes longer than minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch_samples: Option<usize>,
-    /// Largest norm of all gradients together (published: 1.0; losses are sums).
+    /// Largest norm of all gradients together, above 0 (published: 1.0; losses are sums).
     pub clip: f64,
     /// Factors on the learning rate in the first epochs (published: ¼, ½, ¾).
     pub warmup: Vec<f64>,
     /// Epochs from whose start on the rate is multiplied by `decay` once more.
     pub decay_epochs: Vec<usize>,
-    /// See `decay_epochs` (published: 0.2).
+    /// Factor of `decay_epochs`, above 0 (published: 0.2).
     pub decay: f64,
     /// Steps between checkpoints, besides the one after every epoch; 0 for none.
     pub checkpoint_steps: u64,
     /// Adam's constants (published: β .9 .98, ε 1e-9).
     pub adam: AdamSettings,
-    /// A step's samples are run in this many parts one after the other, their gradients added up: memory for time.
+    /// A step's samples are run in this many micro-batches, whose gradients add up: memory for time.
     #[serde(default = "one")]
     pub accumulate: usize,
-    /// What is validated and kept is a running mean of the weights, this much of the one before and the rest of the step's; none:
-    /// the weights themselves, as published. Of use where data are few and the score jumps from epoch to epoch. A search
-    /// has none.
+    /// Share of the old value in a running mean of the weights (EMA), 0 to below 1; none: no mean, as published.
+    ///
+    /// The mean is what is validated and kept. Of use if data are few and the score jumps from epoch to epoch. A search has
+    /// none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
-    /// Ends the training after this many epochs without a better validation (early stopping); none: never.
+    /// Ends the training after this many epochs without a better validation; none: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
-    /// Batches that are loaded ahead, on another thread.
+    /// Batches that are loaded ahead on another thread, at most 1024.
     #[serde(default = "two")]
     pub prefetch: usize,
     /// Negatives of image-text matching.

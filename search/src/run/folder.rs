@@ -75,6 +75,14 @@ fn same_text(file: &Path, now: &str) -> Result<()> {
     Err(Error::OtherRun { file: file.to_path_buf(), started: format!("{of_data}{started}"), now: now.to_owned() })
 }
 
+/// The recipe that a run was started with must be `now`, whichever version wrote it.
+fn same_recipe(file: &Path, now: &str) -> Result<()> {
+    let started = std::fs::read_to_string(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
+    let started = Recipe::parse_checked(&started, file, &[], |_| Ok(())).and_then(|recipe| recipe.to_toml());
+    // One that cannot be read any more is told by its first other line.
+    if started.is_ok_and(|started| started == now) { Ok(()) } else { same_text(file, now) }
+}
+
 /// What [`RunInputs::samples_sha256`] is the hash of, before the line that records it.
 const HASHED: &str = "samples, labels, tokenizer, word vectors and initial weights of ";
 
@@ -93,7 +101,7 @@ impl RunFolder {
             if !resume {
                 return Err(Error::RunExists { path: run.path });
             }
-            same_text(&recipe_file, &recipe)?;
+            same_recipe(&recipe_file, &recipe)?;
             same_text(&inputs_file, &inputs)?;
             run.lock()?;
             run.check_checkpoint()?;

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use mmnas_bundle::Vocabulary;
 
 use crate::error::{Error, Result};
-use crate::model::frozen::is_fixed;
 use crate::model::network::{FeatureNorm, Network};
 use crate::nn::tensors::{TensorMap, load_tensors};
 use crate::run::files::{FEATURE_MEAN, FEATURE_STD, NETWORK, RECORD, TOKENIZER};
@@ -62,7 +61,7 @@ impl InitialWeights {
         let mut copied = 0;
         for (name, parameter) in network.parameters() {
             // Computed from the data at hand, for their words and features.
-            if is_fixed(name, network.dimensions()) {
+            if network.is_fixed(name) {
                 continue;
             }
             let Some(from) = self.tensors.get(name).map(|from| from.to_device(parameter.device())) else { continue };

@@ -75,10 +75,7 @@ impl Recipe {
             attflat: m.attflat,
             head: m.head,
             relation: m.relation,
-            joint: None,
-            joint_features: false,
-            joint_linear: None,
-            region_joint: None,
+            embeddings: None,
         }
     }
 

@@ -200,10 +200,7 @@ mod tests {
             attflat: 1,
             head,
             relation: 1,
-            joint: None,
-            joint_features: false,
-            joint_linear: None,
-            region_joint: None,
+            embeddings: None,
         };
         let space = |name: &str| Space::new(&["none"], &[name], (1, 1), &Pool::standard()).unwrap();
         for (name, hidden, head, fits) in [

@@ -152,16 +152,8 @@ impl Alpha {
         });
     }
 
-    /// As [`Alpha::step`] with plain gradient descent.
-    pub fn step_sgd(&mut self, path: &ArchPath, gradients: &[Tensor], lr: f64, mode: SamplingMode) {
-        self.update(path, mode, |values, _| {
-            for (alpha, gradient) in values.values_mut().zip(gradients) {
-                let _ = alpha.g_sub_(&(gradient * lr));
-            }
-        });
-    }
-
-    fn update(
+    /// Changes the alphas by `apply`; in mode `two` they are then shifted as [`Alpha::step`] says.
+    pub fn update(
         &mut self,
         path: &ArchPath,
         mode: SamplingMode,

@@ -1,5 +1,7 @@
-//! What a network is for. A task gives how samples become tensors, a head, a loss and a metric; everything else —
-//! space, supernet, strategy, trainer, checkpoint — is written once.
+//! What a network is for.
+//!
+//! A task gives how samples become tensors, a head, a loss and a metric. Everything else — space, supernet, strategy,
+//! trainer, checkpoint — is written once.
 
 pub mod cca;
 pub mod example;
@@ -10,21 +12,23 @@ pub mod vqa;
 
 use std::collections::BTreeMap;
 
-use mmnas_bundle::manifest::Dimensions;
-use tch::{Tensor, nn};
+use mmnas_bundle::manifest::{Dimensions, EmbeddingDimensions};
+use tch::{Device, Tensor, nn};
 
+use crate::data::data_files::DataFiles;
 use crate::data::dataset::ImageTextData;
 use crate::data::learnable::{RunParts, SeenImage};
 use crate::error::Result;
-use crate::model::head::Head;
+use crate::model::head::{Head, HeadOutput};
 use crate::model::inputs::Inputs;
 use crate::model::network::Network;
 use crate::nn::tensors::TensorMap;
+use crate::recipe::Recipe;
 use crate::recipe::negatives::NegativeSettings;
 use crate::task::example::Example;
 
 /// Runs the network on some inputs; gives the output of its head.
-pub type Forward<'a> = dyn FnMut(&Inputs) -> Tensor + 'a;
+pub type Forward<'a> = dyn FnMut(&Inputs) -> HeadOutput + 'a;
 
 /// How the losses of a batch's samples become one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +39,21 @@ pub enum Reduction {
     Mean,
 }
 
+/// Sizes of a task's head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadDimensions {
+    /// Number of outputs: answers for VQA, 1 for ITM and VGD.
+    pub outputs: usize,
+    /// What it embeds texts and images by; none by default.
+    pub embeddings: Option<EmbeddingDimensions>,
+}
+
 /// What a metric says about some samples.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evaluation {
     /// The task's metric, 0 to 1: what checkpoints, strategies and stopping rules compare.
     pub score: f64,
-    /// Figures behind it by name: accuracy by type of answer, recall@k both ways.
+    /// Metrics behind it by name: accuracy by type of answer, recall@k both ways.
     pub metrics: BTreeMap<String, f64>,
     /// Some of the samples and what the network made of them, for people to look at.
     pub examples: Vec<Example>,
@@ -50,18 +63,23 @@ impl Evaluation {
     /// Examples at most.
     pub const EXAMPLES: usize = 64;
 
-    /// Whether sample number `k` of `count` is to be an example: they are spread evenly.
+    /// Whether sample number `k` of `count` becomes an example: they are spread evenly.
     pub fn is_example(k: usize, count: usize) -> bool {
         k.is_multiple_of(count.div_ceil(Self::EXAMPLES).max(1))
     }
 }
 
-/// What a run keeps from epoch to epoch besides weights and alpha, as part of its checkpoints.
+/// What a run keeps from epoch to epoch besides weights and alpha.
+///
+/// It is part of the run's checkpoints.
 pub trait EpochState: Default + Send + Sync {
     /// Adds it to a checkpoint.
     fn save(&self, into: &mut TensorMap);
 
-    /// Reads what [`EpochState::save`] wrote; where it is damaged, an error, the name of the tensor.
+    /// Reads what [`EpochState::save`] wrote.
+    ///
+    /// # Errors
+    /// A tensor that is missing or damaged, by its name.
     fn load(from: &TensorMap) -> std::result::Result<Self, String>;
 }
 
@@ -91,11 +109,27 @@ pub struct EpochStart<'a> {
 }
 
 /// A task on its data. Data sets are read from several threads.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use mmnas_search::data::data_files::DataFiles;
+/// use mmnas_search::recipe::Recipe;
+/// use mmnas_search::task::Task as _;
+/// use mmnas_search::task::vqa::data::VqaData;
+///
+/// # fn main() -> mmnas_search::Result<()> {
+/// let recipe = Recipe::read(Path::new("recipe.toml"), &[])?;
+/// let data = VqaData::load(&DataFiles::new("train.jsonl", "features"), &recipe, tch::Device::Cpu)?;
+/// println!("{} answers", data.labels().len());
+/// # Ok(())
+/// # }
+/// ```
 pub trait Task: Sync {
-    /// The task's name in runs and, where one can be exported, in bundles: "vqa", "itm", "vgd".
+    /// The task's name in runs and bundles: "vqa", "itm", "vgd".
     const NAME: &'static str;
 
-    /// What [`Task::loss`] gives.
+    /// How [`Task::loss`] is reduced.
     const REDUCTION: Reduction = Reduction::Sum;
 
     /// Tensors of some samples.
@@ -104,51 +138,27 @@ pub trait Task: Sync {
     /// What is kept from epoch to epoch; `()` for nothing.
     type EpochState: EpochState;
 
+    /// Reads the data with every setting of the recipe that concerns it.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not what it should be, with its name and line; settings that do not fit the data.
+    fn load(files: &DataFiles, recipe: &Recipe, device: Device) -> Result<Self>
+    where
+        Self: Sized;
+
     /// Makes the head with its parameters under `vs`.
     fn head(vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn Head>;
 
     /// Images, features and words of the data.
     fn data(&self) -> &ImageTextData;
 
-    /// The same, to be set up.
+    /// The same, to change what a network is shown.
     fn data_mut(&mut self) -> &mut ImageTextData;
 
-    /// Number of outputs of the head.
-    fn outputs(&self) -> usize;
+    /// Sizes of the head that a network for this data gets.
+    fn head_dimensions(&self) -> HeadDimensions;
 
-    /// Width of the joint embedding that a network gets, where it gets one.
-    fn joint(&self) -> Option<usize> {
-        None
-    }
-
-    /// Whether the image's part of it reads the features too.
-    fn joint_features(&self) -> bool {
-        false
-    }
-
-    /// Width of the linear part of the joint embedding.
-    fn joint_linear(&self) -> Option<usize> {
-        None
-    }
-
-    /// Width of the linear embeddings of texts and single regions.
-    fn region_joint(&self) -> Option<usize> {
-        None
-    }
-
-    /// Whether the task can do what its recipe asks for: asked before anything of a run is written. A task that does not say which
-    /// regions a text means cannot correlate regions with words.
-    fn check(&self) -> Result<()> {
-        match self.data().region_settings().field_of_correlation() {
-            Some(field) => {
-                let expected = "a task that says which region a text means: vgd";
-                Err(mmnas_bundle::Error::invalid("recipe", field, expected, Self::NAME).into())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// What is worth knowing of the samples that a run trains on, of whose images some were looked at.
+    /// Notes on the samples that a run trains on, of whose images some were looked at.
     ///
     /// # Errors
     /// Samples that nothing can be learnt from.
@@ -156,20 +166,27 @@ pub trait Task: Sync {
         Ok(Vec::new())
     }
 
-    /// Gives a new network what it starts from besides random weights; `train` is what it will be trained on. Says how far it is where
-    /// `progress` asks for it.
-    fn start(&self, _train: &[usize], network: &mut Network, _progress: bool) -> Result<()> {
-        self.check()?;
+    /// Gives a new network what it starts from besides random weights; `train` are the samples of its training.
+    ///
+    /// # Errors
+    /// Files that cannot be read or do not fit the network; data that a closed form cannot be computed of.
+    fn start(&self, _train: &[usize], network: &mut Network) -> Result<()> {
         self.data().start(network)
     }
 
-    /// The names of the outputs, where they have names: the answers of VQA.
+    /// The names of the outputs, if they have names: the answers of VQA.
     fn labels(&self) -> &[String];
 
     /// Loads the samples `indices` to train on. Random decisions are drawn from `seed`.
+    ///
+    /// # Errors
+    /// Features that cannot be read.
     fn batch(&self, indices: &[usize], epoch_state: &Self::EpochState, seed: u64) -> Result<Self::Batch>;
 
     /// Called before the first step of an epoch; `forward` runs the network in evaluation.
+    ///
+    /// # Errors
+    /// Features that cannot be read.
     fn begin_epoch(
         &self,
         _start: &EpochStart<'_>,
@@ -183,16 +200,8 @@ pub trait Task: Sync {
     fn loss(&self, batch: &Self::Batch, forward: &mut Forward<'_>) -> Tensor;
 
     /// The metric on `samples`, of which `batch` are run at once.
+    ///
+    /// # Errors
+    /// Features that cannot be read.
     fn evaluate(&self, samples: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Evaluation>;
-
-    /// The same of a network whose logits are `scale · cosine + bias`; `_logit` is these two ([`Head::cosine_alone`]).
-    fn evaluate_by_cosine(
-        &self,
-        samples: &[usize],
-        batch: usize,
-        _logit: (f64, f64),
-        forward: &mut Forward<'_>,
-    ) -> Result<Evaluation> {
-        self.evaluate(samples, batch, forward)
-    }
 }

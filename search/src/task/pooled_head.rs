@@ -1,9 +1,10 @@
 //! The head of VQA and ITM: pooled text and regions, fused.
 
-use mmnas_bundle::manifest::Dimensions;
+use mmnas_bundle::manifest::{Dimensions, EmbeddingDimensions};
+use mmnas_bundle::param_names;
 use tch::{Tensor, nn};
 
-use crate::model::head::{EmbeddingInputs, Head};
+use crate::model::head::{EmbeddingHead, Head};
 use crate::nn::att_flat::AttFlat;
 use crate::nn::dropout::Dropout;
 use crate::nn::layers::{LayerNorm, Linear};
@@ -16,23 +17,26 @@ pub(crate) struct PooledHead {
     regions: AttFlat,
     norm: LayerNorm,
     projection: Linear,
-    joint: Option<DualEncoder>,
+    dual_encoder: Option<DualEncoder>,
 }
 
 impl PooledHead {
     pub(crate) fn new(vs: &nn::Path<'_>, d: &Dimensions) -> PooledHead {
-        let head = PooledHead {
-            text: AttFlat::new(vs / "attflat_x", d),
-            regions: AttFlat::new(vs / "attflat_y", d),
-            norm: LayerNorm::new(vs / "proj_norm", 2 * d.hidden),
-            projection: Linear::new(vs / "proj", 2 * d.hidden, d.outputs, true),
-            joint: d.joint.map(|width| DualEncoder::new(vs, d, width)),
+        let text = AttFlat::new(vs / param_names::ATTFLAT_X, d);
+        let regions = AttFlat::new(vs / param_names::ATTFLAT_Y, d);
+        let norm = LayerNorm::new(vs / param_names::PROJ_NORM, 2 * d.hidden);
+        let projection = Linear::new(vs / param_names::PROJ, 2 * d.hidden, d.outputs, true);
+        let dual_encoder = match d.embeddings {
+            Some(EmbeddingDimensions::DualEncoder { width, features, linear }) => {
+                Some(DualEncoder::new(vs, d, (width, features, linear), &projection))
+            }
+            _ => None,
         };
-        if head.joint.is_some() {
+        if dual_encoder.is_some() {
             // A pair's logit is that of its embeddings alone: what an untrained network says of it would be noise.
-            head.projection.set_constant(DualEncoder::FIRST_BIAS);
+            projection.set_constant(DualEncoder::FIRST_BIAS);
         }
-        head
+        PooledHead { text, regions, norm, projection, dual_encoder }
     }
 }
 
@@ -49,19 +53,15 @@ impl Head for PooledHead {
         Some(self.regions.attention(y, mask))
     }
 
-    fn embed(&self, sides: &EmbeddingInputs<'_>, dropout: Dropout) -> Option<(Tensor, Tensor)> {
-        self.joint.as_ref().map(|joint| joint.embed(sides, dropout))
+    fn embedding(&self) -> Option<&dyn EmbeddingHead> {
+        self.dual_encoder.as_ref().map(|encoder| encoder as &dyn EmbeddingHead)
     }
 
-    fn joint_score(&self, texts: &Tensor, images: &Tensor) -> Option<Tensor> {
-        self.joint.as_ref().map(|joint| joint.score(texts, images))
+    fn fixed_parameters(&self) -> &'static [&'static str] {
+        self.dual_encoder.as_ref().map_or(&[], DualEncoder::fixed_parameters)
     }
 
-    fn cosine_alone(&self) -> Option<(f64, f64)> {
-        Some((self.joint.as_ref()?.scale(), self.projection.constant()?))
-    }
-
-    fn output(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
+    fn scores(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
         let pooled = text + self.regions.forward(y, mask, dropout);
         self.projection.forward(&self.norm.forward(&pooled))
     }

@@ -7,7 +7,7 @@ use mmnas_bundle::{Architecture, write_atomically};
 
 use crate::data::split::Splits;
 use crate::error::Result;
-use crate::model::ema::Average;
+use crate::model::ema::Ema;
 use crate::model::network::{FeatureNorm, Naming, Network};
 use crate::nn::adam::Adam;
 use crate::nn::tensors::{TensorMap, copy_into, save_tensors};
@@ -33,7 +33,7 @@ pub struct RetrainResult {
     pub records: Vec<EpochRecord>,
     /// Best score on the validation part, 0 to 1, whose weights were kept.
     pub validation: f64,
-    /// The figures behind that score, by name.
+    /// The metrics behind that score, by name.
     pub metrics: BTreeMap<String, f64>,
     /// Number of trained numbers.
     pub parameters: u64,
@@ -43,7 +43,7 @@ struct RetrainLearner<'a> {
     recipe: &'a Recipe,
     network: Network,
     /// What is validated instead of the network, where the recipe asks for it.
-    average: Option<Average>,
+    average: Option<Ema>,
     adam: Adam,
     best: Option<(f64, TensorMap)>,
     /// What these weights give; none in a process that has not found better ones.
@@ -58,7 +58,7 @@ impl RetrainLearner<'_> {
 
     /// The network that is validated and kept.
     fn measured(&self) -> &Network {
-        self.average.as_ref().map_or(&self.network, Average::network)
+        self.average.as_ref().map_or(&self.network, Ema::network)
     }
 }
 
@@ -154,16 +154,20 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
     }
 }
 
-/// Trains `architecture` from scratch on the weights and alpha parts together, or goes on with the training that lies in
-/// `run`. After every epoch the run's folder holds the weights that scored best on the validation part.
+/// Trains `architecture` from scratch, or goes on with the training that lies in `run`.
+///
+/// It trains on the weights and alpha parts together. After every epoch the run's folder holds the weights that scored best
+/// on the validation part.
+///
+/// # Errors
+/// An architecture that cannot be built at the recipe's sizes, parts without samples, a loss that is not finite, a
+/// checkpoint that does not fit, files that cannot be read or written.
 pub fn retrain<T: Task>(
     recipe: &Recipe,
     pool: &Pool,
     architecture: &Architecture,
     task: &T,
     run: &RunFolder,
-    progress: bool,
-    stop_after: Option<u64>,
 ) -> Result<RetrainResult> {
     let data = task.data();
     let parts = Splits::for_training(data, recipe)?;
@@ -181,7 +185,7 @@ pub fn retrain<T: Task>(
         network
     };
     let mut network = build();
-    task.start(&train, &mut network, progress)?;
+    task.start(&train, &mut network)?;
     let average = settings.average.map(|share| {
         let mut mean = build();
         // Weights of another run bring how they standardise.
@@ -190,7 +194,7 @@ pub fn retrain<T: Task>(
             let pairs = mean.parameters().values().zip(network.parameters().values());
             pairs.for_each(|(mean, start)| mean.shallow_clone().copy_(start));
         });
-        Average::new(mean, share)
+        Ema::new(mean, share)
     });
     let parameters = network.trained_numbers();
     let record = NetworkRecord {
@@ -223,8 +227,7 @@ pub fn retrain<T: Task>(
         other: None,
         validation: &parts.validation,
         published: recipe.published,
-        progress: if progress { Progress::new("retrain", total) } else { Progress::quiet() },
-        stop_after,
+        progress: Progress::new("retrain", total),
     };
     let records = trainer.run(&mut learner)?;
     let validation = learner.best.map_or(0.0, |(score, _)| score);

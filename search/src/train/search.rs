@@ -100,8 +100,12 @@ impl SearchLearner<'_> {
     }
 }
 
-/// The loss along a gated path and the gradients of its gates; then the gradients of `weights`, which an architecture
-/// step does not need and does not ask for.
+/// The loss along a gated path, the gradients of its gates, then those of `weights`.
+///
+/// An architecture step asks for no gradient of weights.
+///
+/// # Errors
+/// libtorch's, such as memory that runs out.
 pub fn gate_gradients<T: Task>(
     network: &Network,
     task: &T,
@@ -152,16 +156,16 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
 
     fn epoch_ended(&mut self, evaluation: &Evaluation) -> serde_json::Map<String, serde_json::Value> {
         let (best, probabilities) = (self.strategy.best(), self.strategy.probabilities());
-        let collapse = SearchDiagnostics::of(self.network.space(), &best, &probabilities, self.before.as_deref());
+        let diagnostics = SearchDiagnostics::of(self.network.space(), &best, &probabilities, self.before.as_deref());
         let mut notes = serde_json::json!({
             "strategy": self.strategy.name(),
             "architecture": self.network.space().architecture(&best).to_string(),
-            "shares": collapse.shares,
+            "shares": diagnostics.shares,
         });
         // A strategy without alpha has not made up its mind before its end, so there is nothing to watch.
         if self.strategy.learns_alpha() {
-            notes["entropy"] = collapse.entropy.into();
-            notes["agreement"] = collapse.agreement.into();
+            notes["entropy"] = diagnostics.entropy.into();
+            notes["agreement"] = diagnostics.agreement.into();
             notes["probabilities"] = serde_json::json!(probabilities);
         }
         self.before = Some(best);
@@ -238,26 +242,18 @@ pub(crate) fn load_network(network: &Network, from: &TensorMap, file: &std::path
 
 /// Sizes of a network of hidden width `hidden` for `task`.
 pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> Dimensions {
+    let head = task.head_dimensions();
     Dimensions {
         feature: task.data().feature(),
         vocabulary: task.data().vocabulary().len(),
-        outputs: task.outputs(),
-        joint: task.joint(),
-        joint_features: task.joint_features(),
-        joint_linear: task.joint_linear(),
-        region_joint: task.region_joint(),
+        outputs: head.outputs,
+        embeddings: head.embeddings,
         ..recipe.widths(hidden)
     }
 }
 
 /// A search before its first step.
-fn prepare<'a, T: Task>(
-    recipe: &'a Recipe,
-    pool: &Pool,
-    task: &T,
-    parts: &'a Splits,
-    progress: bool,
-) -> Result<SearchLearner<'a>> {
+fn prepare<'a, T: Task>(recipe: &'a Recipe, pool: &Pool, task: &T, parts: &'a Splits) -> Result<SearchLearner<'a>> {
     let settings = &recipe.search;
     let space = recipe.space(pool)?;
     seed_torch(recipe.seed, "initial weights", 0);
@@ -269,25 +265,21 @@ fn prepare<'a, T: Task>(
     if recipe.model.standardise {
         network.set_feature_norm(Some(task.data().feature_norm(&parts.weights)?));
     }
-    task.start(&parts.weights, &mut network, progress)?;
+    task.start(&parts.weights, &mut network)?;
     let steps = Trainer::<T>::total_steps(&settings.weights, parts.weights.len());
     let strategy = strategy::build(recipe, &space, device);
     let adam = Adam::default();
     Ok(SearchLearner { recipe, alpha_part: &parts.alpha, network, adam, strategy, steps, before: None, examples: None })
 }
 
-/// Searches an architecture, or goes on with the search that lies in `run`. `stop_after` ends it after that many weight
-/// steps as a kill would, its last checkpoint kept.
-pub fn search<T: Task>(
-    recipe: &Recipe,
-    pool: &Pool,
-    task: &T,
-    run: &RunFolder,
-    progress: bool,
-    stop_after: Option<u64>,
-) -> Result<SearchResult> {
+/// Searches an architecture, or goes on with the search that lies in `run`.
+///
+/// # Errors
+/// A space that cannot be built at the recipe's sizes, parts without samples, a loss that is not finite, a checkpoint that
+/// does not fit, files that cannot be read or written.
+pub fn search<T: Task>(recipe: &Recipe, pool: &Pool, task: &T, run: &RunFolder) -> Result<SearchResult> {
     let parts = Splits::for_search(task.data(), recipe)?;
-    let mut learner = prepare(recipe, pool, task, &parts, progress)?;
+    let mut learner = prepare(recipe, pool, task, &parts)?;
     run.write_json("space.json", &learner.network.space().names())?;
     let trainer = Trainer {
         task,
@@ -298,8 +290,7 @@ pub fn search<T: Task>(
         other: Some(&parts.alpha),
         validation: &parts.validation,
         published: recipe.published,
-        progress: if progress { Progress::new("search", learner.steps) } else { Progress::quiet() },
-        stop_after,
+        progress: Progress::new("search", learner.steps),
     };
     let (first, epochs) = (recipe.search.alpha_from_epoch, recipe.search.weights.epochs);
     if learner.strategy.learns_alpha() && first >= epochs {
@@ -314,8 +305,12 @@ pub fn search<T: Task>(
     Ok(SearchResult { architecture, records })
 }
 
-/// The scores, 0 to 1, on the validation part of architectures, one operation a block, with the weights that the search
-/// in `run` has trained.
+/// Scores, 0 to 1, of architectures with the weights that the search in `run` has trained.
+///
+/// They are on the validation part; an architecture is one operation a block.
+///
+/// # Errors
+/// A checkpoint that is missing or does not fit, features that cannot be read.
 pub fn shared_scores<T: Task>(
     recipe: &Recipe,
     pool: &Pool,
@@ -324,7 +319,7 @@ pub fn shared_scores<T: Task>(
     architectures: &[Vec<usize>],
 ) -> Result<Vec<f64>> {
     let parts = Splits::for_search(task.data(), recipe)?;
-    let mut learner = prepare(recipe, pool, task, &parts, false)?;
+    let mut learner = prepare(recipe, pool, task, &parts)?;
     let file = run.checkpoint();
     let checkpoint: Checkpoint<serde_json::Value> = Checkpoint::load(&file)?;
     Learner::<T>::load(&mut learner, &checkpoint.tensors, &file)?;

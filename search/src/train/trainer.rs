@@ -87,8 +87,6 @@ pub(crate) struct Trainer<'a, T: Task> {
     pub validation: &'a [usize],
     pub published: Published,
     pub progress: Progress,
-    /// Ends after this many weight steps, as if killed there: what tests of resuming need.
-    pub stop_after: Option<u64>,
 }
 
 /// Runs the network along a path in evaluation.
@@ -99,11 +97,7 @@ pub(crate) fn evaluate<T: Task>(
     batch: usize,
 ) -> Result<Evaluation> {
     let _guard = tch::no_grad_guard();
-    let forward = &mut |inputs: &Inputs| network.forward(inputs, path, Dropout(0.0));
-    match network.cosine_alone() {
-        Some(logit) => task.evaluate_by_cosine(samples, batch, logit, forward),
-        None => task.evaluate(samples, batch, forward),
-    }
+    task.evaluate(samples, batch, &mut |inputs: &Inputs| network.forward(inputs, path, Dropout(0.0)))
 }
 
 impl<T: Task> Trainer<'_, T> {
@@ -143,10 +137,7 @@ impl<T: Task> Trainer<'_, T> {
             if state.next.step == 0 {
                 self.begin_epoch(learner, &mut epoch_state, state.next)?;
             }
-            if !self.epoch(learner, &mut state, &epoch_state, (learning_rate, started))? {
-                self.progress.finish();
-                return Ok(state.records);
-            }
+            self.epoch(learner, &mut state, &epoch_state, (learning_rate, started))?;
             if !file.exists() {
                 // Results never lie in a folder that has had no checkpoint: where there are some without one, it was lost.
                 let spent = state.spent + started.elapsed().as_secs_f64();
@@ -249,14 +240,14 @@ impl<T: Task> Trainer<'_, T> {
         order
     }
 
-    /// The rest of one epoch; false where `stop_after` ended it. Batches are loaded ahead on a thread of their own.
+    /// The rest of one epoch. Batches are loaded ahead on a thread of their own.
     fn epoch(
         &self,
         learner: &mut dyn Learner<T>,
         state: &mut TrainerState,
         epoch_state: &T::EpochState,
         (learning_rate, started): (f64, Instant),
-    ) -> Result<bool> {
+    ) -> Result<()> {
         let (epoch, first) = (state.next.epoch, state.next);
         let order = self.order(epoch);
         let steps: Vec<&[usize]> = order.chunks(self.settings.batch).skip(first.step).collect();
@@ -287,11 +278,8 @@ impl<T: Task> Trainer<'_, T> {
                 tch::set_num_threads(threads);
             });
             for (number, indices) in steps.iter().enumerate() {
-                if self.stop_after.is_some_and(|limit| state.next.total >= limit) {
-                    return Ok(false);
-                }
                 // A loader that panicked passes its panic on at the end of the scope.
-                let Ok(parts) = receiver.recv() else { return Ok(false) };
+                let Ok(parts) = receiver.recv() else { return Ok(()) };
                 let at = StepPosition { epoch, step: first.step + number, total: state.next.total };
                 seed_torch(self.seed, "step", at.total);
                 let loss = learner.step(self.task, &parts?, epoch_state, learning_rate, at)?;
@@ -307,7 +295,7 @@ impl<T: Task> Trainer<'_, T> {
                     self.save(learner, &TrainerState { spent, ..state.clone() }, epoch_state)?;
                 }
             }
-            Ok(true)
+            Ok(())
         })
     }
 

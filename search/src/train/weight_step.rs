@@ -185,7 +185,7 @@ mod tests {
         let active: Vec<usize> = path.0.iter().map(active).collect();
         let plain = network.forward(&batch.inputs, &ArchPath::single(&active), Dropout(0.0));
         let gated = network.forward(&batch.inputs, &path, Dropout(0.0));
-        assert!((plain - gated).abs().max().double_value(&[]) < 1e-6);
+        assert!((plain.scores - gated.scores).abs().max().double_value(&[]) < 1e-6);
     }
 
     #[test]

@@ -88,6 +88,6 @@ impl Steps {
     /// The logits of a batch without dropout.
     pub fn logits(&self, batch: &VqaBatch, number: u64) -> Tensor {
         let path = ArchPath::single(&self.active(number));
-        tch::no_grad(|| self.network.forward(&batch.inputs, &path, Dropout(0.0)))
+        tch::no_grad(|| self.network.forward(&batch.inputs, &path, Dropout(0.0)).scores)
     }
 }

@@ -1,12 +1,14 @@
 //! VQA without files: batches of random numbers, of any sizes.
 
 use mmnas_bundle::manifest::Dimensions;
+use mmnas_search::data::data_files::DataFiles;
 use mmnas_search::data::dataset::ImageTextData;
 use mmnas_search::model::head::Head;
+use mmnas_search::recipe::Recipe;
 use mmnas_search::task::vqa::batch::VqaBatch;
 use mmnas_search::task::vqa::data::VqaData;
-use mmnas_search::task::vqa::vqa_task::loss;
-use mmnas_search::task::{Evaluation, Forward, Task};
+use mmnas_search::task::vqa::loss::loss;
+use mmnas_search::task::{Evaluation, Forward, HeadDimensions, Task};
 use mmnas_search::{Inputs, Result};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -20,6 +22,10 @@ impl Task for SyntheticTask {
     type Batch = VqaBatch;
     type EpochState = ();
 
+    fn load(_: &DataFiles, _: &Recipe, _: Device) -> Result<SyntheticTask> {
+        Ok(SyntheticTask)
+    }
+
     fn head(vs: &nn::Path<'_>, dimensions: &Dimensions) -> Box<dyn Head> {
         VqaData::head(vs, dimensions)
     }
@@ -32,7 +38,7 @@ impl Task for SyntheticTask {
         unreachable!("a step reads no files")
     }
 
-    fn outputs(&self) -> usize {
+    fn head_dimensions(&self) -> HeadDimensions {
         unreachable!("a step is given its network")
     }
 
@@ -45,7 +51,7 @@ impl Task for SyntheticTask {
     }
 
     fn loss(&self, batch: &VqaBatch, forward: &mut Forward<'_>) -> Tensor {
-        loss(&forward(&batch.inputs), &batch.target)
+        loss(&forward(&batch.inputs).scores, &batch.target)
     }
 
     fn evaluate(&self, _: &[usize], _: usize, _: &mut Forward<'_>) -> Result<Evaluation> {

@@ -7,7 +7,7 @@ use clap::{Parser, ValueEnum};
 use mmnas_bundle::manifest::Dimensions;
 use mmnas_search::nn::relation;
 use mmnas_search::task::vqa::batch::VqaBatch;
-use mmnas_search::task::vqa::vqa_task::loss;
+use mmnas_search::task::vqa::loss::loss;
 use mmnas_search::{MatmulPrecision, device, rng};
 use mmnas_tests::bench::comparison::{Comparison, compare};
 use mmnas_tests::bench::machine;
@@ -119,10 +119,7 @@ impl Options {
             attflat: 512,
             head: 64,
             relation: 64,
-            joint: None,
-            joint_features: false,
-            joint_linear: None,
-            region_joint: None,
+            embeddings: None,
         }
     }
 

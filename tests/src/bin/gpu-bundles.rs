@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use mmnas_bundle::manifest::{Dimensions, Form, Precision, TaskName};
+use mmnas_bundle::manifest::{Dimensions, EmbeddingDimensions, Form, Precision, TaskName};
 use mmnas_export::ExportSettings;
 use mmnas_search::bundle::golden::{record, seeded_inputs};
 use mmnas_search::space::presets as architectures;
@@ -26,8 +26,8 @@ fn main() {
     let options = Options::parse();
     for task in [TaskName::Vqa, TaskName::Itm, TaskName::Vgd] {
         let architecture = architectures::preset(&format!("mmnas-{task}")).unwrap_or_else(|e| panic!("{e}"));
-        let joint = (task == TaskName::Itm).then_some(64);
-        let d = Dimensions { joint, ..official(options.hidden, if task == TaskName::Vqa { 17 } else { 1 }) };
+        let embeddings = (task == TaskName::Itm).then(|| EmbeddingDimensions::dual_encoder(64));
+        let d = Dimensions { embeddings, ..official(options.hidden, if task == TaskName::Vqa { 17 } else { 1 }) };
         let network = formula_network(task, &architecture, &d);
         let golden = record(&network, task, &seeded_inputs(&network, 14, 36, 3)).unwrap_or_else(|e| panic!("{e}"));
         let forms = Form::all().filter(|form| form.precision != Precision::Int8).collect();

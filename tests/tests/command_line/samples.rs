@@ -1,10 +1,8 @@
 //! Files of samples: training and evaluation read the same samples out of them, or say the same of what is wrong.
 
-use mmnas_bundle::manifest::AnswerScores;
 use mmnas_bundle::{FeatureWriter, RegionFeatures};
 use mmnas_search::data::data_files::DataFiles;
-use mmnas_search::recipe::score_padding::ScorePadding;
-use mmnas_search::recipe::text::TextRules;
+use mmnas_search::recipe::Recipe;
 use mmnas_search::task::Task as _;
 use mmnas_search::task::itm::data::ItmData;
 use mmnas_search::task::vgd::data::VgdData;
@@ -21,9 +19,9 @@ fn case(name: &str) -> String {
     workspace_root().join("tests/fixtures/cases").join(name).display().to_string()
 }
 
-fn rules() -> TextRules {
-    let answer_scores = AnswerScores::Sigmoid;
-    TextRules { max_tokens: 50, min_answer_count: 1, answer_scores, any_box: false, ranked_images: 10, shortlist: None }
+fn recipe() -> Recipe {
+    let file = workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml");
+    Recipe::read(&file, &["text.max_tokens=50".to_owned()]).unwrap()
 }
 
 /// Region features of the scenes, as wide as `width`; enough to load samples with.
@@ -72,7 +70,7 @@ fn captions_by_line_are_those_of_one_line_an_image() {
     // Training has the same samples of the same images too.
     let features = write_features(&place, 4, (224, 224));
     let loaded = files.each_ref().map(|file| {
-        let data = ItmData::load(&DataFiles::new(file, &features), &rules(), tch::Device::Cpu).unwrap();
+        let data = ItmData::load(&DataFiles::new(file, &features), &recipe(), tch::Device::Cpu).unwrap();
         let common = data.data();
         let captions: Vec<(String, Vec<i64>)> = (0..common.samples_of_images().iter().flatten().count())
             .map(|k| (common.image_name(common.image_of(k)).to_owned(), data.tokens(k).to_vec()))
@@ -93,7 +91,7 @@ fn boxes_that_no_region_can_mean_are_the_same_error_on_both_sides() {
         ("out.jsonl", "out.jsonl: line 1: box_xyxy: expected a box that is at least partly in its image, found [332.0"),
     ] {
         let files = DataFiles::new(case(name), &features);
-        let error = VgdData::load(&files, &rules(), ScorePadding::Masked, tch::Device::Cpu).unwrap_err().to_string();
+        let error = VgdData::load(&files, &recipe(), tch::Device::Cpu).unwrap_err().to_string();
         assert!(error.contains(told), "{error}");
         let output = mmnas(&["evaluate", &bundle("vgd"), "--samples", &case(name), "--images", &bundle("scenes")]);
         assert_eq!((output.code, output.stderr), (Some(1), format!("mmnas: {error}\n")));
@@ -209,7 +207,7 @@ fn a_training_that_cannot_learn_is_told_before_it_begins() {
         arguments.extend(["--features", &features, "--out", &out]);
         arguments.extend([
             "--set",
-            "text.min_answer_count=1",
+            "vqa.min_answer_count=1",
             "--set",
             "retrain.epochs=1",
             "--set",

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use mmnas_runtime::{ErrorCode, LoadOptions, Model};
+use mmnas_search::task::Task as _;
+use mmnas_search::task::vqa::data::VqaData;
 use mmnas_tests::programs::{onnxruntime, program, run};
 use mmnas_tests::small_run::{copy_folder, recipe};
 
@@ -174,10 +176,10 @@ fn a_data_folder_that_is_not_there_is_named() {
     assert!(!out.exists());
     assert_eq!(output.code, Some(1));
     assert!(output.stderr.contains("/nonexistent/images"), "{}", output.stderr);
-    let rules = recipe(&[]).text;
+    let recipe = recipe(&[]);
     let load = |samples: &Path, features: &Path| {
         let files = mmnas_search::data::data_files::DataFiles::new(samples, features);
-        mmnas_search::task::vqa::data::VqaData::load(&files, &rules, tch::Device::Cpu).err().unwrap().to_string()
+        VqaData::load(&files, &recipe, tch::Device::Cpu).err().unwrap().to_string()
     };
     assert!(load(Path::new("/nonexistent.jsonl"), &SMALL.0.path("features")).contains("/nonexistent.jsonl"));
     assert!(load(&SMALL.0.path("small.jsonl"), Path::new("/nonexistent")).contains("/nonexistent/features.json"));
@@ -185,11 +187,11 @@ fn a_data_folder_that_is_not_there_is_named() {
 
 #[test]
 fn data_without_a_frequent_answer_is_an_error() {
-    let rules = mmnas_search::recipe::text::TextRules { min_answer_count: 100_000, ..recipe(&[]).text };
+    let recipe = recipe(&["vqa.min_answer_count=100000"]);
     let files = mmnas_search::data::data_files::DataFiles::new(SMALL.0.path("small.jsonl"), SMALL.0.path("features"));
-    let data = mmnas_search::task::vqa::data::VqaData::load(&files, &rules, tch::Device::Cpu);
+    let data = VqaData::load(&files, &recipe, tch::Device::Cpu);
     let error = data.unwrap_err().to_string();
-    assert!(error.contains("small.jsonl") && error.contains("text.min_answer_count"), "{error}");
+    assert!(error.contains("small.jsonl") && error.contains("vqa.min_answer_count"), "{error}");
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn mmnas_search_runs_and_refuses_a_second_run_in_its_folder() {
         "--set",
         "search.weights.epochs=1",
         "--set",
-        "text.min_answer_count=1",
+        "vqa.min_answer_count=1",
         "--set",
         "search.alpha_from_epoch=0",
     ];

@@ -13,7 +13,7 @@ fn compare(out: &Path, more: &[&str]) -> Command {
     command.arg("compare").arg("--recipe").arg(workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"));
     command.arg("--samples").arg(SMALL.0.path("small.jsonl")).arg("--features").arg(SMALL.0.path("features"));
     for set in [
-        "text.min_answer_count=1",
+        "vqa.min_answer_count=1",
         "space={ encoder = 1, decoder = 2 }",
         "search.strategy={ kind = \"random\", candidates = 5, samples = 20 }",
         "search.weights.hidden=64",
@@ -171,7 +171,7 @@ fn controls_and_transfers_are_compared_at_equal_size() {
     let mut export = programs::command("mmnas-search");
     let refused = export.arg("export").arg(&blind).arg("--out").arg(folder.path().join("bundle")).output().unwrap();
     let error = String::from_utf8(refused.stderr).unwrap();
-    assert!(!refused.status.success() && error.contains("model.sees") && error.contains("text"), "{error}");
+    assert!(!refused.status.success() && error.contains("model.modalities") && error.contains("text"), "{error}");
     // What one side tells is not what the other tells.
     let by_text = of(&found, "text-only:mcan:1")["validation"].as_f64().unwrap();
     let by_image = of(&found, "image-only:mcan:1")["validation"].as_f64().unwrap();

@@ -45,7 +45,7 @@ fn search_command(out: &Path) -> Command {
         "search.weights.hidden=64",
         "search.weights.checkpoint_steps=2",
         "search.alpha_from_epoch=0",
-        "text.min_answer_count=1",
+        "vqa.min_answer_count=1",
     ] {
         command.args(["--set", set]);
     }
@@ -76,7 +76,7 @@ fn the_network_learnt_its_images_by_heart() {
 /// Answers that are trained and scored together: the bundle says so, and the runtime's probabilities are their softmax.
 #[test]
 fn answers_may_be_scored_together() {
-    let recipe = mmnas_tests::small_run::recipe(&["text.answer_scores=\"softmax\""]);
+    let recipe = mmnas_tests::small_run::recipe(&["vqa.answer_scores=\"softmax\""]);
     let data = SMALL.0.data(&recipe);
     // Trainings draw from one generator of the process.
     let _alone = alone();
@@ -84,7 +84,7 @@ fn answers_may_be_scored_together() {
     let out = SMALL.0.path("together");
     let inputs = data.data().run_inputs(VqaData::NAME, Some(&architecture));
     let run = RunFolder::open(&out, &recipe, &inputs, false).unwrap();
-    mmnas_search::train::retrain::retrain(&recipe, &Pool::standard(), &architecture, &data, &run, false, None).unwrap();
+    mmnas_search::train::retrain::retrain(&recipe, &Pool::standard(), &architecture, &data, &run).unwrap();
     let bundle = SMALL.0.path("together-bundle");
     let vision = VisionBundle::open(&SMALL.0.path("vision")).unwrap();
     export::export(&out, Some(&vision), &bundle, &ExportOptions::default()).unwrap();

@@ -30,10 +30,7 @@ fn bundle(task: TaskName) -> (tempfile::TempDir, PathBuf) {
         attflat: 32,
         head: 64,
         relation: 16,
-        joint: None,
-        joint_features: false,
-        joint_linear: None,
-        region_joint: None,
+        embeddings: None,
     };
     let network = formula_network(task, &architecture, &d);
     let recorded = record_stages(&network, task, 6, vision.vision().regions.count(), 1).unwrap();

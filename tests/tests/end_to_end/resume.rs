@@ -9,6 +9,7 @@ use mmnas_search::train::{retrain, search};
 use mmnas_search::{Error, RunFolder, RunInputs, TensorMap, load_tensors};
 use mmnas_tests::alone::alone;
 use mmnas_tests::small_run::recipe;
+use mmnas_tests::stopping::{Stopping, was_stopped};
 
 use crate::{SMALL, search_command};
 
@@ -43,7 +44,14 @@ fn a_search_that_is_stopped_resumes_to_the_same_alpha_and_weights() {
         let run = |name: &str, resume: bool, stop: Option<u64>| {
             let path = folder.path().join(name);
             let run = RunFolder::open(&path, &recipe, &data.data().run_inputs("vqa", None), resume).unwrap();
-            (search::search(&recipe, &Pool::standard(), &data, &run, false, stop).unwrap().architecture, path)
+            match stop {
+                Some(step) => {
+                    let stopping = Stopping::before(&data, step, recipe.seed);
+                    assert!(was_stopped(search::search(&recipe, &Pool::standard(), &stopping, &run)));
+                    (None, path)
+                }
+                None => (Some(search::search(&recipe, &Pool::standard(), &data, &run).unwrap().architecture), path),
+            }
         };
         let (found, whole) = run("whole", false, None);
         // Before the first checkpoint, between two, on the last step of an epoch, in the second epoch.
@@ -63,23 +71,29 @@ fn a_retraining_that_is_stopped_resumes_to_the_same_weights() {
 }
 
 #[test]
-fn with_a_mean_of_the_weights_a_part_of_the_data_and_hidden_words_it_does_too() {
-    let more = ["retrain.average=0.9", "retrain.epoch_samples=120", "model.hide={ words = 0.2, regions = 0.2 }"];
+fn with_a_mean_of_the_weights_and_a_part_of_the_data_it_does_too() {
+    let more = ["retrain.average=0.9", "retrain.epoch_samples=120"];
     resumes_to_the_same_weights(&more, &[3, 9]);
 }
 
 fn resumes_to_the_same_weights(more: &[&str], stops: &[u64]) {
     let set = ["retrain.epochs=2", "retrain.checkpoint_steps=4", "retrain.decay_epochs=[1]"];
     let recipe = recipe(&[&set, more].concat());
-    let mut data = SMALL.0.data(&recipe);
-    data.data_mut().follow(&recipe).unwrap();
+    let data = SMALL.0.data(&recipe);
     let _alone = alone();
     let architecture = architecture(ARCHITECTURE);
     let folder = tempfile::tempdir().unwrap();
     let run = |name: &str, resume: bool, stop: Option<u64>| {
         let path = folder.path().join(name);
         let run = RunFolder::open(&path, &recipe, &data.data().run_inputs("vqa", Some(&architecture)), resume).unwrap();
-        retrain::retrain(&recipe, &Pool::standard(), &architecture, &data, &run, false, stop).unwrap();
+        match stop {
+            Some(step) => {
+                let stopping = Stopping::before(&data, step, recipe.seed);
+                let ended = retrain::retrain(&recipe, &Pool::standard(), &architecture, &stopping, &run);
+                assert!(was_stopped(ended));
+            }
+            None => drop(retrain::retrain(&recipe, &Pool::standard(), &architecture, &data, &run).unwrap()),
+        }
         path
     };
     let whole = run("whole", false, None);

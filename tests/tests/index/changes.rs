@@ -63,7 +63,7 @@ fn what_is_not_its_own_or_damaged_is_refused() {
     assert_eq!(ImageIndex::create(&model, &path).unwrap_err().code(), ErrorCode::Exists);
     assert!(TextIndex::open(&model, &path, Access::Read).unwrap_err().to_string().contains("kind"));
     let other = place.path("other");
-    bundle(&other, &Dimensions { joint: None, ..small() }, &architecture());
+    bundle(&other, &Dimensions { embeddings: None, ..small() }, &architecture());
     let other = Model::load(&other, &LoadOptions::default()).unwrap();
     let error = ImageIndex::open(&other, &path, Access::Write).unwrap_err();
     assert!(error.to_string().contains("model: expected an index of this model"), "{error}");

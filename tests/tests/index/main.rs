@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use mmnas_bundle::manifest::{Dimensions, TaskName};
+use mmnas_bundle::manifest::{Dimensions, EmbeddingDimensions, TaskName};
 use mmnas_bundle::{Architecture, FeatureWriter, RegionFeatures};
 use mmnas_export::ExportSettings;
 use mmnas_runtime::{
@@ -44,7 +44,7 @@ fn bundle(out: &Path, d: &Dimensions, architecture: &Architecture) {
 }
 
 fn small() -> Dimensions {
-    Dimensions { joint: Some(JOINT), ..official(64, 1) }
+    Dimensions { embeddings: Some(EmbeddingDimensions::dual_encoder(JOINT)), ..official(64, 1) }
 }
 
 struct Place {

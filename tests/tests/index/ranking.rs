@@ -71,7 +71,7 @@ fn an_index_ranks_as_the_states_in_memory_do() {
 #[test]
 fn an_image_takes_at_most_40_kilobytes_at_the_published_sizes() {
     let folder = tempfile::tempdir().unwrap();
-    let d = Dimensions { hidden: 512, joint: Some(256), ..official(64, 1) };
+    let d = Dimensions { hidden: 512, embeddings: Some(EmbeddingDimensions::dual_encoder(256)), ..official(64, 1) };
     let json = r#"{"epoch0": {"enc": [["feed_forward"]], "dec": [["guided_att_64"], ["rel_self_att_64"]]}}"#;
     bundle(&folder.path().join("bundle"), &d, &Architecture::from_published_json(json, Path::new("test")).unwrap());
     let model = Model::load(&folder.path().join("bundle"), &LoadOptions::default()).unwrap();

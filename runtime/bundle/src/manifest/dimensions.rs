@@ -10,6 +10,7 @@ use crate::manifest::task_name::TaskName;
 
 /// Sizes of a network. All counts of elements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "DimensionsJson", into = "DimensionsJson")]
 pub struct Dimensions {
     /// H, width of text and region states.
     pub hidden: usize,
@@ -29,29 +30,134 @@ pub struct Dimensions {
     pub head: usize,
     /// Width of the shared relation layer (64 in the published models).
     pub relation: usize,
-    /// Width of the joint embedding of texts and images, if there is one (ITM).
+    /// What the network embeds texts and images by, besides its published head.
     ///
-    /// The network then has such a head beside the published one. See [`Stages::text`](super::Stages::text) and
-    /// [`Stages::image`](super::Stages::image).
+    /// In JSON these are up to four keys: `joint`, `joint_features`, `joint_linear`, or `region_joint`.
+    pub embeddings: Option<EmbeddingDimensions>,
+}
+
+/// Sizes of the embeddings that a network has besides its published head.
+///
+/// See [`Stages::text`](super::Stages::text) and [`Stages::image`](super::Stages::image).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmbeddingDimensions {
+    /// A dual encoder: one vector a text and one an image, of length 1 (ITM).
+    DualEncoder {
+        /// Width of each vector, the linear part among it.
+        width: usize,
+        /// Whether the image's vector reads the features too, beside the regions.
+        features: bool,
+        /// Width of the linear part; less than `width`.
+        ///
+        /// It is the first numbers of the vectors: of the words of a text, and of the features of an image by area.
+        linear: Option<usize>,
+    },
+    /// Linear maps: one vector a text and one a region (VGD).
+    ///
+    /// Their products count in the regions' scores.
+    Regions {
+        /// Width of each vector.
+        width: usize,
+    },
+}
+
+impl EmbeddingDimensions {
+    /// A dual encoder without features and without a linear part.
+    pub const fn dual_encoder(width: usize) -> EmbeddingDimensions {
+        EmbeddingDimensions::DualEncoder { width, features: false, linear: None }
+    }
+
+    /// Width of a vector.
+    pub fn width(self) -> usize {
+        match self {
+            EmbeddingDimensions::DualEncoder { width, .. } | EmbeddingDimensions::Regions { width } => width,
+        }
+    }
+
+    /// Width of what linear maps give, if there are any.
+    pub fn linear(self) -> Option<usize> {
+        match self {
+            EmbeddingDimensions::DualEncoder { linear, .. } => linear,
+            EmbeddingDimensions::Regions { width } => Some(width),
+        }
+    }
+}
+
+/// [`Dimensions`] as they stand in JSON.
+#[derive(Serialize, Deserialize)]
+struct DimensionsJson {
+    hidden: usize,
+    feature: usize,
+    embedding: usize,
+    vocabulary: usize,
+    outputs: usize,
+    attflat: usize,
+    head: usize,
+    relation: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub joint: Option<usize>,
-    /// Whether the image's joint embedding reads the features too, beside the regions.
+    joint: Option<usize>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub joint_features: bool,
-    /// Width of the linear part of the joint embedding; less than `joint`.
-    ///
-    /// It is the first numbers of the embedding: of the words of a text and of the features of an image by area.
+    joint_features: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub joint_linear: Option<usize>,
-    /// Width of the linear embeddings of texts and regions, if any (VGD).
-    ///
-    /// Their products count in the regions' scores. See [`Stages::text`](super::Stages::text) and
-    /// [`Stages::image`](super::Stages::image).
+    joint_linear: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region_joint: Option<usize>,
+    region_joint: Option<usize>,
+}
+
+impl From<Dimensions> for DimensionsJson {
+    fn from(d: Dimensions) -> DimensionsJson {
+        let (joint, joint_features, joint_linear, region_joint) = match d.embeddings {
+            None => (None, false, None, None),
+            Some(EmbeddingDimensions::DualEncoder { width, features, linear }) => (Some(width), features, linear, None),
+            Some(EmbeddingDimensions::Regions { width }) => (None, false, None, Some(width)),
+        };
+        let Dimensions { hidden, feature, embedding, vocabulary, outputs, attflat, head, relation, .. } = d;
+        DimensionsJson {
+            hidden,
+            feature,
+            embedding,
+            vocabulary,
+            outputs,
+            attflat,
+            head,
+            relation,
+            joint,
+            joint_features,
+            joint_linear,
+            region_joint,
+        }
+    }
+}
+
+impl TryFrom<DimensionsJson> for Dimensions {
+    type Error = String;
+
+    fn try_from(d: DimensionsJson) -> std::result::Result<Dimensions, String> {
+        let embeddings = match (d.joint, d.region_joint, d.joint_linear) {
+            (Some(joint), Some(region), _) => {
+                return Err(format!("region_joint: expected none beside joint = {joint}, found {region}"));
+            }
+            (None, _, Some(linear)) => {
+                return Err(format!("joint_linear: expected none without joint, found {linear}"));
+            }
+            (Some(width), None, linear) => {
+                Some(EmbeddingDimensions::DualEncoder { width, features: d.joint_features, linear })
+            }
+            (None, Some(width), None) => Some(EmbeddingDimensions::Regions { width }),
+            (None, None, None) => None,
+        };
+        let DimensionsJson { hidden, feature, embedding, vocabulary, outputs, attflat, head, relation, .. } = d;
+        Ok(Dimensions { hidden, feature, embedding, vocabulary, outputs, attflat, head, relation, embeddings })
+    }
 }
 
 impl Dimensions {
+    /// Width of a dual encoder's vectors, if the network has one.
+    pub fn dual_encoder(&self) -> Option<usize> {
+        let embeddings = self.embeddings.filter(|e| matches!(e, EmbeddingDimensions::DualEncoder { .. }));
+        embeddings.map(EmbeddingDimensions::width)
+    }
+
     /// Number of attention heads, H / head width.
     pub fn heads(&self) -> usize {
         self.hidden / self.head.max(1)
@@ -81,19 +187,23 @@ impl Dimensions {
                 d.hidden,
             ));
         }
-        for (name, value) in [("joint", d.joint), ("region_joint", d.region_joint)] {
-            value.map_or(Ok(()), |value| check_size(file, &format!("dimensions.{name}"), value))?;
-        }
-        if let Some(linear) = d.joint_linear {
-            check_size(file, "dimensions.joint_linear", linear)?;
-            if d.joint.is_none_or(|joint| joint <= linear) {
-                let found = format!("{linear}, with joint {:?}", d.joint);
-                return Err(Error::invalid(file, "dimensions.joint_linear", "less than dimensions.joint", found));
+        match d.embeddings {
+            None => {}
+            Some(EmbeddingDimensions::DualEncoder { width, linear, .. }) => {
+                check_size(file, "dimensions.joint", width)?;
+                linear.map_or(Ok(()), |linear| check_size(file, "dimensions.joint_linear", linear))?;
+                if let Some(linear) = linear.filter(|linear| width <= *linear) {
+                    let (field, found) = ("dimensions.joint_linear", format!("{linear}, with joint {width}"));
+                    return Err(Error::invalid(file, field, "less than dimensions.joint", found));
+                }
             }
-        }
-        if d.region_joint.is_some() && (task != TaskName::Vgd || d.joint.is_some()) {
-            let found = format!("{}, with joint {:?}", task, d.joint);
-            return Err(Error::invalid(file, "dimensions.region_joint", "task vgd without dimensions.joint", found));
+            Some(EmbeddingDimensions::Regions { width }) => {
+                check_size(file, "dimensions.region_joint", width)?;
+                if task != TaskName::Vgd {
+                    let (field, found) = ("dimensions.region_joint", format!("{width}, with task {task}"));
+                    return Err(Error::invalid(file, field, "none but with task vgd", found));
+                }
+            }
         }
         Ok(())
     }

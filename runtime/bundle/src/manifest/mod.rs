@@ -19,7 +19,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use detector::{Channels, Corners, Detector, DetectorInput, DetectorOutput, Fit, Layout};
-pub use dimensions::Dimensions;
+pub use dimensions::{Dimensions, EmbeddingDimensions};
 pub use form::{Form, Precision, Variant};
 pub use format::{BUNDLE_FORMAT, Format, MAJOR, MANIFEST, MINOR, VISION, VISION_FORMAT};
 pub use limits::MAX_REGIONS;

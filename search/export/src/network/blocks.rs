@@ -217,10 +217,7 @@ mod tests {
             attflat: 1,
             head: 64,
             relation: 1,
-            joint: None,
-            joint_features: false,
-            joint_linear: None,
-            region_joint: None,
+            embeddings: None,
         };
         let parameters = Parameters { weights: &Weights::default(), dimensions: &dimensions };
         let mut graph = Graph::new("text", Form::ORT_FP32);

@@ -48,10 +48,7 @@ mod tests {
             attflat: 1,
             head: 1,
             relation: 1,
-            joint: None,
-            joint_features: false,
-            joint_linear: None,
-            region_joint: None,
+            embeddings: None,
         };
         let mut weights: Weights = [
             ("imgfeat_linear.weight".to_owned(), Weight::new(&[2, 2], vec![8.0, 0.5, -2.0, 3.0])),

@@ -74,7 +74,7 @@ pub(crate) fn image(
     of_features(parameters, g, &mean, (param_names::EMBED_A, linear))
 }
 
-/// Of single regions, `[batch, regions, region_joint]` in 32 bits, from `features` `[batch, regions, D]`.
+/// Of single regions, `[batch, regions, width]` in 32 bits, from `features` `[batch, regions, D]`.
 pub(crate) fn regions(parameters: Parameters<'_>, g: &mut Graph, features: &str, width: usize) -> Result<String> {
     let of_regions = of_features(parameters, g, features, (param_names::EMBED_A, width))?;
     Ok(g.cast(&of_regions, Elem::F32))
@@ -92,7 +92,7 @@ pub(crate) fn scaled(parameters: Parameters<'_>, g: &mut Graph, text: &str) -> R
 
 /// `scores` and the products of the embeddings of text and regions.
 ///
-/// `scores` is `[batch, regions]`, `text` `[batch, region_joint]`; the embeddings are in 32 bits.
+/// `scores` is `[batch, regions]`, `text` `[batch, width]`; the embeddings are in 32 bits.
 pub(crate) fn with_scores(g: &mut Graph, scores: &str, (text, regions): (&str, &str)) -> String {
     let scores = g.cast(scores, Elem::F32);
     g.in_f32(|g| {

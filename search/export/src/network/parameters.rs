@@ -83,27 +83,18 @@ impl<'a> Parameters<'a> {
         Ok((pooled, g.squeeze(&weights, &[1])))
     }
 
-    /// Width of the linear part of the joint embedding.
+    /// What the dual encoder itself gives, `[batch, width]` of length 1.
     ///
-    /// A manifest says that it is narrower than the whole.
-    pub(crate) fn joint_linear(&self) -> usize {
-        let d = self.dimensions;
-        d.joint_linear.unwrap_or(0).min(d.joint.unwrap_or(0))
-    }
-
-    /// The network's own joint embedding, `[batch, joint]` of length 1.
-    ///
-    /// It is of pooled states `[batch, 2 H]`, with `more` `[batch, joint]` added.
+    /// It is of pooled states `[batch, 2 H]`, with `more` `[batch, width]` added.
     pub(crate) fn embedding(
         &self,
         g: &mut Graph,
         pooled: &str,
         name: &str,
-        joint: usize,
+        width: usize,
         more: Option<&str>,
     ) -> Result<String> {
-        let joint = joint - self.joint_linear();
-        let mut embedded = self.linear(g, pooled, name, 2 * self.dimensions.hidden, joint)?;
+        let mut embedded = self.linear(g, pooled, name, 2 * self.dimensions.hidden, width)?;
         if let Some(more) = more {
             embedded = g.node("Add", &[&embedded, more], vec![]);
         }

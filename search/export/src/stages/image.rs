@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use mmnas_bundle::Architecture;
-use mmnas_bundle::manifest::Dtype;
+use mmnas_bundle::manifest::{Dtype, EmbeddingDimensions};
 use mmnas_bundle::param_names;
 
 use crate::error::Result;
@@ -63,7 +63,7 @@ pub(crate) fn late_heads(parameters: Parameters<'_>, architecture: &Architecture
     Ok(readers.into_iter().filter(|r| r.block >= first).map(|r| (r.block, r.heads)).collect())
 }
 
-/// The image's joint embedding, or the linear ones of its regions.
+/// The image's embedding by the dual encoder, or the linear ones of its regions.
 ///
 /// There is none if the network has neither; see [`embeddings`]. `features` are those of the regions, `[batch, regions,
 /// D]`.
@@ -73,37 +73,39 @@ pub(crate) fn embedding(
     state: &mut ImageState,
     features: &str,
 ) -> Result<Option<String>> {
-    let d = parameters.dimensions;
-    match (d.joint, d.region_joint) {
-        (Some(joint), _) => joint_embedding(parameters, g, (state, features), joint).map(Some),
-        (None, Some(width)) => linear_embedding::regions(parameters, g, features, width).map(Some),
-        (None, None) => Ok(None),
+    match parameters.dimensions.embeddings {
+        None => Ok(None),
+        Some(EmbeddingDimensions::Regions { width }) => {
+            linear_embedding::regions(parameters, g, features, width).map(Some)
+        }
+        Some(EmbeddingDimensions::DualEncoder { width, features: read, linear }) => {
+            let own = width - linear.unwrap_or(0);
+            let own = dual_encoder(parameters, g, (state, features), own, read)?;
+            let Some(linear) = linear else { return Ok(Some(own)) };
+            let linear = linear_embedding::image(parameters, g, (features, &mut state.mask), linear)?;
+            linear_embedding::beside(parameters, g, &linear, &own).map(Some)
+        }
     }
 }
 
-fn joint_embedding(
+/// What the dual encoder itself gives of an image, `width` numbers; whether it reads the features is `reads_features`.
+fn dual_encoder(
     parameters: Parameters<'_>,
     g: &mut Graph,
     (state, features): (&mut ImageState, &str),
-    joint: usize,
+    width: usize,
+    reads_features: bool,
 ) -> Result<String> {
     let (pooled, attention) = parameters.att_flat(g, &state.regions, &mut state.mask, param_names::ATTFLAT_E)?;
-    let seen = if parameters.dimensions.joint_features {
+    let seen = if reads_features {
         let attention = g.unsqueeze(&attention, &[1]);
         let mean = g.node("MatMul", &[&attention, features], vec![]);
         let mean = g.squeeze(&mean, &[1]);
-        Some(of_features(parameters, g, &mean, (param_names::EMBED_F, joint - parameters.joint_linear()))?)
+        Some(of_features(parameters, g, &mean, (param_names::EMBED_F, width))?)
     } else {
         None
     };
-    let own = parameters.embedding(g, &pooled, param_names::EMBED_Y, joint, seen.as_deref())?;
-    match parameters.joint_linear() {
-        0 => Ok(own),
-        linear => {
-            let linear = linear_embedding::image(parameters, g, (features, &mut state.mask), linear)?;
-            linear_embedding::beside(parameters, g, &linear, &own)
-        }
-    }
+    parameters.embedding(g, &pooled, param_names::EMBED_Y, width, seen.as_deref())
 }
 
 /// The image's side of the network, and the features that it reads, `[batch, regions, D]`.

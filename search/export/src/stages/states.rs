@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mmnas_bundle::manifest::{Dimensions, Dtype};
+use mmnas_bundle::manifest::{Dimensions, Dtype, EmbeddingDimensions};
 use mmnas_bundle::param_names;
 use mmnas_bundle::{Architecture, OperationKind};
 
@@ -74,14 +74,15 @@ impl Embedding {
 
 /// The embeddings of a network: of the text and of the image.
 ///
-/// Joint ones are `[batch, joint]` each. Linear ones are `[batch, region_joint]` for the text and `[batch, regions,
-/// region_joint]` for the regions.
+/// Those of a dual encoder are `[batch, width]` each. Linear ones are `[batch, width]` for the text and `[batch, regions,
+/// width]` for the regions.
 pub(crate) fn embeddings(d: &Dimensions) -> Option<[Embedding; 2]> {
-    let of_image = match d.joint {
-        Some(joint) => Embedding::new("image_embedding", &["batch"], joint),
-        None => Embedding::new("region_embedding", &["batch", "regions"], d.region_joint?),
+    let embeddings = d.embeddings?;
+    let width = embeddings.width();
+    let of_image = match embeddings {
+        EmbeddingDimensions::DualEncoder { .. } => Embedding::new("image_embedding", &["batch"], width),
+        EmbeddingDimensions::Regions { .. } => Embedding::new("region_embedding", &["batch", "regions"], width),
     };
-    let width = d.joint.or(d.region_joint)?;
     Some([Embedding::new("text_embedding", &["batch"], width), of_image])
 }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use mmnas_bundle::Architecture;
-use mmnas_bundle::manifest::Dtype;
+use mmnas_bundle::manifest::{Dtype, EmbeddingDimensions};
 use mmnas_bundle::param_names;
 
 use crate::error::{Error, Result};
@@ -37,23 +37,25 @@ pub(crate) fn build(parameters: Parameters<'_>, architecture: &Architecture, mut
     Ok(graph)
 }
 
-/// The text's joint embedding, or the linear one beside those of regions.
+/// The text's embedding by the dual encoder, or the linear one beside those of regions.
 ///
 /// There is none if the network has neither; see [`embeddings`].
 pub(crate) fn embedding(parameters: Parameters<'_>, g: &mut Graph, state: &mut TextState) -> Result<Option<String>> {
     let d = parameters.dimensions;
     let mut linear =
         |g: &mut Graph, width| linear_embedding::text(parameters, g, (&state.tokens, &mut state.mask), width);
-    let Some(joint) = d.joint else {
-        let Some(width) = d.region_joint else { return Ok(None) };
-        let words = linear(g, width)?;
-        return linear_embedding::scaled(parameters, g, &words).map(Some);
-    };
-    let own = parameters.embedding(g, &state.pooled, param_names::EMBED_X, joint, None)?;
-    match parameters.joint_linear() {
-        0 => Ok(Some(own)),
-        width => {
-            let linear = linear(g, width)?;
+    match d.embeddings {
+        None => Ok(None),
+        Some(EmbeddingDimensions::Regions { width }) => {
+            let words = linear(g, width)?;
+            linear_embedding::scaled(parameters, g, &words).map(Some)
+        }
+        Some(EmbeddingDimensions::DualEncoder { width, linear: None, .. }) => {
+            parameters.embedding(g, &state.pooled, param_names::EMBED_X, width, None).map(Some)
+        }
+        Some(EmbeddingDimensions::DualEncoder { width, linear: Some(of_words), .. }) => {
+            let own = parameters.embedding(g, &state.pooled, param_names::EMBED_X, width - of_words, None)?;
+            let linear = linear(g, of_words)?;
             linear_embedding::beside(parameters, g, &linear, &own).map(Some)
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mmnas_bundle::Architecture;
-use mmnas_bundle::manifest::{Dimensions, TaskName};
+use mmnas_bundle::manifest::{Dimensions, EmbeddingDimensions, TaskName};
 use mmnas_export::Weights;
 
 use crate::bundle::import::settings::{ImportSettings, wrong};
@@ -50,13 +50,12 @@ pub(crate) fn of(
     };
     let own = size("embed_x.weight", 0).ok();
     let linear = own.and_then(|_| size("embed_w.weight", 1).ok());
-    let joint = own.map(|own| own.saturating_add(linear.unwrap_or(0)));
     // Without an embedding of its own a network that grounds has linear ones of regions.
     let of_regions = own.is_none() && settings.task == TaskName::Vgd;
-    let region_joint = size("embed_w.weight", 1).ok().filter(|_| of_regions);
+    let region_width = size("embed_w.weight", 1).ok().filter(|_| of_regions);
     let (feature, vocabulary) = (size("imgfeat_linear.weight", 1)?, size("embedding.weight", 0)?);
     // Matrices that the shapes ask for are no larger than all that the file holds.
-    let asked = [("embed_x.weight", own, hidden), ("embed_w.weight", linear.or(region_joint), vocabulary.max(feature))];
+    let asked = [("embed_x.weight", own, hidden), ("embed_w.weight", linear.or(region_width), vocabulary.max(feature))];
     for (name, width, rows) in asked {
         let Some(width) = width else { continue };
         let numbers = u64::try_from(rows).ok().zip(u64::try_from(width).ok()).and_then(|(a, b)| a.checked_mul(b));
@@ -74,9 +73,13 @@ pub(crate) fn of(
         attflat: size("attflat_x.mlp.fc.linear.weight", 0)?,
         head,
         relation: size("linear_y_rel.weight", 0)?,
-        joint,
-        joint_features: size("embed_f.weight", 0).is_ok(),
-        joint_linear: linear,
-        region_joint,
+        embeddings: match (own, region_width) {
+            (Some(own), _) => Some(EmbeddingDimensions::DualEncoder {
+                width: own.saturating_add(linear.unwrap_or(0)),
+                features: size("embed_f.weight", 0).is_ok(),
+                linear,
+            }),
+            (None, width) => width.map(|width| EmbeddingDimensions::Regions { width }),
+        },
     })
 }

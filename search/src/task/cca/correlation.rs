@@ -4,7 +4,7 @@
 use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
-use crate::recipe::regions::Ridges;
+use crate::recipe::ridges::Ridges;
 
 /// Covariances of two centred variables, f64 on the processor.
 #[derive(Debug)]

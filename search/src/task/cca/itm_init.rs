@@ -1,9 +1,9 @@
-//! What the linear part of the joint embedding starts from: the directions in which captions and images of the training part
-//! correlate most.
+//! CCA initialisation of retrieval: the linear part of the dual encoder, from captions and images of the training split.
 
 use std::collections::BTreeMap;
 
 use mmnas_bundle::Error;
+use mmnas_bundle::manifest::EmbeddingDimensions;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
@@ -11,7 +11,7 @@ use crate::model::network::Network;
 use crate::progress::Progress;
 use crate::recipe::contrastive::LinearSettings;
 use crate::recipe::model::Modalities;
-use crate::recipe::regions::Ridges;
+use crate::recipe::ridges::Ridges;
 use crate::task::cca::correlation::{Covariances, DirectionWeights, correlated_directions};
 use crate::task::cca::frequent_words::WordCounts;
 use crate::task::itm::data::ItmData;
@@ -45,17 +45,12 @@ fn zeros(shape: &[usize]) -> Tensor {
 }
 
 impl ItmData {
-    /// Gives the linear part of `network`'s joint embedding its matrices, from the captions `train`. A network that sees one side only
-    /// keeps zeros: there is nothing to correlate.
-    pub(crate) fn start_linear(
-        &self,
-        train: &[usize],
-        settings: LinearSettings,
-        network: &mut Network,
-        progress: bool,
-    ) -> Result<()> {
+    /// Gives the linear part of `network`'s dual encoder its matrices, from the captions `train`.
+    ///
+    /// A unimodal baseline keeps zeros: there is nothing to correlate.
+    pub(crate) fn cca_init(&self, train: &[usize], settings: LinearSettings, network: &mut Network) -> Result<()> {
         let _guard = tch::no_grad_guard();
-        let found = network.dimensions().joint_linear;
+        let found = network.dimensions().embeddings.and_then(EmbeddingDimensions::linear);
         if found != Some(settings.width) {
             let found = format!("{found:?}");
             return Err(Error::invalid("network", "dimensions.joint_linear", settings.width, found).into());
@@ -69,9 +64,9 @@ impl ItmData {
         // A word that every caption has says nothing.
         if words.weights.abs().sum(Kind::Double).double_value(&[]) == 0.0 {
             let expected = format!("words that {LEAST_CAPTIONS} captions have and others have not");
-            return Err(Error::invalid("captions", "contrastive.linear", expected, "none").into());
+            return Err(Error::invalid("captions", "itm.contrastive.linear", expected, "none").into());
         }
-        let sums = self.sums(train, &words, network, progress)?;
+        let sums = self.sums(train, &words, network)?;
         let n = sums.pairs;
         // From the first images' mean on: squares of large means would take the digits of what varies little.
         let (moved_x, mean_c) = (&sums.x / n, &sums.c / n);
@@ -85,7 +80,9 @@ impl ItmData {
         let deviation = variance.clamp_min(0.0).sqrt().masked_fill(&constant, f64::INFINITY);
         if bool::try_from(constant.all())? {
             let expected = "features that differ from image to image";
-            return Err(Error::invalid("features", "contrastive.linear", expected, "the same for all images").into());
+            return Err(
+                Error::invalid("features", "itm.contrastive.linear", expected, "the same for all images").into()
+            );
         }
         let covariances = Covariances {
             xx: covariance / deviation.outer(&deviation),
@@ -117,7 +114,7 @@ impl ItmData {
     }
 
     /// Each image is read once, whatever the number of its captions.
-    fn sums(&self, train: &[usize], words: &Weighted, network: &Network, progress: bool) -> Result<Sums> {
+    fn sums(&self, train: &[usize], words: &Weighted, network: &Network) -> Result<Sums> {
         let (d, v) = (self.common().feature(), words.places.len());
         let mut of_image: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for &caption in train {
@@ -133,7 +130,7 @@ impl ItmData {
             xc: zeros(&[d, v]),
             cc: vec![0.0; v * v],
         };
-        let bar = if progress { Progress::new("start", images.len() as u64) } else { Progress::quiet() };
+        let bar = Progress::new("start", images.len() as u64);
         for (done, chunk) in images.chunks(CHUNK).enumerate() {
             bar.at((done * CHUNK) as u64, || "what images and words go together".to_owned());
             let mut counts = vec![0f64; chunk.len() * v];

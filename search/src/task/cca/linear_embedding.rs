@@ -1,12 +1,13 @@
-//! The linear part of the joint embedding: an image is the mean of its regions' features, each region counting as much as it covers, a
-//! text the sum of its words, each through one matrix. Both matrices come from a closed form (`data/linear_start.rs`), before the first
-//! step, and no step changes them: on a few thousand images they rank better than what the network learns there, and its own
-//! embedding beside them better than either.
+//! Linear embeddings of words and features, computed in closed form before the first step.
 //!
-//! In grounding the same matrices stand for single regions (`data/region_start.rs`): the product of what a text and a region give
-//! counts in the region's score.
+//! An image is the mean of its regions' features, each region counting as much as it covers; a text is the sum of its
+//! words; each goes through one matrix. Both matrices come from a canonical correlation analysis ([`crate::task::cca`]), and
+//! no step changes them. On a few thousand images they rank better than what the network learns there, and the dual
+//! encoder beside them better than either. In grounding the same matrices stand for single regions: the product of what a
+//! text and a region give counts in the region's score.
 
 use mmnas_bundle::manifest::Dimensions;
+use mmnas_bundle::param_names;
 use tch::{Kind, Tensor, nn};
 
 use crate::nn::by_area::mean_by_area;
@@ -20,7 +21,7 @@ pub(crate) struct LinearEmbedding {
     /// `[linear]`.
     words_bias: Tensor,
     features: Linear,
-    /// What the linear part of a joint embedding counts beside the network's, which counts 1; in grounding what its scores are multiplied by.
+    /// What this part counts beside the dual encoder's own, which counts 1; in grounding a factor of its scores.
     factor: Tensor,
 }
 
@@ -31,16 +32,20 @@ pub(crate) fn unit(x: &Tensor) -> Tensor {
 }
 
 impl LinearEmbedding {
+    /// Names of its parameters.
+    pub(crate) const PARAMETERS: &'static [&'static str] =
+        &["embed_w.weight", "embed_w.bias", "embed_a.weight", "embed_a.bias", param_names::EMBED_FACTOR];
+
     /// Zeros: it says nothing until it is given matrices.
     pub(crate) fn new(vs: &nn::Path<'_>, d: &Dimensions, width: usize) -> LinearEmbedding {
-        let words = vs / "embed_w";
-        let features = Linear::new(vs / "embed_a", d.feature, width, true);
+        let words = vs / param_names::EMBED_W;
+        let features = Linear::new(vs / param_names::EMBED_A, d.feature, width, true);
         features.set_constant(0.0);
         LinearEmbedding {
             words: words.zeros("weight", &[d.vocabulary as i64, width as i64]),
             words_bias: words.zeros("bias", &[width as i64]),
             features,
-            factor: vs.ones("embed_factor", &[1]),
+            factor: vs.ones(param_names::EMBED_FACTOR, &[1]),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What regions are like, which of them phrases mean and by which words: what the matrices of grounding's closed forms come from.
+//! Covariances of region features and phrase words over the training split; input of grounding's CCA initialisation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,8 @@ use crate::task::cca::correlation::Covariances;
 use crate::task::cca::frequent_words::WordCounts;
 use crate::task::vgd::data::VgdData;
 
+/// The recipe's key that asks for the covariances.
+const FIELD: &str = "vgd.linear";
 /// Words in fewer phrases, none even, are told by their vectors alone.
 const LEAST_PHRASES: usize = 2;
 /// Images or phrases that are read at once.
@@ -39,19 +41,12 @@ pub(crate) struct RegionCovariances {
 }
 
 impl VgdData {
-    /// The covariances of the phrases `train`; `field` of the recipe asks for them.
-    pub(crate) fn region_covariances(
-        &self,
-        train: &[usize],
-        field: &str,
-        network: &Network,
-        progress: bool,
-    ) -> Result<RegionCovariances> {
+    /// The covariances over the phrases `train`.
+    pub(crate) fn region_covariances(&self, train: &[usize], network: &Network) -> Result<RegionCovariances> {
         let words = self.words_of_phrases(train);
         let images: BTreeSet<usize> = train.iter().map(|&phrase| self.common().image_of(phrase)).collect();
         let images: Vec<usize> = images.into_iter().collect();
-        let bar =
-            if progress { Progress::new("start", (images.len() + train.len()) as u64) } else { Progress::quiet() };
+        let bar = Progress::new("start", (images.len() + train.len()) as u64);
         let (d, w) = (self.common().feature() as i64, words.width as i64);
         let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Double, Device::Cpu));
         let (mut regions, mut x, mut xx) = (0f64, zeros(&[d]), zeros(&[d, d]));
@@ -90,13 +85,13 @@ impl VgdData {
         bar.finish();
         if phrases == 0.0 || yy.trace().double_value(&[]) == 0.0 {
             let expected = "phrases whose box a region comes near, of words that not all of them have";
-            return Err(Error::invalid("phrases", field, expected, "none").into());
+            return Err(Error::invalid("phrases", FIELD, expected, "none").into());
         }
         let of_x = xx / regions - mean.outer(&mean);
         let size = mean.square().sum(Kind::Double).double_value(&[]);
         if of_x.trace().double_value(&[]) <= LEAST_VARIANCE * size.max(LEAST_VARIANCE) {
             let expected = "features that differ from region to region";
-            return Err(Error::invalid("features", field, expected, "the same for all regions").into());
+            return Err(Error::invalid("features", FIELD, expected, "the same for all regions").into());
         }
         let covariances = Covariances { xx: of_x, xy: xy / phrases, yy: yy / phrases };
         Ok(RegionCovariances { covariances, mean, words })

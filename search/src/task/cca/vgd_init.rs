@@ -1,13 +1,13 @@
-//! What a network for grounding starts from: the directions in which the regions that phrases mean correlate most with the phrases' words.
+//! CCA initialisation of grounding: the linear part of the scores, from phrases and the regions that they mean.
 
 use mmnas_bundle::Error;
+use mmnas_bundle::manifest::EmbeddingDimensions;
 use tch::Tensor;
 
 use crate::error::Result;
 use crate::model::network::Network;
 use crate::recipe::model::Modalities;
-use crate::recipe::regions::{RegionLinearSettings, Ridges};
-use crate::task::Task as _;
+use crate::recipe::vgd::RegionLinearSettings;
 use crate::task::cca::correlation::{DirectionWeights, correlated_directions};
 use crate::task::cca::region_covariances::RegionCovariances;
 use crate::task::vgd::data::VgdData;
@@ -16,36 +16,21 @@ use crate::task::vgd::data::VgdData;
 const LEAST_OF_PRODUCTS: f64 = 1e-12;
 
 impl VgdData {
-    /// Gives `network` what the recipe wants to come from the phrases `train` and their regions. A network that sees one side only
-    /// keeps what it has: there is nothing to correlate.
-    pub(crate) fn start_from_regions(&self, train: &[usize], network: &mut Network, progress: bool) -> Result<()> {
-        let settings = self.common().region_settings();
-        let Some(field) = settings.field_of_correlation().filter(|_| self.common().modalities() == Modalities::Both)
-        else {
+    /// Gives the linear part of `network`'s scores its matrices, if the recipe has one, from the phrases `train`.
+    ///
+    /// A unimodal baseline keeps zeros: there is nothing to correlate.
+    pub(crate) fn cca_init(&self, train: &[usize], network: &mut Network) -> Result<()> {
+        let Some(settings) = self.settings().linear.filter(|_| self.common().modalities() == Modalities::Both) else {
             return Ok(());
         };
-        let (expected, found) = (self.region_joint(), network.dimensions().region_joint);
-        if found != expected {
-            let told = |width: Option<usize>| width.map_or_else(|| "none".to_owned(), |width| width.to_string());
-            return Err(Error::invalid("network", "dimensions.region_joint", told(expected), told(found)).into());
+        let (expected, found) = (settings.width, network.dimensions().embeddings.map(EmbeddingDimensions::width));
+        if found != Some(expected) {
+            let found = found.map_or_else(|| "none".to_owned(), |width| width.to_string());
+            return Err(Error::invalid("network", "dimensions.region_joint", expected, found).into());
         }
         let _guard = tch::no_grad_guard();
-        let known = self.region_covariances(train, field, network, progress)?;
-        settings.correlate.map_or(Ok(()), |ridges| start_features(&known, ridges, network))?;
-        settings.linear.map_or(Ok(()), |linear| start_scores(&known, linear, network))
+        start_scores(&self.region_covariances(train, network)?, settings, network)
     }
-}
-
-/// Gives the layer of the features the directions, as large as its random weights are.
-fn start_features(known: &RegionCovariances, ridges: Ridges, network: &Network) -> Result<()> {
-    let (mut weight, mut bias) =
-        (network.parameter("imgfeat_linear.weight")?, network.parameter("imgfeat_linear.bias")?);
-    let hidden = weight.size()[0];
-    let (directions, _) = correlated_directions(&known.covariances, ridges, hidden, DirectionWeights::Correlation)?;
-    // Random weights, uniform in ± 1 / √D, give features of variance 1 a variance of a third.
-    let directions = directions * (hidden as f64 / 3.0).sqrt();
-    weight.f_copy_(&directions.tr())?;
-    Ok(bias.f_copy_(&-known.mean.unsqueeze(0).matmul(&directions).squeeze_dim(0))?)
 }
 
 /// Gives the linear part of the scores its matrices.
@@ -61,7 +46,7 @@ fn start_scores(known: &RegionCovariances, settings: RegionLinearSettings, netwo
     // Each side's own is 1 where anything correlates.
     if variance.is_nan() || variance < LEAST_OF_PRODUCTS {
         let expected = "phrases that go with what their regions are";
-        return Err(Error::invalid("phrases", "regions.linear", expected, "no correlation").into());
+        return Err(Error::invalid("phrases", "vgd.linear", expected, "no correlation").into());
     }
     let factor = settings.deviation / variance.sqrt();
     let numbers = Vec::<f64>::try_from(of_y.contiguous().view([-1]))?;

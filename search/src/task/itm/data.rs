@@ -1,23 +1,19 @@
 //! Image-text matching data: captions and their images.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use mmnas_bundle::samples::CaptionSample;
 use rand::RngExt as _;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::data::data_files::DataFiles;
 use crate::data::dataset::{ImageTextData, Loaded};
 use crate::error::Result;
 use crate::model::inputs::Inputs;
-use crate::recipe::contrastive::ContrastiveSettings;
-use crate::recipe::text::{Shortlist, TextRules};
+use crate::recipe::Recipe;
+use crate::recipe::itm::ItmSettings;
 use crate::seed::rng;
-use crate::task::example::{Example, RankedCandidate};
-use crate::task::itm::embedding_space::EmbeddingSpace;
 use crate::task::itm::negatives::Negatives;
-use crate::task::itm::recall::Ranking;
-use crate::task::{Evaluation, Forward};
 
 /// An image-text matching data set. A sample is a caption; the pairs with its own image are the true ones.
 #[derive(Debug)]
@@ -26,49 +22,27 @@ pub struct ItmData {
     captions: Vec<Vec<i64>>,
     /// Images by the words of a caption: the same words are true of each of them.
     images_of_words: HashMap<Vec<i64>, BTreeSet<usize>>,
-    ranked_images: usize,
-    shortlist: Option<Shortlist>,
-    contrastive: Option<ContrastiveSettings>,
-}
-
-/// Scores of all pairs of some images and captions, and which ones they are.
-#[derive(Debug)]
-pub(crate) struct Ranked {
-    images: Vec<usize>,
-    captions: Vec<usize>,
-    pub(crate) ranking: Ranking,
+    settings: ItmSettings,
 }
 
 impl ItmData {
-    /// Reads JSON lines (see [`CaptionSample`]) and opens the features of their images; captions longer than
-    /// `rules.max_tokens` are cut. A validation ranks at most `rules.ranked_images` images against each other's captions: its
-    /// time grows with their square, unless there is a shortlist.
-    pub fn load(files: &DataFiles, rules: &TextRules, device: Device) -> Result<ItmData> {
-        let Loaded { mut common, samples, tokens } =
-            ImageTextData::load::<CaptionSample>(files, rules.max_tokens, device)?;
+    /// Reads JSON lines (see [`CaptionSample`]) and opens the features of their images.
+    ///
+    /// A validation ranks at most [`ItmSettings::ranked_images`] images against each other's captions: its time grows with
+    /// their square, unless there is a shortlist.
+    pub(super) fn read(files: &DataFiles, recipe: &Recipe, device: Device) -> Result<ItmData> {
+        let Loaded { mut common, samples, tokens } = ImageTextData::load::<CaptionSample>(files, recipe, device)?;
         common.split_samples(&samples.iter().map(|sample| sample.captions.len()).collect::<Vec<_>>());
         let mut images_of_words: HashMap<Vec<i64>, BTreeSet<usize>> = HashMap::new();
         for (caption, words) in tokens.iter().enumerate() {
             images_of_words.entry(words.clone()).or_default().insert(common.image_of(caption));
         }
-        Ok(ItmData {
-            common,
-            captions: tokens,
-            images_of_words,
-            ranked_images: rules.ranked_images,
-            shortlist: rules.shortlist,
-            contrastive: None,
-        })
+        Ok(ItmData { common, captions: tokens, images_of_words, settings: recipe.itm })
     }
 
-    /// How the joint embedding of a network that has one is trained from now on.
-    pub fn set_contrastive(&mut self, settings: Option<ContrastiveSettings>) {
-        self.contrastive = settings;
-    }
-
-    /// How the joint embedding of a network that has one is trained.
-    pub(crate) fn contrastive(&self) -> Option<ContrastiveSettings> {
-        self.contrastive
+    /// What the recipe says of this task.
+    pub(super) fn settings(&self) -> ItmSettings {
+        self.settings
     }
 
     /// Whether each of the captions is true of the image of each other, `[captions, captions]`.
@@ -124,7 +98,7 @@ impl ItmData {
         Ok(self.common.inputs_of_images(&images, &tokens)?.0)
     }
 
-    /// The pairs of a batch, in the order that [`ItmBatch`](crate::task::itm::itm_task::ItmBatch) says. Which negative a sample gets
+    /// The pairs of a batch, in the order that [`ItmBatch`](crate::task::itm::batch::ItmBatch) says. Which negative a sample gets
     /// is drawn from `seed`. In an epoch without negatives the true pairs are all.
     pub(crate) fn triplets(&self, captions: &[usize], negatives: &Negatives, seed: u64) -> Result<Inputs> {
         let mut rng = rng(seed, "negatives", 0);
@@ -151,146 +125,5 @@ impl ItmData {
         let expected = "an image that it is not true of, and a caption that is not true of its image, in the same part";
         let found = format!("none for {:?}", self.common.words_of(&self.captions[caption]));
         mmnas_bundle::Error::invalid("captions", "negatives", expected, found).into()
-    }
-
-    /// The logits of pairs of a caption and an image.
-    pub(crate) fn score_pairs(
-        &self,
-        pairs: &[(usize, usize)],
-        batch: usize,
-        forward: &mut Forward<'_>,
-    ) -> Result<Vec<f32>> {
-        let mut scores = Vec::with_capacity(pairs.len());
-        for pairs in pairs.chunks(batch) {
-            let logits = forward(&self.pairs(pairs)?).narrow(-1, 0, 1).to_kind(Kind::Float).flatten(0, -1);
-            scores.extend(Vec::<f32>::try_from(logits)?);
-        }
-        Ok(scores)
-    }
-
-    /// Scores images and captions with one another. With a shortlist, and a network that has a joint embedding, only the
-    /// candidates nearest to each are scored, and the others rank behind them.
-    pub(crate) fn score_pairs_to_rank(
-        &self,
-        captions: &[usize],
-        batch: usize,
-        forward: &mut Forward<'_>,
-    ) -> Result<Ranked> {
-        let Some(shortlist) = self.shortlist else { return self.score_all_pairs(captions, batch, forward) };
-        let (images, short) = self.ranked(captions, shortlist.images);
-        let Some(space) = self.embedding_space(&short, batch, forward)? else {
-            return self.score_all_pairs(captions, batch, forward);
-        };
-        self.rank_candidates((images, short), &space, shortlist.candidates, |pairs| {
-            self.score_pairs(pairs, batch, forward)
-        })
-    }
-
-    /// Of every image the `count` captions that lie nearest, and of every caption the images, by the scores of these pairs; the others
-    /// rank behind them.
-    fn rank_candidates(
-        &self,
-        (images, captions): (Vec<usize>, Vec<usize>),
-        space: &EmbeddingSpace,
-        count: usize,
-        mut score: impl FnMut(&[(usize, usize)]) -> Result<Vec<f32>>,
-    ) -> Result<Ranked> {
-        let place: BTreeMap<usize, usize> = images.iter().enumerate().map(|(k, &image)| (image, k)).collect();
-        let mut scores = vec![vec![f32::NEG_INFINITY; captions.len()]; images.len()];
-        let mut of_captions = scores.clone();
-        let column: BTreeMap<usize, usize> = captions.iter().enumerate().map(|(k, &c)| (c, k)).collect();
-        let (mut pairs, mut pairs_of_captions) = (Vec::new(), Vec::new());
-        for &image in &images {
-            let short = space.nearest_captions(image, &captions, count)?;
-            pairs.extend(short.into_iter().map(|caption| (caption, image)));
-        }
-        for &caption in &captions {
-            let short = space.nearest_images(caption, &images, count)?;
-            pairs_of_captions.extend(short.into_iter().map(|image| (caption, image)));
-        }
-        for (pairs, into) in [(pairs, &mut scores), (pairs_of_captions, &mut of_captions)] {
-            for (&(caption, image), score) in pairs.iter().zip(score(&pairs)?) {
-                into[place[&image]][column[&caption]] = score;
-            }
-        }
-        let image_of_caption = captions.iter().map(|&caption| place[&self.common.image_of(caption)]).collect();
-        let ranking = Ranking { scores, of_captions: Some(of_captions), image_of_caption };
-        Ok(Ranked { images, captions, ranking })
-    }
-
-    /// The same ranking by a network whose logits are `scale · cosine + bias` of the joint embeddings: one pass for every
-    /// caption in place of one for every pair. None without a shortlist, or without a joint embedding.
-    pub(crate) fn rank_by_cosine(
-        &self,
-        captions: &[usize],
-        batch: usize,
-        (scale, bias): (f64, f64),
-        forward: &mut Forward<'_>,
-    ) -> Result<Option<Ranked>> {
-        let Some(shortlist) = self.shortlist else { return Ok(None) };
-        let (images, captions) = self.ranked(captions, shortlist.images);
-        let Some(space) = self.embedding_space(&captions, batch, forward)? else { return Ok(None) };
-        let score = |pairs: &[(usize, usize)]| Ok((space.cosines(pairs)? * scale + bias).try_into()?);
-        Ok(Some(self.rank_candidates((images, captions), &space, shortlist.candidates, score)?))
-    }
-
-    /// What a ranking is worth, with some of it to look at.
-    pub(crate) fn evaluation(&self, ranked: &Ranked) -> Evaluation {
-        Evaluation { examples: self.examples(ranked), ..ranked.ranking.evaluation() }
-    }
-
-    /// The first `count` images of `captions`, and their captions.
-    fn ranked(&self, captions: &[usize], count: usize) -> (Vec<usize>, Vec<usize>) {
-        let images: Vec<usize> = self.images_of(captions).into_iter().take(count).collect();
-        let known: BTreeSet<usize> = images.iter().copied().collect();
-        let captions = captions.iter().copied().filter(|&caption| known.contains(&self.common.image_of(caption)));
-        (images, captions.collect())
-    }
-
-    /// Scores every image of `captions` with every one of the captions; of at most `ranked_images` images.
-    pub(crate) fn score_all_pairs(
-        &self,
-        captions: &[usize],
-        batch: usize,
-        forward: &mut Forward<'_>,
-    ) -> Result<Ranked> {
-        let (images, captions) = self.ranked(captions, self.ranked_images);
-        let place: BTreeMap<usize, usize> = images.iter().enumerate().map(|(k, &image)| (image, k)).collect();
-        let mut scores = Vec::with_capacity(images.len());
-        for &image in &images {
-            let pairs: Vec<(usize, usize)> = captions.iter().map(|&caption| (caption, image)).collect();
-            scores.push(self.score_pairs(&pairs, batch, forward)?);
-        }
-        let image_of_caption = captions.iter().map(|&caption| place[&self.common.image_of(caption)]).collect();
-        Ok(Ranked { images, captions, ranking: Ranking { scores, of_captions: None, image_of_caption } })
-    }
-
-    /// Some captions and the images that score highest with them.
-    pub(crate) fn examples(&self, ranked: &Ranked) -> Vec<Example> {
-        let Ranked { images, captions, ranking } = ranked;
-        let name = |row: usize| self.common.image_name(images[row]).to_owned();
-        let probability =
-            |row: usize, caption: usize| 1.0 / (1.0 + f64::from(-ranking.caption_scores()[row][caption]).exp());
-        let wanted = (0..captions.len()).filter(|&k| Evaluation::is_example(k, captions.len()));
-        let example = |caption: usize| {
-            let (own, order) = (ranking.image_of_caption[caption], ranking.images_by_score(caption));
-            let candidate = |&row: &usize| RankedCandidate {
-                image: name(row),
-                text: String::new(),
-                score: probability(row, caption),
-                right: row == own,
-            };
-            Example {
-                image: name(own),
-                text: self.common.words_of(&self.captions[captions[caption]]),
-                expected: name(own),
-                found: order.first().map_or_else(String::new, |&row| name(row)),
-                right: order.first() == Some(&own),
-                score: order.first().map(|&row| probability(row, caption)),
-                candidates: order.iter().take(5).map(candidate).collect(),
-                ..Example::default()
-            }
-        };
-        wanted.map(example).collect()
     }
 }

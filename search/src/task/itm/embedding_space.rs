@@ -1,22 +1,26 @@
-//! Captions and images in the joint embedding of a network that has one: what two steps of a ranking and cheap hard negatives
-//! rest on.
+//! Captions and images in the embedding of the dual encoder: shortlists and cheap hard negatives come from it.
 
 use std::collections::BTreeMap;
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::error::Result;
+use crate::task::Forward;
+use crate::task::itm::data::ItmData;
 
-/// Embeddings of some captions and of their images, on the processor: tens of thousands of small questions follow, each of which
-/// would wait for a GPU.
+/// Embeddings of some captions and of their images.
+///
+/// They lie on the processor: tens of thousands of small questions follow, each of which would wait for a GPU.
 #[derive(Debug)]
 pub(crate) struct EmbeddingSpace {
     pub(super) captions: BTreeMap<usize, i64>,
     pub(super) images: BTreeMap<usize, i64>,
-    /// `[captions, joint]`.
+    /// `[captions, width]`.
     pub(super) texts: Tensor,
-    /// `[images, joint]`.
+    /// `[images, width]`.
     pub(super) pictures: Tensor,
+    /// Scale and bias of the network's logit, as long as it is these and the cosine alone.
+    pub(super) cosine_logit: Option<(f64, f64)>,
 }
 
 impl EmbeddingSpace {
@@ -55,4 +59,47 @@ fn nearest(
     let cosines = chosen.mv(&queries.get(query));
     let (_, order) = cosines.topk(count.min(known.len()) as i64, 0, true, true);
     Ok(Vec::<i64>::try_from(order)?.into_iter().map(|k| known[k as usize]).collect())
+}
+
+impl ItmData {
+    /// Embeds captions and their images, each image once; none if the network has no dual encoder.
+    ///
+    /// The embedding of an image depends on the image alone, so any caption will do beside it.
+    pub(crate) fn embedding_space(
+        &self,
+        captions: &[usize],
+        batch: usize,
+        forward: &mut Forward<'_>,
+    ) -> Result<Option<EmbeddingSpace>> {
+        let images: Vec<usize> = self.images_of(captions);
+        let places: BTreeMap<usize, i64> = images.iter().zip(0..).map(|(&image, k)| (image, k)).collect();
+        let (mut texts, mut cosine_logit) = (Vec::new(), None);
+        let mut pictures: Vec<Option<Tensor>> = images.iter().map(|_| None).collect();
+        for chunk in captions.chunks(batch.max(1)) {
+            let pairs: Vec<(usize, usize)> =
+                chunk.iter().map(|&caption| (caption, self.common().image_of(caption))).collect();
+            let Some(embedded) = forward(&self.pairs(&pairs)?).embeddings else { return Ok(None) };
+            let image = embedded.image.to_kind(Kind::Float);
+            for (row, (_, of)) in (0..).zip(&pairs) {
+                if let Some(place) = places.get(of) {
+                    pictures[*place as usize].get_or_insert_with(|| image.get(row));
+                }
+            }
+            if texts.is_empty() {
+                cosine_logit = embedded.logit.and_then(|logit| logit.alone());
+            }
+            texts.push(embedded.text.to_kind(Kind::Float));
+        }
+        let pictures: Vec<Tensor> = pictures.into_iter().flatten().collect();
+        if texts.is_empty() || pictures.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(EmbeddingSpace {
+            captions: captions.iter().zip(0..).map(|(&caption, k)| (caption, k)).collect(),
+            images: places,
+            texts: Tensor::cat(&texts, 0).to_device(Device::Cpu),
+            pictures: Tensor::stack(&pictures, 0).to_device(Device::Cpu),
+            cosine_logit,
+        }))
+    }
 }

@@ -39,14 +39,12 @@ impl ItmData {
 
 #[cfg(test)]
 mod tests {
-    use mmnas_bundle::manifest::AnswerScores;
     use mmnas_bundle::samples::CaptionSample;
     use tch::Device;
 
     use super::*;
     use crate::data::data_files::DataFiles;
-    use crate::data::test_data::{features, lines};
-    use crate::recipe::text::TextRules;
+    use crate::data::test_data::{features, lines, recipe};
 
     fn told(captions: &[(&str, &str)], training: &[&[usize]], validation: &[usize]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
@@ -57,16 +55,8 @@ mod tests {
             captions: vec![(*caption).into()],
         };
         let samples: Vec<CaptionSample> = captions.iter().map(sample).collect();
-        let rules = TextRules {
-            max_tokens: 14,
-            min_answer_count: 1,
-            answer_scores: AnswerScores::Sigmoid,
-            any_box: false,
-            ranked_images: 10,
-            shortlist: None,
-        };
         let files = DataFiles::new(lines(&path("s.jsonl"), &samples), path("f"));
-        let data = ItmData::load(&files, &rules, Device::Cpu).unwrap();
+        let data = ItmData::read(&files, &recipe(&[]), Device::Cpu).unwrap();
         let parts = RunParts { training, validation };
         data.learnable_captions(&parts).unwrap_or_else(|error| vec![format!("error: {error}")])
     }

@@ -36,14 +36,17 @@ pub(crate) fn draw(
 }
 
 impl ItmData {
-    /// The negatives of an epoch: of every image of a part `keep` captions of the part, and of every caption `keep` images.
-    /// Until `mine_from_epoch` they are random; from then on the ones with the highest scores of `pool` random ones.
-    /// Which are hard is told by the network's scores or by its joint embedding. There are none before `from_epoch`, if there is a
-    /// joint embedding to train. None of them is a true match, but for random
-    /// ones where the published behaviour is asked for.
+    /// The negatives of an epoch: `keep` captions of each image of a part, and `keep` images of each caption.
+    ///
+    /// They are of the same part. Until `mine_from_epoch` they are random; from then on the hardest of `pool` random ones,
+    /// by the network's scores or by its dual encoder. There are none before `from_epoch`, if there is a dual encoder to
+    /// train. None of them is a true match, except random ones if the recipe asks for the published behaviour.
+    ///
+    /// # Errors
+    /// Features that cannot be read.
     pub fn negatives(&self, start: &EpochStart<'_>, forward: &mut Forward<'_>) -> Result<Negatives> {
         let NegativeSettings { mut pool, keep, from_epoch, mine_from_epoch, by } = start.negatives;
-        if start.epoch < from_epoch && self.contrastive().is_some() {
+        if start.epoch < from_epoch && self.settings().contrastive.is_some() {
             return Ok(Negatives::default());
         }
         let mine = start.epoch >= mine_from_epoch;

@@ -1,5 +1,4 @@
-//! Negatives of image-text matching: captions that are not an image's, images that are not a caption's, drawn at random
-//! or mined for those that the network takes for true.
+//! Negatives of image-text matching: captions that are not an image's, images that are not a caption's.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +41,7 @@ fn load(name: &str, from: &TensorMap) -> std::result::Result<BTreeMap<usize, Vec
 }
 
 impl Negatives {
-    /// Whether the epoch has none: see [`NegativeSettings::from_epoch`].
+    /// Whether the epoch has none: see [`from_epoch`](crate::recipe::negatives::NegativeSettings::from_epoch).
     pub(crate) fn is_empty(&self) -> bool {
         self.captions.is_empty() && self.images.is_empty()
     }

@@ -9,8 +9,9 @@ use tch::{Device, Tensor};
 use crate::data::data_files::DataFiles;
 use crate::data::dataset::{ImageTextData, Loaded};
 use crate::error::Result;
+use crate::recipe::Recipe;
 use crate::recipe::score_padding::ScorePadding;
-use crate::recipe::text::TextRules;
+use crate::recipe::vgd::VgdSettings;
 use crate::task::vgd::batch::VgdBatch;
 
 #[derive(Debug)]
@@ -25,22 +26,22 @@ struct Phrase {
 pub struct VgdData {
     common: ImageTextData,
     phrases: Vec<Phrase>,
+    settings: VgdSettings,
     padding: ScorePadding,
 }
 
 impl VgdData {
-    /// Reads JSON lines (see [`PhraseSample`]) and opens the features of their images. The vocabulary has the phrases'
-    /// words by first appearance, where none is given; longer phrases are cut to `rules.max_tokens`, and `rules.any_box` says
-    /// whether a phrase may mean several boxes. `padding` says which regions share the scores.
-    pub fn load(files: &DataFiles, rules: &TextRules, padding: ScorePadding, device: Device) -> Result<VgdData> {
-        let Loaded { mut common, samples, tokens } =
-            ImageTextData::load::<PhraseSample>(files, rules.max_tokens, device)?;
+    /// Reads JSON lines (see [`PhraseSample`]) and opens the features of their images.
+    ///
+    /// The vocabulary has the phrases' words by first appearance, if none is given.
+    pub(super) fn read(files: &DataFiles, recipe: &Recipe, device: Device) -> Result<VgdData> {
+        let Loaded { mut common, samples, tokens } = ImageTextData::load::<PhraseSample>(files, recipe, device)?;
         let mut phrases: Vec<Phrase> = Vec::new();
         let mut known: HashMap<(&str, &str), usize> = HashMap::new();
         let mut counts = Vec::with_capacity(samples.len());
         for (tokens, sample) in tokens.into_iter().zip(&samples) {
             let place = *known.entry((&sample.image, &sample.phrase)).or_insert(phrases.len());
-            let is_known = rules.any_box && place < phrases.len();
+            let is_known = recipe.vgd.any_box && place < phrases.len();
             counts.push(usize::from(!is_known));
             if is_known {
                 phrases[place].targets.push(sample.box_xyxy);
@@ -49,7 +50,14 @@ impl VgdData {
             }
         }
         common.split_samples(&counts);
-        Ok(VgdData { common, phrases, padding })
+        let published = recipe.published.score_padding;
+        let padding = if published { ScorePadding::Published } else { ScorePadding::Masked };
+        Ok(VgdData { common, phrases, settings: recipe.vgd, padding })
+    }
+
+    /// What the recipe says of this task.
+    pub(crate) fn settings(&self) -> VgdSettings {
+        self.settings
     }
 
     pub(crate) fn common(&self) -> &ImageTextData {
@@ -106,7 +114,7 @@ mod tests {
     use mmnas_bundle::{FeatureWriter, RegionFeatures};
 
     use super::*;
-    use crate::data::test_data::lines;
+    use crate::data::test_data::{lines, recipe};
 
     #[test]
     fn a_box_that_is_nowhere_in_its_image_is_an_error() {
@@ -124,19 +132,9 @@ mod tests {
             sample("a", [90.0, 40.0, 500.0, 500.0]),
             sample("b", [500.0, 500.0, 600.0, 600.0]),
         ];
-        let rules = TextRules {
-            max_tokens: 4,
-            ..crate::recipe::Recipe::parse(
-                include_str!("../../../experiments/easy_vqa/easy_vqa.toml"),
-                std::path::Path::new("r.toml"),
-                &[],
-            )
-            .unwrap()
-            .text
-        };
         let load = |samples: &[PhraseSample], skip_broken| {
             let files = DataFiles { skip_broken, ..DataFiles::new(lines(&path("s.jsonl"), samples), path("f")) };
-            VgdData::load(&files, &rules, ScorePadding::Masked, Device::Cpu).map_err(|e| e.to_string())
+            VgdData::read(&files, &recipe(&[]), Device::Cpu).map_err(|e| e.to_string())
         };
         load(&right, false).unwrap();
         for wrong in [[100.0, 0.0, 120.0, 9.0], [0.0, 50.0, 9.0, 60.0], [-9.0, 0.0, -1.0, 9.0], [0.0, -9.0, 9.0, -1.0]]

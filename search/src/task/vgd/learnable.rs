@@ -55,15 +55,12 @@ impl VgdData {
 
 #[cfg(test)]
 mod tests {
-    use mmnas_bundle::manifest::AnswerScores;
     use mmnas_bundle::samples::PhraseSample;
     use tch::Device;
 
     use super::*;
     use crate::data::data_files::DataFiles;
-    use crate::data::test_data::{features, lines};
-    use crate::recipe::score_padding::ScorePadding;
-    use crate::recipe::text::TextRules;
+    use crate::data::test_data::{features, lines, recipe};
 
     #[test]
     fn phrases_that_no_region_can_be_meant_by_are_told() {
@@ -74,16 +71,8 @@ mod tests {
         let sample = |image: &str, box_xyxy| PhraseSample { image: image.into(), phrase: "it".into(), box_xyxy };
         let (near, far) = ([0.0, 0.0, 10.0, 20.0], [50.0, 20.0, 90.0, 49.0]);
         let samples = [sample("a", near), sample("a", far), sample("b", far), sample("b", near)];
-        let rules = TextRules {
-            max_tokens: 4,
-            min_answer_count: 1,
-            answer_scores: AnswerScores::Sigmoid,
-            any_box: false,
-            ranked_images: 10,
-            shortlist: None,
-        };
         let files = DataFiles::new(lines(&path("s.jsonl"), &samples), path("f"));
-        let data = VgdData::load(&files, &rules, ScorePadding::Masked, Device::Cpu).unwrap();
+        let data = VgdData::read(&files, &recipe(&[]), Device::Cpu).unwrap();
         let told = |training: &[usize], validation: &[usize]| {
             let seen = data.common().look_at_images(training.iter().copied()).unwrap();
             let parts = RunParts { training: &[training], validation };

@@ -13,7 +13,7 @@ use crate::data::data_files::DataFiles;
 use crate::data::dataset::{ImageTextData, Loaded};
 use crate::data::labels;
 use crate::error::Result;
-use crate::recipe::text::TextRules;
+use crate::recipe::Recipe;
 use crate::task::vqa::batch::VqaBatch;
 
 #[derive(Debug)]
@@ -48,14 +48,16 @@ fn targets(sample: &VqaSample, label_of: &HashMap<&str, usize>) -> Vec<(usize, f
 }
 
 impl VqaData {
-    /// Reads JSON lines (see [`VqaSample`]) and opens the features of their images. Where they are not given, the
-    /// vocabulary has the questions' words and the labels are the frequent answers, both by first appearance.
+    /// Reads JSON lines (see [`VqaSample`]) and opens the features of their images.
     ///
-    /// The target of a label is 0, 0.3, 0.6, 0.9 or 1 where 0, 1, 2, 3 or more annotators gave it, and without annotators
-    /// 1 for the answer. An answer that is no label has no target; labels that no sample has are an error.
-    pub fn load(files: &DataFiles, rules: &TextRules, device: Device) -> Result<VqaData> {
+    /// If they are not given, the vocabulary has the questions' words and the labels are the frequent answers, both by
+    /// first appearance. The target of a label is 0, 0.3, 0.6, 0.9 or 1 for 0, 1, 2, 3 or more annotators who gave it, and
+    /// without annotators 1 for the answer. An answer that is no label has no target; labels that no sample has are an
+    /// error.
+    pub(super) fn read(files: &DataFiles, recipe: &Recipe, device: Device) -> Result<VqaData> {
+        let rules = &recipe.vqa;
         let given = files.read_labels()?;
-        let Loaded { common, samples, tokens } = ImageTextData::load::<VqaSample>(files, rules.max_tokens, device)?;
+        let Loaded { common, samples, tokens } = ImageTextData::load::<VqaSample>(files, recipe, device)?;
         let found = || {
             let answers: Vec<String> = samples.iter().map(label_answer).collect();
             frequent_answers(&answers, rules.min_answer_count)
@@ -78,7 +80,7 @@ impl VqaData {
                 (Some(labels), _) => (labels.clone(), "the answer of at least one sample".to_owned()),
                 (None, samples) => {
                     let least = rules.min_answer_count;
-                    let expected = format!("an answer that occurs {least} times (text.min_answer_count)");
+                    let expected = format!("an answer that occurs {least} times (vqa.min_answer_count)");
                     (samples.cloned().unwrap_or_default(), expected)
                 }
             };
@@ -151,16 +153,11 @@ impl VqaData {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::test_data::{features, lines, question};
+    use crate::data::test_data::{features, lines, question, recipe};
 
-    const RULES: TextRules = TextRules {
-        max_tokens: 14,
-        min_answer_count: 2,
-        answer_scores: AnswerScores::Sigmoid,
-        any_box: false,
-        ranked_images: 10,
-        shortlist: None,
-    };
+    fn load(files: &DataFiles) -> Result<VqaData> {
+        VqaData::read(files, &recipe(&["vqa.min_answer_count=2"]), Device::Cpu)
+    }
 
     fn samples() -> Vec<VqaSample> {
         let annotated = |answer: &str, answers: &[&str]| VqaSample {
@@ -190,7 +187,7 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         features(&path("f"), 3, "vision", &[("a", 2)]);
         let files = DataFiles::new(lines(&path("s.jsonl"), &samples()), path("f"));
-        let data = VqaData::load(&files, &RULES, Device::Cpu).unwrap();
+        let data = load(&files).unwrap();
         assert_eq!(data.labels(), ["dog", "cat"]);
         let expected = [[1.0, 0.6], [1.0, 0.0], [0.0, 0.9], [0.0, 1.0], [0.0, 0.0]];
         assert_eq!(targets_of(&data), expected);
@@ -205,17 +202,17 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         features(&path("f"), 3, "vision", &[("a", 2)]);
         let file = lines(&path("s.jsonl"), &samples());
-        let load = |labels: &str| {
+        let with_labels = |labels: &str| {
             std::fs::write(path("l.json"), labels).unwrap();
             let files = DataFiles { labels: Some(path("l.json")), ..DataFiles::new(&file, path("f")) };
-            VqaData::load(&files, &RULES, Device::Cpu).map_err(|e| e.to_string())
+            load(&files).map_err(|e| e.to_string())
         };
-        let data = load(r#"["2", "cat", "unseen"]"#).unwrap();
+        let data = with_labels(r#"["2", "cat", "unseen"]"#).unwrap();
         assert_eq!(data.labels(), ["2", "cat", "unseen"]);
         assert_eq!(targets_of(&data)[0], [0.3, 0.6, 0.0]);
-        assert_eq!(load("\u{feff}[\"2\", \"cat\"]").unwrap().labels(), ["2", "cat"]);
+        assert_eq!(with_labels("\u{feff}[\"2\", \"cat\"]").unwrap().labels(), ["2", "cat"]);
         // Annotators' answers are normalised, and of "a" nothing is left.
-        assert_eq!(load(r#"["2", "", "cat"]"#).unwrap().labels(), ["2", "", "cat"]);
+        assert_eq!(with_labels(r#"["2", "", "cat"]"#).unwrap().labels(), ["2", "", "cat"]);
         for (labels, part) in [
             (r#"["unseen"]"#, "the answer of at least one sample"),
             ("[]", "at least one answer"),
@@ -223,7 +220,7 @@ mod tests {
             (r#"["a", " "]"#, "[1]: expected an answer"),
             ("{}", "JSON"),
         ] {
-            let error = load(labels).err().unwrap();
+            let error = with_labels(labels).err().unwrap();
             assert!(error.contains("l.json") && error.contains(part), "{error}");
         }
     }
@@ -233,7 +230,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         features(&folder.path().join("f"), 3, "vision", &[("a", 2)]);
         let file = lines(&folder.path().join("s.jsonl"), &[question("a", "what?")]);
-        let error = VqaData::load(&DataFiles::new(file, folder.path().join("f")), &RULES, Device::Cpu).unwrap_err();
-        assert!(error.to_string().contains("text.min_answer_count"), "{error}");
+        let error = load(&DataFiles::new(file, folder.path().join("f"))).unwrap_err();
+        assert!(error.to_string().contains("vqa.min_answer_count"), "{error}");
     }
 }

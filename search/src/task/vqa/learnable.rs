@@ -70,14 +70,12 @@ fn alike(labels: &[String]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use mmnas_bundle::manifest::AnswerScores;
     use mmnas_bundle::samples::VqaSample;
     use tch::Device;
 
     use super::*;
     use crate::data::data_files::DataFiles;
-    use crate::data::test_data::{features, lines, question};
-    use crate::recipe::text::TextRules;
+    use crate::data::test_data::{features, lines, question, recipe};
 
     fn told(answers: &[&str], labels: Option<&str>, training: &[&[usize]], validation: &[usize]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
@@ -90,15 +88,7 @@ mod tests {
             std::fs::write(path("labels.json"), labels).unwrap();
             files.labels = Some(path("labels.json"));
         }
-        let rules = TextRules {
-            max_tokens: 14,
-            min_answer_count: 1,
-            answer_scores: AnswerScores::Sigmoid,
-            any_box: false,
-            ranked_images: 10,
-            shortlist: None,
-        };
-        let data = VqaData::load(&files, &rules, Device::Cpu).unwrap();
+        let data = VqaData::read(&files, &recipe(&["vqa.min_answer_count=1"]), Device::Cpu).unwrap();
         let parts = RunParts { training, validation };
         data.learnable_answers(&parts).unwrap_or_else(|error| vec![format!("error: {error}")])
     }

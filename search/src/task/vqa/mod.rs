@@ -3,4 +3,6 @@
 pub mod batch;
 pub mod data;
 pub mod learnable;
+pub mod loss;
+pub(crate) mod metric;
 pub mod vqa_task;
