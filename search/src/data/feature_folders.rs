@@ -59,9 +59,10 @@ impl FeatureFolders {
         self.stores.first().map_or("", FeatureStore::vision_sha256)
     }
 
-    /// Finds the image that a sample calls `name`; the error is what is wrong with the name.
+    /// Finds the image that a sample calls `name`.
     ///
-    /// The rule is that of [`mmnas_bundle::image_names`] over all folders.
+    /// The rule is that of [`mmnas_bundle::image_names`] over all folders. The error is what is
+    /// wrong with the name.
     pub(crate) fn find(&self, name: &str) -> std::result::Result<FoundImage, Flaw> {
         let flaw = |expected, found: String| Err(Flaw { field: "image", expected, found });
         // Not by the names of all images, which few data sets need and which take memory.

@@ -44,7 +44,9 @@ pub struct SeenImage {
     pub boxes: Vec<BoxXyxy>,
     /// Whether all its features are 0.
     pub(crate) is_zero: bool,
-    /// Whether its features are those of the first image that was looked at, number by number.
+    /// Whether its features are those of the first image, number by number.
+    ///
+    /// The first image is the first that was looked at.
     pub(crate) is_first: bool,
     /// Whether all its regions have the features of that image's first region.
     pub(crate) is_constant: bool,

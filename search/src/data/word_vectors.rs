@@ -188,7 +188,8 @@ fn read_text(file: &Path, mut reader: impl BufRead, wanted: &mut Wanted) -> Resu
     Ok(())
 }
 
-/// Wink's JSON:
+/// Reads wink's JSON.
+///
 /// `{…, "dimensions": N, "words": […], "vectors": {"word": [N numbers, norm, index], …}, …}`.
 fn read_json(file: &Path, reader: impl Read, wanted: &mut Wanted) -> Result<()> {
     let mut deserializer = serde_json::Deserializer::from_reader(reader);

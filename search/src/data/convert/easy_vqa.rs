@@ -1,5 +1,6 @@
-//! The PyPI package `easy-vqa`: `{train,test}/questions.json`, lists of
-//! `[question, answer, image number]`.
+//! Conversion of the PyPI package `easy-vqa`.
+//!
+//! Its files are `{train,test}/questions.json`, lists of `[question, answer, image number]`.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -1,5 +1,6 @@
-//! Captions of Flickr30K and COCO in the layout `f30k_precomp`: `{train,dev,test}_caps.txt` and
-//! `_ids.txt`.
+//! Captions of Flickr30K and COCO in the layout `f30k_precomp`.
+//!
+//! Its files are `{train,dev,test}_caps.txt` and `_ids.txt`.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -111,11 +112,11 @@ fn convert(
     writer.finish()
 }
 
-/// Converts Flickr30K from `f30k_precomp` and `dataset_flickr30k.json` (or `dataset.json`) in
-/// `data`.
+/// Converts Flickr30K from its published files in `data`.
 ///
-/// It writes `train.jsonl`, `dev.jsonl`, `test.jsonl` (see [`CaptionSample`]) and `tokenizer.json`
-/// to the new folder `out`. An image is named by its file name without extension.
+/// They are `f30k_precomp` and `dataset_flickr30k.json` (or `dataset.json`). It writes
+/// `train.jsonl`, `dev.jsonl`, `test.jsonl` (see [`CaptionSample`]) and `tokenizer.json` to the new
+/// folder `out`. An image is named by its file name without extension.
 ///
 /// # Errors
 ///
