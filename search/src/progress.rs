@@ -1,10 +1,12 @@
-//! Progress on standard error: a bar with rate and time left on a terminal, one line an epoch elsewhere.
+//! Progress on standard error.
+//!
+//! On a terminal it is a bar with rate and time left, elsewhere one line an epoch.
 
 use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Where a run reports to.
+/// Progress report of a run.
 #[derive(Debug, Clone)]
 pub struct Progress {
     bar: Option<ProgressBar>,
@@ -12,7 +14,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A bar over `total` steps where standard error is a terminal.
+    /// Shows a bar over `total` steps if standard error is a terminal.
     pub fn new(what: &'static str, total: u64) -> Progress {
         let style = "{prefix:>8} [{bar:30}] {pos}/{len} steps, {per_sec}, {eta} left  {msg}";
         let bar = std::io::stderr().is_terminal().then(|| {
@@ -24,12 +26,12 @@ impl Progress {
         Progress { bar, quiet: false }
     }
 
-    /// Says nothing: for tests and for callers that draw their own.
+    /// Shows nothing: for tests and for callers that draw their own.
     pub fn quiet() -> Progress {
         Progress { bar: None, quiet: true }
     }
 
-    /// `done` steps are done; `message` stands beside the bar.
+    /// Shows that `done` steps are done, with `message` beside the bar.
     pub fn at(&self, done: u64, message: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
@@ -37,7 +39,7 @@ impl Progress {
         }
     }
 
-    /// The run starts with `done` steps behind it, which do not count for its rate.
+    /// Starts with `done` steps done, which do not count for the rate.
     pub fn resume_at(&self, done: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
@@ -45,11 +47,11 @@ impl Progress {
         }
     }
 
-    /// A line that stays.
+    /// Prints a line that stays.
     pub fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            // Whoever closed standard error has enough of it: that is no reason to end a run.
+            // A closed standard error is no reason to end a run.
             None if !self.quiet => {
                 let _ = writeln!(std::io::stderr(), "{text}");
             }
