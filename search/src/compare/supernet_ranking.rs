@@ -18,8 +18,9 @@ use crate::train::search;
 ///
 /// # Errors
 ///
-/// Those of [`RunFolder::open`] and [`retrain`](crate::train::retrain::retrain). An error of the
-/// search's checkpoint if its supernet cannot be read.
+/// Those of [`RunFolder::open`] and [`retrain`](crate::train::retrain::retrain).
+/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) or
+/// [`Error::Bundle`](crate::error::Error::Bundle) if the search's supernet cannot be read.
 pub fn rank_supernet<T: Task>(
     recipe: &Recipe,
     task: &mut T,

@@ -59,7 +59,7 @@ impl Built {
         matrix(&self.parameters[&format!("{name}.weight")])
     }
 
-    /// `x Wᵀ + b`; no `b` where there is none.
+    /// `x Wᵀ + b`; without `b` if the layer has none.
     fn linear(&self, x: &Matrix, name: &str) -> Matrix {
         let weight = self.weight(name);
         let bias = format!("{name}.bias");

@@ -1,4 +1,4 @@
-//! What a kind of operation is: its name, where it may stand and its layers.
+//! Kinds of operations: their names, their places and their layers.
 
 use std::fmt::Debug;
 
@@ -69,7 +69,7 @@ pub(crate) struct AttentionKind {
     pub build: fn(&nn::Path<'_>, &Dimensions, Heads) -> Box<dyn OperationModule>,
 }
 
-/// What an attention looks at.
+/// Source that an attention looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LooksAt {
     /// Its input.

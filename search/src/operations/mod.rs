@@ -26,7 +26,7 @@ use crate::nn::dropout::Dropout;
 use crate::nn::relation::Projection;
 use crate::precision::MatmulPrecision;
 
-/// What an operation may look at besides its input `x` `[batch, n, H]`.
+/// Inputs of an operation besides `x` `[batch, n, H]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// True where a position of `x` is padding, `[batch, 1, 1, n]`.

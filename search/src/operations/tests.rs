@@ -1,4 +1,4 @@
-//! What every operation of the standard pool has in common.
+//! Tests of the properties that every operation of the standard pool has.
 
 use crate::operations::pool::{Candidate, Pool};
 use std::collections::BTreeMap;

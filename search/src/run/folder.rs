@@ -40,7 +40,7 @@ pub struct NetworkRecord {
     pub validation: f64,
     /// SHA-256 of the vision graph whose features it was trained on.
     pub vision_sha256: String,
-    /// Where it comes from.
+    /// Provenance of the network.
     pub provenance: Provenance,
 }
 

@@ -1,4 +1,4 @@
-//! How far a search has decided, and whether it has collapsed to one operation.
+//! Diagnostics of a search: its decidedness, and a collapse to one operation.
 
 use std::collections::BTreeMap;
 

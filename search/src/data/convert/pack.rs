@@ -120,7 +120,7 @@ struct Writer<'a> {
     source: Option<&'a str>,
     shard_bytes: usize,
     begun: Option<Begun>,
-    /// Where each image comes from.
+    /// File and place that each image comes from.
     images: HashMap<String, String>,
     shard: Vec<(String, RegionFeatures)>,
     bytes: usize,

@@ -24,14 +24,14 @@ pub enum Question {
     Exists {
         /// Which objects.
         kind: Kind,
-        /// Where, if it matters.
+        /// Their place, if it matters.
         place: Option<Place>,
     },
     /// Asks how many objects of the kind there are (in this place).
     Count {
         /// Which objects.
         kind: Kind,
-        /// Where, if it matters.
+        /// Their place, if it matters.
         place: Option<Place>,
     },
     /// Asks for an attribute of the object.
