@@ -1,7 +1,8 @@
-//! Where tensors live: `cpu`, `cuda` or `cuda:N`.
+//! Devices that tensors live on: `cpu`, `cuda` or `cuda:N`.
 //!
-//! The programs are linked with the CPU's half of libtorch alone. The other half, `libtorch_cuda.so`, registers itself when it
-//! is loaded, so one program serves machines with and without a GPU: it loads that library when CUDA is asked for.
+//! The programs are linked with the CPU's half of libtorch alone. The other half,
+//! `libtorch_cuda.so`, registers itself when it is loaded. So one program serves machines with and
+//! without a GPU: it loads that library when CUDA is asked for.
 
 #![allow(unsafe_code)]
 
@@ -15,17 +16,23 @@ use crate::error::{Error, Result};
 
 const LIBRARY: &str = "libtorch_cuda.so";
 
-/// The device that `name` means: `cpu`, `cuda` (the first GPU) or `cuda:N`. For CUDA, `libtorch_cuda.so` of the libtorch
-/// that the program runs with is loaded from the folder `libraries`, else from beside `libtorch_cpu.so`, else from where
-/// the system's loader looks (`LD_LIBRARY_PATH`).
+/// Selects the device called `name`: `cpu`, `cuda` (the first GPU) or `cuda:N`.
 ///
-/// To be called before anything else of libtorch: what it does first (drawing a random number, say) settles whether the
-/// process has CUDA.
+/// CUDA needs `libtorch_cuda.so` of the libtorch that the program runs with. It is loaded from the
+/// folder `libraries`, else from beside `libtorch_cpu.so`. If it is in neither, the system's loader
+/// looks for it (`LD_LIBRARY_PATH`).
+///
+/// Call it before anything else of libtorch. The first call into libtorch (such as drawing a random
+/// number) settles whether the process has CUDA.
 ///
 /// # Errors
 ///
-/// [`Error::Device`] for another name, where no CUDA library can be loaded (with what was tried and the loader's words),
-/// where it finds no GPU (with its words), and for a number that no GPU has (with how many there are).
+/// [`Error::Device`]:
+///
+/// - for another name;
+/// - if no CUDA library can be loaded, with the files that were tried and the loader's words;
+/// - if the library finds no GPU, with its words;
+/// - for a number that no GPU has, with the number of GPUs.
 pub fn select(name: &str, libraries: Option<&Path>) -> Result<Device> {
     let wrong =
         |expected: &str, found: String| Error::Device { name: name.to_owned(), expected: expected.into(), found };
@@ -61,14 +68,14 @@ fn load_once(libraries: Option<&Path>) -> std::result::Result<(), String> {
     Ok(())
 }
 
-/// Where the library may lie, the likeliest first.
+/// Possible places of the library, the likeliest first.
 fn candidates(libraries: Option<&Path>) -> Vec<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let folders = libraries.map(Path::to_path_buf).into_iter().chain(folder_of("libtorch_cpu.so", &maps));
     folders.map(|folder| folder.join(LIBRARY)).chain([PathBuf::from(LIBRARY)]).collect()
 }
 
-/// The folder that a process whose `/proc/self/maps` is `maps` has loaded `library` from.
+/// The folder that a process has loaded `library` from; `maps` is its `/proc/self/maps`.
 fn folder_of(library: &str, maps: &str) -> Option<PathBuf> {
     let paths = maps.lines().filter_map(|line| line.find('/').map(|at| Path::new(&line[at..])));
     paths
@@ -76,13 +83,16 @@ fn folder_of(library: &str, maps: &str) -> Option<PathBuf> {
         .find_map(|path| Some(path.parent()?.into()))
 }
 
-/// Loads the first of `files` that can be loaded; where none can, says why each could not.
+/// Loads the first of `files` that can be loaded.
+///
+/// If none can, the error says why each could not.
 fn load(files: &[PathBuf]) -> std::result::Result<(), String> {
     let mut tried = Vec::new();
     for file in files {
-        // SAFETY: the library's initialisers run. They are libtorch's, which expects to be loaded so: PyTorch does it when
-        // it is imported. The file is the user's choice, as that of every library on the loader's path is. RTLD_GLOBAL
-        // lets it share libtorch_cpu's registries, which it adds itself to.
+        // SAFETY: the library's initialisers run. They are libtorch's, which expects to be loaded
+        // so: PyTorch does it when it is imported. The file is the user's choice, as that of every
+        // library on the loader's path is. RTLD_GLOBAL lets it share libtorch_cpu's registries,
+        // which it adds itself to.
         match unsafe { Library::open(Some(file), RTLD_NOW | RTLD_GLOBAL) } {
             Ok(library) => {
                 // libtorch keeps pointers into it from now on, so it is never unloaded.
@@ -100,7 +110,7 @@ fn load(files: &[PathBuf]) -> std::result::Result<(), String> {
     Err(format!("none, tried {}", tried.join("; ")))
 }
 
-/// The first line, which says what is wrong; libtorch adds where in its sources.
+/// The first line, which names the fault; libtorch adds the place in its sources.
 fn one_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }

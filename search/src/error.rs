@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-/// What can go wrong while searching, training and exporting.
+/// An error of searching, training or exporting.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file of the contract (samples, features, architecture, folders) is not as it must be.
+    /// A file of the contract (samples, features, architecture, folders) is invalid.
     #[error(transparent)]
     Bundle(#[from] mmnas_bundle::Error),
     /// The export refused the network or could not write it.
@@ -22,25 +22,25 @@ pub enum Error {
         file: PathBuf,
         /// The key.
         field: String,
-        /// What it must be.
+        /// The expected value.
         expected: String,
-        /// What it is.
+        /// The found value.
         found: String,
     },
-    /// An operation that does not exist, or not there, or not at these sizes.
+    /// An operation that does not exist, is not allowed there, or not at these sizes.
     #[error("{place}: expected {expected}, found {found}")]
     Operation {
-        /// Where: a list of operations, a block, an operation's own name.
+        /// The place: a list of operations, a block, an operation's own name.
         place: String,
-        /// What it must be.
+        /// The expected value.
         expected: String,
-        /// What it is.
+        /// The found value.
         found: String,
     },
     /// Neither a preset architecture nor a file.
     #[error("architecture: expected a file or one of {presets}; found {found:?}")]
     UnknownArchitecture {
-        /// What was asked for.
+        /// The name that was asked for.
         found: String,
         /// Names of the presets.
         presets: String,
@@ -52,9 +52,9 @@ pub enum Error {
         file: PathBuf,
         /// The tensor or state.
         field: String,
-        /// What it must be.
+        /// The expected value.
         expected: String,
-        /// What it is.
+        /// The found value.
         found: String,
     },
     /// A checkpoint whose parameters are not the network's.
@@ -78,7 +78,9 @@ pub enum Error {
         /// Names with both shapes.
         misshaped: Vec<String>,
     },
-    /// The loss or a gradient became infinite or not a number; a checkpoint that was written stays as it was.
+    /// The loss or a gradient became infinite or not a number.
+    ///
+    /// A checkpoint that was written stays as it was.
     #[error(
         "epoch {epoch}, step {step}: expected a finite {what}, found {value}: the training has diverged (a lower learning rate, a \
          stricter clip or model.standardise may help); a checkpoint, where one was written, is kept"
@@ -96,17 +98,17 @@ pub enum Error {
     /// A device that cannot be computed on.
     #[error("device {name}: expected {expected}, found {found}")]
     Device {
-        /// As it was asked for.
+        /// The name that was asked for.
         name: String,
-        /// What would have done.
+        /// The expected name, library or device.
         expected: String,
-        /// What is there, with the words of the system's loader or of libtorch.
+        /// The found value, with the words of the system's loader or of libtorch.
         found: String,
     },
     /// A part of the data without any sample.
     #[error("data: the {part} part: expected at least one sample, found none ({images} images in all; see [split])")]
     EmptyPart {
-        /// Which part.
+        /// Name of the part.
         part: &'static str,
         /// Number of images before the split.
         images: usize,
@@ -120,9 +122,9 @@ pub enum Error {
     /// A contender of a comparison that does not exist.
     #[error("contender: expected {names}, found {found}")]
     Contender {
-        /// What was asked for.
+        /// The name that was asked for.
         found: String,
-        /// What there is.
+        /// Names of the contenders.
         names: String,
     },
     /// A run folder that is worked in already.
@@ -130,7 +132,7 @@ pub enum Error {
     RunBusy {
         /// The folder.
         path: PathBuf,
-        /// Who works in it.
+        /// The process that works in it.
         by: mmnas_bundle::Writer,
     },
     /// A folder for a new run that holds other files.
@@ -141,7 +143,7 @@ pub enum Error {
         /// One of its files.
         found: String,
     },
-    /// A run that would be gone on with was started with something else.
+    /// A run to continue that was started with another recipe or other inputs.
     #[error("{}: expected what the run was started with, {started}; found {now}", file.display())]
     OtherRun {
         /// The file that records it.

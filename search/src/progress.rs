@@ -1,4 +1,6 @@
-//! Progress on standard error: a bar with rate and time left on a terminal, one line an epoch elsewhere.
+//! Progress on standard error.
+//!
+//! On a terminal it is a bar with rate and time left, elsewhere one line an epoch.
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +38,7 @@ impl Progress {
         Progress { bar, shown }
     }
 
-    /// `done` steps are done; `message` stands beside the bar.
+    /// Shows that `done` steps are done, with `message` beside the bar.
     pub fn at(&self, done: u64, message: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
@@ -44,7 +46,7 @@ impl Progress {
         }
     }
 
-    /// The run starts with `done` steps behind it, which do not count for its rate.
+    /// Starts with `done` steps done, which do not count for the rate.
     pub fn resume_at(&self, done: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
@@ -52,7 +54,7 @@ impl Progress {
         }
     }
 
-    /// A line that stays.
+    /// Prints a line that stays.
     pub fn line(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),

@@ -1,10 +1,12 @@
-//! One generator a purpose and step, all from the run's seed.
+//! Seeds and generators: one a purpose and step, all from the run's seed.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// A seed for one purpose at one moment of a run. Every random decision is drawn from such a seed and none from a
-/// generator that lives on, so a run that resumes at a step decides what the uninterrupted run would have decided.
+/// A seed for one purpose at one moment of a run.
+///
+/// Every random decision is drawn from such a seed, and none from a generator that lives on. So a
+/// run that resumes at a step decides what the uninterrupted run would have decided.
 pub fn seed(run: u64, purpose: &str, counter: u64) -> u64 {
     // FNV-1a over the purpose, then splitmix64 twice, so that neighbouring counters are far apart.
     let name =
@@ -12,7 +14,7 @@ pub fn seed(run: u64, purpose: &str, counter: u64) -> u64 {
     splitmix(splitmix(run ^ name).wrapping_add(counter))
 }
 
-/// A generator on [`seed`].
+/// A generator seeded by [`seed`].
 pub fn rng(run: u64, purpose: &str, counter: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed(run, purpose, counter))
 }

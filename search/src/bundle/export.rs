@@ -1,4 +1,6 @@
-//! From trained weights to a bundle, with inputs and outputs recorded in libtorch and everything else that it holds.
+//! Export of trained weights to a bundle.
+//!
+//! Inputs and outputs are recorded in libtorch, with everything else that a bundle holds.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,13 +25,13 @@ use crate::task::itm::data::ItmData;
 use crate::task::vgd::data::VgdData;
 use crate::task::vqa::data::VqaData;
 
-/// Regions of the recorded inputs where no vision stage says how many there are; the published ITM models have 36.
+/// Regions of the recorded inputs without a vision stage, as in the published ITM models.
 const REGIONS: usize = 36;
 
-/// What the one who exports decides.
+/// Options of an export.
 #[derive(Default)]
 pub struct ExportOptions<'a> {
-    /// Which graphs are written.
+    /// The graphs that are written.
     pub settings: ExportSettings,
     /// Licence of the weights.
     pub licence: Option<String>,
@@ -38,6 +40,11 @@ pub struct ExportOptions<'a> {
 }
 
 /// A derived network of the task, of the published operations, on the CPU.
+///
+/// # Errors
+///
+/// [`Error::Operation`](crate::error::Error::Operation) for an operation that is not in the
+/// standard pool, not allowed there, or cannot be built at these sizes.
 pub fn derived_network(task: TaskName, architecture: &Architecture, dimensions: &Dimensions) -> Result<Network> {
     let space = Space::single(architecture, &Pool::standard())?;
     space.check(dimensions)?;
@@ -49,7 +56,7 @@ pub fn derived_network(task: TaskName, architecture: &Architecture, dimensions: 
     })
 }
 
-/// A trained network and what a bundle says of it.
+/// A trained network and its description in a bundle.
 pub(crate) struct Trained {
     pub task: TaskName,
     pub network: Network,
@@ -62,12 +69,14 @@ pub(crate) struct Trained {
     pub answer_scores: AnswerScores,
     pub metrics: BTreeMap<String, f64>,
     pub provenance: Provenance,
-    /// Which features it was trained on, where it is known.
+    /// SHA-256 of the vision graph whose features it was trained on, if known.
     pub features_sha256: Option<String>,
 }
 
 impl Trained {
-    /// Records inputs and outputs and writes the bundle to the new folder `out`; gives the graphs that were left out.
+    /// Records inputs and outputs and writes the bundle to the new folder `out`.
+    ///
+    /// It gives the graphs that were left out.
     pub(crate) fn write(
         &self,
         vision: Option<&VisionBundle>,
@@ -98,7 +107,7 @@ impl Trained {
     }
 }
 
-/// What the validation score of a task is.
+/// Name of a task's validation score.
 fn metric(task: TaskName) -> &'static str {
     match task {
         TaskName::Vqa => "validation_accuracy",
@@ -107,9 +116,10 @@ fn metric(task: TaskName) -> &'static str {
     }
 }
 
-/// Takes the mean and the deviation of the features out of a run's tensors, where it has them.
+/// Takes mean and deviation of the features out of a run's tensors, if any.
 ///
 /// # Errors
+///
 /// One without the other, or of another width.
 pub(crate) fn take_feature_norm(weights: &mut Weights, width: usize) -> Result<Option<[Weight; 2]>> {
     let names = [FEATURE_MEAN, FEATURE_STD];
@@ -122,7 +132,7 @@ pub(crate) fn take_feature_norm(weights: &mut Weights, width: usize) -> Result<O
     Ok(weights.remove(FEATURE_MEAN).zip(weights.remove(FEATURE_STD)).map(<[Weight; 2]>::from))
 }
 
-/// Lets the network standardise its features, and its weights do so by themselves.
+/// Sets the network's feature norm, and folds it into the weights.
 pub(crate) fn standardise(network: &mut Network, weights: &mut Weights, norm: Option<[Weight; 2]>) -> Result<()> {
     if let Some([mean, std]) = norm {
         weights.fold_feature_norm(&mean.data, &std.data)?;
@@ -132,8 +142,21 @@ pub(crate) fn standardise(network: &mut Network, weights: &mut Weights, norm: Op
     Ok(())
 }
 
-/// Writes the bundle of the retrained network in the folder `run` to the new folder `out`. `vision` must be the stage
-/// whose features the network was trained on. Gives the graphs that were left out because they do not give what was recorded.
+/// Writes the bundle of the retrained network in the folder `run` to the folder `out`.
+///
+/// `out` is new. `vision` must be the stage whose features the network was trained on. It gives the
+/// graphs that were left out because they do not give the recorded outputs.
+///
+/// # Errors
+///
+/// - [`Error::Bundle`](crate::error::Error::Bundle) if a file of the run cannot be read. The same
+///   for a run of another task, or of a unimodal baseline.
+/// - [`Error::Checkpoint`](crate::error::Error::Checkpoint) for weights that do not fit the
+///   network.
+/// - [`Error::Operation`](crate::error::Error::Operation) for an operation that is not in the
+///   standard pool.
+/// - [`Error::Export`](crate::error::Error::Export) for another vision stage, and if the bundle
+///   cannot be written.
 pub fn export(
     run: &Path,
     vision: Option<&VisionBundle>,

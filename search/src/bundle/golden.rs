@@ -1,4 +1,6 @@
-//! Inputs and what libtorch gives for them at every stage's border: what a bundle is checked against on any machine.
+//! Recorded inputs and libtorch's outputs at every stage's border.
+//!
+//! A bundle is checked against them on any machine.
 
 use mmnas_bundle::manifest::{Dtype, Precision, TaskName};
 use mmnas_bundle::{Error as BundleError, golden};
@@ -12,9 +14,9 @@ use crate::model::stage_outputs::StageOutputs;
 use crate::nn::tensors::tensor_bytes;
 use crate::seed::seed_torch;
 
-/// Draws of inputs at most.
+/// Largest number of draws of inputs.
 const DRAWS: u64 = 16;
-/// Nudges of each draw.
+/// Number of nudges of each draw.
 const NUDGES: usize = 3;
 
 /// A tensor as a bundle records it.
@@ -28,7 +30,9 @@ pub(crate) fn golden_tensor(name: String, tensor: &Tensor) -> Result<GoldenTenso
     Ok(GoldenTensor { name, dtype, shape, bytes: tensor_bytes(tensor) })
 }
 
-/// Seeded inputs of three samples with different numbers of tokens and regions, the first as long as the others' padding.
+/// Seeded inputs of three samples with different numbers of tokens and regions.
+///
+/// The first is as long as the others' padding.
 pub fn seeded_inputs(network: &Network, max_tokens: usize, regions: usize, seed: u64) -> Inputs {
     drawn_inputs(network, max_tokens, regions, (seed, 0))
 }
@@ -53,15 +57,18 @@ fn drawn_inputs(network: &Network, max_tokens: usize, regions: usize, (seed, dra
     }
 }
 
-/// Whether nudges of the inputs by their last bits stay below half of what a bundle's graphs may differ by. The relations' logarithm is steep where they are
-/// least: where a head of a trained network has no relation of a region above the least one by more than a rounding, that rounding decides what the
-/// region attends to, and no two programs agree, which says nothing of either.
+/// Whether nudges of the inputs by their last bits hardly change the outputs.
+///
+/// The change must stay below half of the tolerance of a bundle's graphs. The relations' logarithm
+/// is steep where they are least. A head of a trained network may have no relation of a region
+/// above the least one by more than a rounding. Then that rounding decides what the region attends
+/// to, and no two programs agree, which says nothing of either.
 fn is_steady(network: &Network, inputs: &Inputs) -> bool {
     let here = network.stage_outputs(inputs);
     (0..NUDGES).all(|_| moved(&here, &network.stage_outputs(&nudged(inputs))) < Precision::Fp32.tolerance() / 2.0)
 }
 
-/// Every number of features and boxes one bit up or down.
+/// Moves every number of features and boxes by one bit, up or down.
 fn nudged(inputs: &Inputs) -> Inputs {
     let nudge = |x: &Tensor| x * ((x.rand_like().round() * 2.0 - 1.0) * f64::from(f32::EPSILON) + 1.0);
     Inputs {
@@ -73,7 +80,9 @@ fn nudged(inputs: &Inputs) -> Inputs {
     }
 }
 
-/// How far two outputs for the same text lie apart, as [`Precision::tolerance`] measures it in 32 bits.
+/// Distance of two outputs for the same text.
+///
+/// It is measured as by [`Precision::tolerance`], in 32 bits.
 fn moved(here: &StageOutputs, there: &StageOutputs) -> f64 {
     let apart = |a: &Tensor, b: &Tensor| ((a - b).abs() / b.abs().clamp_min(1.0)).max().double_value(&[]);
     let of_image = here.image.iter().zip(&there.image).map(|((name, a), (_, b))| match name.as_str() {
@@ -84,7 +93,13 @@ fn moved(here: &StageOutputs, there: &StageOutputs) -> f64 {
     of_image.fold(apart(&here.output, &there.output), f64::max)
 }
 
-/// [`record`] of [`seeded_inputs`], or of the first of several draws at which rounding stays rounding.
+/// [`record`] of the first of several seeded inputs at which rounding stays rounding.
+///
+/// The first draw is that of [`seeded_inputs`], which is also taken if none is steady.
+///
+/// # Errors
+///
+/// Those of [`record`].
 pub fn record_stages(
     network: &Network,
     task: TaskName,
@@ -93,7 +108,7 @@ pub fn record_stages(
     seed: u64,
 ) -> Result<Vec<GoldenTensor>> {
     let draw = |draw| drawn_inputs(network, max_tokens, regions, (seed, draw));
-    // None may be steady: then it is for whoever runs the graphs to say so.
+    // If none is steady, the program that runs the graphs reports it.
     let steady = (0..DRAWS).map(draw).find(|inputs| is_steady(network, inputs));
     record(network, task, &steady.unwrap_or_else(|| draw(0)))
 }
@@ -109,7 +124,13 @@ pub fn fusion_outputs(task: TaskName, outputs: &StageOutputs) -> Vec<(&'static s
     named
 }
 
-/// `inputs` and what libtorch gives for them at every stage's border; the last tensors are the outputs of the head.
+/// Records `inputs` and libtorch's outputs at every stage's border.
+///
+/// The last tensors are the outputs of the head.
+///
+/// # Errors
+///
+/// [`Error::Bundle`](crate::error::Error::Bundle) for a tensor that is not f32, i64 or u8.
 pub fn record(network: &Network, task: TaskName, inputs: &Inputs) -> Result<Vec<GoldenTensor>> {
     let outputs = network.stage_outputs(inputs);
     let (token_count, region_count) =

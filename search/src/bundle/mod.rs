@@ -1,4 +1,4 @@
-//! From a run or a checkpoint to a bundle.
+//! Export of a run or a checkpoint to a bundle.
 
 pub mod export;
 pub mod golden;

@@ -1,4 +1,6 @@
-//! The vision stage in libtorch: an independent computation that the exported graph is recorded against.
+//! The vision stage in libtorch.
+//!
+//! It is an independent computation that the exported graph is recorded against.
 
 use std::path::Path;
 
@@ -11,8 +13,15 @@ use crate::bundle::golden::golden_tensor;
 use crate::error::Result;
 use crate::seed::seed_torch;
 
-/// Writes the folder of a vision stage over an EfficientNet-Lite from its PyTorch checkpoint. Two seeded images and their
-/// features, computed here with libtorch and the batch norms left unfolded, are recorded with it.
+/// Writes a vision stage over an EfficientNet-Lite from its PyTorch checkpoint.
+///
+/// Two seeded images and their features are recorded with it in the folder `out`. The features are
+/// computed here with libtorch and the batch norms left unfolded.
+///
+/// # Errors
+///
+/// [`Error::Export`](crate::error::Error::Export) for settings that do not fit, or a checkpoint
+/// that cannot be read or is not the network's. The same if the folder cannot be written.
 pub fn export_vision(checkpoint: &Path, settings: &VisionSettings, seed: u64, out: &Path) -> Result<()> {
     settings.check()?;
     let weights = Weights::read_pytorch(checkpoint)?;
@@ -54,15 +63,15 @@ pub fn export_vision(checkpoint: &Path, settings: &VisionSettings, seed: u64, ou
     Ok(write_vision(&weights, settings, &recorded, out)?)
 }
 
-/// What the backbone makes of images.
+/// Outputs of the backbone for some images.
 struct Backbone {
     /// The maps of the levels, `[batch, channels, height, width]`.
     maps: Vec<Tensor>,
-    /// What the classifier reads, where it is wanted.
+    /// Input of the classifier, if it is wanted.
     head: Option<Tensor>,
 }
 
-/// `pixels` u8 `[batch, side, side, 3]`.
+/// Runs the backbone on `pixels` u8 `[batch, side, side, 3]`.
 fn backbone(weights: &Weights, pixels: &Tensor, levels: &[Level], classifier: bool) -> Result<Backbone> {
     let _guard = tch::no_grad_guard();
     let mut x = (pixels.permute([0, 3, 1, 2]).to_kind(Kind::Float) - f64::from(efficientnet::PIXEL_MEAN))
@@ -110,8 +119,9 @@ fn cells(grid: i64) -> Tensor {
     (corners / grid as f64).unsqueeze(0)
 }
 
-/// `features` `[batch, regions, D]` with `corners` `[batch or 1, regions, 4]` in parts of the image and the boxes' areas behind
-/// them.
+/// Appends corners and areas of the boxes to `features` `[batch, regions, D]`.
+///
+/// `corners` are `[batch or 1, regions, 4]` in parts of the image.
 fn with_boxes(features: &Tensor, corners: &Tensor) -> Tensor {
     let size = corners.narrow(-1, 2, 2) - corners.narrow(-1, 0, 2);
     let area = size.prod_dim_int(-1, true, Kind::Float);
@@ -120,8 +130,11 @@ fn with_boxes(features: &Tensor, corners: &Tensor) -> Tensor {
     Tensor::cat(&[features, &boxes], -1)
 }
 
-/// RoIAlign by its definition, box by box: the mean of the map at as many evenly spaced points as the box has cells, each
-/// from its four neighbours; `rois` `[batch, regions, 4]` → f32 `[batch, regions, D]`.
+/// RoIAlign by its definition, box by box.
+///
+/// `rois` `[batch, regions, 4]` → f32 `[batch, regions, D]`. It is the mean of the map at as many
+/// evenly spaced points as the box has cells. The value of each point comes from its four
+/// neighbours.
 fn roi_features(maps: &[Tensor], rois: &Tensor, side: u32) -> Tensor {
     let (batch, regions) = (rois.size()[0], rois.size()[1]);
     let mut rows = Vec::new();
@@ -157,7 +170,7 @@ fn roi_features(maps: &[Tensor], rois: &Tensor, side: u32) -> Tensor {
     Tensor::cat(&rows, 0).view([batch, regions, -1])
 }
 
-/// ImageNet's classes, f32 `[batch, 1000]`.
+/// Logits of ImageNet's classes, f32 `[batch, 1000]`.
 fn class_logits(weights: &Weights, head: &Tensor) -> Result<Tensor> {
     let _guard = tch::no_grad_guard();
     let x = head.mean_dim([2i64, 3].as_slice(), false, Kind::Float);

@@ -1,4 +1,4 @@
-//! What a comparison puts side by side: a search, a random architecture, a preset, a file.
+//! Contenders of a comparison: a search, a random architecture, a preset, a file.
 
 use std::fmt;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::recipe::model::Modalities;
 use crate::recipe::strategy::{SamplingMode, StrategySettings};
 use crate::seed::rng;
 
-/// Who takes part in a comparison.
+/// A contender of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Contender {
     /// A search strategy, then a retraining of what it found.
@@ -30,7 +30,7 @@ pub enum Contender {
     },
     /// A baseline: an architecture of the space drawn afresh for each seed, retrained.
     RandomArchitecture,
-    /// An architecture of a file, retrained: what was found for another task, for one.
+    /// An architecture of a file, retrained: for example one found for another task.
     File {
         /// Its name on the command line.
         name: String,
@@ -61,7 +61,14 @@ impl Contender {
         "NAME=ARCHITECTURE-FILE",
     ];
 
-    /// The contender called `name`. A strategy of the recipe's own kind has the recipe's constants.
+    /// The contender called `name`.
+    ///
+    /// A strategy of the recipe's own kind has the recipe's constants.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Contender`] for a name that is none of the contenders'.
+    /// [`Error::UnknownArchitecture`] for an unknown preset of a unimodal baseline.
     pub fn parse(name: &str, recipe: &Recipe) -> Result<Contender> {
         for (prefix, modalities) in [("text-only:", Modalities::Text), ("image-only:", Modalities::Image)] {
             if let Some(preset) = name.strip_prefix(prefix) {
@@ -96,8 +103,15 @@ impl Contender {
         Ok(Contender::Search { name: name.to_owned(), strategy: if same_kind { own.clone() } else { strategy } })
     }
 
-    /// Whether what it trains with `seed` is there and can be built. Of a search only its runs tell, and of a file in one of the
-    /// places `made_here` only those that come before.
+    /// Checks that its architecture for `seed` is there and can be built.
+    ///
+    /// A search is known only after its run. A file in one of the places `made_here` may come from
+    /// an earlier contender. Neither is checked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operation`] if the architecture cannot be built. [`Error::UnknownArchitecture`] or
+    /// [`Error::Bundle`] if it cannot be read.
     pub fn check(&self, recipe: &Recipe, pool: &Pool, seed: u64, made_here: &[&Path]) -> Result<()> {
         let comes_later = match self {
             Contender::Search { .. } => true,
@@ -111,7 +125,14 @@ impl Contender {
         recipe.space_of(&self.architecture(&recipe, pool)?, pool).map(|_| ())
     }
 
-    /// Whether its outcome with this seed is in the record. That of a file must be of what the file holds now.
+    /// Whether its outcome with this seed is in the record.
+    ///
+    /// The outcome of a file must be of the architecture that the file holds now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherRun`] if the file holds another architecture now.
+    /// [`Error::UnknownArchitecture`] or [`Error::Bundle`] if it cannot be read.
     pub fn is_known(&self, record: &Comparison, recipe: &Recipe, pool: &Pool, seed: u64) -> Result<bool> {
         let Some(known) = record.architecture(&self.to_string(), seed) else { return Ok(false) };
         if let Contender::File { path, .. } = self {
@@ -135,7 +156,7 @@ impl Contender {
                 if !is_record(path.as_ref()) {
                     return crate::space::presets::open(path.as_ref());
                 }
-                // The record of another comparison has what was found with every seed.
+                // The record of another comparison has the architecture found with every seed.
                 Comparison::read(path.as_ref())?.architecture("gradient", recipe.seed).cloned().ok_or_else(|| {
                     let expected = format!("an outcome of gradient with seed {}", recipe.seed);
                     mmnas_bundle::Error::invalid(path, "outcomes", expected, "none").into()
@@ -154,7 +175,9 @@ impl Contender {
     }
 }
 
-/// Whether `path`, of which only the beginning need be there, is `place` or lies in it.
+/// Whether `path` is `place` or lies in it.
+///
+/// Only the beginning of `path` need exist.
 fn is_in(path: &Path, place: &Path) -> bool {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let known = whole.ancestors().find_map(|part| part.canonicalize().ok());
@@ -167,7 +190,9 @@ fn is_record(file: &Path) -> bool {
     serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|value| value.get("outcomes").is_some())
 }
 
-/// Whether a contender of a file may be called so: its runs lie in a folder of that name, which must be no other's.
+/// Whether a contender of a file may have this name.
+///
+/// Its runs lie in a folder of that name, which must be no other's.
 fn is_name(name: &str) -> bool {
     let preset = |name: &str| crate::space::presets::preset(&name.replacen('-', ":", 1)).is_ok();
     let baseline = ["text-only", "image-only"].iter().any(|control| name.starts_with(control));
@@ -218,7 +243,7 @@ mod tests {
         check(&file("a-{seed}.json")).unwrap();
         std::fs::write(folder.path().join("a-2.json"), architecture("unheard_of")).unwrap();
         assert!(check(&file("a-{seed}.json")).is_err());
-        // What another contender of the comparison is to find.
+        // A file that another contender of the comparison will write.
         check(&file("out/gradient/seed-{seed}/search/architecture.json")).unwrap();
     }
 }

@@ -1,4 +1,6 @@
-//! Networks of an equal number of parameters: a contender's width is set so that it has as many as the others.
+//! Networks of an equal number of parameters.
+//!
+//! A contender's width is set so that it has as many as the others.
 
 use mmnas_bundle::Architecture;
 
@@ -8,8 +10,9 @@ use crate::recipe::Recipe;
 use crate::task::Task;
 use crate::train::retrain;
 
-/// The recipe whose retraining of `architecture` has the number of trained numbers that lies nearest to `parameters`: the
-/// number of heads stays, their width changes, and H with it.
+/// The recipe whose retraining of `architecture` has nearly `parameters` trained parameters.
+///
+/// The number of heads stays; their width changes, and H with it, to come nearest.
 pub(crate) fn of_equal_size<T: Task>(
     recipe: &Recipe,
     pool: &Pool,

@@ -1,4 +1,6 @@
-//! Strategies and baselines side by side: the same data, the same seeds, the same budget (`mmnas-search compare`).
+//! Comparison of strategies and baselines (`mmnas-search compare`).
+//!
+//! All have the same data, the same seeds and the same budget.
 
 pub mod contender;
 pub mod equal;

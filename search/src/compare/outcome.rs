@@ -1,4 +1,4 @@
-//! What one contender reached with one seed, and the rows of a comparison's table.
+//! Results of one contender with one seed, and the rows of a comparison's table.
 
 use mmnas_bundle::Architecture;
 use serde::Deserialize;
@@ -7,20 +7,20 @@ use std::collections::BTreeMap;
 
 use crate::compare::statistics::mean_and_deviation;
 
-/// What one contender reached with one seed.
+/// Results of one contender with one seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Its name.
     pub contender: String,
     /// The seed.
     pub seed: u64,
-    /// What it trained.
+    /// The architecture that it trained.
     pub architecture: Architecture,
     /// Best score of the retrained architecture on the validation part, 0 to 1.
     pub validation: f64,
-    /// The figures behind the score, by name, of the same epoch.
+    /// The metrics behind the score, by name, of the same epoch.
     pub metrics: BTreeMap<String, f64>,
-    /// Number of trained numbers of the retrained network.
+    /// Number of trained parameters of the retrained network.
     pub parameters: u64,
     /// H of the retrained network.
     pub hidden: usize,
@@ -39,13 +39,13 @@ pub struct Summary {
     pub seeds: usize,
     /// Mean of the validation scores, 0 to 1.
     pub mean: f64,
-    /// Their deviation, n − 1 in the denominator; 0 for a single seed.
+    /// Deviation of the scores, n − 1 in the denominator; 0 for a single seed.
     pub deviation: f64,
     /// Mean seconds of search.
     pub search_seconds: f64,
     /// Mean seconds of retraining.
     pub retrain_seconds: f64,
-    /// Mean number of trained numbers.
+    /// Mean number of trained parameters.
     pub parameters: f64,
 }
 

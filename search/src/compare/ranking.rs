@@ -1,4 +1,7 @@
-//! How well a supernet ranks: the accuracy of architectures with its shared weights beside what they reach alone.
+//! Ranking quality of a supernet.
+//!
+//! It compares the accuracy of architectures with the shared weights to their accuracy when trained
+//! alone.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,9 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Ranking {
     /// The architectures, drawn uniformly.
     pub architectures: Vec<String>,
-    /// With the supernet's shared weights.
+    /// Scores with the supernet's shared weights.
     pub shared: Vec<f64>,
-    /// Trained from scratch.
+    /// Scores when trained from scratch.
     pub alone: Vec<f64>,
     /// Kendall's tau-b of the two.
     pub kendall_tau: f64,

@@ -1,4 +1,6 @@
-//! The record of a comparison: one file with everything that its table says, which outlives the runs' folders.
+//! The record of a comparison: one file with everything in its table.
+//!
+//! It outlives the runs' folders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -13,26 +15,29 @@ use crate::error::{Error, Result};
 use crate::recipe::{Recipe, recipe_of_today};
 use crate::task::Task;
 
-/// `compare.json`.
+/// `compare.json`: the record of a comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The task.
     pub task: String,
-    /// The number of parameters that every retrained network was given, as nearly as its width allows; none: the recipe's H.
+    /// The number of parameters of every retrained network, if it was set.
+    ///
+    /// The networks come as near to it as their width allows. Without it they have the recipe's H.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,
     /// Version of the program that began it.
     pub version: String,
-    /// Name and SHA-256 of every file of the data; `vision` and `features` are those of the vision stage and of its features'
-    /// index.
+    /// Name and SHA-256 of every file of the data.
+    ///
+    /// `vision` and `features` are those of the vision stage and of its features' index.
     pub data: BTreeMap<String, String>,
     /// The recipe, its seed the first of the comparison.
     pub recipe: serde_json::Value,
     /// One row a contender.
     pub summaries: Vec<Summary>,
-    /// One a contender and seed.
+    /// One outcome a contender and seed.
     pub outcomes: Vec<Outcome>,
-    /// How well a supernet ranks, where that was asked for.
+    /// Ranking quality of a supernet, if it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranking: Option<Ranking>,
 }
@@ -41,7 +46,11 @@ impl Comparison {
     /// Name of the file in the folder of a comparison.
     pub const FILE: &'static str = "compare.json";
 
-    /// One without any outcome.
+    /// A record without any outcome.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bundle`] if the recipe cannot be written as JSON.
     pub fn new<T: Task>(recipe: &Recipe, task: &T, parameters: Option<u64>) -> Result<Comparison> {
         let inputs = task.data().run_inputs(T::NAME, None);
         let mut data = task.data().provenance();
@@ -59,20 +68,36 @@ impl Comparison {
         })
     }
 
-    /// Reads one.
+    /// Reads a record.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bundle`] if the file cannot be read or is no record.
     pub fn read(file: &Path) -> Result<Comparison> {
         let mut comparison: Comparison = mmnas_bundle::read_json_file(file)?;
         comparison.recipe = recipe_of_today(comparison.recipe);
         Ok(comparison)
     }
 
-    /// The record of `file`, where there is one, of what this one compares; this one where there is none.
+    /// The record of `file`, if it exists, else this one.
+    ///
+    /// The record of `file` must compare the same things as this one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Comparison::read`] and [`Comparison::go_on`].
     pub fn with_known(self, file: &Path) -> Result<Comparison> {
         if file.exists() { self.go_on(Comparison::read(file)?, file) } else { Ok(self) }
     }
 
-    /// Changes the record of `file`, with what other processes have added to it meanwhile: one of them at a time holds `lock_file`
-    /// locked.
+    /// Changes the record of `file`, with what other processes have added meanwhile.
+    ///
+    /// One process at a time holds `lock_file` locked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bundle`] if a file cannot be read or written. [`Error::OtherRun`] if the record of
+    /// `file` compares other things.
     pub fn update(&mut self, (file, lock_file): (&Path, &Path), change: impl FnOnce(&mut Comparison)) -> Result<()> {
         let lock = File::create(lock_file).map_err(mmnas_bundle::Error::io(lock_file, "create"))?;
         // Where the file system knows no locks, there is one process at most, as without them.
@@ -82,13 +107,24 @@ impl Comparison {
         self.write(file)
     }
 
-    /// Writes it, all of it or nothing.
+    /// Writes the record atomically.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bundle`] if it cannot be written.
     pub fn write(&self, file: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(|e| mmnas_bundle::Error::json(file, &e))?;
         Ok(write_atomically(file, (text + "\n").as_bytes())?)
     }
 
-    /// Takes over what `known`, read from `file`, has found. It must have compared the same things.
+    /// Takes over the results of `known`, read from `file`.
+    ///
+    /// It must have compared the same things.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherRun`] with the first difference in the task, the data, the recipe or the
+    /// number of parameters.
     pub fn go_on(self, known: Comparison, file: &Path) -> Result<Comparison> {
         let differs = |started: String, now: String| {
             let file = file.to_path_buf();
@@ -107,7 +143,7 @@ impl Comparison {
         }
     }
 
-    /// What this comparison and another one of the task do not have in common besides contenders and seeds.
+    /// Differences to another comparison of the task, besides contenders and seeds.
     pub fn what_differs(&self, other: &Comparison) -> Vec<Difference> {
         let none_or = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
         let mut found = Vec::new();
@@ -125,7 +161,7 @@ impl Comparison {
         found
     }
 
-    /// Adds an outcome, but where that of its contender and seed is known.
+    /// Adds an outcome unless that of its contender and seed is known.
     pub fn add(&mut self, outcome: Outcome) {
         if self.architecture(&outcome.contender, outcome.seed).is_none() {
             self.outcomes.push(outcome);
@@ -133,13 +169,15 @@ impl Comparison {
         self.summaries = summaries(&self.outcomes);
     }
 
-    /// How much higher the validation scores of `contender` are than those of `other` with the same seeds, which cut the data alike:
-    /// one number, −1 to 1, a seed that both have.
+    /// Differences of the validation scores of `contender` and `other`, paired by seed.
+    ///
+    /// The same seed cuts the data alike. There is one number, −1 to 1, for each seed that both
+    /// have; above 0 `contender` is better.
     pub fn differences(&self, contender: &str, other: &str) -> Vec<f64> {
         self.differences_to(self, contender, other)
     }
 
-    /// The same, of a contender here to one in another record.
+    /// Differences as by [`Comparison::differences`], to a contender in another record.
     pub fn differences_to(&self, record: &Comparison, contender: &str, other: &str) -> Vec<f64> {
         let own = self.outcomes.iter().filter(|outcome| outcome.contender == contender);
         let mut pairs: Vec<(u64, f64)> = own
@@ -156,7 +194,9 @@ impl Comparison {
         self.outcomes.iter().find(|outcome| outcome.contender == contender && outcome.seed == seed)
     }
 
-    /// What the contender of that name has trained with `seed`: of a search, what it has found.
+    /// The architecture that the contender of that name has trained with `seed`.
+    ///
+    /// A search has trained the one that it has found.
     pub fn architecture(&self, contender: &str, seed: u64) -> Option<&Architecture> {
         self.outcome(contender, seed).map(|outcome| &outcome.architecture)
     }
@@ -179,14 +219,14 @@ fn recipe_differences(place: &str, a: &serde_json::Value, b: &serde_json::Value)
     }
 }
 
-/// Something that two comparisons do not have in common.
+/// A difference between two comparisons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Where: `parameters`, the name of a file of the data, or the recipe's field.
+    /// Its place: `parameters`, the name of a data file, or the recipe's field.
     pub place: String,
-    /// What the first one has there.
+    /// The first one's value.
     pub one: String,
-    /// What the other one has.
+    /// The other one's value.
     pub other: String,
 }
 

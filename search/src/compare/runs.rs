@@ -32,25 +32,38 @@ pub(crate) fn folder(out: &Path, contender: &Contender, seed: u64) -> std::path:
     out.join(contender.folder_name()).join(format!("seed-{seed}"))
 }
 
-/// What holds for all runs of a comparison.
+/// Settings of all runs of a comparison.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
     /// Folder of the runs.
     pub out: &'a Path,
     /// The operations that recipes and architectures name.
     pub pool: &'a Pool,
-    /// The number of parameters that every retrained network is given, as nearly as its width allows; none: the recipe's H.
+    /// The number of parameters of every retrained network, if it is set.
+    ///
+    /// The networks come as near to it as their width allows. Without it they have the recipe's H.
     pub parameters: Option<u64>,
 }
 
-/// Makes a contender's runs with one seed this process's own as long as the answer lives; those that another process is at are
-/// [`Error::RunBusy`](crate::error::Error::RunBusy).
+/// Locks a contender's runs with one seed while the returned value lives.
+///
+/// # Errors
+///
+/// [`Error::RunBusy`](crate::error::Error::RunBusy) if another process works on them.
+/// [`Error::Bundle`](crate::error::Error::Bundle) if the folder or its lock cannot be created.
 pub fn claim(out: &Path, contender: &Contender, seed: u64) -> Result<RunFolder> {
     RunFolder::claim(&folder(out, contender, seed))
 }
 
-/// Searches, where the contender does, and retrains what it stands for. Runs that lie there already are gone on with. The
-/// task's data shows what the contender may see from then on. Where other processes are at the comparison too, [`claim`] comes first.
+/// Searches, if the contender does, and retrains its architecture.
+///
+/// Runs that lie there already are continued. From then on the task's data shows only the
+/// contender's modalities. If other processes work on the comparison too, call [`claim`] first.
+///
+/// # Errors
+///
+/// Those of [`search`](search::search), [`retrain`](retrain::retrain) and [`RunFolder::open`].
+/// Those of the contender's architecture, if it cannot be read or built.
 pub fn run_contender<T: Task>(
     recipe: &Recipe,
     task: &mut T,

@@ -1,6 +1,8 @@
 //! Means, deviations and rank correlations of a few numbers.
 
-/// Mean and deviation, n − 1 in the denominator; the deviation of a single number is 0.
+/// Mean and deviation, n − 1 in the denominator.
+///
+/// The deviation of a single number is 0.
 pub fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n.max(1.0);
@@ -8,7 +10,9 @@ pub fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
     (mean, if values.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 })
 }
 
-/// Kendall's tau-b of two lists of the same length: −1 to 1, 0 where one of them is constant.
+/// Kendall's tau-b of two lists of the same length, −1 to 1.
+///
+/// It is 0 if one of them is constant.
 pub fn kendall_tau(a: &[f64], b: &[f64]) -> f64 {
     let (mut agreeing, mut pairs_a, mut pairs_b) = (0.0, 0.0, 0.0);
     for i in 0..a.len().min(b.len()) {
@@ -34,7 +38,9 @@ fn ranks(values: &[f64]) -> Vec<f64> {
     values.iter().map(rank).collect()
 }
 
-/// Spearman's rho of two lists of the same length: −1 to 1, 0 where one of them is constant.
+/// Spearman's rho of two lists of the same length, −1 to 1.
+///
+/// It is 0 if one of them is constant.
 pub fn spearman_rho(a: &[f64], b: &[f64]) -> f64 {
     let (a, b) = (ranks(a), ranks(b));
     let ((mean_a, deviation_a), (mean_b, deviation_b)) = (mean_and_deviation(&a), mean_and_deviation(&b));

@@ -11,8 +11,16 @@ use crate::seed::rng;
 use crate::task::Task;
 use crate::train::search;
 
-/// Draws `count` different architectures, scores them with the supernet that the contender's search in `out` trained, and
-/// trains each from scratch, at the recipe's H.
+/// Ranks `count` different drawn architectures with a supernet and by training alone.
+///
+/// The supernet is the one that the contender's search in `out` trained. Each architecture is also
+/// trained from scratch, at the recipe's H.
+///
+/// # Errors
+///
+/// Those of [`RunFolder::open`] and [`retrain`](crate::train::retrain::retrain).
+/// [`Error::Checkpoint`](crate::error::Error::Checkpoint) or
+/// [`Error::Bundle`](crate::error::Error::Bundle) if the search's supernet cannot be read.
 pub fn rank_supernet<T: Task>(
     recipe: &Recipe,
     task: &mut T,

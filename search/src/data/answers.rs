@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use mmnas_bundle::answers::normalise;
 
-/// The answers that annotators gave, normalised, by first appearance, with their published targets: 0.3, 0.6, 0.9 and 1
-/// for 1, 2, 3 and more annotators.
+/// Soft targets of the annotators' answers, which are normalised, by first appearance.
+///
+/// The published targets are 0.3, 0.6, 0.9 and 1 for 1, 2, 3 and more annotators.
 pub fn soft_targets(annotators: &[String]) -> Vec<(String, f32)> {
     let mut counts: Vec<(String, usize)> = Vec::new();
     for answer in annotators.iter().map(|answer| normalise(answer)) {
@@ -18,7 +19,9 @@ pub fn soft_targets(annotators: &[String]) -> Vec<(String, f32)> {
     counts.into_iter().map(|(answer, count)| (answer, score(count))).collect()
 }
 
-/// The answers that occur `min_count` times or more, in the order of their first appearance: the labels.
+/// The labels: answers that occur `min_count` times or more.
+///
+/// They stand in the order of their first appearance.
 pub fn frequent_answers<S: AsRef<str>>(answers: &[S], min_count: usize) -> Vec<String> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for answer in answers {

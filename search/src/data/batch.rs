@@ -11,14 +11,26 @@ use crate::model::network::FeatureNorm;
 use crate::recipe::model::Modalities;
 
 impl ImageTextData {
-    /// The network's inputs for some samples with the given token ids, and their regions. Tokens and regions are
-    /// padded to the longest of the batch only. The images are read by all threads at once.
+    /// Network inputs for some samples with the given token ids, and their regions.
+    ///
+    /// Tokens and regions are padded to the longest of the batch only. All threads read the images
+    /// in parallel.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bundle`](crate::error::Error::Bundle) if the features of an image cannot be read.
     pub fn inputs(&self, samples: &[usize], tokens: &[&[i64]]) -> Result<(Inputs, Vec<RegionFeatures>)> {
         let images: Vec<usize> = samples.iter().map(|&sample| self.image_of(sample)).collect();
         self.inputs_of_images(&images, tokens)
     }
 
-    /// As [`ImageTextData::inputs`], of images instead of samples. What the recipe keeps from the network is not in them.
+    /// As [`ImageTextData::inputs`], for images instead of samples.
+    ///
+    /// Modalities that the recipe keeps from the network are not in the inputs.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ImageTextData::inputs`].
     pub fn inputs_of_images(&self, images: &[usize], tokens: &[&[i64]]) -> Result<(Inputs, Vec<RegionFeatures>)> {
         let unread = vec![[UNK].as_slice(); if self.modalities == Modalities::Image { tokens.len() } else { 0 }];
         let tokens = if self.modalities == Modalities::Image { unread.as_slice() } else { tokens };
@@ -51,13 +63,19 @@ impl ImageTextData {
         Ok((inputs, regions))
     }
 
-    /// A tensor of a batch in its shape, on the data's device.
+    /// Puts a tensor of a batch into its shape, on the data's device.
     pub(crate) fn shaped(&self, tensor: Tensor, shape: &[usize]) -> Tensor {
         let shape: Vec<i64> = shape.iter().map(|&n| n as i64).collect();
         tensor.view(shape.as_slice()).to_device(self.device)
     }
 
-    /// Mean and deviation of each feature over the images of `samples`. A feature that never varies gets deviation 1.
+    /// Mean and deviation of each feature over the images of `samples`.
+    ///
+    /// A feature that never varies gets deviation 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bundle`](crate::error::Error::Bundle) if the features of an image cannot be read.
     pub fn feature_norm(&self, samples: &[usize]) -> Result<FeatureNorm> {
         let d = self.feature();
         let mut images: Vec<usize> = samples.iter().map(|&k| self.image_of(k)).collect();

@@ -1,4 +1,4 @@
-//! A file of samples cut in two between images, for whoever wants the parts as files.
+//! A file of samples cut in two between images, into two new files.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,8 +12,15 @@ use crate::data::convert::conversion::{Converted, Writer};
 use crate::error::Result;
 use crate::seed::rng;
 
-/// Writes `train.jsonl` and `validation.jsonl` to the new folder `out`: the lines of `samples` as they are, those of `share` of
-/// the images, drawn by `seed`, in the second. No image is in both. An error where one of the files would be empty.
+/// Cuts `samples` into `train.jsonl` and `validation.jsonl` in the new folder `out`.
+///
+/// The lines stay as they are. Those of `share` of the images, drawn by `seed`, go to the second
+/// file. No image is in both.
+///
+/// # Errors
+///
+/// [`Error::Bundle`](crate::error::Error::Bundle) if a file cannot be read or written, a line has
+/// no image, or one of the new files would be empty.
 pub fn cut_files(samples: &Path, share: f64, seed: u64, out: &Path) -> Result<Converted> {
     let (mut lines, mut images): (Vec<Map<String, Value>>, Vec<String>) = Default::default();
     for_each_json_line(samples, |number, line: mmnas_bundle::Result<Map<String, Value>>| {

@@ -8,12 +8,13 @@ use mmnas_bundle::{Error as BundleError, FeatureStore, ImageNames, RegionFeature
 
 use crate::error::Result;
 
-/// The folders, opened; they agree in what their features are.
+/// The open folders, which agree in the kind of their features.
 #[derive(Debug)]
 pub(crate) struct FeatureFolders {
     stores: Vec<FeatureStore>,
-    /// The images of all folders one after the other, and of which each is; made when the first sample does not name an image
-    /// as it is called.
+    /// The images of all folders one after the other, and the folder of each.
+    ///
+    /// They are collected when a sample first names an image by another name than the folder's.
     names: OnceLock<(ImageNames, Vec<usize>)>,
 }
 
@@ -53,16 +54,18 @@ impl FeatureFolders {
         self.stores.first().map_or(0, FeatureStore::feature)
     }
 
-    /// Which features they are.
+    /// SHA-256 of the vision graph that gave the features.
     pub(crate) fn vision_sha256(&self) -> &str {
         self.stores.first().map_or("", FeatureStore::vision_sha256)
     }
 
-    /// The image that a sample calls `name`, by the rule of [`mmnas_bundle::image_names`] over all folders; or what is wrong with
-    /// the name.
+    /// Finds the image that a sample calls `name`.
+    ///
+    /// The rule is that of [`mmnas_bundle::image_names`] over all folders. The error is what is
+    /// wrong with the name.
     pub(crate) fn find(&self, name: &str) -> std::result::Result<FoundImage, Flaw> {
         let flaw = |expected, found: String| Err(Flaw { field: "image", expected, found });
-        // Not by the names of all, which few data sets need and which take memory.
+        // Not by the names of all images, which few data sets need and which take memory.
         let exact = |(folder, store): (usize, &FeatureStore)| store.size(name).map(|_| folder);
         let mut exact = self.stores.iter().enumerate().filter_map(exact);
         match (exact.next(), exact.next()) {
@@ -91,7 +94,7 @@ impl FeatureFolders {
         (ImageNames::new(names), owners)
     }
 
-    /// Width and height of an image in pixels; none where they are not known.
+    /// Width and height of an image in pixels; none if unknown.
     pub(crate) fn size(&self, image: &FoundImage) -> Option<(u32, u32)> {
         self.stores[image.folder].size(&image.name).filter(|size| size.0 > 0 && size.1 > 0)
     }

@@ -1,4 +1,4 @@
-//! Files of answers that people give.
+//! Files of the answers that are labels.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,9 +14,12 @@ pub(crate) fn read(file: &Path) -> Result<Vec<String>> {
     Ok(labels)
 }
 
-/// Whether `labels`, which `file` holds, can be told apart: at least one, each once, none of white space alone. Labels that
-/// differ in white space alone are a mistake of the file; letters in another case are another answer, as answers are compared
-/// letter for letter. An empty label is what the official normalisation leaves of "a": [`check_empty`].
+/// Checks that `labels`, which `file` holds, can be distinguished.
+///
+/// There is at least one, each once, and none of white space alone. Labels that differ in white
+/// space alone are a mistake of the file. Letters in another case are another answer, as answers
+/// are compared letter for letter. An empty label is what the official normalisation leaves of "a":
+/// [`check_empty`].
 pub(crate) fn check(labels: &[String], file: &Path) -> Result<()> {
     let invalid =
         |field: String, expected: &str, found: String| Err(BundleError::invalid(file, field, expected, found));
@@ -42,7 +45,9 @@ pub(crate) fn check(labels: &[String], file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// An empty label is an error where no sample has annotators' answers: these alone are normalised, and so can become empty.
+/// Refuses an empty label if no sample has annotators' answers.
+///
+/// These alone are normalised, and so can become empty.
 pub(crate) fn check_empty(labels: &[String], file: &Path, annotated: bool) -> Result<()> {
     match labels.iter().position(String::is_empty).filter(|_| !annotated) {
         Some(place) => Err(BundleError::invalid(file, format!("[{place}]"), "an answer", "\"\"").into()),
@@ -50,7 +55,7 @@ pub(crate) fn check_empty(labels: &[String], file: &Path, annotated: bool) -> Re
     }
 }
 
-/// Its words with one space between each two.
+/// The words of `label` with one space between each two.
 pub(crate) fn spaced_once(label: &str) -> String {
     label.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,4 +1,6 @@
-//! What there is to learn in a data set: asked before a run, of a bounded number of images.
+//! Checks before a run that a data set has something to learn.
+//!
+//! They look at a bounded number of images.
 
 use std::collections::BTreeSet;
 
@@ -10,22 +12,24 @@ use crate::data::dataset::ImageTextData;
 use crate::error::Result;
 use crate::recipe::model::Modalities;
 
-/// Images that are looked at, at most: of 100 regions of 2,048 features they are 200 MB.
+/// Largest number of images that are looked at.
+///
+/// With 100 regions of 2,048 features each they are 200 MB.
 const MOST_IMAGES: usize = 256;
-/// Names that a line gives, at most.
+/// Largest number of names in a line.
 const MOST_NAMES: usize = 5;
 
-/// The samples that a run trains on, part by part, and those that it validates on.
+/// The samples that a run trains on, by part, and validates on.
 #[derive(Debug, Clone, Copy)]
 pub struct RunParts<'a> {
-    /// Parts that are trained on: one, or in a search that of the weights and that of alpha.
+    /// Training parts: one, or in a search that of the weights and that of alpha.
     pub training: &'a [&'a [usize]],
-    /// The part that is validated on.
+    /// The validation part.
     pub validation: &'a [usize],
 }
 
 impl RunParts<'_> {
-    /// All samples that are trained on.
+    /// All training samples.
     pub(crate) fn training_samples(&self) -> impl Iterator<Item = usize> {
         self.training.iter().flat_map(|part| part.iter().copied())
     }
@@ -38,11 +42,13 @@ pub struct SeenImage {
     pub image: usize,
     /// The boxes of the regions that a network gets.
     pub boxes: Vec<BoxXyxy>,
-    /// All its features are 0.
+    /// Whether all its features are 0.
     pub(crate) is_zero: bool,
-    /// Its features are those of the first image that was looked at, number by number.
+    /// Whether its features are those of the first image, number by number.
+    ///
+    /// The first image is the first that was looked at.
     pub(crate) is_first: bool,
-    /// All its regions have the features of that image's first region.
+    /// Whether all its regions have the features of that image's first region.
     pub(crate) is_constant: bool,
 }
 
@@ -52,7 +58,7 @@ pub(crate) fn spread<T: Copy>(from: &[T], most: usize) -> Vec<T> {
     (0..count).map(|k| from[k * from.len() / count]).collect()
 }
 
-/// `count` names, of which the first are given.
+/// The first names, and the number of the others.
 pub(crate) fn some_names<S: AsRef<str>>(names: &[S]) -> String {
     let first: Vec<&str> = names.iter().take(MOST_NAMES).map(AsRef::as_ref).collect();
     match names.len() - first.len() {
@@ -65,6 +71,7 @@ impl ImageTextData {
     /// Looks at some images of `samples`, spread evenly.
     ///
     /// # Errors
+    ///
     /// Features that cannot be read or are not finite, with the image's name.
     pub fn look_at_images(&self, samples: impl IntoIterator<Item = usize>) -> Result<Vec<SeenImage>> {
         let images: BTreeSet<usize> = samples.into_iter().map(|sample| self.image_of(sample)).collect();
@@ -85,9 +92,10 @@ impl ImageTextData {
         images.par_iter().map(look).collect()
     }
 
-    /// What is to be known of the images and words that a run trains on, whatever its task.
+    /// Warnings about the images and words that a run trains on, for every task.
     ///
     /// # Errors
+    ///
     /// The same features in all images; texts of which no word is known.
     pub fn learnable(&self, seen: &[SeenImage]) -> Result<Vec<String>> {
         let mut told = Vec::new();

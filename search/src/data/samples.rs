@@ -1,4 +1,4 @@
-//! The samples of files whose images have features, and the words of their texts.
+//! The samples whose images have features, and the words of their texts.
 
 use mmnas_bundle::Vocabulary;
 use mmnas_bundle::samples::{Flaw, Sample};
@@ -7,14 +7,16 @@ use crate::data::data_files::{DataFiles, Samples};
 use crate::data::feature_folders::{FeatureFolders, FoundImage};
 use crate::error::Result;
 
-/// What was read: the samples, the image of each, and the words of their texts.
+/// The samples that were read, the image of each, and the words of their texts.
 pub(crate) struct ReadSamples<S> {
     pub read: Samples<S>,
     pub images: Vec<FoundImage>,
     pub vocabulary: Vocabulary,
 }
 
-/// Reads the samples that have features and words; words that are new get ids unless the vocabulary is given.
+/// Reads the samples that have features and words.
+///
+/// New words get ids unless the vocabulary is given.
 pub(crate) fn read_samples<S: Sample>(files: &DataFiles, features: &FeatureFolders) -> Result<ReadSamples<S>> {
     let given = files.vocabulary()?;
     let grows = given.is_none();

@@ -15,17 +15,27 @@ pub struct Splits {
     pub weights: Vec<usize>,
     /// Trains alpha.
     pub alpha: Vec<usize>,
-    /// Measures.
+    /// Measures the score.
     pub validation: Vec<usize>,
 }
 
 impl Splits {
-    /// The parts of a data set that train and measure an architecture. A validation file is the validation part.
+    /// Parts of a data set that train and measure an architecture.
+    ///
+    /// A validation file is the validation part.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyPart`] if a part gets no sample.
     pub fn for_training(data: &ImageTextData, recipe: &Recipe) -> Result<Splits> {
         Splits::cut(data.samples_of_images(), recipe.split, recipe.seed, data.validation_samples())
     }
 
-    /// The parts of a search: the same, but where the recipe asks for the published cut.
+    /// Parts of a search, as for training unless the recipe asks for the published cut.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyPart`] if a part gets no sample.
     pub fn for_search(data: &ImageTextData, recipe: &Recipe) -> Result<Splits> {
         if !recipe.published.validate_on_alpha {
             return Splits::for_training(data, recipe);
@@ -37,8 +47,10 @@ impl Splits {
         Ok(parts)
     }
 
-    /// As the published code cuts: the first samples train weights, the rest alpha, and those validate as well. The cut is
-    /// moved to the end of an image's samples where they stand together.
+    /// Cuts as the published code does.
+    ///
+    /// The first samples train weights, the rest alpha, and those validate as well. If an image's
+    /// samples stand together, the cut is moved to their end.
     fn cut_by_index(samples: &[Vec<usize>], shares: SplitShares) -> Result<Splits> {
         let mut all: Vec<usize> = samples.iter().flatten().copied().collect();
         all.sort_unstable();
@@ -58,8 +70,14 @@ impl Splits {
         Ok(Splits { weights: all, validation: alpha.clone(), alpha })
     }
 
-    /// Cuts the images, shuffled by `seed`. `samples` lists the samples of each image, so no image is in two parts. Where
-    /// `validation` is given it is that part, and its share goes to the weights.
+    /// Cuts the images, shuffled by `seed`.
+    ///
+    /// `samples` lists the samples of each image, so no image is in two parts. If `validation` is
+    /// given it is that part, and its share goes to the weights.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EmptyPart`] if a part gets no sample.
     pub fn cut(samples: &[Vec<usize>], shares: SplitShares, seed: u64, validation: Option<&[usize]>) -> Result<Splits> {
         let images = samples.len();
         let mut order: Vec<usize> = (0..images).collect();

@@ -1,4 +1,6 @@
-//! Vectors of words from published files: GloVe's text form and the JSON of the npm packages `wink-embeddings-*`.
+//! Vectors of words from published files.
+//!
+//! The forms are GloVe's text and the JSON of the npm packages `wink-embeddings-*`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,13 +13,13 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 
 use crate::error::Result;
 
-/// A line above this length is an error, not an allocation.
+/// Largest length of a line: a longer one is an error, not an allocation.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// Vectors of some words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WordVectors {
-    /// Index of the word in the list that was asked for, and its vector; in the order of the list.
+    /// Index of the word in the given list, and its vector; in the list's order.
     pub rows: Vec<(usize, Vec<f32>)>,
 }
 
@@ -28,12 +30,16 @@ impl WordVectors {
     }
 }
 
-/// Reads the vectors of `words` from `file`, which need not fit in memory. A word that the file does not have is looked up
-/// in lower case; of vectors of the same word the first counts. The form is told from the content: a line
-/// `word v1 … v_width` a word, after an optional line `count width`, or wink's JSON.
+/// Reads the vectors of `words` from `file`, which need not fit in memory.
+///
+/// A word that the file lacks is looked up in lower case. Of several vectors of the same word the
+/// first counts. The content decides the form: wink's JSON, or a line `word v1 … v_width` a word,
+/// after an optional line `count width`.
 ///
 /// # Errors
-/// A file of another width or form, named with its line; a number that is not finite.
+///
+/// A file that cannot be read; a file of another width or form, named with its line; a number that
+/// is not finite.
 pub fn load(file: &Path, words: &[String], width: usize) -> Result<WordVectors> {
     let mut reader = BufReader::with_capacity(1 << 20, File::open(file).map_err(BundleError::io(file, "read"))?);
     if width == 0 {
@@ -50,13 +56,15 @@ pub fn load(file: &Path, words: &[String], width: usize) -> Result<WordVectors> 
     Ok(wanted.into_rows())
 }
 
-/// JSON starts with a brace and the quote of a name; "{" alone may be a word.
+/// Whether the content is JSON: a brace and the quote of a name.
+///
+/// "{" alone may be a word.
 fn is_json(start: &[u8]) -> bool {
     let mut marks = start.iter().take(64).filter(|b| !b.is_ascii_whitespace());
     marks.next() == Some(&b'{') && marks.next() == Some(&b'"')
 }
 
-/// The words that are looked for, and what was found.
+/// The words that are looked for, and the vectors that were found.
 struct Wanted {
     width: usize,
     exact: HashMap<String, Vec<usize>>,
@@ -82,7 +90,9 @@ impl Wanted {
         self.exact.contains_key(word) || self.lower.contains_key(word)
     }
 
-    /// Takes the vector of `word` for all words that it is the first of; a word as it is goes before its lower case.
+    /// Stores `vector` for all words for which `word` is the first match.
+    ///
+    /// An exact match goes before a match in lower case.
     fn put(&mut self, word: &str, vector: &[f32]) {
         for (places, is_exact) in [(self.exact.get(word), true), (self.lower.get(word), false)] {
             for &index in places.into_iter().flatten() {
@@ -107,7 +117,9 @@ fn number(field: &[u8]) -> Option<f32> {
     std::str::from_utf8(field).ok()?.parse().ok()
 }
 
-/// Splits a line into the word and its last `width` fields. A word may have spaces in it: glove.840B has such.
+/// Splits a line into the word and its last `width` fields.
+///
+/// A word may have spaces in it, as some of glove.840B have.
 fn split(line: &[u8], width: usize) -> Option<(&[u8], &[u8])> {
     let mut end = line.len();
     for _ in 0..width {
@@ -151,7 +163,8 @@ fn read_text(file: &Path, mut reader: impl BufRead, wanted: &mut Wanted) -> Resu
                 let found = String::from_utf8_lossy(dimension).into_owned();
                 return Err(invalid(format!("vectors of {width} numbers"), found));
             }
-            // Here a word has no spaces: what stands after it is the vector, and tells the file's width.
+            // Here a word has no spaces: the fields after it are the vector and give the file's
+            // width.
             let numbers = fields.len() - 1;
             let more = numbers > width && fields[1..].iter().all(|field| number(field).is_some());
             if numbers < width || more {
@@ -175,7 +188,9 @@ fn read_text(file: &Path, mut reader: impl BufRead, wanted: &mut Wanted) -> Resu
     Ok(())
 }
 
-/// Wink's JSON: `{…, "dimensions": N, "words": […], "vectors": {"word": [N numbers, norm, index], …}, …}`.
+/// Reads wink's JSON.
+///
+/// `{…, "dimensions": N, "words": […], "vectors": {"word": [N numbers, norm, index], …}, …}`.
 fn read_json(file: &Path, reader: impl Read, wanted: &mut Wanted) -> Result<()> {
     let mut deserializer = serde_json::Deserializer::from_reader(reader);
     let read = Wink { wanted }.deserialize(&mut deserializer).and_then(|()| deserializer.end());

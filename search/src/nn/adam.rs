@@ -15,15 +15,19 @@ struct Moments {
     steps: i64,
 }
 
-/// Adam (Kingma and Ba) as PyTorch computes it, with a state that can be saved: libtorch's own keeps its moments to
-/// itself. A parameter without a gradient keeps its value, its moments and its own count of steps.
+/// Adam (Kingma and Ba) as PyTorch computes it, with a state that can be saved.
+///
+/// libtorch's own Adam keeps its moments to itself. A parameter without a gradient keeps its value,
+/// its moments and its own step count.
 #[derive(Debug, Default)]
 pub struct Adam {
     moments: BTreeMap<String, Moments>,
 }
 
 impl Adam {
-    /// Moves the parameters that have a gradient. `gradients` are by the parameters' names.
+    /// Moves the parameters that have a gradient.
+    ///
+    /// `gradients` go by the parameters' names.
     pub fn step(&mut self, parameters: &Parameters, gradients: &[(&String, Tensor)], settings: AdamSettings) {
         let _guard = tch::no_grad_guard();
         let (beta1, beta2) = settings.betas;
@@ -36,7 +40,8 @@ impl Adam {
             let _ = moments.second.lerp_(&gradient.square(), 1.0 - beta2);
             let (correction1, correction2) =
                 (1.0 - beta1.powi(moments.steps as i32), 1.0 - beta2.powi(moments.steps as i32));
-            // lr / c1 · m / (√(v / c2) + ε), with all that is a number in the denominator: a pass over memory less for each.
+            // lr / c1 · m / (√(v / c2) + ε), with all scalars in the denominator: it saves a pass
+            // over memory for each.
             let root2 = correction2.sqrt();
             let mut denominator = moments.second.sqrt();
             let _ = denominator.g_add_scalar_(settings.epsilon * root2);
@@ -54,8 +59,13 @@ impl Adam {
         }
     }
 
-    /// The state that [`Adam::save`] wrote, for the given parameters. A parameter without a state has not been moved yet; a
-    /// state that does not fit its parameter is an error, its name.
+    /// Reads the state that [`Adam::save`] wrote, for the given parameters.
+    ///
+    /// A parameter without a state has not been moved yet.
+    ///
+    /// # Errors
+    ///
+    /// The name of the first parameter whose state is incomplete or has another shape.
     pub fn load(prefix: &str, parameters: &Parameters, from: &TensorMap) -> std::result::Result<Adam, String> {
         let mut adam = Adam::default();
         for (name, parameter) in parameters {

@@ -6,7 +6,10 @@ use tch::{Kind, Tensor, nn};
 use crate::nn::dropout::Dropout;
 use crate::nn::layers::{Linear, MASKED, Mlp};
 
-/// AttFlat: MLP(H → inner → 1) per position, softmax over the positions that are there, weighted sum, Linear(H → 2 H).
+/// AttFlat: a sequence pooled by learned attention, `[batch, n, H]` → `[batch, 2 H]`.
+///
+/// MLP(H → inner → 1) per position, softmax over the positions that are not padding, weighted sum,
+/// Linear(H → 2 H).
 #[derive(Debug)]
 pub(crate) struct AttFlat {
     mlp: Mlp,
@@ -21,18 +24,20 @@ impl AttFlat {
         }
     }
 
-    /// `x` `[batch, n, H]` → `[batch, 2 H]`; `mask` `[batch, 1, 1, n]` is true where a position is padding.
+    /// Pools `x` `[batch, n, H]` → `[batch, 2 H]`.
+    ///
+    /// `mask` `[batch, 1, 1, n]` is true where a position is padding.
     pub(crate) fn forward(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
         self.forward_with_weights(x, mask, dropout).0
     }
 
-    /// The same, and how much each position counts, `[batch, n, 1]`.
+    /// Pools as [`AttFlat::forward`] and also gives the attention weights, `[batch, n, 1]`.
     pub(crate) fn forward_with_weights(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> (Tensor, Tensor) {
         let weights = self.weights(x, mask, dropout);
         (self.merge.forward(&(&weights * x).sum_dim_intlist(1, false, Kind::Float)), weights)
     }
 
-    /// How much each position counts, `[batch, n, 1]`, of sum 1.
+    /// Attention weight of each position, `[batch, n, 1]`, of sum 1.
     fn weights(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor {
         let mut scores = self.mlp.forward(x, dropout);
         if let Some(mask) = mask {
@@ -41,7 +46,7 @@ impl AttFlat {
         scores.softmax(1, Kind::Float)
     }
 
-    /// How much each position counts in evaluation, `[batch, n]`.
+    /// Attention weight of each position in evaluation, `[batch, n]`.
     pub(crate) fn attention(&self, x: &Tensor, mask: Option<&Tensor>) -> Tensor {
         self.weights(x, mask, Dropout(0.0)).squeeze_dim(-1)
     }

@@ -1,10 +1,12 @@
-//! Means over an image's regions, each counting as much as it covers.
+//! Means over an image's regions, weighted by the regions' areas.
 
 use mmnas_bundle::boxes::LEAST_AREA;
 use tch::Kind;
 use tch::Tensor;
 
-/// What each region counts by the area that it covers, `[batch, regions, 1]`, from boxes `[batch, regions, 4]`: they add to 1.
+/// Weight of each region by its area, `[batch, regions, 1]`, of sum 1.
+///
+/// `boxes` is `[batch, regions, 4]`.
 pub(crate) fn shares(boxes: &Tensor, padding: Option<&Tensor>) -> Tensor {
     let sizes = (boxes.narrow(-1, 2, 2) - boxes.narrow(-1, 0, 2)).clamp_min(0.0);
     let areas = (sizes.narrow(-1, 0, 1) * sizes.narrow(-1, 1, 1)).clamp_min(f64::from(LEAST_AREA));

@@ -6,7 +6,9 @@ use tch::{Device, Kind, Tensor};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout(pub f64);
 
-/// Random bits spent on an element: rates are rounded to multiples of 2^-16, and the factor on what stays follows.
+/// Number of steps of the rate: it is rounded to multiples of 2^-16.
+///
+/// Each element takes 16 random bits. The factor on the kept elements follows the rounded rate.
 const STEPS: f64 = 65_536.0;
 
 impl Dropout {
@@ -18,8 +20,10 @@ impl Dropout {
         }
     }
 
-    /// What libtorch's own dropout multiplies by, 0 or 1 / (1 − rate), at a quarter of its cost on the CPU, where it draws
-    /// each element by itself; that was half of a forward pass. Here one number of 64 bits serves four elements.
+    /// Factors of dropout, 0 or 1 / (1 − rate), for each element of `like`.
+    ///
+    /// On the CPU this costs a quarter of libtorch's own dropout. That draws each element by itself
+    /// and took half of a forward pass. Here one number of 64 bits serves four elements.
     fn noise(self, like: &Tensor) -> Tensor {
         let dropped = (self.0 * STEPS).round().min(STEPS);
         if dropped == STEPS {
@@ -45,7 +49,8 @@ mod tests {
             let x = Tensor::ones([1001, 1001], (Kind::Float, Device::Cpu));
             let y = Dropout(rate).apply(&x);
             let dropped = y.eq(0.0).to_kind(Kind::Double);
-            // Six deviations of the mean of 1e6 draws are below 0.003; the same holds for each of the four in a number.
+            // Six deviations of the mean of 1e6 draws are below 0.003; the same holds for each of
+            // the four in a number.
             assert!((dropped.mean(Kind::Double).double_value(&[]) - rate).abs() < 0.003);
             for lane in 0..4 {
                 let share = dropped.flatten(0, 1).slice(0, lane, None, 4).mean(Kind::Double).double_value(&[]);

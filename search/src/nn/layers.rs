@@ -1,5 +1,6 @@
-//! The layers that operations and heads share. Weights are initialised as PyTorch does by default, which is what the
-//! published code does.
+//! The layers that operations and heads share.
+//!
+//! Weights are initialised as PyTorch does by default, which is what the published code does.
 
 use tch::nn;
 use tch::{Kind, Tensor};
@@ -10,8 +11,9 @@ use crate::nn::relation::Projection;
 /// Scores of masked positions before a softmax (published).
 pub(crate) const MASKED: f64 = -1e9;
 
-/// `y = x Wᵀ + b`, initialised uniformly in ± 1/√(inputs), computed in the kind of `x`; gradients arrive in that of the
-/// parameters.
+/// Linear layer: `y = x Wᵀ + b`, initialised uniformly in ± 1/√(inputs).
+///
+/// It computes in the kind of `x`. Gradients arrive in the kind of the parameters.
 #[derive(Debug)]
 pub(crate) struct Linear {
     weight: Tensor,
@@ -25,7 +27,9 @@ impl Linear {
         Linear { weight, bias: bias.then(|| vs.uniform("bias", &[outputs as i64], -bound, bound)) }
     }
 
-    /// Makes the weight zero and the bias, where there is one, `value`: what the layer says of everything until it has learnt.
+    /// Sets the weight to zero and the bias, if it has one, to `value`.
+    ///
+    /// The layer then gives `value` for any input until it has learnt.
     pub(crate) fn set_constant(&self, value: f64) {
         let _guard = tch::no_grad_guard();
         let _ = self.weight.shallow_clone().zero_();
@@ -45,13 +49,15 @@ impl Linear {
         x.linear(&self.weight.to_kind(kind), self.bias.as_ref().map(|bias| bias.to_kind(kind)))
     }
 
-    /// Weight and bias, where it has one.
+    /// Weight and bias, if it has a bias.
     pub(crate) fn projection(&self) -> Option<Projection<'_>> {
         Some((&self.weight, self.bias.as_ref()?))
     }
 }
 
-/// The published LN: `a_2 · (x − mean) / (std + 1e-6) + b_2`, std with n − 1 in the denominator and epsilon outside.
+/// The published LN: `a_2 · (x − mean) / (std + 1e-6) + b_2`.
+///
+/// std has n − 1 in the denominator, and epsilon stands outside the root.
 #[derive(Debug)]
 pub(crate) struct LayerNorm {
     gain: Tensor,
@@ -59,18 +65,20 @@ pub(crate) struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// Published.
+    /// Epsilon outside the root (published).
     const EPSILON: f64 = 1e-6;
-    /// Keeps zero out of the denominator of libtorch's layer norm, whose epsilon stands inside the root.
+    /// Epsilon inside the root of libtorch's layer norm: keeps its denominator above zero.
     const INNER_EPSILON: f64 = 1e-12;
 
     pub(crate) fn new(vs: nn::Path, width: usize) -> LayerNorm {
         LayerNorm { gain: vs.ones("a_2", &[width as i64]), bias: vs.zeros("b_2", &[width as i64]) }
     }
 
-    /// In 32 bits, whatever kind `x` has. libtorch's own layer norm takes a quarter of the time of the formula; what is left
-    /// to the published one is a factor of each row, std / (std + 1e-6), whose own gradient, a relative 1e-6 / std, is left
-    /// out.
+    /// Normalises in 32 bits, whatever kind `x` has.
+    ///
+    /// libtorch's own layer norm takes a quarter of the time of the formula. A factor of each row,
+    /// std / (std + 1e-6), turns its result into the published one. The gradient of that factor, a
+    /// relative 1e-6 / std, is left out.
     pub(crate) fn forward(&self, x: &Tensor) -> Tensor {
         let n = self.gain.size()[0];
         let unbiased = ((n - 1) as f64 / n as f64).sqrt();
@@ -98,7 +106,8 @@ impl Mlp {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, dropout: Dropout) -> Tensor {
-        // ReLU after dropout is dropout after ReLU, and in place it leaves one tensor less for the backward pass.
+        // ReLU after dropout is dropout after ReLU, and in place it leaves one tensor less for the
+        // backward pass.
         self.outer.forward(&dropout.apply(&self.inner.forward(x)).relu_())
     }
 }

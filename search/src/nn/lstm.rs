@@ -2,7 +2,7 @@
 
 use tch::{Cuda, Kind, Tensor, nn};
 
-/// One layer, in one direction, with the names of PyTorch's parameters.
+/// LSTM of one layer and one direction, with the names of PyTorch's parameters.
 #[derive(Debug)]
 pub(crate) struct Lstm {
     weights: [Tensor; 4],
@@ -10,7 +10,7 @@ pub(crate) struct Lstm {
 }
 
 impl Lstm {
-    /// From words `input` wide to states `hidden` wide; weights are drawn as PyTorch draws them.
+    /// Draws the weights as PyTorch does, from words `input` wide to states `hidden` wide.
     pub(crate) fn new(vs: &nn::Path<'_>, input: usize, hidden: usize) -> Lstm {
         let bound = 1.0 / (hidden as f64).sqrt();
         let (gates, input) = (4 * hidden as i64, input as i64);
@@ -26,7 +26,9 @@ impl Lstm {
         lstm
     }
 
-    /// Lays the weights one behind the other in memory, as cuDNN reads them: it would copy them so at every call.
+    /// Lays the weights one behind the other in memory, as cuDNN reads them.
+    ///
+    /// Otherwise cuDNN would copy them so at every call.
     fn flatten(&self, input: i64) {
         /// cuDNN's number of the LSTM among recurrent networks.
         const LSTM: i64 = 2;
@@ -41,8 +43,8 @@ impl Lstm {
     /// Words `[batch, tokens, input]` → states `[batch, tokens, hidden]`.
     pub(crate) fn forward(&self, words: &Tensor) -> Tensor {
         let zeros = || Tensor::zeros([1, words.size()[0], self.hidden as i64], (Kind::Float, words.device()));
-        // "Training", which is dropout between layers elsewhere and of which there is one here: cuDNN keeps what gradients
-        // need only then.
+        // Training mode always: cuDNN keeps what gradients need only then. Elsewhere it also means
+        // dropout between layers; here is only one layer.
         words.lstm(&[zeros(), zeros()], &self.weights, true, 1, 0.0, true, false, true).0
     }
 }

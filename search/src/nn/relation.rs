@@ -1,7 +1,8 @@
 //! Relations between the regions of an image, and what they add to attention scores.
 //!
-//! The bias of all operations that read relations is one product: their projections are stacked, since each of them alone
-//! would read the projected relations, by far the largest tensor of a step, for a handful of heads.
+//! One product computes the bias of all operations that read relations: their projections are
+//! stacked. Each of them alone would read the projected relations, by far the largest tensor of a
+//! step, for a handful of heads.
 
 use tch::{Device, Tensor};
 
@@ -19,9 +20,11 @@ fn project((weight, bias): Projection<'_>, x: &Tensor) -> Tensor {
     bias.unsqueeze(1).addmm(weight, &x.flatten(1, -1))
 }
 
-/// Relations of all pairs of `boxes` `[batch, n, 4]` → `[4, batch, n, n]`; the formula is
-/// [`mmnas_bundle::boxes::relation`]. Those with padding (true in `padding` `[batch, 1, 1, n]`) are zero, as in the
-/// published code; only its scores of padded regions depend on them.
+/// Relations of all pairs of `boxes` `[batch, n, 4]` → `[4, batch, n, n]`.
+///
+/// The formula is [`mmnas_bundle::boxes::relation`]. Pairs with padding (true in `padding`
+/// `[batch, 1, 1, n]`) are zero, as in the published code. Only its scores of padded regions depend
+/// on them.
 pub fn relations(boxes: &Tensor, padding: Option<&Tensor>) -> Tensor {
     let corner = |k: i64| boxes.select(-1, k);
     let axis = |k: i64| {
@@ -43,13 +46,17 @@ pub fn relations(boxes: &Tensor, padding: Option<&Tensor>) -> Tensor {
     }
 }
 
-/// The layer that all operations share, rectified: `relations` `[4, batch, n, n]` → `[relation, batch, n, n]`.
+/// Projects relations by the layer that all operations share, rectified.
+///
+/// `relations` `[4, batch, n, n]` → `[relation, batch, n, n]`.
 pub fn states(shared: Projection<'_>, relations: &Tensor) -> Tensor {
     let size = relations.size();
     project(shared, relations).relu_().view([-1, size[1], size[2], size[3]])
 }
 
-/// `log(max(ReLU(W_r · state + b_r), 1e-6))` of every projection: one `[batch, heads, n, n]` each, by one product.
+/// `log(max(ReLU(W_r · state + b_r), 1e-6))` of every projection.
+///
+/// One `[batch, heads, n, n]` each, all by one product.
 pub fn biases(states: &Tensor, projections: &[Projection<'_>]) -> Vec<Tensor> {
     if projections.is_empty() {
         return Vec::new();
@@ -63,7 +70,7 @@ pub fn biases(states: &Tensor, projections: &[Projection<'_>]) -> Vec<Tensor> {
     bias.split_with_sizes(heads, 0).iter().map(|bias| bias.transpose(0, 1)).collect()
 }
 
-/// From boxes to the biases of the projections `trained`, with a graph, and `fixed`, without.
+/// Biases of the projections `trained`, with a graph, and `fixed`, without, from boxes.
 pub(crate) fn biases_of(
     boxes: &Tensor,
     padding: Option<&Tensor>,
@@ -77,8 +84,9 @@ pub(crate) fn biases_of(
     if boxes.device() != Device::Cpu {
         return piece(boxes, padding);
     }
-    // On the CPU a few samples at a time: their states stay in the cache and in memory that the process keeps, where those
-    // of a whole batch are fetched from the system and given back at every step, which takes longer than the product.
+    // On the CPU a few samples at a time: their states stay in the cache and in memory that the
+    // process keeps. Those of a whole batch are fetched from the system and given back at every
+    // step, which takes longer than the product.
     let (batch, n) = (boxes.size()[0], boxes.size()[1]);
     let at_once = (CACHED_PAIRS / (n * n).max(1)).clamp(1, batch.max(1));
     let pieces = (0..batch).step_by(at_once as usize).map(|first| {
@@ -89,7 +97,9 @@ pub(crate) fn biases_of(
     (join(&of_trained), tch::no_grad(|| join(&of_fixed)))
 }
 
-/// Lists of one tensor a projection, one list a piece of the batch → one tensor a projection.
+/// Concatenates the pieces of the batch for each projection.
+///
+/// From one list a piece, of one tensor a projection, to one tensor a projection.
 fn join(pieces: &[Vec<Tensor>]) -> Vec<Tensor> {
     let projections = pieces.first().map_or(0, Vec::len);
     (0..projections).map(|k| Tensor::cat(&pieces.iter().map(|piece| &piece[k]).collect::<Vec<_>>(), 0)).collect()
@@ -101,8 +111,10 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
     use tch::Kind;
 
-    /// In 64 bits: near the least relation a logarithm turns the rounding of 32, which is another on every processor, into
-    /// differences that hide the formula's.
+    /// Random numbers in 64 bits.
+    ///
+    /// Near the least relation a logarithm turns the rounding of 32 bits, which differs between
+    /// processors, into differences that hide the formula's.
     fn drawn(rng: &mut ChaCha8Rng, shape: &[i64]) -> Tensor {
         crate::toy::drawn(rng, shape).to_kind(Kind::Double)
     }

@@ -42,6 +42,11 @@ pub(crate) fn tensor_bytes(tensor: &Tensor) -> Vec<u8> {
 }
 
 /// Writes tensors and text as one safetensors file, atomically.
+///
+/// # Errors
+///
+/// [`Error::Checkpoint`] for a tensor of another kind than f32, f64, f16, i64 or u8, or one that
+/// safetensors refuses. [`Error::Bundle`] if the file cannot be written.
 pub fn save_tensors(file: &Path, tensors: &TensorMap, metadata: HashMap<String, String>) -> Result<()> {
     let mut content = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
@@ -65,6 +70,12 @@ pub fn save_tensors(file: &Path, tensors: &TensorMap, metadata: HashMap<String, 
 }
 
 /// Reads a safetensors file: tensors and text.
+///
+/// # Errors
+///
+/// [`Error::Bundle`] if the file cannot be read. [`Error::Checkpoint`] if it is not safetensors or
+/// holds a tensor of another kind than f32, f64, f16, i64 or u8. [`Error::Torch`] if libtorch
+/// refuses a tensor.
 pub fn load_tensors(file: &Path) -> Result<(TensorMap, HashMap<String, String>)> {
     let bytes = std::fs::read(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
     let damaged = |e| broken(file, "(file)", "safetensors", e);
@@ -80,7 +91,9 @@ pub fn load_tensors(file: &Path) -> Result<(TensorMap, HashMap<String, String>)>
     Ok((map, metadata.metadata().clone().unwrap_or_default()))
 }
 
-/// Copies tensors into a network's parameters. Every parameter must be there with its shape.
+/// Copies tensors into a network's parameters.
+///
+/// Every parameter must be in `from`, as `prefix` and its name, with its shape.
 pub(crate) fn copy_into(parameters: &Parameters, from: &TensorMap, prefix: &str, file: &Path) -> Result<()> {
     let _guard = tch::no_grad_guard();
     for (name, parameter) in parameters {
@@ -94,7 +107,9 @@ pub(crate) fn copy_into(parameters: &Parameters, from: &TensorMap, prefix: &str,
     Ok(())
 }
 
-/// A moment of a run: a state that serde knows and tensors, in one file that is replaced in one go.
+/// Checkpoint of a run: a serde state and tensors in one file.
+///
+/// The file is replaced atomically.
 #[derive(Debug)]
 pub struct Checkpoint<S> {
     /// Counters, log, best result.
@@ -105,12 +120,21 @@ pub struct Checkpoint<S> {
 
 impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
     /// Writes the file; a crash or a full disk leaves the one before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] if the state or a tensor cannot be serialised. [`Error::Bundle`] if
+    /// the file cannot be written.
     pub fn save(&self, file: &Path) -> Result<()> {
         let state = serde_json::to_string(&self.state).map_err(|e| broken(file, "state", "a serialisable state", e))?;
         save_tensors(file, &self.tensors, [("state".to_owned(), state)].into())
     }
 
     /// Reads the file.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load_tensors`]; [`Error::Checkpoint`] if the state is missing or does not parse.
     pub fn load(file: &Path) -> Result<Checkpoint<S>> {
         let (tensors, metadata) = load_tensors(file)?;
         let state = metadata.get("state").ok_or_else(|| broken(file, "state", "the state of a run", "none"))?;

@@ -23,9 +23,10 @@ pub(crate) fn check_heads(heads: Heads, name: &str, d: &Dimensions) -> Result<()
     })
 }
 
-/// Multi-head attention: `softmax(q kᵀ / √d + bias) v`, merged; no bias in any of its projections. Products are computed in
-/// the kind of the input, softmax in 32 bits. (libtorch's scaled_dot_product_attention is slower on the CPU where there is
-/// dropout or a bias.)
+/// Multi-head attention: `softmax(q kᵀ / √d + bias) v`, merged; its projections have no bias.
+///
+/// Products are computed in the kind of the input, softmax in 32 bits. libtorch's
+/// scaled_dot_product_attention is slower on the CPU with dropout or a bias.
 #[derive(Debug)]
 pub(crate) struct MultiHeadAttention {
     query: Linear,
@@ -69,8 +70,9 @@ impl MultiHeadAttention {
         self.forward(&x, (&keys, &values), bias, context.mask, context.dropout)
     }
 
-    /// Queries from `x` `[batch, n, H]`; `bias` `[batch, heads, n, m]` is added to the scores; `mask` is true where a key
-    /// is padding.
+    /// Attends with queries from `x` `[batch, n, H]`.
+    ///
+    /// `bias` `[batch, heads, n, m]` is added to the scores; `mask` is true where a key is padding.
     pub(crate) fn forward(
         &self,
         x: &Tensor,

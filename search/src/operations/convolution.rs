@@ -16,7 +16,9 @@ struct Conv1d {
 }
 
 impl Conv1d {
-    /// Kaiming's normal weights (fan in, gain √2) and biases 0, as published. `kernel` is odd.
+    /// Draws Kaiming's normal weights (fan in, gain √2) and sets biases 0, as published.
+    ///
+    /// `kernel` is odd.
     fn new(vs: nn::Path<'_>, width: usize, kernel: usize, groups: usize) -> Conv1d {
         let inputs = width / groups;
         let shape = [width, inputs, kernel].map(|n| n as i64);
@@ -24,7 +26,7 @@ impl Conv1d {
         Conv1d { weight, bias: vs.zeros("bias", &[width as i64]), groups: groups as i64 }
     }
 
-    /// `x` `[batch, H, n]`; beyond its ends lie zeros.
+    /// Convolves `x` `[batch, H, n]`, padded with zeros beyond its ends.
     fn forward(&self, x: &Tensor) -> Tensor {
         let padding = self.weight.size()[2] / 2;
         let kind = x.kind();
@@ -32,9 +34,11 @@ impl Conv1d {
     }
 }
 
-/// Convolution over positions: one of all channels, or one of each channel (depthwise) and then one of each position
-/// (pointwise). Padded positions count as zeros, as what lies beyond the ends does, so that a batch gives what single
-/// items give; the published code lets them in.
+/// Convolution over positions, standard or separable.
+///
+/// Standard: one convolution of all channels. Separable: one of each channel (depthwise), then one
+/// of each position (pointwise). Padded positions count as zeros, as positions beyond the ends do,
+/// so that a batch gives what single items give. The published code lets padded positions in.
 #[derive(Debug)]
 struct Convolution {
     layers: Vec<Conv1d>,

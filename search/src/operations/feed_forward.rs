@@ -15,7 +15,9 @@ struct FeedForward {
     norm: ResidualNorm,
 }
 
-/// A layer before an FFN: Linear(H → 2 H), ReLU, dropout, then Linear(2 H → 2 H), ReLU, dropout, Linear(2 H → H).
+/// Deep FFN: a layer before an FFN.
+///
+/// Linear(H → 2 H), ReLU, dropout, then Linear(2 H → 2 H), ReLU, dropout, Linear(2 H → H).
 #[derive(Debug)]
 struct DeepFeedForward {
     first: Linear,

@@ -56,7 +56,7 @@ impl Built {
         matrix(&self.parameters[&format!("{name}.weight")])
     }
 
-    /// `x Wᵀ + b`; no `b` where there is none.
+    /// `x Wᵀ + b`; without `b` if the layer has none.
     fn linear(&self, x: &Matrix, name: &str) -> Matrix {
         let weight = self.weight(name);
         let bias = format!("{name}.bias");
@@ -67,7 +67,9 @@ impl Built {
         x.iter().map(row).collect()
     }
 
-    /// `gain · (z − mean) / (std + 1e-6) + shift` of `z = x + y`, row by row.
+    /// `gain · (z − mean) / (std + 1e-6) + shift`, row by row.
+    ///
+    /// `z` is `x + y`.
     fn residual_norm(&self, x: &Matrix, y: &Matrix) -> Matrix {
         let (gain, shift) = (self.vector("ln.a_2"), self.vector("ln.b_2"));
         let row = |(x, y): (&Vec<f64>, &Vec<f64>)| {

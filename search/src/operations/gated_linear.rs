@@ -9,7 +9,9 @@ use crate::operations::kind::PlainKind;
 use crate::operations::residual_norm::ResidualNorm;
 use crate::operations::{Context, OperationModule};
 
-/// A linear layer of twice the width whose second half gates its first: GLU(a, b) = a · sigmoid(b).
+/// Gated linear unit: GLU(a, b) = a · sigmoid(b).
+///
+/// One linear layer of twice the width gives both; its second half `b` gates its first half `a`.
 #[derive(Debug)]
 struct GatedUnit(Linear);
 
@@ -23,7 +25,9 @@ impl GatedUnit {
     }
 }
 
-/// One gated unit H → H, or two, H → 2 H and 2 H → H, with a ReLU and dropout between.
+/// GLU operation: one gated unit H → H, or two.
+///
+/// Two are H → 2 H and 2 H → H, with a ReLU and dropout between.
 #[derive(Debug)]
 struct GatedLinear {
     first: GatedUnit,

@@ -1,4 +1,4 @@
-//! What a kind of operation is: its name, where it may stand, its layers.
+//! Kinds of operations: their names, their places and their layers.
 
 use std::fmt::Debug;
 
@@ -10,7 +10,9 @@ use crate::error::Result;
 use crate::operations::OperationModule;
 use crate::operations::attention::check_heads;
 
-/// A kind of operation: what a [`Pool`](crate::operations::pool::Pool) holds, a space lists and a network builds.
+/// A kind of operation.
+///
+/// A [`Pool`](crate::operations::pool::Pool) holds it, a space lists it and a network builds it.
 pub trait CandidateOp: Debug + Send + Sync + 'static {
     /// Its name in recipes and architecture files: 1 to 32 of a-z, 0-9 and _.
     fn name(&self) -> &str;
@@ -20,7 +22,9 @@ pub trait CandidateOp: Debug + Send + Sync + 'static {
         self.name()
     }
 
-    /// Whether an encoder block may be of this kind: there are neither regions nor encoded text yet.
+    /// Whether an encoder block may be of this kind.
+    ///
+    /// The encoder has neither regions nor encoded text yet.
     fn in_encoder(&self) -> bool;
 
     /// Whether a decoder block may be of this kind.
@@ -33,13 +37,20 @@ pub trait CandidateOp: Debug + Send + Sync + 'static {
         false
     }
 
-    /// Whether it looks at the relations of the regions; they are computed only for those who do.
+    /// Whether it looks at the relations of the regions.
+    ///
+    /// They are computed only for operations that do.
     fn reads_relations(&self) -> bool {
         false
     }
 
-    /// Whether it can be built at these sizes; [`Error::Operation`](crate::error::Error::Operation) where not. Feature,
-    /// vocabulary and outputs may not be known yet and are then 1.
+    /// Checks that it can be built at these sizes.
+    ///
+    /// Feature, vocabulary and outputs may not be known yet and are then 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operation`](crate::error::Error::Operation) if it cannot.
     fn check(&self, _dimensions: &Dimensions) -> Result<()> {
         Ok(())
     }
@@ -58,7 +69,7 @@ pub(crate) struct AttentionKind {
     pub build: fn(&nn::Path<'_>, &Dimensions, Heads) -> Box<dyn OperationModule>,
 }
 
-/// What an attention looks at.
+/// Source that an attention looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LooksAt {
     /// Its input.
@@ -99,7 +110,7 @@ impl CandidateOp for AttentionKind {
     }
 }
 
-/// A kind of the published code that looks at its input only and can be of any width.
+/// A published kind that looks at its input only and can be of any width.
 #[derive(Debug)]
 pub(crate) struct PlainKind {
     pub name: &'static str,

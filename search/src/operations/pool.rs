@@ -29,7 +29,7 @@ impl Candidate {
         Ok(Candidate { operation, kind })
     }
 
-    /// The operation in architectures.
+    /// The operation as architectures hold it.
     pub fn operation(&self) -> Operation {
         self.operation
     }
@@ -43,7 +43,7 @@ impl Deref for Candidate {
     }
 }
 
-/// Two candidates are the same where their names are.
+/// Two candidates are equal if their names are.
 impl PartialEq for Candidate {
     fn eq(&self, other: &Candidate) -> bool {
         self.operation == other.operation
@@ -52,7 +52,9 @@ impl PartialEq for Candidate {
 
 impl Eq for Candidate {}
 
-/// The operations that recipes and architecture files can name. A value: whoever wants more of them makes another pool.
+/// The operations that recipes and architecture files can name.
+///
+/// It is a plain value: [`Pool::with`] makes a pool of one operation more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool(Vec<Candidate>);
 
@@ -80,7 +82,11 @@ impl Pool {
         Pool(kinds.filter_map(|kind| Candidate::new(kind).ok()).collect())
     }
 
-    /// This pool and one kind more, under a name that is not taken.
+    /// Adds one kind to this pool, under a name that is not taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operation`] if the name is taken, or is not 1 to 32 of a-z, 0-9 and _.
     pub fn with(mut self, kind: impl CandidateOp) -> Result<Pool> {
         let candidate = Candidate::new(Arc::new(kind))?;
         if self.find(candidate.name()).is_some() {
@@ -104,12 +110,16 @@ impl Pool {
         self.0.iter()
     }
 
-    /// The operations that the paper's space gives each block: `operations` of the searched four that the pool holds.
+    /// Operations that the paper's space gives each block.
+    ///
+    /// They are those of `operations`, the searched four, that the pool holds.
     pub(crate) fn published(&self, operations: &[Operation]) -> Vec<Candidate> {
         operations.iter().filter_map(|operation| self.find(operation.name())).cloned().collect()
     }
 
-    /// The operation of a name that `place` holds, where `allowed`; otherwise an error that lists near names.
+    /// Finds the operation of a name that `place` holds, if `allowed`.
+    ///
+    /// Otherwise it gives [`Error::Operation`], which lists near names.
     pub(crate) fn get(&self, name: &str, place: &str, allowed: fn(&dyn CandidateOp) -> bool) -> Result<&Candidate> {
         if let Some(found) = self.find(name).filter(|candidate| allowed(&***candidate)) {
             return Ok(found);
@@ -130,7 +140,7 @@ impl Pool {
     }
 }
 
-/// Names of at least this likeness (0 to 1) are suggested for one that does not exist.
+/// Least likeness (0 to 1) of names suggested for one that does not exist.
 const NEAR: f64 = 0.8;
 
 #[cfg(test)]

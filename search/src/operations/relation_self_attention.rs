@@ -11,7 +11,9 @@ use crate::operations::kind::{AttentionKind, LooksAt};
 use crate::operations::residual_norm::ResidualNorm;
 use crate::operations::{Context, OperationModule};
 
-/// RSA: self-attention whose scores get `log(max(ReLU(W_r · r + b_r), 1e-6))` added, one number a head and pair.
+/// RSA: self-attention with a bias from the regions' relations.
+///
+/// The scores get `log(max(ReLU(W_r · r + b_r), 1e-6))` added, one number a head and pair.
 #[derive(Debug)]
 struct RelationSelfAttention {
     attention: MultiHeadAttention,

@@ -1,4 +1,4 @@
-//! What every operation of the standard pool has in common.
+//! Tests of the properties that every operation of the standard pool has.
 
 use crate::operations::pool::{Candidate, Pool};
 use std::collections::BTreeMap;
@@ -45,13 +45,13 @@ fn mask(counts: &[i64], n: i64) -> Tensor {
     positions.ge_tensor(&Tensor::from_slice(counts).unsqueeze(1)).view([-1, 1, 1, n])
 }
 
-/// What `relations` `[batch, n, n, relation]` add to the scores of `module`, where it reads them.
+/// Bias that `relations` `[batch, n, n, relation]` add to the scores of `module`, if any.
 fn bias(module: &dyn OperationModule, relations: &Tensor) -> Option<Tensor> {
     let states = relations.permute([3, 0, 1, 2]);
     module.relation_projection().map(|projection| crate::nn::relation::biases(&states, &[projection]).remove(0))
 }
 
-/// What `module` makes of `x` without any padding.
+/// Output of `module` for `x` without any padding.
 fn pass(module: &dyn OperationModule, x: &Tensor, (text, relations): (&Tensor, &Tensor), rate: f64) -> Tensor {
     let bias = bias(module, relations);
     let context = Context::new(None, Dropout(rate), MatmulPrecision::Float32);
@@ -194,9 +194,11 @@ fn convolutions_start_from_kaimings_normal_weights_and_no_bias() {
     }
 }
 
-/// Dropout of a pass over one item, told from outside. All features of the row that is looked at are 1, so where the
-/// operation's output is dropped, `x + 0` is the same number; LN is a shift and a factor a row, so the other numbers less
-/// that one are the operation's output up to a factor.
+/// Observes dropout of a pass over one item from outside.
+///
+/// All features of the observed row are 1. So where the operation's output is dropped, `x + 0` is
+/// the same number. LN is a shift and a factor a row. So the other numbers less that one are the
+/// operation's output up to a factor.
 fn dropped(
     module: &dyn OperationModule,
     x: &Tensor,
@@ -232,6 +234,8 @@ fn dropout_acts_on_the_output_of_every_operation_with_parameters() {
     }
 }
 
+/// Dropout acts inside the operations that publish it.
+///
 /// The fixtures of the published code run without dropout and could not tell.
 #[test]
 fn dropout_acts_inside_where_it_is_published() {
@@ -240,7 +244,8 @@ fn dropout_acts_inside_where_it_is_published() {
         let (module, _store) = built(candidate);
         let (x, text, relations) = (input_with_a_row_of_ones(), randn(&[1, 40, H]), randn(&[1, 40, 40, RELATION]));
         let run = || dropped(module.as_ref(), &x, (&text, &relations), 0.5).1;
-        // Where both passes keep the output, they keep the same one up to a factor, unless something inside was dropped.
+        // Where both passes keep the output, they keep the same one up to a factor, unless
+        // something inside was dropped.
         let kept: Vec<(f64, f64)> = run().into_iter().zip(run()).filter_map(|(a, b)| Some((a?, b?))).collect();
         let dot = |f: fn(&(f64, f64)) -> f64| kept.iter().map(f).sum::<f64>();
         let cosine = dot(|(a, b)| a * b) / (dot(|(a, _)| a * a) * dot(|(_, b)| b * b)).sqrt();

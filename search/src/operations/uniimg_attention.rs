@@ -9,8 +9,10 @@ use crate::operations::kind::{AttentionKind, LooksAt};
 use crate::operations::residual_norm::ResidualNorm;
 use crate::operations::{Context, OperationModule};
 
-/// Attention of regions over regions and encoded text together. The published code masks nothing here; ours masks padded
-/// regions and padded tokens, so that padding changes no result.
+/// Attention of regions over regions and encoded text together.
+///
+/// The published code masks nothing here. Ours masks padded regions and padded tokens, so that
+/// padding changes no result.
 #[derive(Debug)]
 struct UniimgAttention {
     attention: MultiHeadAttention,
@@ -34,7 +36,9 @@ impl UniimgAttention {
     }
 }
 
-/// The masks of `x` and of the text side by side, `[batch, 1, 1, n + tokens]`; none where nothing is padding.
+/// Masks of `x` and text side by side, `[batch, 1, 1, n + tokens]`.
+///
+/// None if nothing is padding.
 fn joint_mask(x: &Tensor, text: &Tensor, context: &Context<'_>) -> Option<Tensor> {
     if context.mask.is_none() && context.text_mask.is_none() {
         return None;

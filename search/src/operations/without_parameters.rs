@@ -32,7 +32,8 @@ impl OperationModule for WithoutParameters {
     fn forward(&self, x: &Tensor, _context: &Context<'_>) -> Tensor {
         match self {
             WithoutParameters::Identity => x.shallow_clone(),
-            // Not fresh zeros: what lies before keeps its place in the graph and gets a gradient, zero.
+            // Not fresh zeros: what lies before keeps its place in the graph and gets a gradient,
+            // zero.
             WithoutParameters::Zero => x * 0.0,
         }
     }

@@ -1,4 +1,6 @@
-//! Alpha over time: a small chart for each block, on the page or as a picture of its own.
+//! Alpha over time: a small chart for each block.
+//!
+//! The charts stand on the page or in a picture of their own.
 
 use std::fmt::Write;
 
@@ -14,7 +16,7 @@ use crate::report::text::{cut, escape};
 pub(crate) struct BlockChart {
     /// Whether it is a decoder block.
     pub decoder: bool,
-    /// `decoder 3`
+    /// Name of the block, such as `decoder 3`.
     pub name: String,
     /// The look of the operation that is derived, and its probability at the end.
     pub derived: Option<(Look, f64)>,
@@ -63,7 +65,9 @@ const TITLE: f64 = 20.0;
 const LEGEND_ROW: f64 = 22.0;
 const LEGEND_COLUMN: f64 = 268.0;
 
-/// Alpha over time as one picture: rows of encoder blocks, then of decoder blocks, then a legend.
+/// Draws alpha over time as one picture.
+///
+/// It has rows of encoder blocks, then of decoder blocks, then a legend.
 pub(crate) fn draw(content: &Content) -> Picture {
     let charts = block_charts(content);
     let (mut body, mut y) = (String::new(), MARGIN);

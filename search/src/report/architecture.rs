@@ -1,5 +1,7 @@
-//! The derived architecture as the paper draws it: the encoder over text on the left, the decoder over
-//! regions on the right, from bottom to top; the encoded text goes into every block that is guided by it.
+//! The derived architecture as the paper draws it.
+//!
+//! The encoder over text is on the left, the decoder over regions on the right, from bottom to top.
+//! The encoded text goes into every block that is guided by it.
 
 use std::fmt::Write;
 
@@ -11,13 +13,13 @@ use crate::report::text::{cut, escape};
 /// Names of the operations of an architecture.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Stacks {
-    /// Of the encoder's blocks, in order.
+    /// Operations of the encoder's blocks, in order.
     pub encoder: Vec<String>,
-    /// Of the decoder's blocks, in order.
+    /// Operations of the decoder's blocks, in order.
     pub decoder: Vec<String>,
 }
 
-/// As the paper writes it: `enc SA FFN, dec GA FFN SA FFN`.
+/// Writes the architecture as the paper does: `enc SA FFN, dec GA FFN SA FFN`.
 impl std::fmt::Display for Stacks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let list = |names: &[String]| names.iter().map(|n| Look::of(n).abbreviation).collect::<Vec<_>>().join(" ");
@@ -32,14 +34,14 @@ const RIGHT: f64 = WIDTH - LEFT - PANEL;
 const BLOCK: f64 = 116.0;
 const HEIGHT: f64 = 26.0;
 const STEP: f64 = 38.0;
-/// From a panel's edge to its blocks, on the side of the numbers.
+/// Distance from a panel's edge to its blocks, on the side of the numbers.
 const NUMBERS: f64 = 38.0;
 const PANEL_HEAD: f64 = 34.0;
-/// Where the taller panel starts.
+/// Top of the taller panel.
 const PANELS: f64 = 132.0;
 const LEGEND_ROW: f64 = 26.0;
 
-/// What comes in and out of the network for a task: text, box over the decoder, output.
+/// Inputs and outputs of the network for a task: text, box over the decoder, output.
 fn ends(task: &str) -> (&'static str, &'static str, &'static str) {
     match task {
         "vqa" => ("question", "AttFlat", "answers"),
@@ -71,7 +73,7 @@ impl Drawing {
         self.text("part-name", (x + width / 2.0, y + 17.0), "middle", words);
     }
 
-    /// An arrow upwards.
+    /// Draws an arrow upwards.
     fn arrow(&mut self, x: f64, from: f64, to: f64) {
         let _ = write!(
             self.svg,
@@ -116,7 +118,9 @@ impl Drawing {
         }
     }
 
-    /// From the encoder's end along a rail between the panels into every guided block.
+    /// Draws the rail from the encoder's end into every guided block.
+    ///
+    /// It runs between the panels.
     fn guides(&mut self, stacks: &Stacks) {
         let guided: Vec<f64> = stacks
             .decoder
@@ -173,7 +177,7 @@ fn panel_height(blocks: usize) -> f64 {
     PANEL_HEAD + blocks as f64 * STEP + 6.0
 }
 
-/// The picture of a network for `task`.
+/// Draws the picture of a network for `task`.
 pub(crate) fn draw(stacks: &Stacks, palette: &Palette, task: &str) -> Picture {
     let (words, over_decoder, output) = ends(task);
     let bottom = PANELS + panel_height(stacks.encoder.len().max(stacks.decoder.len()));

@@ -1,9 +1,9 @@
 //! Scales with round numbers.
 
-/// What the numbers of an axis are.
+/// Unit of the numbers of an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
-    /// As they are.
+    /// Numbers as they are.
     Plain,
     /// Shares, written in per cent.
     Percent,
@@ -20,14 +20,16 @@ pub(crate) struct Axis {
     unit: Unit,
 }
 
-/// The smallest of 1, 2, 2.5, 5 times a power of ten that is not below `least`.
+/// The smallest round number that is not below `least`.
+///
+/// Round numbers are 1, 2, 2.5, 5 times a power of ten.
 fn round_up(least: f64) -> f64 {
     let power = 10f64.powf(least.log10().floor());
     let digit = [1.0, 2.0, 2.5, 5.0].into_iter().find(|digit| digit * power >= least * (1.0 - 1e-9));
     digit.unwrap_or(10.0) * power
 }
 
-/// So many decimals tell multiples of `step` apart exactly.
+/// Number of decimals that show multiples of `step` exactly.
 fn decimals(step: f64) -> usize {
     let whole = |decimals: &usize| {
         let scaled = step * 10f64.powi(*decimals as i32);
@@ -37,7 +39,7 @@ fn decimals(step: f64) -> usize {
 }
 
 impl Axis {
-    /// An axis around `values`; it starts at 0 where they come near it.
+    /// Makes an axis around `values`; it starts at 0 if they come near it.
     pub(crate) fn around(values: impl Iterator<Item = f64>, unit: Unit) -> Axis {
         let finite = values.filter(|v| v.is_finite());
         let (mut low, mut high) =
@@ -106,7 +108,9 @@ pub(crate) fn significant(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// Marks of an axis of `epochs` epochs, which count from 0: at most `most` and one.
+/// Marks of an axis of `epochs` epochs, which count from 0.
+///
+/// They are at most `most` and one.
 pub(crate) fn epoch_marks(epochs: usize, most: usize) -> Vec<usize> {
     let last = epochs.saturating_sub(1);
     let step = round_up(last.max(1) as f64 / most.max(1) as f64).ceil().max(1.0) as usize;

@@ -10,24 +10,24 @@ use crate::report::text::cut;
 pub(crate) struct Line {
     /// Class of the style rules that give its colour.
     pub class: String,
-    /// What it is; empty where the chart has one line only. Not escaped.
+    /// Name of the line, not escaped; empty if the chart has one line only.
     pub name: String,
-    /// Value at each epoch, from 0; not finite where there is none.
+    /// Value at each epoch, from 0; not finite if there is none.
     pub values: Vec<f64>,
-    /// Drawn thicker than the others.
+    /// Whether it is drawn thicker than the others.
     pub strong: bool,
 }
 
 /// Chart of a card.
 #[derive(Debug)]
 pub(crate) struct Chart {
-    /// What it shows. Not escaped.
+    /// Title of the chart, not escaped.
     pub title: String,
     /// Its lines.
     pub lines: Vec<Line>,
     /// Scale of the values.
     pub axis: Axis,
-    /// Epoch that a ring marks, on the first line.
+    /// Epoch that a ring marks on the first line.
     pub mark: Option<usize>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn axis_around(lines: &[Line], unit: Unit) -> Axis {
     Axis::around(lines.iter().flat_map(|line| line.values.iter().copied()), unit)
 }
 
-/// So many lines are named under the pointer.
+/// Largest number of lines that are named under the pointer.
 const MOST_SHOWN: usize = 6;
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 200.0;
@@ -61,7 +61,7 @@ fn words(lines: &[Line], axis: &Axis, epoch: usize) -> String {
 }
 
 impl Chart {
-    /// The chart, with the last value of every line beside its end.
+    /// Draws the chart, with the last value of every line beside its end.
     pub(crate) fn draw(&self) -> Picture {
         let last = |line: &Line| line.values.iter().copied().rfind(|v| v.is_finite());
         let label = |line: &Line| {
@@ -95,7 +95,7 @@ impl Chart {
         Picture { width: WIDTH, height: HEIGHT, title: self.title.clone(), body }
     }
 
-    /// A smaller form of it without labels: one of many that are compared.
+    /// Draws a smaller form of it without labels: one of many that are compared.
     pub(crate) fn draw_small(&self) -> Picture {
         let (width, height) = (200.0, 118.0);
         let plot =

@@ -1,4 +1,6 @@
-//! What a page shows, read from a run's folder. Only what names the run must be there; the rest may come later.
+//! The content of a page, read from a run's folder.
+//!
+//! Only the files that identify the run must be there. The rest may come later.
 
 use std::path::Path;
 
@@ -17,12 +19,12 @@ use crate::run::folder::{RunFolder, RunInputs};
 use crate::run::searched_blocks::{Block, blocks};
 use crate::task::example::Example;
 
-/// What a page shows.
+/// The content of a page.
 #[derive(Debug)]
 pub(crate) struct Content {
     /// Name of the run's folder.
     pub title: String,
-    /// What the run works on.
+    /// The inputs of the run.
     pub inputs: RunInputs,
     /// One record an epoch; none before the first has ended.
     pub records: Vec<EpochRecord>,
@@ -34,7 +36,7 @@ pub(crate) struct Content {
     pub recipe: String,
     /// `network.json` of a retraining.
     pub network: Option<Value>,
-    /// Examples of what the network answers.
+    /// Examples of the network's outputs.
     pub examples: Vec<Example>,
     /// All operations that are shown.
     pub palette: Palette,
@@ -44,7 +46,7 @@ fn read(file: &Path) -> Result<String> {
     Ok(std::fs::read_to_string(file).map_err(BundleError::io(file, "read"))?)
 }
 
-/// The lines of `file`; none where it is missing or empty.
+/// The lines of `file`; none if it is missing or empty.
 fn lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
     let empty = std::fs::metadata(file).map_or(true, |meta| meta.is_file() && meta.len() == 0);
     Ok(if empty { Vec::new() } else { read_json_lines(file)? })

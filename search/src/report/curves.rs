@@ -1,4 +1,4 @@
-//! The curves of a run: what was recorded, one chart for what belongs together.
+//! The curves of a run: one chart for records that belong together.
 
 use crate::report::axis::{Axis, Unit};
 use crate::report::chart::{Chart, Line, axis_around};
@@ -8,11 +8,14 @@ use crate::report::stacked::stacked;
 use crate::run::epoch_log::EpochRecord;
 use crate::run::epoch_notes as notes;
 
-/// Metrics that one chart shows: the chart's title, and for each its name in the chart and its whole name.
+/// Metrics of one chart: its title, and each metric's short and whole name.
 type Group = (String, Vec<(String, String)>);
 
-/// Groups metrics: `recall@1 image→text` and `recall@5 image→text` are lines `@1` and `@5` of `recall image→text`;
-/// others by their first word, so that `mean rank text` and `mean rank image` are lines `text` and `image` of `mean rank`.
+/// Groups metrics into charts.
+///
+/// `recall@1 image→text` and `recall@5 image→text` are lines `@1` and `@5` of `recall image→text`.
+/// Others go by their first word: `mean rank text` and `mean rank image` are lines `text` and
+/// `image` of `mean rank`.
 fn groups(names: &[String]) -> Vec<Group> {
     let mut groups: Vec<(String, Vec<&String>)> = Vec::new();
     for name in names {
@@ -81,7 +84,7 @@ fn shares(content: &Content) -> Option<Picture> {
     (!lines.is_empty()).then(|| stacked("operations that lead, share of blocks", &lines))
 }
 
-/// All charts of a run, those that say most first.
+/// All charts of a run, the most informative first.
 pub(crate) fn curves(content: &Content) -> Vec<Picture> {
     let records = &content.records;
     let note = |title: &str, key: &str| {

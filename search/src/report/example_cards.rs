@@ -1,4 +1,4 @@
-//! Examples as cards: the image, what was asked, what should have been found and what was.
+//! Examples as cards: the image, the input, the expected and the predicted output.
 
 use std::fmt::Write;
 
@@ -6,12 +6,14 @@ use crate::report::text::{cut, escape};
 use crate::report::thumbnail::{LARGE, SMALL, Thumbnail, Thumbnails};
 use crate::task::example::{Example, RankedCandidate, select};
 
-/// A longer text is cut.
+/// Largest number of characters of a text; a longer one is cut.
 const MOST_CHARACTERS: usize = 300;
-/// So many places of a ranking are shown.
+/// Largest number of places of a ranking that are shown.
 const MOST_CANDIDATES: usize = 5;
 
-/// The box as a rectangle inside the image, drawn twice so that it is seen on any image.
+/// Draws the box as a rectangle inside the image.
+///
+/// It is drawn twice so that it is seen on any image.
 fn draw_box(corners: &[f32; 4], size: (u32, u32), class: &str, words: &str) -> String {
     if !corners.iter().all(|v| v.is_finite()) {
         return String::new();
@@ -24,7 +26,7 @@ fn draw_box(corners: &[f32; 4], size: (u32, u32), class: &str, words: &str) -> S
     format!("<rect class=\"halo\" {place}/><rect class=\"{class}\" {place}><title>{words}</title></rect>")
 }
 
-/// `crop` fills a square with the image's middle.
+/// The image with its boxes; `crop` fills a square with its middle.
 fn picture(thumbnail: &Thumbnail, name: &str, boxes: &str, crop: bool) -> String {
     let (w, h) = thumbnail.size;
     let class = if w.max(h) <= 128 { "photo tiny" } else { "photo" };
@@ -95,7 +97,7 @@ fn card(example: &Example, thumbnails: &mut Thumbnails) -> String {
     html + &candidates(&example.candidates, thumbnails) + "</div></article>"
 }
 
-/// Cards of `count` of the examples, the wrong ones first; nothing where there are none.
+/// Cards of `count` of the examples, the wrong ones first; nothing without examples.
 pub(crate) fn cards(examples: &[Example], count: usize, thumbnails: &mut Thumbnails) -> String {
     let picked = select(examples, count);
     let mut html = String::new();

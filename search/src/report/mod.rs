@@ -1,8 +1,10 @@
-//! Watching a run: one self-contained HTML page with curves, examples, alpha over time, the architecture as the paper draws
-//! it and the recipe; the latter's pictures as SVG files too.
+//! Watching a run: one self-contained HTML page, and pictures as SVG files.
 //!
-//! The pictures are written as SVG by hand because they follow the reader's light or dark setting with the page's style
-//! sheet; plotting libraries fix colours when they draw.
+//! The page has curves, examples, alpha over time, the architecture as the paper draws it, and the
+//! recipe. Alpha over time and the architecture are SVG files too.
+//!
+//! The pictures are written as SVG by hand: they follow the reader's light or dark setting with the
+//! page's style sheet. Plotting libraries fix colours when they draw.
 
 pub mod alphas;
 pub mod architecture;
@@ -32,10 +34,10 @@ use crate::report::overwrite_guard::check_earlier;
 use crate::report::thumbnail::Thumbnails;
 use crate::run::files::LOG;
 
-/// What a report is made of and where it goes.
+/// Content and files of a report.
 #[derive(Debug, Clone)]
 pub struct ReportOptions {
-    /// The page; `report.html` in the run's folder where it is not said.
+    /// File of the page; by default `report.html` in the run's folder.
     pub out: Option<PathBuf>,
     /// File for the picture of the architecture.
     pub svg: Option<PathBuf>,
@@ -43,7 +45,7 @@ pub struct ReportOptions {
     pub alpha_svg: Option<PathBuf>,
     /// Folder of the images that the examples name.
     pub images: Option<PathBuf>,
-    /// So many examples are shown at most.
+    /// Largest number of examples that are shown.
     pub examples: usize,
 }
 
@@ -53,9 +55,20 @@ impl Default for ReportOptions {
     }
 }
 
-/// Writes the report of the search or retraining in the folder `run` and returns the files that it wrote, the page first.
-/// The run may still be going on: what is there is shown. A picture that is asked for and cannot be drawn yet is an error, and
-/// so is a file that is in the way and is no earlier page or picture of that kind: then nothing is written.
+/// Writes the report of the search or retraining in the folder `run`.
+///
+/// It returns the files that it wrote, the page first. The run may still be going on: the report
+/// then shows what is there.
+///
+/// # Errors
+///
+/// [`Error::Bundle`](crate::error::Error::Bundle), and nothing is written then:
+///
+/// - if a file of the run cannot be read;
+/// - for a picture that is asked for and cannot be drawn yet;
+/// - for a file that is in the way and is no earlier page or picture of that kind.
+///
+/// It also is the error if a file cannot be written.
 pub fn report(run: &Path, options: &ReportOptions) -> Result<Vec<PathBuf>> {
     let content = Content::read(run)?;
     let missing =

@@ -1,21 +1,26 @@
-//! How an operation looks: abbreviation, words, colour. All of it follows from the name alone, so that an operation looks
-//! the same in every report.
+//! Look of an operation: abbreviation, words, colour.
 //!
-//! Each kind has a colour that people with any colour vision tell from the others' (after Okabe and Ito); its variants
-//! have shades of it, and dashes where they are lines.
+//! All of it follows from the name alone, so that an operation looks the same in every report.
+//!
+//! Each kind has a colour that people with any colour vision can distinguish from the others'
+//! (after Okabe and Ito). Its variants have shades of it, and dashes if they are lines.
 
 /// A colour on a light and on a dark page.
 pub(crate) type Colour = ([u8; 3], [u8; 3]);
 
 struct Kind {
-    /// A name is of this kind when it is this, or this and `_` and the variant.
+    /// Prefix of the names of this kind.
+    ///
+    /// A name is of the kind if it is the prefix, or the prefix and `_` and the variant.
     prefix: &'static str,
     abbreviation: &'static str,
     words: &'static str,
     colour: Colour,
     /// Whether it reads the encoded text.
     reads_text: bool,
-    /// The published variant first: it has the kind's own colour and needs no suffix.
+    /// Names of the variants, the published one first.
+    ///
+    /// That one has the kind's own colour and needs no suffix.
     variants: &'static [&'static str],
 }
 
@@ -54,20 +59,22 @@ const KINDS: [Kind; 10] = [
     kind(("none", "Zero", "zero"), ([150, 158, 167], [97, 106, 115]), &[""]),
 ];
 
-/// For names that are not known.
+/// Colours of unknown names.
 const SPARE: [Colour; 3] =
     [([10, 122, 138], [94, 208, 222]), ([70, 84, 110], [160, 176, 204]), ([90, 90, 30], [190, 190, 120])];
 
 const DASHES: [&str; 6] = ["", "6 3", "2 3", "9 3 2 3", "12 4", "1 4 5 4"];
 
-/// How one operation looks.
+/// The look of one operation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Look {
-    /// As in files.
+    /// Name as in files.
     pub name: String,
-    /// As in the paper: at most 8 characters, from the name where it is not known. Not escaped.
+    /// Abbreviation as in the paper: at most 8 characters, not escaped.
+    ///
+    /// That of an unknown operation comes from its name.
     pub abbreviation: String,
-    /// What it is, in words. Not escaped.
+    /// Description in words, not escaped.
     pub words: String,
     /// Colour of its blocks, areas and lines.
     pub colour: Colour,
@@ -75,11 +82,13 @@ pub(crate) struct Look {
     pub dashes: &'static str,
     /// Whether it reads the encoded text.
     pub reads_text: bool,
-    /// Looks are listed in this order: kinds as above, then variants.
+    /// Sort key of the looks: kinds as above, then variants.
     pub order: (usize, usize),
 }
 
-/// Lighter for odd, darker for even variants, more so for later ones.
+/// Shade of a colour channel for a variant.
+///
+/// It is lighter for odd, darker for even variants, more so for later ones.
 fn shade(channel: u8, variant: usize) -> u8 {
     let (towards, steps) = if variant.is_multiple_of(2) { (0.0, variant / 2) } else { (255.0, variant.div_ceil(2)) };
     let share = 0.18 * steps.min(3) as f64;

@@ -1,4 +1,4 @@
-//! What a report may replace: an earlier one, and nothing else.
+//! Protection of other files: a report replaces an earlier one, and nothing else.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,14 +6,16 @@ use std::path::Path;
 
 use mmnas_bundle::Error as BundleError;
 
-/// How a kind of file that is written here is known: what it begins with, and what stands further on in it.
+/// Marks of a kind of file that is written here.
+///
+/// They are its beginning, and text that stands further on in it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Marks {
     pub beginning: &'static str,
     pub further_on: &'static str,
 }
 
-/// A file that is in the way must be one of this kind.
+/// Checks that a file that is in the way is one of this kind.
 pub(crate) fn check_earlier(file: &Path, marks: Marks) -> mmnas_bundle::Result<()> {
     match file.metadata() {
         Ok(found) if found.is_file() && is_earlier(file, marks).map_err(BundleError::io(file, "read"))? => Ok(()),
@@ -26,7 +28,7 @@ pub(crate) fn check_earlier(file: &Path, marks: Marks) -> mmnas_bundle::Result<(
 fn is_earlier(file: &Path, marks: Marks) -> std::io::Result<bool> {
     let mut handle = File::open(file)?;
     let mut text = Vec::new();
-    // The whole of a file is read only where it may be ours.
+    // The whole of a file is read only if it may be ours.
     handle.by_ref().take(marks.beginning.len() as u64).read_to_end(&mut text)?;
     if text != marks.beginning.as_bytes() {
         return Ok(false);

@@ -1,4 +1,6 @@
-//! The page around the pictures. It is well-formed XML as well as HTML, and needs nothing beside it.
+//! The page around the pictures.
+//!
+//! It is well-formed XML as well as HTML, and needs nothing beside it.
 
 use std::fmt::Write;
 
@@ -19,7 +21,7 @@ use crate::run::epoch_notes as notes;
 
 const STYLE: &str = include_str!("page.css");
 
-/// How a page is known again.
+/// Marks that identify an earlier page.
 pub(crate) const MARKS: Marks = Marks { beginning: BEGINNING, further_on: FOOTER };
 const BEGINNING: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>";
 const FOOTER: &str = "<footer>Written by mmnas-search ";

@@ -1,13 +1,13 @@
 //! The operations of a page and the style rules that give them their colours.
 //!
-//! Rules hold plain colours, once for light and once for dark, instead of variables: programs that turn an SVG into pixels
-//! know the former only.
+//! Rules hold plain colours, once for light and once for dark, instead of variables. Programs that
+//! turn an SVG into pixels know plain colours only.
 
 use std::fmt::Write;
 
 use crate::report::operation::Look;
 
-/// The operations that a page speaks of, in the order of its legends.
+/// The operations on a page, in the order of its legends.
 #[derive(Debug, Default)]
 pub(crate) struct Palette {
     looks: Vec<Look>,
@@ -22,7 +22,7 @@ fn luminance(colour: [u8; 3]) -> f64 {
     0.2126 * linear(colour[0]) + 0.7152 * linear(colour[1]) + 0.0722 * linear(colour[2])
 }
 
-/// White or nearly black, whichever is read better on `colour`.
+/// White or nearly black, the more readable one on `colour`.
 fn ink(colour: [u8; 3]) -> &'static str {
     let l = luminance(colour);
     // Contrasts with white and with #0d1117, whose luminance is 0.0056.

@@ -3,10 +3,10 @@
 use crate::report::overwrite_guard::Marks;
 use crate::report::text::escape;
 
-/// Style rules of what is in pictures, for pages and for pictures alone.
+/// Style rules of pictures, for pages and for pictures alone.
 pub(crate) const STYLE: &str = include_str!("picture.css");
 
-/// How a picture in a file of its own is known again.
+/// Marks that identify an earlier picture in a file of its own.
 pub(crate) const MARKS: Marks = Marks { beginning: BEGINNING, further_on: GROUND };
 const BEGINNING: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ";
 const GROUND: &str = "<rect class=\"ground\" ";
@@ -18,14 +18,16 @@ pub(crate) struct Picture {
     pub width: f64,
     /// Height in units of the SVG.
     pub height: f64,
-    /// What a screen reader says. Not escaped.
+    /// Title for a screen reader, not escaped.
     pub title: String,
     /// The elements.
     pub body: String,
 }
 
 impl Picture {
-    /// As an element of an HTML page, which scales it to the width that there is, up to `largest` times its own.
+    /// The picture as an element of an HTML page.
+    ///
+    /// The page scales it to the width that there is, up to `largest` times its own.
     pub(crate) fn inline(&self, largest: f64) -> String {
         format!(
             "<svg viewBox=\"0 0 {} {}\" style=\"max-width:{}px\" role=\"img\" aria-label=\"{}\">{}</svg>",
@@ -37,7 +39,9 @@ impl Picture {
         )
     }
 
-    /// As a file of its own on a ground that follows the reader's light or dark setting; `style` has further rules.
+    /// The picture as a file of its own; `style` has further rules.
+    ///
+    /// Its ground follows the reader's light or dark setting.
     pub(crate) fn standalone(&self, style: &str) -> String {
         let (width, height) = (self.width, self.height);
         format!(
@@ -49,7 +53,7 @@ impl Picture {
         )
     }
 
-    /// As a part of another picture.
+    /// The picture as a part of another one.
     pub(crate) fn placed(&self, x: f64, y: f64) -> String {
         format!("<g transform=\"translate({x:.1} {y:.1})\">{}</g>", self.body)
     }

@@ -1,4 +1,6 @@
-//! What all charts over epochs share: the frame, the scales, the marks, what is shown under the pointer.
+//! Shared parts of all charts over epochs.
+//!
+//! They are the frame, the scales, the marks and the words under the pointer.
 
 use std::fmt::Write;
 
@@ -24,17 +26,19 @@ pub(crate) struct Plot {
 
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 22.0;
-/// Of a longer run not every epoch can be seen: lines have about this many points, and so many are shown under a pointer.
+/// Approximate number of points of a line, and of epochs shown under a pointer.
+///
+/// Of a longer run not every epoch can be seen.
 const MOST_POINTS: usize = 400;
 
-/// What stands beside the end of a line.
+/// The label beside the end of a line.
 #[derive(Debug)]
 pub(crate) struct EndLabel {
-    /// Where it should be.
+    /// Its wanted height.
     pub y: f64,
     /// Its class.
     pub class: String,
-    /// Its text. Not escaped.
+    /// Its text, not escaped.
     pub text: String,
 }
 
@@ -44,20 +48,22 @@ impl Plot {
         self.height - BOTTOM
     }
 
-    /// Where an epoch is; a single one is in the middle.
+    /// Horizontal place of an epoch; a single one is in the middle.
     pub(crate) fn x(&self, epoch: usize) -> f64 {
         let span = self.width - self.left - self.right;
         let last = self.epochs.saturating_sub(1);
         if last == 0 { self.left + span / 2.0 } else { self.left + span * epoch as f64 / last as f64 }
     }
 
-    /// Where a value is; one outside of the axis is at its end.
+    /// Vertical place of a value; one outside of the axis is at its end.
     pub(crate) fn y(&self, value: f64) -> f64 {
         let share = (value.clamp(self.axis.low, self.axis.high) - self.axis.low) / (self.axis.high - self.axis.low);
         self.bottom() - (self.bottom() - TOP) * share
     }
 
-    /// The epochs that are drawn: all of a short run, evenly chosen ones of a longer run; the last always.
+    /// The epochs that are drawn, the last always.
+    ///
+    /// They are all of a short run, and evenly chosen ones of a longer run.
     pub(crate) fn drawn(&self) -> Vec<usize> {
         let step = self.epochs.div_ceil(MOST_POINTS).max(1);
         let last = self.epochs.saturating_sub(1);
@@ -65,7 +71,7 @@ impl Plot {
         if self.epochs == 0 { Vec::new() } else { chosen.chain([last]).collect() }
     }
 
-    /// Grid, marks and their numbers.
+    /// Draws grid, marks and their numbers.
     pub(crate) fn scales(&self) -> String {
         let mut svg = String::new();
         let (left, right, bottom) = (self.left, self.width - self.right, self.bottom());
@@ -85,7 +91,9 @@ impl Plot {
         svg
     }
 
-    /// The line through `values`, one an epoch, with gaps where one is not finite, and a dot at its end.
+    /// Draws the line through `values`, one an epoch, with a dot at its end.
+    ///
+    /// It has gaps where a value is not finite.
     pub(crate) fn line(&self, values: &[f64], class: &str, width: f64) -> String {
         let (mut path, mut end, mut pen_down) = (String::new(), None, false);
         for epoch in self.drawn() {
@@ -104,7 +112,9 @@ impl Plot {
         )
     }
 
-    /// Labels at the lines' ends, moved apart where they would cover one another; those that find no room are left out.
+    /// Draws labels at the lines' ends, moved apart so that they do not overlap.
+    ///
+    /// Those that find no room are left out.
     pub(crate) fn end_labels(&self, mut labels: Vec<EndLabel>) -> String {
         const APART: f64 = 13.0;
         let room = ((self.bottom() - TOP) / APART) as usize + 1;
@@ -128,7 +138,7 @@ impl Plot {
         labels.into_iter().map(text).collect()
     }
 
-    /// A column over each epoch that shows `words` under the pointer, without any script.
+    /// Draws a column over each epoch with `words` under the pointer, without any script.
     pub(crate) fn hits(&self, words: impl Fn(usize) -> String) -> String {
         let drawn = self.drawn();
         let mut svg = String::new();

@@ -10,8 +10,10 @@ use crate::report::plot::{EndLabel, Plot};
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 200.0;
 
-/// The areas of `lines`, whose values at an epoch add up to at most 1, the first at the bottom; an epoch without a value
-/// counts as 0. Those that have a share at the end are labelled.
+/// Draws `lines` as stacked areas, the first at the bottom.
+///
+/// Their values at an epoch add up to at most 1; an epoch without a value counts as 0. Lines that
+/// have a share at the end are labelled.
 pub(crate) fn stacked(title: &str, lines: &[Line]) -> Picture {
     let epochs = lines.iter().map(|line| line.values.len()).max().unwrap_or(0);
     let axis = Axis::shares(0.25);

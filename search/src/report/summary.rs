@@ -6,7 +6,7 @@ use crate::report::content::Content;
 use crate::report::text::{duration, grouped};
 use crate::run::epoch_notes as notes;
 
-/// A value, its name, and what is to be said about it; none of them escaped.
+/// A value, its name, and a remark; none of them escaped.
 pub(crate) type Fact = (String, &'static str, String);
 
 fn task(name: &str) -> &'static str {
@@ -22,7 +22,7 @@ fn percent(value: f64) -> String {
     format!("{:.2} %", 100.0 * value)
 }
 
-/// What is known of the run, what matters most first.
+/// The known facts of the run, the most important first.
 pub(crate) fn facts(content: &Content) -> Vec<Fact> {
     let records = &content.records;
     // Lenient: a recipe of another version still has most of its keys.

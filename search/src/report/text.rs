@@ -1,6 +1,8 @@
 //! Text from files, made safe and short for a page.
 
-/// Text as it may stand in HTML and XML, in attributes too. Control characters, which XML cannot hold, become U+FFFD.
+/// Escapes text for HTML and XML, in attributes too.
+///
+/// Control characters, which XML cannot hold, become U+FFFD.
 pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -28,7 +30,7 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// `12,345`
+/// Groups the digits of a number: `12,345`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -41,7 +43,9 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// A duration as people say it: `42 s`, `3 min 5 s`, `7 h 2 min`, `3 d 4 h`.
+/// A duration in words, of one or two units.
+///
+/// `42 s`, `3 min 5 s`, `7 h 2 min`, `3 d 4 h`.
 pub(crate) fn duration(seconds: f64) -> String {
     let s = if seconds.is_finite() { seconds.max(0.0).round() as u64 } else { 0 };
     match s {

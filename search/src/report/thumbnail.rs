@@ -12,13 +12,13 @@ use image::{DynamicImage, ImageReader, Limits, RgbImage};
 pub(crate) const LARGE: u32 = 320;
 /// Longest side of the copy in a ranking.
 pub(crate) const SMALL: u32 = 112;
-/// Up to this side an image is copied without loss.
+/// Largest side of an image that is copied without loss.
 const LOSSLESS: u32 = 128;
 const QUALITY: u8 = 82;
-/// As when the runtime reads images.
+/// Largest side of an image, as when the runtime reads images.
 const MAX_SIDE: u32 = 20_000;
 const MAX_DECODED_BYTES: u64 = 512 << 20;
-/// All copies of a page together, as text.
+/// Largest size of all copies of a page together, as text.
 const MAX_PAGE_BYTES: usize = 8 << 20;
 
 /// A copy of an image.
@@ -30,14 +30,14 @@ pub(crate) struct Thumbnail {
     pub size: (u32, u32),
 }
 
-/// Makes the copies for one page, whose size they keep bounded.
+/// Makes the copies for one page and keeps their total size bounded.
 #[derive(Debug)]
 pub(crate) struct Thumbnails {
     folder: Option<PathBuf>,
     left: usize,
 }
 
-/// On white where it is transparent.
+/// Puts the image on white where it is transparent.
 fn opaque(image: &DynamicImage) -> RgbImage {
     let mut opaque = image.to_rgb8();
     if image.color().has_alpha() {
@@ -72,12 +72,14 @@ fn copy(file: &Path, side: u32) -> image::ImageResult<Thumbnail> {
 }
 
 impl Thumbnails {
-    /// Copies of images of `folder`; without a folder there are none.
+    /// Makes copies of the images of `folder`; without a folder there are none.
     pub(crate) fn of(folder: Option<&Path>) -> Thumbnails {
         Thumbnails { folder: folder.map(Path::to_path_buf), left: MAX_PAGE_BYTES }
     }
 
-    /// The copy of the image `name`, its longest side at most `side`, or why there is none.
+    /// The copy of the image `name`, its longest side at most `side`.
+    ///
+    /// The error is the reason why there is none.
     pub(crate) fn get(&mut self, name: &str, side: u32) -> Result<Thumbnail, &'static str> {
         let Some(folder) = &self.folder else { return Err("--images says where images are") };
         let path = Path::new(name);

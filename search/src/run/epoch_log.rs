@@ -1,4 +1,4 @@
-//! One line of a run's log: what an epoch gave.
+//! One line of a run's log: the results of an epoch.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -14,17 +14,20 @@ pub struct EpochRecord {
     pub loss: f64,
     /// Score on the validation part, 0 to 1.
     pub validation: f64,
-    /// Seconds that the epoch took; of the last one with what a strategy decides after it. Steps that a kill lost are left
+    /// Seconds that the epoch took.
+    ///
+    /// The last epoch includes what a strategy decides after it. Steps that a kill lost are left
     /// out.
     pub seconds: f64,
-    /// `metrics`, the figures behind the score by name; and what the learner adds: probabilities of the operations, entropy,
-    /// the derived architecture.
+    /// Further results: `metrics`, the metrics behind the score by name, and the learner's notes.
+    ///
+    /// The learner adds probabilities of the operations, entropy and the derived architecture.
     #[serde(flatten)]
     pub notes: serde_json::Map<String, serde_json::Value>,
 }
 
 impl EpochRecord {
-    /// One of the figures behind the score, by name.
+    /// One of the metrics behind the score, by name.
     pub fn metric(&self, name: &str) -> Option<f64> {
         self.notes.get("metrics")?.get(name)?.as_f64()
     }

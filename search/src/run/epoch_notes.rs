@@ -1,5 +1,6 @@
-//! What learners note in an [`EpochRecord`] besides its fixed keys. Every note may be missing; one of another type than
-//! it should have counts as missing.
+//! Notes of learners in an [`EpochRecord`] besides its fixed keys.
+//!
+//! Every note may be missing. One of another type than expected counts as missing.
 
 use serde_json::Value;
 

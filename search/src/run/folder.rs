@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::run::files::{LOG, NETWORK};
 
-/// The folder of a run: its resolved recipe, its checkpoint, its log and what it found.
+/// The folder of a run: resolved recipe, checkpoint, log and results.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
@@ -23,46 +23,51 @@ pub struct RunFolder {
 /// The file that the process of a run holds locked.
 const LOCK: &str = ".lock";
 
-/// `network.json`: what `network.safetensors` beside it holds.
+/// `network.json`: describes `network.safetensors` beside it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetworkRecord {
-    /// What the network is for.
+    /// The task.
     pub task: String,
     /// Its architecture.
     pub architecture: Architecture,
     /// Its sizes.
     pub dimensions: Dimensions,
-    /// Questions are cut to this many tokens.
+    /// Largest number of tokens; longer questions are cut.
     pub max_tokens: usize,
-    /// Number of trained numbers.
+    /// Number of trained parameters.
     pub parameters: u64,
     /// Validation score of the weights, 0 to 1.
     pub validation: f64,
     /// SHA-256 of the vision graph whose features it was trained on.
     pub vision_sha256: String,
-    /// Where it comes from.
+    /// Provenance of the network.
     pub provenance: Provenance,
 }
 
-/// `inputs.json`: what a run works on, besides its recipe.
+/// `inputs.json`: the inputs of a run besides its recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunInputs {
     /// The task.
     pub task: String,
-    /// SHA-256 of the file of samples; where there are other files besides (validation, labels, tokenizer, word vectors, initial
-    /// weights), one over all.
+    /// SHA-256 of the file of samples.
+    ///
+    /// With other files besides (validation, labels, tokenizer, word vectors, initial weights) it
+    /// is one over all.
     pub samples_sha256: String,
     /// SHA-256 of the vision graph that gave the features.
     pub vision_sha256: String,
-    /// SHA-256 of the features' indices, which name every image; of several folders one over all. Runs
-    /// before it was recorded have none.
+    /// SHA-256 of the features' indices, which name every image.
+    ///
+    /// With several folders it is one over all. Runs from before it was recorded have none.
     #[serde(default)]
     pub features_sha256: String,
     /// The architecture that is trained; none in a search.
     pub architecture: Option<Architecture>,
 }
 
-/// The file that a run was started with must hold `now`; the first line that differs is named.
+/// Checks that the file that a run was started with holds `now`.
+///
+/// The error names the first line that differs.
 fn same_text(file: &Path, now: &str) -> Result<()> {
     let started = std::fs::read_to_string(file).map_err(mmnas_bundle::Error::io(file, "read"))?;
     if started == now {
@@ -86,12 +91,23 @@ fn same_recipe(file: &Path, now: &str) -> Result<()> {
 /// What [`RunInputs::samples_sha256`] is the hash of, before the line that records it.
 const HASHED: &str = "samples, labels, tokenizer, word vectors and initial weights of ";
 
-/// What a run writes after its first checkpoint, and not before.
+/// Files that a run writes only after its first checkpoint.
 const RESULTS: [&str; 3] = [NETWORK, "architecture.json", LOG];
 
 impl RunFolder {
-    /// Starts a run in `path`, or goes on with the one that lies there where `resume` is set. A run that was started
-    /// with another recipe, or on something else, is not gone on with.
+    /// Starts a run in `path`, or with `resume` continues the one there.
+    ///
+    /// A run that was started with another recipe or other inputs is not continued.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::RunExists`] for a run that lies there, without `resume`.
+    /// - [`Error::OtherRun`] if that run was started with another recipe or other inputs.
+    /// - [`Error::Checkpoint`] if that run has results but no checkpoint.
+    /// - [`Error::RunBusy`] if another process works in the folder.
+    /// - [`Error::ForeignFolder`] for a new run in a folder with other files.
+    /// - [`Error::Bundle`] if a file cannot be read or written.
+    /// - [`Error::Recipe`] if the recipe cannot be written as TOML.
     pub fn open(path: &Path, recipe: &Recipe, inputs: &RunInputs, resume: bool) -> Result<RunFolder> {
         let mut run = RunFolder::at(path);
         let (recipe_file, inputs_file) = (run.file("recipe.toml"), run.file("inputs.json"));
@@ -109,8 +125,8 @@ impl RunFolder {
             return Ok(run);
         }
         std::fs::create_dir_all(path).map_err(mmnas_bundle::Error::io(path, "create"))?;
-        // A folder with other files is somebody's: a run would replace those that are called as its own. Only what a
-        // start that was killed leaves behind is taken over.
+        // A folder with other files is somebody's: a run would replace those of the same name as
+        // its own. Only what a killed start leaves behind is taken over.
         let entries = std::fs::read_dir(path).map_err(mmnas_bundle::Error::io(path, "list"))?;
         let own = |name: &std::ffi::OsStr| {
             name == "inputs.json" || name == LOCK || mmnas_bundle::is_unfinished(&name.to_string_lossy())
@@ -130,7 +146,10 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// A run whose checkpoint is lost would begin anew, over its results. One that ended before its first checkpoint has none.
+    /// Checks that a run with results still has its checkpoint.
+    ///
+    /// Without it the run would begin anew, over its results. A run that ended before its first
+    /// checkpoint has neither.
     fn check_checkpoint(&self) -> Result<()> {
         let checkpoint = self.checkpoint();
         let has_content = |name: &&str| self.file(name).metadata().is_ok_and(|file| file.len() > 0);
@@ -147,7 +166,7 @@ impl RunFolder {
         }
     }
 
-    /// Makes the run this process's own.
+    /// Locks the run for this process.
     fn lock(&mut self) -> Result<()> {
         let file = self.file(LOCK);
         let lock = File::create(&file).map_err(mmnas_bundle::Error::io(&file, "create"))?;
@@ -160,7 +179,9 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Makes the folder `path`, new or not, this process's own as long as the answer lives; [`Error::RunBusy`] where it is another's.
+    /// Locks the folder `path`, new or not, for as long as the returned value lives.
+    ///
+    /// It gives [`Error::RunBusy`] if another process holds the lock.
     pub(crate) fn claim(path: &Path) -> Result<RunFolder> {
         std::fs::create_dir_all(path).map_err(mmnas_bundle::Error::io(path, "create"))?;
         let mut run = RunFolder::at(path);
@@ -168,7 +189,7 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// The run that lies in `path`, to look at.
+    /// Opens the run that lies in `path` for reading.
     pub fn at(path: &Path) -> RunFolder {
         RunFolder { path: path.to_path_buf(), _lock: None }
     }
@@ -184,6 +205,10 @@ impl RunFolder {
     }
 
     /// Writes a file of the run as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bundle`] if the value cannot be serialised or the file cannot be written.
     pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
         let file = self.file(name);
         let text = serde_json::to_string_pretty(value).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;
@@ -191,6 +216,10 @@ impl RunFolder {
     }
 
     /// Writes a file of the run as JSON lines.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bundle`] if a value cannot be serialised or the file cannot be written.
     pub fn write_json_lines<T: Serialize>(&self, name: &str, values: &[T]) -> Result<()> {
         let file = self.file(name);
         let text = mmnas_bundle::samples::to_json_lines(values).map_err(|e| mmnas_bundle::Error::json(&file, &e))?;

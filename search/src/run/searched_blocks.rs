@@ -1,4 +1,4 @@
-//! Which operation each probability of a run belongs to.
+//! The operations that a run's probabilities belong to.
 
 use mmnas_bundle::{Error as BundleError, Operation};
 use serde::Deserialize;
@@ -8,14 +8,15 @@ use crate::run::epoch_log::EpochRecord;
 use crate::run::epoch_notes as notes;
 use crate::run::folder::RunFolder;
 
-/// File in a search's folder that names the operations of every block, in the order of the probabilities; without it the
-/// published pool is meant.
+/// File in a search's folder that names the operations of every block.
+///
+/// They stand in the order of the probabilities. Without the file the published pool is meant.
 const FILE: &str = "space.json";
 
 /// A block that was searched.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Block {
-    /// Which stack it is in.
+    /// Whether it is in the decoder.
     pub decoder: bool,
     /// Its place in the stack, from 1.
     pub number: usize,
@@ -24,7 +25,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// `encoder 3`
+    /// Name of the block, such as `encoder 3`.
     pub(crate) fn name(&self) -> String {
         format!("{} {}", if self.decoder { "decoder" } else { "encoder" }, self.number)
     }
@@ -40,7 +41,9 @@ fn names(operations: &[Operation]) -> Vec<String> {
     operations.iter().map(|operation| operation.name().to_owned()).collect()
 }
 
-/// The published pool: a block with as many probabilities as an encoder block has operations is one of the encoder.
+/// The space of the published pool for these probabilities.
+///
+/// A block with as many probabilities as an encoder block has operations is one of the encoder.
 fn published(probabilities: &[Vec<f64>]) -> SpaceFile {
     let encoder = probabilities.iter().take_while(|p| p.len() == Operation::ENCODER.len()).count();
     SpaceFile {
@@ -49,8 +52,10 @@ fn published(probabilities: &[Vec<f64>]) -> SpaceFile {
     }
 }
 
-/// The blocks of the search in `run`, the encoder's first; none where the records hold no probabilities. Every block names
-/// as many operations as the first record has probabilities of it.
+/// The blocks of the search in `run`, the encoder's first.
+///
+/// None if the records hold no probabilities. Every block names as many operations as the first
+/// record has probabilities of it.
 pub(crate) fn blocks(run: &RunFolder, records: &[EpochRecord]) -> Result<Vec<Block>> {
     let Some(probabilities) = records.iter().find_map(notes::probabilities) else { return Ok(Vec::new()) };
     let file = run.file(FILE);

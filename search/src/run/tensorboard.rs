@@ -1,6 +1,7 @@
 //! A run's scalars for TensorBoard, as an events file: TFRecord frames around `Event` messages.
 //!
-//! The message types are the parts of TensorFlow's `event.proto` and `summary.proto` that scalars need.
+//! The message types are the parts of TensorFlow's `event.proto` and `summary.proto` that scalars
+//! need.
 
 use std::io::Write;
 
@@ -48,7 +49,7 @@ fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// Length, its CRC, the message, its CRC; little-endian.
+/// Appends a TFRecord frame: length, its CRC, the message, its CRC; little-endian.
 fn append_frame(file: &mut Vec<u8>, event: &Event) {
     let message = event.encode_to_vec();
     let length = (message.len() as u64).to_le_bytes();
@@ -79,7 +80,10 @@ fn scalars(record: &EpochRecord, blocks: &[Block]) -> Vec<Value> {
     scalars.into_iter().map(value).collect()
 }
 
-/// The whole file. Its times are the training seconds up to each epoch's end, so that the same records give the same bytes.
+/// The content of the whole file.
+///
+/// Its times are the training seconds up to each epoch's end, so that the same records give the
+/// same bytes.
 fn events(records: &[EpochRecord], blocks: &[Block]) -> Vec<u8> {
     let mut file = Vec::new();
     let version = Some("brain.Event:2".to_owned());
@@ -94,12 +98,20 @@ fn events(records: &[EpochRecord], blocks: &[Block]) -> Vec<u8> {
     file
 }
 
-/// Writes the scalars of `records` as [`EVENTS`] into the run's folder: loss, validation, learning rate, entropy,
-/// agreement, metrics, shares of operations, and `alpha/<block>/<operation>`; the step is the epoch.
+/// Writes the scalars of `records` as [`EVENTS`] into the run's folder.
 ///
-/// The file holds these records and nothing else, whatever was there before. Where it already holds the first of them the
-/// others are appended, because a TensorBoard that watches keeps the file open and would not see another in its place; a
-/// frame that a kill cut short is completed by the next call.
+/// These are loss, validation, learning rate, entropy, agreement, metrics, shares of operations,
+/// and `alpha/<block>/<operation>`. The step is the epoch.
+///
+/// The file holds these records and nothing else, whatever was there before. If it already holds
+/// the first of them, the others are appended: a TensorBoard that watches keeps the file open. It
+/// would not see another file in its place. A frame that a kill cut short is completed by the next
+/// call.
+///
+/// # Errors
+///
+/// [`Error::Bundle`](crate::error::Error::Bundle) if `space.json` cannot be read or does not fit
+/// the records, or the events file cannot be written.
 pub fn write_events(run: &RunFolder, records: &[EpochRecord]) -> Result<()> {
     let file = run.file(EVENTS);
     let content = events(records, &blocks(run, records)?);

@@ -1,4 +1,6 @@
-//! Weights that a network starts from instead of random ones: those of another run, of another task maybe.
+//! Weights that a network starts from instead of random ones.
+//!
+//! They come from another run, whose task may differ.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use crate::nn::tensors::{TensorMap, load_tensors};
 use crate::run::files::{FEATURE_MEAN, FEATURE_STD, NETWORK, RECORD, TOKENIZER};
 use crate::run::folder::NetworkRecord;
 
-/// The weights of a retraining and its words.
+/// The weights of a retraining and the words of its embedding.
 #[derive(Debug)]
 pub struct InitialWeights {
     file: PathBuf,
@@ -19,14 +21,21 @@ pub struct InitialWeights {
     words: HashMap<String, i64>,
 }
 
-/// The parameter whose rows belong to words.
+/// The parameter with one row a word.
 const EMBEDDING: &str = "embedding.weight";
 
 impl InitialWeights {
-    /// The files of a run's folder that are read: weights, and the words of the embedding's rows.
+    /// The files of a run's folder that are read.
+    ///
+    /// They hold the weights, and the words of the embedding's rows.
     pub(crate) const FILES: [&str; 2] = [NETWORK, TOKENIZER];
 
-    /// Reads those that the retraining in `run` has kept.
+    /// Reads the weights that the retraining in `run` has kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bundle`] if a file cannot be read or the tokenizer does not parse.
+    /// [`Error::Checkpoint`] if the weights are no valid safetensors file.
     pub fn read(run: &Path) -> Result<InitialWeights> {
         let weights = run.join(NETWORK);
         let (tensors, _) = load_tensors(&weights)?;
@@ -37,8 +46,10 @@ impl InitialWeights {
         Ok(InitialWeights { file: weights, tensors, words })
     }
 
-    /// Checks that weights of the retraining in `run` that read features do not read others of the same width: as many numbers,
-    /// which mean other things. Those of another width do not fit and are not copied.
+    /// Checks that the retraining in `run` read the same features, if of the same width.
+    ///
+    /// Other features of the same width have as many numbers, which mean other things. Weights for
+    /// features of another width do not fit and are not copied.
     pub(crate) fn check_features(run: &Path, feature: usize, vision_sha256: &str) -> Result<()> {
         let file = run.join(RECORD);
         let record: NetworkRecord = mmnas_bundle::read_json_file(&file)?;
@@ -53,9 +64,18 @@ impl InitialWeights {
         Ok(())
     }
 
-    /// Copies what fits into `network`, whose words are `words`: parameters of the same name and shape, of the embedding the
-    /// rows of the words that both know, and, where the network standardises features, how. The others stay as they are.
-    /// Returns the number of parameters that were copied, in tensors; none is an error.
+    /// Copies the weights that fit into `network`, whose words are `words`.
+    ///
+    /// - Parameters of the same name and shape.
+    /// - Of the embedding, the rows of the words that both know.
+    /// - The mean and deviation of features, if the network standardises features.
+    ///
+    /// The others stay as they are. It returns the number of parameters that were copied, in
+    /// tensors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] if no parameter was copied.
     pub fn start(&self, network: &mut Network, words: &[&str]) -> Result<usize> {
         let _guard = tch::no_grad_guard();
         let mut copied = 0;

@@ -1,10 +1,10 @@
-//! What an object looks like.
+//! The attributes of an object's look.
 
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// An attribute's type: its values in order, each with its name.
+/// Defines an attribute's type: its values in order, each with its name.
 macro_rules! attribute {
     ($(#[$doc:meta])* $name:ident: $($value:ident $word:literal),+) => {
         $(#[$doc])*
@@ -42,15 +42,17 @@ attribute!(
     Pink "pink"
 );
 attribute!(
-    /// The size, in ascending order. The classes are far enough apart to be told by eye.
+    /// The size, in ascending order.
+    ///
+    /// The classes are far enough apart to be distinguished by eye.
     Size: Small "small", Medium "medium", Large "large"
 );
 attribute!(
-    /// What is inside the outline: the colour alone, or stripes of it.
+    /// The inside of the outline: the colour alone, or stripes of it.
     Filling: Solid "solid", Striped "striped"
 );
 
-/// Which attribute.
+/// The name of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Attribute {
     /// [`Shape`].
@@ -77,7 +79,7 @@ pub struct Look {
     pub color: Color,
     /// The size.
     pub size: Size,
-    /// What is inside the outline.
+    /// The inside of the outline.
     pub filling: Filling,
 }
 
@@ -93,16 +95,18 @@ impl Look {
     }
 }
 
-/// Objects that share some attributes: "red star", "large object". No attribute: any object.
+/// Objects that share some attributes: "red star", "large object".
+///
+/// Without any attribute it is any object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Kind {
-    /// Of this outline only.
+    /// Only objects of this outline, if given.
     pub shape: Option<Shape>,
-    /// Of this colour only.
+    /// Only objects of this colour, if given.
     pub color: Option<Color>,
-    /// Of this size only.
+    /// Only objects of this size, if given.
     pub size: Option<Size>,
-    /// Of this filling only.
+    /// Only objects of this filling, if given.
     pub filling: Option<Filling>,
 }
 
@@ -129,7 +133,7 @@ impl Kind {
             && self.filling.is_none_or(|v| v == look.filling)
     }
 
-    /// Whether the kind says something of `attribute`.
+    /// Whether the kind says something about `attribute`.
     pub fn tells(&self, attribute: Attribute) -> bool {
         match attribute {
             Attribute::Shape => self.shape.is_some(),
@@ -139,7 +143,9 @@ impl Kind {
         }
     }
 
-    /// The kind with every value replaced by the first: what is left is which attributes it tells.
+    /// The kind with every value replaced by the first.
+    ///
+    /// Only the set of its attributes is left.
     pub(crate) fn form(&self) -> Kind {
         Kind {
             shape: self.shape.map(|_| Shape::ALL[0]),

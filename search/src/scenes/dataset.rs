@@ -22,19 +22,21 @@ use crate::scenes::text::phrases::phrases;
 use crate::scenes::text::questions::{AskedQuestion, questions};
 use crate::seed::rng;
 
-/// Images that are made before their lines are written; also the images of a shard of features.
+/// Images that are made before their lines are written; also those of a feature shard.
 const CHUNK: usize = 256;
-/// Test images among which captions are tried on one another.
+/// Largest number of test images whose captions are tried on one another.
 const SAMPLED: usize = 300;
-/// EmbeddingInputs for which a small shape has pixels enough and an image is no burden.
+/// Allowed image sides in pixels.
+///
+/// A small shape has enough pixels, and an image is no burden.
 const SIDES: Range<u32> = 64..2049;
-/// Questions and phrases an image.
+/// Largest number of questions and of phrases an image.
 const MOST_TEXTS: usize = 64;
 
-/// What is written.
+/// Settings of the data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Everything is drawn from it.
+    /// Seed of everything that is drawn.
     pub seed: u64,
     /// Number of training images: the first ones.
     pub images: u32,
@@ -42,13 +44,17 @@ pub struct Settings {
     pub test: u32,
     /// Width and height of an image in pixels, 64 to 2048.
     pub side: u32,
-    /// Questions an image, 1 to 64. Small scenes may have fewer.
+    /// Questions an image, 1 to 64.
+    ///
+    /// Small scenes may have fewer.
     pub questions: usize,
-    /// Phrases an image, 1 to 64. Small scenes may have fewer.
+    /// Phrases an image, 1 to 64.
+    ///
+    /// Small scenes may have fewer.
     pub phrases: usize,
 }
 
-/// What was written.
+/// Counts and shares of the written data set.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Written {
     /// Number of questions.
@@ -57,10 +63,11 @@ pub struct Written {
     pub captions: usize,
     /// Number of phrases.
     pub phrases: usize,
-    /// Share of the test questions that are answered right without the image, 0 to 1: see [`QuestionAlone`].
+    /// Accuracy on the test questions without the image, 0 to 1: see [`QuestionAlone`].
     pub question_alone: f64,
-    /// Share of the pairs of a test image and another one's caption in which the caption is true all the same, 0 to 1, on
-    /// at most 300 images.
+    /// Share of captions that are true of another test image too, 0 to 1.
+    ///
+    /// It is taken over the pairs of an image and another one's caption, on at most 300 images.
     pub true_of_others: f64,
 }
 
@@ -98,7 +105,7 @@ struct ObjectLine {
     box_xyxy: BoxXyxy,
 }
 
-/// All of one image, but its pixels.
+/// Everything of one image except its pixels.
 struct Made {
     name: String,
     scene: Scene,
@@ -151,8 +158,10 @@ impl Settings {
         Ok(())
     }
 
-    /// Makes image `number` and writes its pixels into `images`. Each part has a generator of its own, so an image's pixels
-    /// do not depend on the number of its questions.
+    /// Makes image `number` and writes its pixels into `images`.
+    ///
+    /// Each part has a generator of its own, so an image's pixels do not depend on the number of
+    /// its questions.
     fn make(&self, number: u64, captions: &CaptionWriter, images: &Path) -> Result<Made> {
         let name = format!("{number:05}.png");
         let file = images.join(&name);
@@ -197,7 +206,7 @@ fn json_lines(samples: impl Iterator<Item = impl Serialize>) -> serde_json::Resu
     samples.map(|sample| serde_json::to_string(&sample).map(|line| line + "\n")).collect()
 }
 
-/// Share of the pairs of an image and another one's caption in which the caption is true.
+/// Share of the captions that are true of another image, over all such pairs.
 fn true_of_others(images: &[(Scene, Vec<Caption>)]) -> f64 {
     let count = |(number, (scene, _)): (usize, &(Scene, Vec<Caption>))| {
         let others = images.iter().enumerate().filter(|(other, _)| *other != number);
@@ -209,13 +218,24 @@ fn true_of_others(images: &[(Scene, Vec<Caption>)]) -> f64 {
     hold as f64 / all.max(1) as f64
 }
 
-/// Writes the data set into the new folder `out`, which appears complete or not at all; calls `done` after every image, from
-/// any thread of rayon's current pool.
+/// Writes the data set into the new folder `out`, complete or not at all.
 ///
-/// Holds: `images/` (PNG, RGB); `{train,test}.vqa.jsonl` (image, question, answer, answer_type), `{train,test}.itm.jsonl`
-/// (image, captions), `{train,test}.vgd.jsonl` (image, phrase, box_xyxy); `objects.jsonl` (image, objects: shape, color,
-/// size, filling, box_xyxy); `features/{train,test}` (see [`regions`]). The bytes depend on the settings alone. At no time
-/// more than 256 images' texts and regions are in memory, besides counts of questions.
+/// It calls `done` after every image, from any thread of rayon's current pool. The folder holds:
+///
+/// - `images/` (PNG, RGB);
+/// - `{train,test}.vqa.jsonl` (image, question, answer, answer_type);
+/// - `{train,test}.itm.jsonl` (image, captions);
+/// - `{train,test}.vgd.jsonl` (image, phrase, box_xyxy);
+/// - `objects.jsonl` (image, objects: shape, color, size, filling, box_xyxy);
+/// - `features/{train,test}` (see [`regions`]).
+///
+/// The bytes depend on the settings alone. At no time more than 256 images' texts and regions are
+/// in memory, besides counts of questions.
+///
+/// # Errors
+///
+/// [`Error::Bundle`](crate::error::Error::Bundle) for settings out of their range, and if a file
+/// cannot be written.
 pub fn write(settings: &Settings, out: &Path, done: impl Fn() + Sync) -> Result<Written> {
     settings.check(out)?;
     let folder = NewFolder::create(out)?;

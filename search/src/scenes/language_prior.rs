@@ -1,4 +1,4 @@
-//! What can be answered without looking at the image.
+//! Baseline that answers questions without looking at the image.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -6,16 +6,23 @@ use std::collections::HashMap;
 use crate::scenes::text::question::{Answer, Question};
 use crate::scenes::text::questions::AskedQuestion;
 
-/// A question that was asked at least so often in training is answered as it was then; others as their form was.
+/// Least number of training questions whose answers are counted.
+///
+/// A question of the same words as that many is answered as they were. Others are answered by their
+/// form.
 const ASKED_OFTEN: usize = 8;
 
-/// Later training questions are not learned: the share no longer changes, and memory stays bounded.
+/// Largest number of training questions that are learned.
+///
+/// After these the share no longer changes, and memory stays bounded.
 const LEARNED: usize = 200_000;
 
 type Counts = HashMap<Answer, usize>;
 
-/// Answers every question with the most frequent training answer: of the same words, or, where these are rare, of questions
-/// of the same form. Reads training questions first, then test questions, and keeps counts only.
+/// Answers every question with the most frequent training answer.
+///
+/// It counts questions of the same words or, if these are rare, of the same form. It reads training
+/// questions first, then test questions, and keeps counts only.
 #[derive(Debug, Default)]
 pub struct QuestionAlone {
     texts: HashMap<String, Counts>,
@@ -26,7 +33,9 @@ pub struct QuestionAlone {
     right: usize,
 }
 
-/// The most frequent answer; of equally frequent ones the first in order, so that it is always the same.
+/// The most frequent answer.
+///
+/// Of equally frequent ones it is the first in order, so that it is always the same.
 fn most_frequent(counts: &Counts) -> Option<Answer> {
     counts.iter().map(|(answer, count)| (*count, Reverse(*answer))).max().map(|(_, answer)| answer.0)
 }
@@ -45,7 +54,7 @@ impl QuestionAlone {
         }
     }
 
-    /// What would be answered.
+    /// The predicted answer.
     pub fn guess(&self, question: &AskedQuestion) -> Option<Answer> {
         let often = |counts: &&Counts| counts.values().sum::<usize>() >= ASKED_OFTEN;
         let counts = self.texts.get(&question.text).filter(often);

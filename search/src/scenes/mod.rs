@@ -1,7 +1,8 @@
-//! Synthetic scenes of flat shapes, with questions, captions and phrases about them: data for all three tasks at any size.
+//! Synthetic scenes of flat shapes, with questions, captions and phrases about them.
 //!
-//! A [`Scene`] is drawn from a seed and the image's number alone. Questions ([`Question`]), captions ([`Statement`]) and
-//! phrases ([`Reference`]) are structures first, whose meaning is computed on the scene, and words second.
+//! They are data for all three tasks at any size. A [`Scene`] is drawn from a seed and the image's
+//! number alone. Questions ([`Question`]), captions ([`Statement`]) and phrases ([`Reference`]) are
+//! structures first, whose meaning is computed on the scene, and words second.
 
 pub mod attributes;
 pub mod dataset;

@@ -1,5 +1,7 @@
-//! The objects of an image, and where they are. Lengths are in thousandths of the image's side, so that a scene is the same
-//! at any size of the image.
+//! The objects of an image, and where they are.
+//!
+//! Lengths are in thousandths of the image's side, so that a scene is the same at any size of the
+//! image.
 
 use mmnas_bundle::boxes::BoxXyxy;
 use rand::RngExt as _;
@@ -14,18 +16,19 @@ use crate::seed::rng;
 pub const SIDE: f32 = 1000.0;
 /// The largest number of objects in a scene.
 pub const MAX_OBJECTS: usize = 6;
-/// The centres of any two objects differ by at least this, across and down: of two objects one is always clearly to the
-/// left of the other, and one clearly above.
+/// Least distance between the centres of any two objects, across and down.
+///
+/// Of two objects one is always clearly to the left of the other, and one clearly above.
 pub const MARGIN: f32 = 50.0;
-/// At most this part of the smaller one's box lies in another object's box.
+/// Largest part of the smaller one's box that lies in another object's box.
 pub const MAX_OVERLAP: f32 = 0.08;
 
 /// Distance of an object from the image's edge.
 const BORDER: f32 = 16.0;
-/// Places that are tried for an object before it is left out.
+/// Number of places that are tried for an object before it is left out.
 const PLACES: usize = 80;
 
-/// One object.
+/// An object of a scene.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
     /// Its attributes.
@@ -43,7 +46,9 @@ impl Object {
         ((x1 + x2) / 2.0, (y1 + y2) / 2.0)
     }
 
-    /// The tight box of its pixels in an image of `side` × `side`: its first and its last column and row.
+    /// The tight box of its pixels in an image of `side` × `side`.
+    ///
+    /// It goes from the first to the last column and row.
     pub fn pixel_box(&self, side: u32) -> BoxXyxy {
         let [x1, y1, x2, y2] = self.outline.bounds().map(|v| v * side as f32 / SIDE);
         [x1.floor(), y1.floor(), x2.ceil() - 1.0, y2.ceil() - 1.0]
@@ -58,14 +63,15 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// The scene of image `number`.
+    /// Draws the scene of image `number`.
     pub fn of_image(seed: u64, number: u64) -> Scene {
         Scene::random(&mut rng(seed, "scene", number))
     }
 
     pub(crate) fn random(rng: &mut ChaCha8Rng) -> Scene {
         let count = 1 + weighted(rng, &[1, 2, 3, 3, 3, 4]);
-        // Few colours or shapes in half of the scenes, so that there are things to count and to tell apart.
+        // Few colours or shapes in half of the scenes, so that there are things to count and to
+        // distinguish.
         let (shapes, colors) = (some_of(rng, Shape::ALL), some_of(rng, Color::ALL));
         let mut looks: Vec<Look> = (0..count)
             .map(|_| Look {
@@ -84,7 +90,9 @@ impl Scene {
         scene
     }
 
-    /// Adds an object where there is room. If there is none, the scene has an object less.
+    /// Adds an object if there is room.
+    ///
+    /// Otherwise the scene has an object less.
     fn place(&mut self, look: Look, rng: &mut ChaCha8Rng) {
         let base = match look.size {
             Size::Small => 135.0,
@@ -118,7 +126,7 @@ impl Scene {
     }
 }
 
-/// Whether two objects can be told apart by place and hardly overlap.
+/// Whether two objects are apart in place and hardly overlap.
 fn clear_of(a: &Object, b: &Object) -> bool {
     let ((ax, ay), (bx, by)) = (a.center(), b.center());
     (ax - bx).abs() >= MARGIN && (ay - by).abs() >= MARGIN && overlap(a, b) <= MAX_OVERLAP

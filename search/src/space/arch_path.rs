@@ -2,13 +2,15 @@
 
 use tch::Tensor;
 
-/// What one block does in one forward pass.
+/// Operations of one block that run in one forward pass.
 #[derive(Debug)]
 pub enum Choice {
     /// Only this operation runs.
     One(usize),
-    /// `y = Σ g_j · op_j(x)` over the active operation (gate 1) and the inactive ones (gate 0, their outputs detached),
-    /// so that `y` is the active operation's output and the gates receive gradients.
+    /// Gated sum `y = Σ g_j · op_j(x)` over the active and the inactive operations.
+    ///
+    /// The active operation has gate 1. The inactive ones have gate 0, and their outputs are
+    /// detached. So `y` is the active operation's output, and the gates receive gradients.
     Gated {
         /// The operation that is on.
         active: usize,
@@ -17,7 +19,9 @@ pub enum Choice {
         /// One number an operation of the block, `[operations]`, with gradient.
         gates: Tensor,
     },
-    /// `y = Σ w_j · op_j(x)` over all operations of the block, each with its gradient (DARTS, Gumbel-softmax).
+    /// Mixture `y = Σ w_j · op_j(x)` over all operations of the block.
+    ///
+    /// Each operation gets its gradient (DARTS, Gumbel-softmax).
     Mixed {
         /// One number an operation of the block, `[operations]`.
         weights: Tensor,
@@ -25,20 +29,24 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// A gated choice among `operations` of a block; the gates are made here.
+    /// Makes a gated choice, with new gates, among `operations` of a block.
     pub fn gated(active: usize, inactive: Vec<usize>, operations: usize, device: tch::Device) -> Choice {
         let values: Vec<f32> = (0..operations).map(|j| if j == active { 1.0 } else { 0.0 }).collect();
         let gates = Tensor::from_slice(&values).to_device(device).set_requires_grad(true);
         Choice::Gated { active, inactive, gates }
     }
 
-    /// A mixture with the given weights, which get a gradient where `with_gradient` is set.
+    /// Makes a mixture with the given weights.
+    ///
+    /// The weights get a gradient if `with_gradient` is set.
     pub fn mixed(weights: &[f64], with_gradient: bool, device: tch::Device) -> Choice {
         let weights: Vec<f32> = weights.iter().map(|&w| w as f32).collect();
         Choice::Mixed { weights: Tensor::from_slice(&weights).to_device(device).set_requires_grad(with_gradient) }
     }
 
-    /// Whether operation `index` takes part in the block's output, so that its weights get a gradient.
+    /// Whether operation `index` takes part in the block's output.
+    ///
+    /// Its weights then get a gradient.
     pub fn is_active(&self, index: usize) -> bool {
         match self {
             Choice::One(active) | Choice::Gated { active, .. } => *active == index,
@@ -55,7 +63,7 @@ impl Choice {
     }
 }
 
-/// One choice a block, the encoder's first.
+/// A path: one choice a block, the encoder's first.
 #[derive(Debug)]
 pub struct ArchPath(pub Vec<Choice>);
 

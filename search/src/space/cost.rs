@@ -1,4 +1,6 @@
-//! What operations cost on a device, and how a search takes it into account: the published objective knows nothing of it.
+//! Cost of operations on a device, and its weight in a search.
+//!
+//! The published objective has no cost.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -15,7 +17,9 @@ use crate::recipe::Recipe;
 use crate::recipe::cost::CostSettings;
 use crate::space::search_space::Space;
 
-/// The weighted, relative cost of each operation of each block; an operation without a cost is an error, its name.
+/// The weighted, relative cost of each operation of each block.
+///
+/// The error is the name of an operation without a cost.
 pub(crate) fn relative_costs(settings: &CostSettings, space: &Space) -> std::result::Result<Vec<Vec<f64>>, String> {
     let cost = |candidate: &Candidate| {
         let known = settings.milliseconds.get(candidate.name()).filter(|ms| **ms >= 0.0 && ms.is_finite());
@@ -28,18 +32,25 @@ pub(crate) fn relative_costs(settings: &CostSettings, space: &Space) -> std::res
     Ok(costs.into_iter().map(|block| block.into_iter().map(|c| settings.weight * c / mean).collect()).collect())
 }
 
-/// Sizes of what is run: one sample.
+/// Sizes of the measured input: one sample.
 #[derive(Debug, Clone, Copy)]
 pub struct Sizes {
     /// Regions of the image.
     pub regions: i64,
     /// Tokens of the text.
     pub tokens: i64,
-    /// How often each operation runs; the median counts.
+    /// Number of runs of each operation; the median counts.
     pub repetitions: usize,
 }
 
-/// Median milliseconds of each operation of the recipe's space at the retraining's width, in turns.
+/// Measures the median milliseconds of each operation of the recipe's space.
+///
+/// The operations run in turns, at the retraining's width.
+///
+/// # Errors
+///
+/// Those of [`Recipe::space`]. [`Error::Operation`] if an operation cannot be built at that width.
+/// [`Error::NotFinite`] if an operation's output is not finite.
 pub fn measure(recipe: &Recipe, pool: &Pool, sizes: Sizes, device: Device) -> Result<BTreeMap<String, f64>> {
     let _guard = tch::no_grad_guard();
     let dimensions = recipe.widths(recipe.retrain.hidden);
@@ -53,7 +64,7 @@ pub fn measure(recipe: &Recipe, pool: &Pool, sizes: Sizes, device: Device) -> Re
     let mut modules = BTreeMap::new();
     for (block, candidates) in space.blocks().enumerate() {
         for candidate in candidates {
-            // What stands in both stacks is timed over the regions, of which there are more.
+            // An operation of both stacks is timed over the regions, of which there are more.
             let store = nn::VarStore::new(device);
             let module = candidate.build(&store.root(), &dimensions);
             modules.insert(candidate.name().to_owned(), (module, block < encoder));

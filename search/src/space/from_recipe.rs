@@ -14,30 +14,57 @@ use crate::space::presets::preset;
 use crate::space::search_space::Space;
 
 impl Recipe {
-    /// Reads a recipe and applies overrides, each `key.of.the.recipe=value`, the value in TOML. Its key `base` may name
-    /// another recipe beside it that it changes.
+    /// Reads a recipe and applies overrides, each `key.of.the.recipe=value`, the value in TOML.
+    ///
+    /// The recipe's key `base` may name another recipe beside it that it changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bundle`] if a file cannot be read. [`Error::Recipe`] for TOML that does not parse,
+    /// unknown keys and values out of their range. It also covers operations that do not exist or
+    /// cannot be built at the recipe's sizes.
     pub fn read(file: &Path, overrides: &[String]) -> Result<Recipe> {
         Recipe::read_published(file, overrides, &[])
     }
 
-    /// As [`Recipe::read`], with the published behaviours of these names
-    /// ([`Published::NAMES`](crate::recipe::published::Published::NAMES), or "all").
+    /// Reads as [`Recipe::read`], with the published behaviours of these names.
+    ///
+    /// The names are [`Published::NAMES`](crate::recipe::published::Published::NAMES), or "all".
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Recipe::read`]; [`Error::Recipe`] for a name that does not exist.
     pub fn read_published(file: &Path, overrides: &[String], published: &[String]) -> Result<Recipe> {
         let pool = Pool::standard();
         Recipe::read_checked(file, overrides, published, |recipe| recipe.check_space(&pool))
     }
 
-    /// As [`Recipe::read`] from text; `file` names it in errors.
+    /// Reads as [`Recipe::read`], from text; `file` names it in errors.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Recipe::read`].
     pub fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Recipe> {
         Recipe::parse_with(text, file, overrides, &Pool::standard())
     }
 
-    /// As [`Recipe::parse`] for a recipe that may name the operations of `pool`.
+    /// Reads as [`Recipe::parse`]; the recipe may name the operations of `pool`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Recipe::read`].
     pub fn parse_with(text: &str, file: &Path, overrides: &[String], pool: &Pool) -> Result<Recipe> {
         Recipe::parse_checked(text, file, overrides, |recipe| recipe.check_space(pool))
     }
 
-    /// The space to search; of a fixed architecture that alone.
+    /// The space to search.
+    ///
+    /// With the strategy `fixed` it holds that architecture alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operation`] for an operation that `pool` lacks, or in a place where it is not
+    /// allowed. [`Error::UnknownArchitecture`] for a fixed architecture of an unknown name.
     pub fn space(&self, pool: &Pool) -> Result<Space> {
         if let StrategySettings::Fixed { architecture } = &self.search.strategy {
             return Space::single(&preset(architecture)?, pool);
@@ -56,14 +83,20 @@ impl Recipe {
     }
 
     /// The space of `architecture` alone, which can be built at the retraining's sizes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operation`] for an operation that `pool` lacks, that is not allowed there, or that
+    /// cannot be built at these sizes.
     pub fn space_of(&self, architecture: &Architecture, pool: &Pool) -> Result<Space> {
         let space = Space::single(architecture, pool)?;
         space.check(&self.widths(self.retrain.hidden))?;
         Ok(space)
     }
 
-    /// The sizes of a network of width `hidden` that the recipe decides; the data decides feature, vocabulary and outputs,
-    /// which are 1 here.
+    /// Sizes of a network of width `hidden`, as far as the recipe decides them.
+    ///
+    /// The data decides feature, vocabulary and outputs, which are 1 here.
     pub(crate) fn widths(&self, hidden: usize) -> Dimensions {
         let m = &self.model;
         Dimensions {
@@ -79,7 +112,9 @@ impl Recipe {
         }
     }
 
-    /// Whether the operations exist and can be built; otherwise key, what it must be, what it is.
+    /// Checks that the operations exist and can be built.
+    ///
+    /// The error is the key, the expected and the found value.
     pub(crate) fn check_space(&self, pool: &Pool) -> std::result::Result<(), WrongOf> {
         let parts = |error: Error| match error {
             Error::Operation { place, expected, found } => (place, expected, found),

@@ -1,4 +1,4 @@
-//! What a search chooses from, and what its choices cost.
+//! The search space, its architectures and the cost of its operations.
 
 pub mod arch_path;
 pub mod cost;

@@ -18,13 +18,15 @@ const MCAN_LAYERS: usize = 6;
 /// Each layer has three decoder blocks.
 const MAX_LAYERS: usize = Architecture::MAX_BLOCKS / 3;
 
-/// What can be asked for, for help and errors.
+/// The names that can be asked for, for help and errors.
 fn names() -> String {
     let searched: Vec<&str> = SEARCHED.iter().map(|(name, _)| *name).collect();
     format!("{}, mcan, mcan:LAYERS (1 to {MAX_LAYERS})", searched.join(", "))
 }
 
-/// MCAN (Yu et al., CVPR 2019), made by hand: in each layer SA and FFN in the encoder, SA, GA and FFN in the decoder.
+/// MCAN (Yu et al., CVPR 2019), designed by hand.
+///
+/// Each layer has SA and FFN in the encoder, and SA, GA and FFN in the decoder.
 fn mcan(layers: usize) -> Architecture {
     use Operation::{FeedForward, GuidedAttention, SelfAttention};
     Architecture {
@@ -33,8 +35,14 @@ fn mcan(layers: usize) -> Architecture {
     }
 }
 
-/// The architecture called `name`: `mmnas-vqa`, `mmnas-itm` and `mmnas-vgd` are those that MMnas found, `mcan` is MCAN with
-/// its 6 layers, `mcan:LAYERS` with another number of them. Any other name is [`Error::UnknownArchitecture`].
+/// The published architecture called `name`.
+///
+/// `mmnas-vqa`, `mmnas-itm` and `mmnas-vgd` are those that MMnas found. `mcan` is MCAN with its 6
+/// layers, `mcan:LAYERS` with another number of them.
+///
+/// # Errors
+///
+/// [`Error::UnknownArchitecture`] for any other name.
 pub fn preset(name: &str) -> Result<Architecture> {
     if let Some((name, text)) = SEARCHED.iter().find(|(known, _)| *known == name) {
         return Ok(Architecture::from_published_json(text, Path::new(name))?);
@@ -49,6 +57,11 @@ pub fn preset(name: &str) -> Result<Architecture> {
 }
 
 /// The preset of that name, or the architecture in that file.
+///
+/// # Errors
+///
+/// [`Error::UnknownArchitecture`] if it is neither. [`Error::Bundle`] if the file cannot be read or
+/// is not an architecture.
 pub fn open(name_or_file: &Path) -> Result<Architecture> {
     match name_or_file.to_str().map(preset) {
         Some(Ok(architecture)) => Ok(architecture),

@@ -12,9 +12,9 @@ use crate::operations::pool::{Candidate, Pool};
 /// `space.json`: names of the operations of each block, in the order of a log's probabilities.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceNames {
-    /// Of the encoder's blocks.
+    /// Names of the encoder's blocks.
     pub encoder: Vec<Vec<String>>,
-    /// Of the decoder's blocks.
+    /// Names of the decoder's blocks.
     pub decoder: Vec<Vec<String>>,
 }
 
@@ -36,7 +36,9 @@ fn in_decoder(kind: &dyn CandidateOp) -> bool {
 }
 
 impl Space {
-    /// The paper's space on the given numbers of blocks: {SA, FFN} in the encoder, {SA, RSA, GA, FFN} in the decoder.
+    /// The paper's space on the given numbers of blocks.
+    ///
+    /// Its operations are {SA, FFN} in the encoder and {SA, RSA, GA, FFN} in the decoder.
     pub fn published(encoder: usize, decoder: usize) -> Space {
         let pool = Pool::standard();
         Space {
@@ -45,7 +47,12 @@ impl Space {
         }
     }
 
-    /// The space with `architecture` as its only member. Errors name the block.
+    /// The space with `architecture` as its only member.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operation`], which names the block, for an operation that `pool` lacks or that is
+    /// not allowed there.
     pub fn single(architecture: &Architecture, pool: &Pool) -> Result<Space> {
         let side = |name: &str, operations: &[Operation], allowed: fn(&dyn CandidateOp) -> bool| {
             let block = |(k, operation): (usize, &Operation)| {
@@ -60,8 +67,15 @@ impl Space {
         })
     }
 
-    /// The operations `encoder` and `decoder` in every block of their side, `blocks` of each. Errors name the list as a
-    /// recipe calls it, `encoder_operations` or `decoder_operations`.
+    /// The space with the same operations in every block of a side.
+    ///
+    /// `encoder` and `decoder` are the operations of a block, `blocks` the numbers of blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operation`] for a list that is empty, names an operation twice, or names one that
+    /// `pool` lacks or that is not allowed there. It names the list as a recipe calls it,
+    /// `encoder_operations` or `decoder_operations`.
     pub fn new(
         encoder: &[impl AsRef<str>],
         decoder: &[impl AsRef<str>],
@@ -74,7 +88,13 @@ impl Space {
         })
     }
 
-    /// Whether every operation can be built at these sizes: what [`crate::model::network::Network::new`] relies on.
+    /// Checks that every operation can be built at these sizes.
+    ///
+    /// [`crate::model::network::Network::new`] relies on it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operation`] for the first operation that cannot.
     pub fn check(&self, dimensions: &Dimensions) -> Result<()> {
         self.blocks().flatten().try_for_each(|candidate| candidate.check(dimensions))
     }
@@ -97,7 +117,7 @@ impl Space {
         SpaceNames { encoder: side(&self.encoder), decoder: side(&self.decoder) }
     }
 
-    /// An architecture drawn uniformly, one operation a block.
+    /// Draws an architecture uniformly, one operation a block.
     pub fn draw(&self, rng: &mut impl rand::Rng) -> Vec<usize> {
         self.blocks().map(|operations| rng.random_range(0..operations.len())).collect()
     }

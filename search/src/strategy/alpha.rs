@@ -16,7 +16,9 @@ use crate::seed::rng;
 use crate::space::arch_path::{ArchPath, Choice};
 use crate::space::search_space::Space;
 
-/// The architecture parameters: one number an operation, `p = softmax(alpha)` within a block (MMnas, section 3.3).
+/// The architecture parameters alpha: one number an operation (MMnas, section 3.3).
+///
+/// The probabilities are `p = softmax(alpha)` within a block.
 #[derive(Debug)]
 pub struct Alpha {
     space: Space,
@@ -24,24 +26,29 @@ pub struct Alpha {
     adam: Adam,
 }
 
-/// What alpha is before the first architecture step.
+/// Alpha before the first architecture step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlphaStart {
     /// Zeros: every operation of a block is equally likely.
     #[default]
     Uniform,
-    /// As the published code overwrites it: 1 along (SA, FFN), (SA, FFN) … and (RSA, GA, FFN), (RSA, GA, FFN) …, −1 elsewhere.
+    /// The published code's start: 1 for a favourite operation of each block, −1 elsewhere.
+    ///
+    /// The favourites are (SA, FFN), (SA, FFN) … in the encoder and (RSA, GA, FFN), (RSA, GA, FFN)
+    /// … in the decoder.
     Published,
 }
 
+/// The key of a block's alpha.
+///
 /// Keys sort as the blocks do, so that maps of alphas are in the blocks' order.
 fn key(block: usize) -> String {
     format!("{block:05}")
 }
 
 impl Alpha {
-    /// Zeros: every operation of a block is equally likely.
+    /// Alphas of zero: every operation of a block is equally likely.
     pub fn uniform(space: &Space) -> Alpha {
         let zeros = |ops: &[_]| Tensor::zeros([ops.len() as i64], (Kind::Float, tch::Device::Cpu));
         let values = space.blocks().enumerate().map(|(block, ops)| (key(block), zeros(ops))).collect();
@@ -115,8 +122,10 @@ impl Alpha {
         ArchPath(self.probabilities().iter().map(choose).collect())
     }
 
-    /// The gradient of the alphas from the gradients of the gates: `d alpha_i = Σ_j g_j p_j (δ_ij − p_i)`, sums and
-    /// softmax over the operations that ran; 0 for the others.
+    /// The gradient of the alphas from the gradients of the gates.
+    ///
+    /// `d alpha_i = Σ_j g_j p_j (δ_ij − p_i)`, sums and softmax over the operations that ran; 0 for
+    /// the others.
     pub fn gradients(&self, path: &ArchPath, gate_gradients: &[Tensor]) -> Vec<Tensor> {
         let blocks = self.values.values().zip(&path.0).zip(gate_gradients);
         blocks
@@ -130,8 +139,10 @@ impl Alpha {
             .collect()
     }
 
-    /// The gradient of the alphas where every block is the mixture of its operations by `weights`, the softmax of alpha
-    /// over `temperature`, from the gradients of these weights.
+    /// The gradient of the alphas from the gradients of a mixture's weights.
+    ///
+    /// Every block is the mixture of its operations by `weights`, the softmax of alpha over
+    /// `temperature`.
     pub fn mixture_gradients(&self, weights: &[Vec<f64>], gradients: &[Tensor], temperature: f64) -> Vec<Tensor> {
         let block = |(w, g): (&Vec<f64>, &Tensor)| {
             let w = Tensor::from_slice(w).to_kind(Kind::Float);
@@ -142,8 +153,10 @@ impl Alpha {
         weights.iter().zip(gradients).map(block).collect()
     }
 
-    /// An Adam step on the alphas; in mode `two` both alphas of a block are then shifted so that the sum of their
-    /// exponentials stays what it was.
+    /// Takes an Adam step on the alphas.
+    ///
+    /// In mode `two` both alphas of a block are then shifted. The sum of their exponentials stays
+    /// what it was.
     pub fn step(&mut self, path: &ArchPath, gradients: Vec<Tensor>, settings: AdamSettings, mode: SamplingMode) {
         self.update(path, mode, |values, adam| {
             let names: Vec<String> = values.keys().cloned().collect();
@@ -190,7 +203,11 @@ impl Alpha {
         self.adam.save("alpha_optim", into);
     }
 
-    /// Reads the state that [`Alpha::save`] wrote; where it does not fit the space, an error, the name of what does not.
+    /// Reads the state that [`Alpha::save`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// The name of the tensor or parameter that is missing or does not fit the space.
     pub fn load(&mut self, from: &TensorMap) -> std::result::Result<(), String> {
         for (name, value) in &mut self.values {
             let key = format!("alpha.{name}");
@@ -209,7 +226,7 @@ fn to_vec(tensor: &Tensor) -> Vec<f64> {
     values
 }
 
-/// The index of the part of `weights` (sum 1) that `at` (0 to 1) falls into.
+/// Index of the interval of `weights` (sum 1) that `at` (0 to 1) hits.
 fn pick(weights: &[f64], at: f64) -> usize {
     let mut sum = 0.0;
     weights

@@ -1,11 +1,11 @@
-//! What a strategy decides, and what it is told.
+//! The trait of search strategies, and what they are given.
 
 use crate::error::Result;
 use crate::nn::tensors::TensorMap;
 use crate::space::arch_path::ArchPath;
 use crate::space::search_space::Space;
 
-/// Where a run stands, for strategies that change over it.
+/// Progress of a run, for strategies that change over it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
     /// Weight steps since the start.
@@ -14,31 +14,48 @@ pub struct Schedule {
     pub of: u64,
 }
 
-/// Runs the supernet along a path on a batch of the alpha part; gives the gradients of the path's gates.
+/// Gradients of a path's gates on a batch of the alpha part.
+///
+/// Calling it runs the supernet along the path.
 pub type GateGradients<'a> = dyn FnMut(&ArchPath) -> Result<Vec<tch::Tensor>> + 'a;
 
-/// The score, 0 to 1, of an architecture, one operation a block, with shared weights on samples of the alpha part.
+/// Score, 0 to 1, of an architecture with shared weights.
+///
+/// Its arguments are one operation a block and the number of samples of the alpha part.
 pub type SharedScore<'a> = dyn FnMut(&[usize], usize) -> Result<f64> + 'a;
 
-/// A search strategy. Random decisions are drawn from the run's seed and the step, so that a state is enough to resume.
+/// A search strategy.
+///
+/// Random decisions are drawn from the run's seed and the step, so that a state is enough to
+/// resume.
 pub trait Strategy: std::fmt::Debug {
     /// Its name for logs.
     fn name(&self) -> String;
 
-    /// A path to train weights on, or to score negatives with. What is drawn is drawn for `purpose` at the schedule's step.
+    /// A path to train weights on, or to score negatives with.
+    ///
+    /// Random choices are drawn for `purpose` at the schedule's step.
     fn path(&self, schedule: Schedule, purpose: &str) -> ArchPath;
 
     /// Learns from a batch of the alpha part.
+    ///
+    /// # Errors
+    ///
+    /// Those of `_gradients`.
     fn architecture_step(&mut self, _schedule: Schedule, _gradients: &mut GateGradients<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// Whether it has any use for architecture steps.
+    /// Whether it uses architecture steps.
     fn learns_alpha(&self) -> bool {
         false
     }
 
-    /// Decides after the last step, where steps alone do not.
+    /// Decides after the last step, for strategies that steps alone do not decide.
+    ///
+    /// # Errors
+    ///
+    /// Those of `_score`.
     fn conclude(&mut self, _score: &mut SharedScore<'_>) -> Result<()> {
         Ok(())
     }
@@ -46,13 +63,17 @@ pub trait Strategy: std::fmt::Debug {
     /// The architecture that it would derive now, one operation a block.
     fn best(&self) -> Vec<usize>;
 
-    /// What it thinks of each operation of each block: numbers from 0 to 1 that sum to 1 in a block.
+    /// Probability of each operation of each block; they sum to 1 in a block.
     fn probabilities(&self) -> Vec<Vec<f64>>;
 
     /// Adds its state to a checkpoint.
     fn save(&self, into: &mut TensorMap);
 
-    /// Reads what [`Strategy::save`] wrote; where it does not fit, an error, the name of the tensor.
+    /// Reads what [`Strategy::save`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// The name of the tensor that does not fit.
     fn load(&mut self, from: &TensorMap) -> std::result::Result<(), String>;
 }
 
@@ -62,12 +83,12 @@ pub(crate) fn one_hot(space: &Space, best: &[usize]) -> Vec<Vec<f64>> {
     space.blocks().map(<[_]>::len).zip(best).map(row).collect()
 }
 
-/// Choices of the blocks as a tensor of a checkpoint.
+/// Choices of the blocks as a tensor for a checkpoint.
 pub(crate) fn choices_tensor(choices: &[usize]) -> tch::Tensor {
     tch::Tensor::from_slice(&choices.iter().map(|&k| k as i64).collect::<Vec<_>>())
 }
 
-/// Choices that fit the space.
+/// Choices of the blocks from a checkpoint; the error is `key`.
 pub(crate) fn choices_from(space: &Space, key: &str, from: &TensorMap) -> std::result::Result<Vec<usize>, String> {
     let tensor = from.get(key).filter(|t| t.kind() == tch::Kind::Int64).ok_or(key)?;
     let values = Vec::<i64>::try_from(tensor).map_err(|_| key)?;

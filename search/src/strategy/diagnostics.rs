@@ -1,4 +1,4 @@
-//! How far a search has decided, and whether it has collapsed to one operation.
+//! Diagnostics of a search: its decidedness, and a collapse to one operation.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,25 @@ use serde::Serialize;
 
 use crate::space::search_space::Space;
 
-/// Figures of one moment of a search.
+/// Metrics of one moment of a search.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SearchDiagnostics {
     /// Mean entropy of the blocks relative to its maximum, 0 (decided) to 1 (uniform).
     pub entropy: f64,
-    /// Share of the blocks whose top choice is that of the epoch before; none in the first epoch.
+    /// Share of the blocks whose top choice is the same as an epoch before.
+    ///
+    /// None in the first epoch.
     pub agreement: Option<f64>,
-    /// Share of the blocks whose top choice an operation is, by its published name. A search that has collapsed has one
-    /// operation at 1.
+    /// Share of the blocks whose top choice an operation is, by its published name.
+    ///
+    /// A collapsed search has one operation at 1.
     pub shares: BTreeMap<String, f64>,
 }
 
 impl SearchDiagnostics {
-    /// From the top choices and probabilities of the blocks, now and, for the top choices, an epoch ago.
+    /// Computes the metrics from the blocks' top choices and probabilities.
+    ///
+    /// `before` are the top choices of an epoch ago.
     pub fn of(
         space: &Space,
         best: &[usize],

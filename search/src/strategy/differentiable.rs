@@ -13,7 +13,7 @@ use crate::space::search_space::Space;
 use crate::strategy::alpha::{Alpha, AlphaStart};
 use crate::strategy::decision::{GateGradients, Schedule, Strategy};
 
-/// How a strategy that keeps alpha draws paths from it and estimates its gradients.
+/// Draws paths from alpha and estimates alpha's gradients.
 pub(crate) trait Estimator: std::fmt::Debug {
     /// The strategy's name.
     fn name(&self) -> String;
@@ -22,6 +22,10 @@ pub(crate) trait Estimator: std::fmt::Debug {
     fn path(&self, alpha: &Alpha, schedule: Schedule, purpose: &str) -> ArchPath;
 
     /// The path of an architecture step and the gradients of alpha along it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `of_gates`.
     fn gradients(
         &self,
         alpha: &Alpha,
@@ -29,13 +33,15 @@ pub(crate) trait Estimator: std::fmt::Debug {
         of_gates: &mut GateGradients<'_>,
     ) -> Result<(ArchPath, Vec<Tensor>)>;
 
-    /// Which alphas a step moves.
+    /// The alphas that a step moves.
     fn mode(&self) -> SamplingMode {
         SamplingMode::Full
     }
 }
 
-/// A strategy that learns alpha by the gradients of an estimator, and of what the operations cost.
+/// A strategy that learns alpha by an estimator's gradients.
+///
+/// The expected cost of the operations adds its own gradient.
 #[derive(Debug)]
 pub(crate) struct Differentiable<E> {
     estimator: E,
@@ -53,7 +59,9 @@ impl<E: Estimator> Differentiable<E> {
     }
 }
 
-/// Adds the gradient of the expected costs: `p_i (c_i − Σ_j p_j c_j)` in each block.
+/// Adds the gradient of the expected costs to `gradients`.
+///
+/// It is `p_i (c_i − Σ_j p_j c_j)` in each block.
 pub(crate) fn add_cost(costs: Option<&[Vec<f64>]>, alpha: &Alpha, gradients: &mut [Tensor]) {
     for ((gradient, p), c) in gradients.iter_mut().zip(alpha.probabilities()).zip(costs.unwrap_or_default()) {
         let mean: f64 = p.iter().zip(c).map(|(p, c)| p * c).sum();

@@ -9,8 +9,10 @@ use crate::seed::rng;
 use crate::space::search_space::Space;
 use crate::strategy::single_path_one_shot::Chooser;
 
-/// Evolution over the trained supernet (Guo et al., "Single Path One-Shot", 2020): the better half of a generation is
-/// kept, the other half are crossings of it, some of whose blocks are drawn anew.
+/// Evolution over the trained supernet (Guo et al., "Single Path One-Shot", 2020).
+///
+/// The better half of a generation is kept. The other half are crossings of it, some of whose
+/// blocks are drawn anew.
 #[derive(Debug)]
 pub(crate) struct Evolution {
     /// Architectures of a generation.

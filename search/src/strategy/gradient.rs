@@ -9,7 +9,9 @@ use crate::strategy::alpha::Alpha;
 use crate::strategy::decision::{GateGradients, Schedule};
 use crate::strategy::differentiable::Estimator;
 
-/// The paper's: weight steps on paths sampled from softmax(alpha), architecture steps through gates.
+/// The paper's strategy: sampled paths and gates.
+///
+/// Weight steps run on paths sampled from softmax(alpha), architecture steps through gates.
 #[derive(Debug)]
 pub(crate) struct Gradient {
     pub mode: SamplingMode,

@@ -10,7 +10,9 @@ use crate::strategy::alpha::Alpha;
 use crate::strategy::decision::{GateGradients, Schedule};
 use crate::strategy::differentiable::Estimator;
 
-/// DARTS (first order) and Gumbel-softmax: every block gives the weighted sum of all its operations.
+/// DARTS (first order) and Gumbel-softmax.
+///
+/// Every block gives the weighted sum of all its operations.
 #[derive(Debug)]
 pub(crate) struct Mixture {
     /// Temperature at the first and the last step of Gumbel-softmax; none for DARTS.

@@ -1,5 +1,7 @@
-//! Strategies: what decides which paths train, what becomes of alpha, and which architecture is derived. One file each,
-//! behind one trait with a saved state; the space, the supernet and the loop know nothing of them.
+//! Search strategies: they choose paths to train, update alpha and derive an architecture.
+//!
+//! One file each, behind one trait with a saved state. The space, the supernet and the loop do not
+//! depend on them.
 
 pub mod alpha;
 pub mod decision;

@@ -8,7 +8,7 @@ use crate::strategy::single_path_one_shot::Chooser;
 /// Random search with weight sharing (Li and Talwalkar, 2019).
 #[derive(Debug)]
 pub(crate) struct Random {
-    /// How many architectures are compared.
+    /// Number of architectures that are compared.
     pub candidates: usize,
 }
 

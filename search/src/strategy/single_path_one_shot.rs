@@ -12,15 +12,18 @@ pub(crate) trait Chooser: std::fmt::Debug {
     /// Its name for logs.
     fn name(&self) -> &'static str;
 
-    /// The best architecture of those that it looks at, one operation a block.
+    /// Chooses the best of the architectures that it compares, one operation a block.
     fn choose(&self, space: &Space, seed: u64, score: &mut dyn FnMut(&[usize]) -> Result<f64>) -> Result<Vec<usize>>;
 }
 
-/// One-shot search: uniform paths train the weights that all architectures share; then a chooser compares some of them.
+/// One-shot search over a supernet that is trained on uniform paths.
+///
+/// These train the weights that all architectures share. Then a chooser compares some of the
+/// architectures.
 #[derive(Debug)]
 pub(crate) struct SinglePathOneShot {
     chooser: Box<dyn Chooser>,
-    /// On how many samples of the alpha part, at most.
+    /// Largest number of samples of the alpha part for a score.
     samples: usize,
     space: Space,
     seed: u64,

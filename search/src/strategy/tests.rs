@@ -1,4 +1,7 @@
-//! Every strategy finds the architecture that a synthetic score prefers, and goes on from its saved state as before.
+//! Tests of every strategy on a synthetic score.
+//!
+//! Each finds the architecture that the score prefers, and continues from its saved state as
+//! before.
 
 use crate::error::Result;
 use crate::nn::tensors::TensorMap;
@@ -40,7 +43,10 @@ fn strategy(settings: &str) -> Box<dyn Strategy> {
     build(&recipe(settings), &space(), tch::Device::Cpu)
 }
 
-/// A loss that is the sum over blocks of 1 − the gate of the target: its gradient is −1 there and 0 elsewhere.
+/// Gradients of the gates for a synthetic loss.
+///
+/// The loss is the sum over blocks of 1 − the gate of the target: its gradient is −1 there and 0
+/// elsewhere.
 fn gradients(path: &ArchPath) -> Result<Vec<Tensor>> {
     let gates = path.gates();
     assert_eq!(gates.len(), TARGET.len());
@@ -51,7 +57,9 @@ fn gradients(path: &ArchPath) -> Result<Vec<Tensor>> {
     Ok(gates.into_iter().zip(TARGET).map(gradient).collect())
 }
 
-/// The share of blocks with the target's operation, on as many samples as the strategy may ask for.
+/// Share of blocks with the target's operation.
+///
+/// `samples` must be the number that the strategy may ask for.
 fn score(choices: &[usize], samples: usize) -> Result<f64> {
     assert_eq!(samples, 10);
     Ok(choices.iter().zip(TARGET).filter(|(a, b)| **a == *b).count() as f64 / TARGET.len() as f64)
@@ -74,7 +82,8 @@ fn each_finds_what_is_best() {
         run(strategy.as_mut(), 0..STEPS);
         strategy.conclude(&mut score).unwrap();
         let best = strategy.best();
-        // 3,000 uniform draws of 1,024 architectures meet the target with a probability of 95 %; this seed does.
+        // 3,000 uniform draws of 1,024 architectures meet the target with a probability of 95 %;
+        // this seed does.
         assert_eq!(best, TARGET, "{}", strategy.name());
         for (p, best) in strategy.probabilities().iter().zip(best) {
             assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-9);
@@ -133,7 +142,10 @@ fn counts_and_temperatures_are_checked() {
 
 const COSTS: &str = r#"search.cost={ weight = 1.0, milliseconds = { self_att_64 = 3.0, rel_self_att_64 = 4.0, guided_att_64 = 5.0, feed_forward = 1.0 } }"#;
 
-/// Where the data do not care, the cheaper operation wins; where they care more than it costs, the better one.
+/// Costs decide only where the data do not.
+///
+/// If the data are indifferent, the cheaper operation wins. If they gain more than it costs, the
+/// better one wins.
 #[test]
 fn costs_decide_where_the_data_do_not() {
     let text = include_str!("../../experiments/easy_vqa/easy_vqa.toml");

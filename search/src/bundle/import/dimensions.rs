@@ -26,7 +26,8 @@ pub(crate) fn of(
 ) -> Result<Dimensions> {
     let size = |name: &str, axis: usize| size(weights, name, (axis, 2), file);
     let hidden = size("imgfeat_linear.weight", 0)?;
-    // A network is made before its parameters are compared: one that is far larger than all that the file holds is not.
+    // A network is made before its parameters are compared. So one that is far larger than the
+    // whole file is refused here.
     let most = u64::try_from(hidden).ok().and_then(|h| h.checked_mul(h)).unwrap_or(u64::MAX);
     if most > weights.count() {
         let expected = format!("rows of a network of {} numbers", weights.count());

@@ -1,4 +1,4 @@
-//! Files of answers.
+//! Files of answers to import.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::data::labels;
 use crate::error::Result;
 
-/// The forms that people have.
+/// Known forms of a file of answers.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Labels {
@@ -18,7 +18,9 @@ enum Labels {
     Both(Vec<serde_json::Map<String, serde_json::Value>>),
 }
 
-/// The names of `places` in the order of their numbers, which are those from 0 on.
+/// The names of `places` in the order of their numbers.
+///
+/// The numbers are those from 0 on.
 pub(crate) fn in_order(
     places: &serde_json::Map<String, serde_json::Value>,
     file: &Path,

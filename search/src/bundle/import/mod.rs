@@ -1,4 +1,6 @@
-//! Checkpoints of the published code, and safetensors with its parameter names, become bundles.
+//! Import of checkpoints into bundles.
+//!
+//! They are those of the published code, and safetensors with its parameter names.
 
 pub mod dimensions;
 pub mod labels;
@@ -18,28 +20,35 @@ use crate::bundle::import::settings::{ImportSettings, wrong};
 use crate::error::{Error, Result};
 use crate::model::network::Network;
 
-/// Texts of an imported network are cut to this many tokens at most.
+/// Largest number of tokens of an imported network's texts.
 const MAX_TOKENS: usize = 4096;
 
-/// What is imported.
+/// Files of an import.
 #[derive(Debug)]
 pub struct ImportFiles {
-    /// The weights: what `torch.save` wrote (before or since PyTorch 1.6) or safetensors.
+    /// The weights: written by `torch.save` (before or since PyTorch 1.6) or safetensors.
     pub checkpoint: PathBuf,
-    /// The words with their ids: a tokenizers file, a JSON object of words and ids, a JSON list of words, or a text file
-    /// with a word a line. Ids must be those that the network was trained with.
+    /// The words with their ids, which must be those of the network's training.
+    ///
+    /// The file is a tokenizers file, a JSON object of words and ids, or a JSON list of words. It
+    /// may also be a text file with a word a line.
     pub vocabulary: PathBuf,
-    /// The answers in the order of the logits (VQA): a JSON list of strings, a JSON object of answers and places, or a list
-    /// of such objects whose first is taken (openvqa's `answer_dict.json`).
+    /// The answers in the order of the logits (VQA).
+    ///
+    /// The file is a JSON list of strings or a JSON object of answers and places. It may also be a
+    /// list of such objects whose first is taken (openvqa's `answer_dict.json`).
     pub labels: Option<PathBuf>,
 }
 
-/// Writes the bundle of a checkpoint to the new folder `out`; gives the graphs that were left out because they do not give what
-/// was recorded.
+/// Writes the bundle of a checkpoint to the new folder `out`.
+///
+/// It gives the graphs that were left out because they do not give the recorded outputs.
 ///
 /// # Errors
-/// A file that is not what it must be; parameters that are missing, of another shape, or not the network's, all listed by
-/// name; an output that is in the way.
+///
+/// - A file that is not as it must be.
+/// - Parameters that are missing, of another shape, or not the network's, all listed by name.
+/// - An output that is in the way.
 pub fn import(
     files: &ImportFiles,
     architecture: &Architecture,
@@ -52,8 +61,8 @@ pub fn import(
     let d = crate::bundle::import::dimensions::of(&weights, architecture, settings, &files.checkpoint)?;
     let tokenizer = crate::bundle::import::vocabulary::read(&files.vocabulary)?;
     let max_tokens = settings.max_tokens.unwrap_or(if settings.task == TaskName::Itm { 50 } else { 14 });
-    // Before anything is recorded, which needs words and room for them. Fewer words than rows are another network's: their ids
-    // would find wrong rows.
+    // Before anything is recorded, which needs words and room for them. Fewer words than rows
+    // belong to another network: their ids would find wrong rows.
     if tokenizer.len() != d.vocabulary {
         let expected = format!("{} rows, one a word of {}", tokenizer.len(), files.vocabulary.display());
         return Err(wrong(&files.checkpoint, "embedding.weight", &expected, d.vocabulary.to_string()));
@@ -63,7 +72,8 @@ pub fn import(
         return Err(wrong(&files.checkpoint, "--max-tokens", &expected, max_tokens.to_string()));
     }
     let mut network = derived_network(settings.task, architecture, &d)?;
-    // Trainings of this project's recipes keep beside their parameters how they standardise features.
+    // Trainings of this project's recipes keep beside their parameters how they standardise
+    // features.
     let norm = take_feature_norm(&mut weights, d.feature)?;
     fill(&network, &weights, &files.checkpoint)?;
     standardise(&mut network, &mut weights, norm)?;
@@ -105,7 +115,9 @@ pub fn import(
     trained.write(vision, out, options)
 }
 
-/// Copies the weights into the network. Every parameter that does not fit is listed, not only the first.
+/// Copies the weights into the network.
+///
+/// Every parameter that does not fit is listed, not only the first.
 fn fill(network: &Network, weights: &Weights, file: &Path) -> Result<()> {
     let of_network = network.parameters();
     let of_file: BTreeMap<&str, _> = weights.iter().collect();

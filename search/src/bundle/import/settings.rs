@@ -1,4 +1,4 @@
-//! What an import is told.
+//! Settings of an import.
 
 use mmnas_bundle::manifest::AnswerScores;
 use mmnas_bundle::manifest::TaskName;
@@ -6,16 +6,22 @@ use std::path::Path;
 
 use crate::error::Error;
 
-/// What a checkpoint does not say of itself.
+/// Settings that a checkpoint does not hold.
 #[derive(Debug, Clone, Copy)]
 pub struct ImportSettings {
-    /// What the network is for.
+    /// The network's task.
     pub task: TaskName,
-    /// Texts are cut to this many tokens; the published models have 14, for image-text matching 50.
+    /// Largest number of tokens; longer texts are cut.
+    ///
+    /// The published models have 14, for image-text matching 50.
     pub max_tokens: Option<usize>,
-    /// Width of an attention head, where no RSA block tells it; the published models have 64.
+    /// Width of an attention head, unless an RSA block determines it.
+    ///
+    /// The published models have 64.
     pub head: usize,
-    /// How the answers' probabilities follow from the logits (VQA); the published models have a sigmoid.
+    /// Function from logits to the answers' probabilities (VQA).
+    ///
+    /// The published models have a sigmoid.
     pub answer_scores: AnswerScores,
 }
 

@@ -1,4 +1,4 @@
-//! Files of words.
+//! Files of words to import.
 
 use std::path::Path;
 
@@ -15,7 +15,9 @@ enum Words {
     Map(serde_json::Map<String, serde_json::Value>),
 }
 
-/// Reads words and ids: a tokenizers file keeps its text rule, other files get the published one.
+/// Reads words and ids.
+///
+/// A tokenizers file keeps its text rule, other files get the published one.
 pub(crate) fn read(file: &Path) -> Result<Vocabulary> {
     let text = read_text_file(file)?;
     let words = match serde_json::from_str(&text) {

@@ -1,4 +1,4 @@
-//! What the conversions of published formats have in common.
+//! Shared parts of the conversions of published formats.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
@@ -10,18 +10,18 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 
-/// What a conversion wrote.
+/// The files that a conversion wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Converted {
     /// The files of samples in the order of writing, with their numbers of lines.
     pub samples: Vec<(String, usize)>,
     /// Number of ids of the vocabulary, the special tokens included.
     pub words: usize,
-    /// Number of labels, where the data set has answers.
+    /// Number of labels, if the data set has answers.
     pub labels: Option<usize>,
 }
 
-/// Called with the number of files that are done and their number in all.
+/// Callback with the number of files that are done and their number in all.
 pub type Progress<'a> = &'a mut dyn FnMut(usize, usize);
 
 /// Reads a JSON file piece by piece.
@@ -32,12 +32,16 @@ pub(crate) fn read_json<T: DeserializeOwned>(file: &Path) -> Result<T> {
     Ok(serde_json::from_reader(reader).map_err(|e| BundleError::json(file, &e))?)
 }
 
-/// An image of COCO by its id, by which its file and its features are found: see [`mmnas_bundle::image_names`].
+/// Name of a COCO image: its id.
+///
+/// Its file and its features are found by it: see [`mmnas_bundle::image_names`].
 pub(crate) fn image_name(id: u64) -> String {
     id.to_string()
 }
 
-/// The folder of a conversion. It appears when [`Writer::finish`] is called.
+/// The folder of a conversion.
+///
+/// It appears when [`Writer::finish`] is called.
 #[derive(Debug)]
 pub(crate) struct Writer {
     folder: NewFolder,

@@ -1,4 +1,6 @@
-//! The PyPI package `easy-vqa`: `{train,test}/questions.json`, lists of `[question, answer, image number]`.
+//! Conversion of the PyPI package `easy-vqa`.
+//!
+//! Its files are `{train,test}/questions.json`, lists of `[question, answer, image number]`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,15 +10,16 @@ use mmnas_bundle::samples::VqaSample;
 use crate::data::convert::conversion::{Writer, read_json};
 use crate::error::Result;
 
-/// What was converted.
+/// Results of the conversion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Converted {
     /// Number of training questions.
     pub train: usize,
     /// Number of test questions.
     pub test: usize,
-    /// Share of the test questions that the most frequent training answer of the same question is right on, 0 to 1:
-    /// what can be had without looking at the image.
+    /// Accuracy on the test questions without looking at the image, 0 to 1.
+    ///
+    /// The prediction is the most frequent training answer to the same question.
     pub without_image: f64,
 }
 
@@ -31,13 +34,13 @@ fn read(data: &Path, part: &str) -> Result<Vec<VqaSample>> {
     Ok(questions.into_iter().map(sample).collect())
 }
 
-/// The share of `test` that the most frequent answer in `train` to the same question is right on.
+/// Accuracy on `test` of the most frequent answer in `train` to the same question.
 fn accuracy_without_image(train: &[VqaSample], test: &[VqaSample]) -> f64 {
     let mut counts: HashMap<&str, HashMap<&str, usize>> = HashMap::new();
     for sample in train {
         *counts.entry(&sample.question).or_default().entry(&sample.answer).or_default() += 1;
     }
-    // Of answers that are equally frequent the first in the alphabet, so that the figure is always the same.
+    // Of equally frequent answers the first in the alphabet, so that the result is always the same.
     let best = |answers: &HashMap<&str, usize>| {
         answers
             .iter()
@@ -51,8 +54,15 @@ fn accuracy_without_image(train: &[VqaSample], test: &[VqaSample]) -> f64 {
     right.count() as f64 / test.len().max(1) as f64
 }
 
-/// Writes `train.jsonl` and `test.jsonl` into the new folder `out`, which appears complete or not at all, from the
-/// package's data folder. Images are named relative to `<data>/<part>/images`.
+/// Converts the package's data folder into `train.jsonl` and `test.jsonl`.
+///
+/// They are written to the new folder `out`, which appears complete or not at all. Images are named
+/// relative to `<data>/<part>/images`.
+///
+/// # Errors
+///
+/// [`Error::Bundle`](crate::error::Error::Bundle) if a file cannot be read, does not parse or
+/// cannot be written.
 pub fn convert(data: &Path, out: &Path) -> Result<Converted> {
     let (train, test) = (read(data, "train")?, read(data, "test")?);
     let mut writer = Writer::create(out)?;

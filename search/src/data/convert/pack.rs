@@ -1,4 +1,6 @@
-//! Published region features, one `.npz` an image or a table of many, into the packed features that training reads.
+//! Published region features into the packed features that training reads.
+//!
+//! They come as one `.npz` an image or as a table of many images.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroUsize;
@@ -14,24 +16,29 @@ use crate::error::Result;
 
 /// A shard ends when it holds this many bytes of features.
 const SHARD_BYTES: usize = 512 << 20;
-/// Images that are decoded at once.
+/// Number of images that are decoded at once.
 const BATCH: usize = 64;
-/// What features are called that do not say where they come from.
+/// Source name of features that do not name their own.
 pub const PUBLISHED_SOURCE: &str = "published bottom-up-attention features";
 
-/// What [`pack`] is to do.
+/// Settings of [`pack`].
 #[derive(Debug, Clone, Copy)]
 pub struct PackSettings<'a> {
-    /// Of an image the first regions are kept, at most so many.
+    /// Largest number of regions of an image; the first are kept.
     pub max_regions: NonZeroUsize,
-    /// What made the features: networks that were trained on features of one source are told from others by it. Without it
-    /// files that `mmnas extract` wrote keep the vision stage that they name, and others are of [`PUBLISHED_SOURCE`].
+    /// Name of what made the features.
+    ///
+    /// It keeps networks that were trained on features of one source apart from others. Without it,
+    /// files that `mmnas extract` wrote keep the vision stage that they name. Others are of
+    /// [`PUBLISHED_SOURCE`].
     pub source: Option<&'a str>,
-    /// The columns of tables, where neither a first line of names nor their number tells them.
+    /// The columns of tables.
+    ///
+    /// They are needed if neither a first line of names nor their number identifies them.
     pub columns: Option<&'a [String]>,
 }
 
-/// What [`pack`] wrote.
+/// Counts of what [`pack`] wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed {
     /// Number of images.
@@ -42,12 +49,14 @@ pub struct Packed {
     pub feature: usize,
     /// Number of shards.
     pub shards: usize,
-    /// Files in the folders that are no `.npz`.
+    /// Number of files in the folders that are no `.npz`.
     pub passed_over: usize,
 }
 
-/// What stands in for the SHA-256 of the vision graph where features come from elsewhere, under the name `source`. No
-/// graph has it, so no bundle of a network that was trained on them can be given a vision stage that they are not from.
+/// Substitute for the SHA-256 of the vision graph, for features of another `source`.
+///
+/// No graph has it. So a bundle of a network that was trained on these features cannot be given a
+/// vision stage that they are not from.
 pub fn source_sha256(source: &str) -> String {
     sha256_hex(format!("npz{source}").as_bytes())
 }
@@ -55,15 +64,15 @@ pub fn source_sha256(source: &str) -> String {
 /// The `.npz` files in folders and below.
 #[derive(Default)]
 struct NpzFiles {
-    /// By the names of their images: what stands before `.npz`, with the folders below.
+    /// Files by the names of their images: the text before `.npz`, with the folders below.
     by_image: BTreeMap<String, PathBuf>,
     passed_over: usize,
-    /// Folders that were listed: a link may lead back to one.
+    /// Folders that were listed, as a link may lead back to one.
     seen: HashSet<PathBuf>,
 }
 
 impl NpzFiles {
-    /// Adds those of a folder, at least one.
+    /// Adds the files of a folder, at least one.
     fn add(&mut self, folder: &Path) -> Result<()> {
         let before = self.by_image.len();
         self.add_below(folder, "")?;
@@ -111,14 +120,14 @@ struct Writer<'a> {
     source: Option<&'a str>,
     shard_bytes: usize,
     begun: Option<Begun>,
-    /// Where each image comes from.
+    /// File and place that each image comes from.
     images: HashMap<String, String>,
     shard: Vec<(String, RegionFeatures)>,
     bytes: usize,
     packed: Packed,
 }
 
-/// What the first image settles.
+/// The settings that the first image fixes.
 struct Begun {
     writer: FeatureWriter,
     first: String,
@@ -187,13 +196,18 @@ impl Writer<'_> {
     }
 }
 
-/// Packs region features into the new folder `out`: the `.npz` files in the folders of `from` and below ([`npz`]), whose images are
-/// named by what stands before `.npz`, and the lines of the tables in `from` (columns as bottom-up attention writes them), which name their
-/// images. At most one shard is held in memory.
+/// Packs region features into the new folder `out`.
+///
+/// They come from the `.npz` files in the folders of `from` and below ([`npz`]), whose images are
+/// named by the text before `.npz`. They also come from the lines of the tables in `from`, which
+/// name their images. The tables have columns as bottom-up attention writes them. At most one shard
+/// is held in memory.
 ///
 /// # Errors
-/// Nothing to pack; two files or lines of one image; a file that cannot be read as published; features of different
-/// widths, or of different vision stages where no source is named.
+///
+/// - Nothing to pack, or two files or lines of one image.
+/// - A file that cannot be read as published.
+/// - Features of different widths, or of different vision stages if no source is named.
 pub fn pack(
     from: &[PathBuf],
     out: &Path,
@@ -360,7 +374,8 @@ mod tests {
         write(&a.join("note_7.npz"), 1, 50.0);
         write(&b.join("COCO_val2014_000000000012.jpg.npz"), 5, 100.0);
         let mut calls = Vec::new();
-        // Images come in the order of their names. Of 3, 3 and 1 regions of 12 bytes two fit a shard.
+        // Images come in the order of their names. Of 3, 3 and 1 regions of 12 bytes two fit a
+        // shard.
         let settings = PackSettings { max_regions: NonZeroUsize::new(3).unwrap(), source: Some("test"), ..SETTINGS };
         let packed = pack_in_shards(&[a.clone(), b.clone()], &out, settings, 72, &mut |done, all| {
             calls.push((done, all));

@@ -1,5 +1,6 @@
-//! RefCOCO, RefCOCO+ and RefCOCOg as lists of `{image_id, tokens, bbox}`, which the published tools make from
-//! `refs(unc).p` and `instances.json`.
+//! RefCOCO, RefCOCO+ and RefCOCOg as lists of `{image_id, tokens, bbox}`.
+//!
+//! The published tools make them from `refs(unc).p` and `instances.json`.
 
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use serde::Deserialize;
 use crate::data::convert::conversion::{Converted, Progress, Writer, image_name, present, read_json};
 use crate::error::Result;
 
-/// In the order in which their words enter the published vocabulary.
+/// The files, in the order in which their words enter the published vocabulary.
 const FILES: [&str; 5] = ["train.json", "val.json", "testA.json", "testB.json", "test.json"];
 
 #[derive(Deserialize)]
@@ -36,7 +37,9 @@ fn phrase(file: &Path, number: usize, reference: &Reference) -> Result<PhraseSam
     Ok(PhraseSample { image: image_name(reference.image_id), phrase: reference.tokens.join(" "), box_xyxy })
 }
 
-/// A vocabulary that takes words as they are: at most their case is changed, and only where none of `words` has one.
+/// A vocabulary that takes words as they are.
+///
+/// At most their case is changed, and only if all of `words` are in lower case.
 fn of_plain_words(words: &[String]) -> Result<Vocabulary> {
     let file = Path::new("tokenizer.json");
     let json = |e: serde_json::Error| BundleError::json(file, &e);
@@ -46,8 +49,10 @@ fn of_plain_words(words: &[String]) -> Result<Vocabulary> {
     Ok(Vocabulary::from_tokenizer_json(&settings.to_string(), file)?)
 }
 
-/// The vocabulary of `words`, which the published code takes as they are. Where the usual text rule would change one of
-/// them ("man's"), the rule is to split at spaces alone, so that the phrases get their published ids.
+/// The vocabulary of `words`, which the published code takes as they are.
+///
+/// If the usual text rule would change one of them ("man's"), the rule splits at spaces alone. The
+/// phrases so get their published ids.
 fn vocabulary(words: &[String]) -> Result<Vocabulary> {
     let mut vocabulary = Vocabulary::new();
     for word in words {
@@ -60,8 +65,17 @@ fn vocabulary(words: &[String]) -> Result<Vocabulary> {
     Ok(vocabulary)
 }
 
-/// Writes a file of JSON lines (see [`PhraseSample`]) for each of `train.json`, `val.json`, `testA.json`, `testB.json` and
-/// `test.json` that lies in `data`, and `tokenizer.json`, to the new folder `out`. An image is named by its id.
+/// Converts the files of phrases in `data` and writes their `tokenizer.json`.
+///
+/// The files are `train.json`, `val.json`, `testA.json`, `testB.json` and `test.json`, as far as
+/// they are there. Each gives a file of JSON lines (see [`PhraseSample`]) in the new folder `out`.
+/// An image is named by its id.
+///
+/// # Errors
+///
+/// [`Error::Bundle`](crate::error::Error::Bundle) if none of the files is there, one cannot be
+/// read, does not parse or is empty. The same for a box or a token that is not as published, and if
+/// `out` cannot be written.
 pub fn convert(data: &Path, out: &Path, progress: Progress<'_>) -> Result<Converted> {
     let files = present(data, &FILES)?;
     let mut writer = Writer::create(out)?;

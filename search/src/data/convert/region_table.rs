@@ -1,8 +1,10 @@
-//! Region features as the published extractors of bottom-up attention write them: a table of a line an image, its fields
-//! separated by tabs, read line by line.
+//! Tables of region features as the published extractors of bottom-up attention write them.
 //!
-//! Boxes and features are base64 of 32-bit floats, row by row; a box is x1 y1 x2 y2 in pixels, or from 0 to 1 where no box of an image
-//! ends beyond 1. No field is quoted, so that none needs a reader of CSV.
+//! A table has a line an image, its fields separated by tabs, and is read line by line.
+//!
+//! Boxes and features are base64 of 32-bit floats, row by row. A box is x1 y1 x2 y2 in pixels, or
+//! from 0 to 1 if no box of an image ends beyond 1. No field is quoted, so that none needs a reader
+//! of CSV.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -14,9 +16,11 @@ use mmnas_bundle::{Error as BundleError, PublishedPlace, RegionFeatures, publish
 
 use crate::error::Result;
 
-/// A line above this length is an error, not an allocation: 2,048 regions of 2,048 features take a third of it.
+/// Largest length of a line: a longer one is an error, not an allocation.
+///
+/// 2,048 regions of 2,048 features take a third of it.
 const MAX_LINE_BYTES: u64 = 64 << 20;
-/// Most that an error quotes of a field.
+/// Largest number of characters that an error quotes of a field.
 const QUOTED: usize = 40;
 
 /// The columns that are read, each with the names that extractors give it.
@@ -28,7 +32,9 @@ const READ: [&[&str]; 6] = [
     &["boxes", "bbox"],
     &["features", "x"],
 ];
-/// The columns of tables without a line of names: of bottom-up-attention, and of those with classes and attributes (LXMERT).
+/// The columns of tables without a line of names.
+///
+/// They are those of bottom-up-attention, and those with classes and attributes (LXMERT).
 const PUBLISHED: [&[&str]; 2] = [
     &["image_id", "image_w", "image_h", "num_boxes", "boxes", "features"],
     &[
@@ -45,7 +51,7 @@ const PUBLISHED: [&[&str]; 2] = [
     ],
 ];
 
-/// Where the columns that are read stand.
+/// Positions of the columns that are read.
 #[derive(Debug, Clone, Copy)]
 struct Columns {
     read: [usize; READ.len()],
@@ -53,7 +59,7 @@ struct Columns {
 }
 
 impl Columns {
-    /// Those of these names; none where one that is read is missing.
+    /// The columns of these names; none if one that is read is missing.
     fn of(names: &[impl AsRef<str>]) -> Option<Columns> {
         let place = |known: &[&str]| names.iter().position(|name| known.contains(&name.as_ref().trim()));
         let mut read = [0; READ.len()];
@@ -72,7 +78,7 @@ pub(crate) struct RegionTable {
     columns: Columns,
     line: usize,
     bytes: u64,
-    /// The first line, where it is no line of names.
+    /// The first line, if it is no line of names.
     first: Option<Line>,
 }
 
@@ -84,7 +90,7 @@ pub(crate) struct Line {
     content: String,
 }
 
-/// What a line says.
+/// The content of a line.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Row {
     pub image: String,
@@ -94,7 +100,9 @@ pub(crate) struct Row {
 }
 
 impl RegionTable {
-    /// Opens a table whose columns are called `columns`; without them a first line of names tells them, else their number.
+    /// Opens a table whose columns are called `columns`.
+    ///
+    /// Without them a first line of names identifies the columns, else their number.
     pub(crate) fn open(file: &Path, columns: Option<&[String]>) -> Result<RegionTable> {
         let opened = File::open(file).map_err(BundleError::io(file, "read"))?;
         let mut reader = BufReader::with_capacity(1 << 20, opened);
@@ -159,12 +167,12 @@ impl RegionTable {
         }
     }
 
-    /// Bytes that were read.
+    /// Number of bytes that were read.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Decodes a line of this table; of more than `max_regions` regions the first are kept.
+    /// Decodes a line of this table and keeps its first `max_regions` regions.
     pub(crate) fn decode(&self, line: &Line, max_regions: usize) -> Result<Row> {
         let column = |k: usize| format!("line {}: {}", line.number, READ[k][0]);
         let invalid =
@@ -187,7 +195,7 @@ impl RegionTable {
         let size = (whole(1, "pixels")?, whole(2, "pixels")?);
         let n = whole(3, "boxes")? as usize;
         let bytes = |k: usize| {
-            // Python 3 writes bytes as b'…' where nobody makes text of them.
+            // Python 3 writes bytes as b'…' unless they are decoded to text.
             let text = field(k).strip_prefix("b'").and_then(|text| text.strip_suffix('\'')).unwrap_or(field(k));
             STANDARD.decode(text).map_err(|e| invalid(k, "base64", e.to_string()))
         };

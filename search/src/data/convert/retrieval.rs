@@ -1,4 +1,6 @@
-//! Captions of Flickr30K and COCO in the layout `f30k_precomp`: `{train,dev,test}_caps.txt` and `_ids.txt`.
+//! Captions of Flickr30K and COCO in the layout `f30k_precomp`.
+//!
+//! Its files are `{train,dev,test}_caps.txt` and `_ids.txt`.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use serde::Deserialize;
 use crate::data::convert::conversion::{Converted, Progress, Writer, image_name, read_json};
 use crate::error::Result;
 
-/// Captions of an image.
+/// Number of captions of an image.
 const CAPTIONS: usize = 5;
 
 #[derive(Deserialize)]
@@ -28,7 +30,9 @@ fn read_lines(file: &Path) -> Result<Vec<String>> {
     Ok(read_text_file(file)?.lines().map(|line| line.trim().to_owned()).collect())
 }
 
-/// The ids of the images, with the lines that name them. Of as many ids as captions, five at a time must be the same.
+/// The ids of the images, with the lines that name them.
+///
+/// With as many ids as captions, five at a time must be the same.
 fn image_ids(file: &Path, captions: usize) -> Result<Vec<(usize, u64)>> {
     let parse = |(number, line): (usize, String)| {
         let invalid = || BundleError::invalid(file, format!("line {}", number + 1), "a number", format!("{line:?}"));
@@ -52,7 +56,7 @@ fn image_ids(file: &Path, captions: usize) -> Result<Vec<(usize, u64)>> {
     ids.chunks(CAPTIONS).map(first).collect()
 }
 
-/// A split and its files.
+/// Reads the samples of a split from its two files.
 fn read_split(
     folder: &Path,
     split: &str,
@@ -108,9 +112,17 @@ fn convert(
     writer.finish()
 }
 
-/// Writes `train.jsonl`, `dev.jsonl`, `test.jsonl` (see [`CaptionSample`]) and `tokenizer.json` to the new folder `out`,
-/// from `f30k_precomp` and `dataset_flickr30k.json` (or `dataset.json`) in `data`. An image is named by its file name
-/// without extension. Ids that do not fit the captions or the images are an error.
+/// Converts Flickr30K from its published files in `data`.
+///
+/// They are `f30k_precomp` and `dataset_flickr30k.json` (or `dataset.json`). It writes
+/// `train.jsonl`, `dev.jsonl`, `test.jsonl` (see [`CaptionSample`]) and `tokenizer.json` to the new
+/// folder `out`. An image is named by its file name without extension.
+///
+/// # Errors
+///
+/// [`Error::Bundle`](crate::error::Error::Bundle) if a file cannot be read, does not parse or
+/// cannot be written. The same for ids that do not fit the captions or the images, and for an image
+/// of train in another split.
 pub fn convert_flickr30k(data: &Path, out: &Path, progress: Progress<'_>) -> Result<Converted> {
     let short = data.join("dataset.json");
     let images_file: PathBuf = if short.exists() { short } else { data.join("dataset_flickr30k.json") };
@@ -125,8 +137,14 @@ pub fn convert_flickr30k(data: &Path, out: &Path, progress: Progress<'_>) -> Res
     convert(&data.join("f30k_precomp"), &["train", "dev", "test"], out, (&name, &from), progress)
 }
 
-/// As [`convert_flickr30k`], from `coco_precomp` in `data`, whose ids are image ids. Where `testall` lies there, `test` is a
-/// part of it; it is written too, and its words come last (published).
+/// Converts COCO as [`convert_flickr30k`] does, from `coco_precomp` in `data`.
+///
+/// Its ids are image ids. If `testall` lies there, `test` is a part of it. It is written too, and
+/// its words come last (published).
+///
+/// # Errors
+///
+/// Those of [`convert_flickr30k`].
 pub fn convert_coco(data: &Path, out: &Path, progress: Progress<'_>) -> Result<Converted> {
     let folder = data.join("coco_precomp");
     let all = folder.join("testall_caps.txt").exists();
@@ -140,7 +158,9 @@ mod tests {
 
     use super::*;
 
-    /// Captions "WORD 0" to "WORD 4" of every image, ids once an image in train and once a caption elsewhere.
+    /// Writes the captions "WORD 0" to "WORD 4" of every image.
+    ///
+    /// The ids stand once an image in train and once a caption elsewhere.
     fn write(folder: &Path, splits: &[(&str, &[u64])]) {
         std::fs::create_dir(folder).unwrap();
         for (split, ids) in splits {

@@ -12,20 +12,20 @@ use crate::data::answers::frequent_answers;
 use crate::data::convert::conversion::{Converted, Progress, Writer, image_name, present, read_json};
 use crate::error::Result;
 
-/// An answer is a label when it occurs more than 8 times (published).
+/// Least number of occurrences of a label: an answer occurs more than 8 times (published).
 const MIN_ANSWER_COUNT: usize = 9;
 
 /// A published file of questions.
 struct Part {
     questions: &'static str,
-    /// None: a test set.
+    /// File of annotations; none for a test set.
     annotations: Option<&'static str>,
     /// Whether its answers count for the labels.
     labels: bool,
     out: &'static str,
 }
 
-/// In the order in which their questions give words to the published vocabulary.
+/// The files, in the order in which their questions give words to the published vocabulary.
 const PARTS: [Part; 5] = [
     Part {
         questions: "v2_OpenEnded_mscoco_train2014_questions.json",
@@ -84,8 +84,9 @@ struct Annotator {
     answer: String,
 }
 
-/// Joins the questions of `file` with the annotations of `annotations_file`, in the order of the annotations. Each
-/// question must have one.
+/// Joins the questions of `file` with the annotations of `annotations_file`.
+///
+/// The samples are in the order of the annotations. Each question must have one.
 fn join(
     (file, questions): (&Path, Vec<Question>),
     (annotations_file, annotations): (&Path, Vec<Annotation>),
@@ -128,10 +129,22 @@ fn join(
     Ok(samples)
 }
 
-/// Writes the published files that lie in `data` to the new folder `out`: `train.jsonl`, `val.jsonl`, `vg.jsonl` (see
-/// [`VqaSample`]), `test.jsonl`, `test-dev.jsonl` (see [`QuestionSample`]), `tokenizer.json` with the words of all their
-/// questions, and `labels.json`: the normalised answers of train and val that occur more than 8 times. An image is named
-/// by its id. Questions and annotations that do not belong together are an error.
+/// Converts the published files that lie in `data`.
+///
+/// It writes these files to the new folder `out`:
+///
+/// - `train.jsonl`, `val.jsonl`, `vg.jsonl` (see [`VqaSample`]);
+/// - `test.jsonl`, `test-dev.jsonl` (see [`QuestionSample`]);
+/// - `tokenizer.json` with the words of all their questions;
+/// - `labels.json`: the normalised answers of train and val that occur more than 8 times.
+///
+/// An image is named by its id.
+///
+/// # Errors
+///
+/// [`Error::Bundle`](crate::error::Error::Bundle) if none of the files is there, or one cannot be
+/// read, does not parse or cannot be written. The same for questions and annotations that do not
+/// belong together, and if no answer is frequent enough for a label.
 pub fn convert(data: &Path, out: &Path, progress: Progress<'_>) -> Result<Converted> {
     let names = PARTS.map(|part| part.questions);
     let there: HashSet<&str> = present(data, &names)?.into_iter().map(|(name, _)| name).collect();
@@ -203,7 +216,10 @@ mod tests {
         std::fs::write(folder.join(name), value.to_string()).unwrap();
     }
 
-    /// Train: nine times "two", in two spellings, and once "cat"; val: eight times "dog" and once "the dog".
+    /// Writes two parts, train and val.
+    ///
+    /// Train: nine times "two", in two spellings, and once "cat". Val: eight times "dog" and once
+    /// "the dog".
     fn write(folder: &Path) {
         let texts = ["How many?", "what - is/it"].repeat(5);
         put(folder, PARTS[0].questions, &questions(100, &texts));

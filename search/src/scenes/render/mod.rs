@@ -1,4 +1,4 @@
-//! Scenes as pictures.
+//! Rendering of scenes as pictures.
 
 pub mod outline;
 pub mod picture;

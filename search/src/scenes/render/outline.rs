@@ -6,14 +6,16 @@ use tiny_skia::{Path, PathBuilder, Transform};
 
 use crate::scenes::attributes::Shape;
 
-/// Width of the rim, as a part of the diameter. It is painted half inside and half outside of the path.
+/// Width of the rim, as a part of the diameter.
+///
+/// It is painted half inside and half outside of the path.
 const RIM: f32 = 0.07;
 /// Radius of the ring's hole, as a part of the ring's.
 const HOLE: f32 = 0.55;
-/// Outlines are built at this radius, far from where rounding matters.
+/// Radius at which outlines are built, far from where rounding matters.
 const RADIUS: f32 = 500.0;
 
-/// A shape in its place: a path to be filled, and a rim with round corners along it.
+/// A placed shape: a path to fill, and a rim with round corners along it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outline {
     path: Path,
@@ -22,9 +24,11 @@ pub struct Outline {
 }
 
 impl Outline {
-    /// The outline of `shape` whose box, with the rim, has its middle at `center` and its longer side `diameter`. `turn` in
-    /// −1…1 turns it as far as it may be turned without looking like something else. `None` if there is no such outline:
-    /// its numbers are not finite or too small.
+    /// The outline of `shape` around `center`, `diameter` long.
+    ///
+    /// Its box, with the rim, has its middle at `center` and its longer side `diameter`. `turn` in
+    /// −1…1 turns it as far as possible without looking like something else. `None` if there is no
+    /// such outline: its numbers are not finite or too small.
     pub fn new(shape: Shape, center: (f32, f32), diameter: f32, turn: f32) -> Option<Outline> {
         let degrees = match shape {
             Shape::Circle | Shape::Ring => 0.0,
@@ -82,7 +86,7 @@ fn upright(shape: Shape) -> Option<Path> {
     path.finish()
 }
 
-/// Corners on a circle, the first at the top, at the given parts of the radius.
+/// Corners on a circle, the first at the top, at given parts of the radius.
 fn corners(count: usize, radius: impl Fn(usize) -> f32) -> Vec<(f32, f32)> {
     let corner = |k: usize| {
         let angle = TAU * k as f32 / count as f32 - PI / 2.0;

@@ -1,4 +1,6 @@
-//! Pictures of scenes: a light background, soft shadows, antialiased shapes, a little grain over all.
+//! Pictures of scenes.
+//!
+//! They have a light background, soft shadows, antialiased shapes and a little grain over all.
 
 use image::RgbImage;
 use rand::{Rng as _, RngExt as _};
@@ -27,8 +29,9 @@ const KNOTS: usize = 5;
 const CLOUDS: f32 = 5.0;
 const GRAIN: i16 = 1;
 
-/// The picture of a scene, `side` × `side` pixels. Background and grain are drawn from `rng`. `None` if `side` is 0 or too
-/// large for memory.
+/// Renders a scene in `side` × `side` pixels.
+///
+/// Background and grain are drawn from `rng`. `None` if `side` is 0 or too large for memory.
 pub fn picture(scene: &Scene, rng: &mut ChaCha8Rng, side: u32) -> Option<RgbImage> {
     let mut pixmap = Pixmap::new(side, side)?;
     background(&mut pixmap, rng);
@@ -45,7 +48,9 @@ pub fn picture(scene: &Scene, rng: &mut ChaCha8Rng, side: u32) -> Option<RgbImag
     RgbImage::from_raw(side, side, rgb.collect())
 }
 
-/// An object alone, in its place, on nothing: red, green, blue and opacity of `side` × `side` pixels.
+/// Renders an object alone, in its place, on nothing.
+///
+/// The result is red, green, blue and opacity of `side` × `side` pixels.
 pub fn object_alone(object: &Object, side: u32) -> Option<Vec<[u8; 4]>> {
     let mut pixmap = Pixmap::new(side, side)?;
     paint(&mut pixmap, object);
@@ -90,7 +95,8 @@ fn background(pixmap: &mut Pixmap, rng: &mut ChaCha8Rng) {
     let clouds: [[f32; KNOTS]; KNOTS] =
         std::array::from_fn(|_| std::array::from_fn(|_| rng.random_range(-CLOUDS..CLOUDS) / 255.0));
     let side = pixmap.width();
-    // Of a pixel's column or row: place in 0…1, knot before it, smooth part of the way to the next knot.
+    // Of a pixel's column or row: place in 0…1, knot before it, smooth part of the way to the next
+    // knot.
     let knots: Vec<(f32, usize, f32)> = (0..side)
         .map(|k| {
             let place = (k as f32 + 0.5) / side as f32;

@@ -1,4 +1,6 @@
-//! Regions of an image with features that need no vision network: the pixels of the region, made small, and its box.
+//! Regions of an image with features that need no vision network.
+//!
+//! The features are the pixels of the region, made small, and its box.
 
 use image::RgbImage;
 use image::imageops::{self, FilterType};
@@ -12,25 +14,30 @@ use crate::scenes::scene::Scene;
 
 /// Side of a region's crop after resizing.
 pub const CROP: u32 = 8;
-/// Width of a region's features: the crop's red, green and blue in −1…1, row by row, then the five features of its box
-/// ([`boxes::box_features`]). Without the latter nothing would say where a region is: relations know distances only.
+/// Width of a region's features.
+///
+/// They are the crop's red, green and blue in −1…1, row by row, then the five features of its box
+/// ([`boxes::box_features`]). Without the latter nothing would say where a region is: relations
+/// know distances only.
 pub const FEATURES: usize = (3 * CROP * CROP) as usize + 5;
-/// Names the features; its hash stands where that of a vision graph would.
+/// Name of the features; its hash stands in for that of a vision graph.
 const FORM: &str = "mmnas scenes: 8x8 RGB crop in -1..1, 5 box features; version 1";
 
-/// Boxes that lie anywhere.
+/// Number of boxes that lie anywhere.
 const RANDOM_BOXES: usize = 3;
 /// Intersection over union of a jittered box with the object's own.
 pub const JITTER: std::ops::RangeInclusive<f32> = 0.4..=0.9;
-/// Jittered boxes that are tried.
+/// Number of jittered boxes that are tried.
 const TRIES: usize = 60;
 
-/// The hash by which features of this form are known.
+/// SHA-256 that identifies features of this form.
 pub fn form_sha256() -> String {
     sha256_hex(FORM.as_bytes())
 }
 
-/// Of every object its box and a jittered one, and three boxes anywhere, shuffled; with their features.
+/// Regions of an image with their features, shuffled.
+///
+/// They are the box of every object, a jittered one of it, and three boxes anywhere.
 pub fn regions(scene: &Scene, image: &RgbImage, rng: &mut ChaCha8Rng) -> RegionFeatures {
     let (side, _) = image.dimensions();
     let mut boxes: Vec<BoxXyxy> = Vec::with_capacity(2 * scene.objects.len() + RANDOM_BOXES);

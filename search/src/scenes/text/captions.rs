@@ -1,4 +1,4 @@
-//! Captions: five that are true of the scene, different, and true of few others.
+//! Captions of a scene: five different ones, true of it and of few others.
 
 use rand::RngExt as _;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
@@ -11,25 +11,25 @@ use crate::scenes::text::statement::{Quarter, Statement};
 use crate::scenes::text::wording::{Count, Voice, list, word_count};
 use crate::seed::rng;
 
-/// Captions of an image, as in Flickr30K.
+/// Number of captions of an image, as in Flickr30K.
 pub const CAPTIONS: usize = 5;
-/// The published setting cuts captions at 50 tokens.
+/// Largest number of words of a caption; the published setting cuts at 50 tokens.
 pub const MAX_CAPTION_WORDS: usize = 48;
-/// Captions are compared with so many other scenes,
+/// Number of other scenes that captions are compared with.
 const OTHERS: u64 = 256;
-/// and may be true of so many of them.
+/// Largest number of those scenes that a caption may be true of.
 const TRUE_OF_OTHERS: usize = 1;
-/// Drafts for an image's captions.
+/// Number of drafts for an image's captions.
 const DRAFTS: usize = 240;
-/// A thing is said to be in a quarter of the image if its middle is so far inside.
+/// Least distance from the middle lines of things said to be in a quarter.
 const INSIDE: f32 = 0.06 * SIDE;
 
-/// A caption and what it says.
+/// A caption and its meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caption {
-    /// What it says.
+    /// Its meaning.
     pub statement: Statement,
-    /// In words.
+    /// Its words.
     pub text: String,
 }
 
@@ -40,14 +40,15 @@ pub struct CaptionWriter {
 }
 
 impl CaptionWriter {
-    /// The scenes that captions are compared with are drawn from `seed`; they are no image's.
+    /// Draws the scenes that captions are compared with from `seed`; they are no image's.
     pub fn new(seed: u64) -> CaptionWriter {
         let other = |k| Scene::random(&mut rng(seed, "scene caption others", k));
         CaptionWriter { others: (0..OTHERS).map(other).collect() }
     }
 
-    /// [`CAPTIONS`] captions of the scene, no two of which say the same. Where a scene has too few that are true of hardly
-    /// another, the best of the rest.
+    /// [`CAPTIONS`] captions of the scene, no two of which say the same.
+    ///
+    /// If too few are true of hardly another scene, the best of the rest follow.
     pub fn captions(&self, scene: &Scene, rng: &mut ChaCha8Rng) -> Vec<Caption> {
         let mut captions: Vec<Caption> = Vec::with_capacity(CAPTIONS);
         let mut rest: Vec<(usize, Caption)> = Vec::new();
@@ -95,7 +96,9 @@ fn draft(form: u32, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<Caption> {
     Some(Caption { statement: draft.statement, text })
 }
 
-/// A caption that is being written. `order` has the objects shuffled.
+/// A caption that is being written.
+///
+/// `order` has the objects shuffled.
 struct Draft<'a> {
     scene: &'a Scene,
     voice: Voice<'a>,
@@ -125,21 +128,21 @@ impl Draft<'_> {
         Kind::of(&look, &told)
     }
 
-    /// Makes the object a thing of the statement; "a small red star".
+    /// Adds the object to the statement's things; "a small red star".
     fn thing(&mut self, object: usize) -> String {
         let kind = self.kind(object);
         self.statement.things.push(kind);
         self.voice.a(&kind)
     }
 
-    /// The statement says how many objects there are; "five shapes".
+    /// Adds the number of objects to the statement; "five shapes".
     fn total(&mut self) -> String {
         let count = self.scene.objects.len();
         self.statement.counts.push((Kind::ANY, count));
         self.voice.counted(&Kind::ANY, count)
     }
 
-    /// A relation that the object `a` has to `b`; thing `thing` is `b`.
+    /// Adds a relation that the object `a` has to `b`; thing `thing` is `b`.
     fn link(&mut self, a: usize, b: usize, thing: usize) -> Option<&'static str> {
         let objects = &self.scene.objects;
         let holds = |r: &Relation| r.holds(&objects[a], &objects[b]);
@@ -153,13 +156,15 @@ impl Draft<'_> {
         self.voice.pick(&["", "", "there is ", "the picture shows ", "you can see ", "an image of "])
     }
 
-    /// "a red star left of a blue ring"
+    /// A caption like "a red star left of a blue ring".
     fn pair(&mut self) -> Option<String> {
         let &[a, b, ..] = &self.order[..] else { return None };
         let (first, relation, second) = (self.thing(a), self.link(a, b, 1)?, self.thing(b));
         Some(format!("{}{first} {relation} {second}", self.start()))
     }
 
+    /// A caption like that of a pair, with another object.
+    ///
     /// "a red star left of a blue ring and above a green heart"
     fn trio(&mut self) -> Option<String> {
         let &[a, b, c, ..] = &self.order[..] else { return None };
@@ -169,6 +174,8 @@ impl Draft<'_> {
         different.then(|| format!("{}{first} {to_second} {second} and {to_third} {third}", self.start()))
     }
 
+    /// A caption of all objects in a row.
+    ///
     /// "from left to right the three shapes are a red star, a blue ring and a green heart"
     fn row(&mut self) -> Option<String> {
         let directions = [
@@ -191,7 +198,7 @@ impl Draft<'_> {
         })
     }
 
-    /// "four shapes: two stars, one ring and one heart"
+    /// A caption like "four shapes: two stars, one ring and one heart".
     fn tally(&mut self) -> Option<String> {
         let attribute = Attribute::ALL[weighted(self.voice.rng(), &[4, 4, 1, 1])];
         let mut kinds: Vec<Kind> = Vec::new();
@@ -217,6 +224,8 @@ impl Draft<'_> {
         })
     }
 
+    /// A caption of the first objects in two orders.
+    ///
     /// "the leftmost shape is a red star and the lowest one is a blue ring"
     fn extremes(&mut self) -> Option<String> {
         let mut parts = Vec::new();
@@ -233,6 +242,8 @@ impl Draft<'_> {
         (self.order.len() > 1).then(|| list(&parts))
     }
 
+    /// A caption of objects in quarters of the image.
+    ///
     /// "a red star in the upper left and a blue ring in the lower right"
     fn quarters(&mut self) -> Option<String> {
         let inside = |&k: &usize| {
@@ -257,7 +268,7 @@ impl Draft<'_> {
         (!parts.is_empty()).then(|| format!("{}{}", self.start(), list(&parts)))
     }
 
-    /// "five shapes, among them a red star and a blue ring"
+    /// A caption like "five shapes, among them a red star and a blue ring".
     fn census(&mut self) -> Option<String> {
         let &[a, b, _, ..] = &self.order[..] else { return None };
         let (total, first, second) = (self.total(), self.thing(a), self.thing(b));
@@ -267,7 +278,7 @@ impl Draft<'_> {
         })
     }
 
-    /// "nothing but a red star and a blue ring"
+    /// A caption like "nothing but a red star and a blue ring".
     fn all(&mut self) -> Option<String> {
         let objects = self.order.clone();
         if objects.len() > 3 {

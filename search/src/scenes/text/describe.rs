@@ -1,4 +1,4 @@
-//! Finds ways to speak of a given object.
+//! Finds references to a given object.
 
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
@@ -8,10 +8,10 @@ use crate::scenes::attributes::{Attribute, Kind};
 use crate::scenes::scene::{Scene, weighted};
 use crate::scenes::text::reference::{Order, Place, Reference, Relation};
 
-/// Proposals that are looked at before a search is given up.
+/// Number of proposals that are looked at before a search is given up.
 const TRIES: usize = 12;
 
-/// A kind that only the object `target` is of, and that does not tell `hidden`.
+/// A kind that only the object `target` is of, without the attribute `hidden`.
 pub(crate) fn kind_of_one(
     scene: &Scene,
     target: usize,
@@ -32,7 +32,9 @@ pub(crate) fn kind_of_one(
     kinds.get(weighted(rng, &weights)).map(|(kind, _)| *kind)
 }
 
-/// A kind of up to `most` attributes of the object `target`, without `hidden`; others may be of it too.
+/// A kind of up to `most` attributes of the object `target`, without `hidden`.
+///
+/// Others may be of it too.
 fn kind_of(scene: &Scene, target: usize, most: u32, hidden: Option<Attribute>, rng: &mut ChaCha8Rng) -> Kind {
     let count = rng.random_range(0..=most);
     let allowed: Vec<Attribute> = Attribute::ALL.into_iter().filter(|&a| Some(a) != hidden).collect();
@@ -40,7 +42,7 @@ fn kind_of(scene: &Scene, target: usize, most: u32, hidden: Option<Attribute>, r
     Kind::of(&scene.objects[target].look, &told)
 }
 
-/// A place of the object `target` beside another one that has a kind of its own.
+/// A place of the object `target` beside another object with its own kind.
 pub(crate) fn place_of(scene: &Scene, target: usize, rng: &mut ChaCha8Rng) -> Option<Place> {
     let anchor = another(scene, target, rng)?;
     let holds = |r: &Relation| r.holds(&scene.objects[target], &scene.objects[anchor]);
@@ -54,7 +56,7 @@ pub(crate) fn another(scene: &Scene, target: usize, rng: &mut ChaCha8Rng) -> Opt
     others.choose(rng).copied()
 }
 
-/// A reference to the object `target` that does not tell `hidden`.
+/// A reference to the object `target` without the attribute `hidden`.
 pub(crate) fn reference_to(
     scene: &Scene,
     target: usize,

@@ -1,4 +1,4 @@
-//! What is said of a scene: questions, captions, references, and their words.
+//! Texts about a scene: questions, captions, references, and their words.
 
 pub mod captions;
 pub mod describe;

@@ -1,4 +1,4 @@
-//! Phrases that mean one object of a scene.
+//! Phrases that refer to one object of a scene.
 
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
@@ -10,21 +10,23 @@ use crate::scenes::text::questions::MAX_WORDS;
 use crate::scenes::text::reference::Reference;
 use crate::scenes::text::wording::{Voice, word_count};
 
-/// Proposals for a phrase before there is one phrase less.
+/// Number of proposals for a phrase before it is given up.
 const TRIES: usize = 20;
 
-/// A phrase and what it means.
+/// A phrase and the object that it refers to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phrase {
-    /// What it says.
+    /// Its meaning.
     pub reference: Reference,
-    /// In words.
+    /// Its words.
     pub text: String,
-    /// Index of the object that it means.
+    /// Index of the object that it refers to.
     pub object: usize,
 }
 
-/// Up to `count` different phrases of at most [`MAX_WORDS`] words; no object has two more than another if that can be.
+/// Up to `count` different phrases of at most [`MAX_WORDS`] words.
+///
+/// If possible, no object has two more than another.
 pub fn phrases(scene: &Scene, count: usize, rng: &mut ChaCha8Rng) -> Vec<Phrase> {
     let mut order: Vec<usize> = (0..scene.objects.len()).collect();
     order.shuffle(rng);

@@ -6,7 +6,7 @@ use crate::scenes::attributes::{Attribute, Kind};
 use crate::scenes::scene::Scene;
 use crate::scenes::text::reference::{Place, Reference, placed};
 
-/// How two counts compare.
+/// Relation between two counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Comparison {
     /// The first is larger.
@@ -17,49 +17,49 @@ pub enum Comparison {
     Equal,
 }
 
-/// What a question asks.
+/// The meaning of a question.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Question {
-    /// Is there an object of the kind (in this place)?
+    /// Asks whether there is an object of the kind (in this place).
     Exists {
         /// Which objects.
         kind: Kind,
-        /// Where, if it matters.
+        /// Their place, if it matters.
         place: Option<Place>,
     },
-    /// How many objects of the kind are there (in this place)?
+    /// Asks how many objects of the kind there are (in this place).
     Count {
         /// Which objects.
         kind: Kind,
-        /// Where, if it matters.
+        /// Their place, if it matters.
         place: Option<Place>,
     },
-    /// What is this attribute of the object?
+    /// Asks for an attribute of the object.
     Query {
-        /// Which attribute.
+        /// The attribute.
         attribute: Attribute,
-        /// Which object.
+        /// The object.
         of: Reference,
     },
-    /// Do the counts of two kinds compare so?
+    /// Asks whether the counts of two kinds compare so.
     Compare {
-        /// How.
+        /// The expected relation of the counts.
         comparison: Comparison,
         /// The first kind.
         first: Kind,
         /// The second kind.
         second: Kind,
     },
-    /// Is the one object of a kind so placed to the one object of another?
+    /// Asks for the place of the one object of a kind to that of another.
     Verify {
         /// The kind of the first object.
         subject: Kind,
-        /// How it is placed, and to which.
+        /// The relation, and the other kind.
         place: Place,
     },
-    /// Do the one object of a kind and the one of another share this attribute?
+    /// Asks whether the only objects of two kinds share this attribute.
     Same {
-        /// Which attribute.
+        /// The attribute.
         attribute: Attribute,
         /// The first object.
         first: Kind,
@@ -68,7 +68,7 @@ pub enum Question {
     },
 }
 
-/// What a question is answered with.
+/// The answer to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Answer {
     /// "yes" or "no".
@@ -80,7 +80,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The type of the answer, by its name in the VQA data sets: "yes/no", "number", "other".
+    /// The answer's type as in the VQA data sets: "yes/no", "number", "other".
     pub fn answer_type(&self) -> &'static str {
         match self {
             Answer::YesNo(_) => "yes/no",
@@ -102,7 +102,9 @@ impl fmt::Display for Answer {
 }
 
 impl Question {
-    /// The answer in the scene; `None` where the question speaks of one object and there is none or several.
+    /// The answer in the scene.
+    ///
+    /// `None` if the question speaks of one object and there is none or several.
     pub fn answer(&self, scene: &Scene) -> Option<Answer> {
         let look = |k: usize| &scene.objects[k].look;
         let count = |kind: &Kind| scene.of_kind(kind).len();
@@ -130,8 +132,10 @@ impl Question {
         })
     }
 
-    /// What is left of the question when its values are taken away: questions of one form differ in their words for
-    /// shapes, colours, sizes, fillings and relations only.
+    /// The form of the question: its values taken away.
+    ///
+    /// Questions of one form differ only in their words for shapes, colours, sizes, fillings and
+    /// relations.
     pub fn form(&self) -> Question {
         let place = |p: &Option<Place>| p.as_ref().map(Place::form);
         match self {

@@ -1,4 +1,4 @@
-//! Questions as they are said.
+//! Questions in words.
 
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -8,7 +8,7 @@ use crate::scenes::text::question::{Comparison, Question};
 use crate::scenes::text::reference::{Place, Reference};
 use crate::scenes::text::wording::{Count, Voice, with_article};
 
-/// The question in words, any of the ways to say it.
+/// Puts the question in words, in any of the ways to say it.
 pub(crate) fn in_words(question: &Question, rng: &mut ChaCha8Rng) -> String {
     let asks_shape = matches!(
         question,

@@ -1,5 +1,7 @@
-//! Questions about a scene. What the answer shall be is decided first and a question looked for that has it, so that the
-//! question alone does not give the answer away.
+//! Questions about a scene.
+//!
+//! The answer is decided first and a question is looked for that has it. So the question alone does
+//! not give the answer away.
 
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
@@ -13,21 +15,26 @@ use crate::scenes::text::question_text::in_words;
 use crate::scenes::text::reference::{Place, Relation};
 use crate::scenes::text::wording::word_count;
 
-/// Longer texts would be cut by the published setting of 14 tokens, and would then ask something else.
+/// Largest number of words of a text.
+///
+/// The published setting of 14 tokens would cut longer texts, and they would then ask something
+/// else.
 pub const MAX_WORDS: usize = 14;
-/// Proposals for a question before there is one question less.
+/// Number of proposals for a question before it is given up.
 const TRIES: usize = 40;
-/// Proposals that are looked at for the wanted answer.
+/// Number of proposals that are looked at for the wanted answer.
 const WANTED_TRIES: usize = 24;
-/// How much a count is wanted where the scene offers it, from 0; large ones are rarely there.
+/// Weight of each count, from 0, among those that the scene offers.
+///
+/// Large counts are rarely offered.
 const COUNT_WEIGHTS: [u32; 7] = [4, 5, 8, 12, 20, 30, 40];
 
 /// A question about a scene.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AskedQuestion {
-    /// What it asks.
+    /// Its meaning.
     pub question: Question,
-    /// In words.
+    /// Its words.
     pub text: String,
     /// The answer.
     pub answer: Answer,
@@ -74,13 +81,15 @@ fn answered(
     (0..WANTED_TRIES).find_map(|_| propose(rng).filter(fits))
 }
 
-/// Some attributes, by how many are wanted: none, one, two, three.
+/// Some attributes; `weights` are those of none, one, two, three.
 fn attributes(rng: &mut ChaCha8Rng, weights: &[u32]) -> Vec<Attribute> {
     let count = weighted(rng, weights);
     Attribute::ALL.sample(rng, count).copied().collect()
 }
 
-/// The looks of an object that might have been in the scene: each attribute from one of its objects, or any.
+/// The looks of an object that might have been in the scene.
+///
+/// Each attribute is from one of its objects, or any.
 fn imagined(scene: &Scene, rng: &mut ChaCha8Rng) -> Option<Look> {
     let mut one = || scene.objects.choose(rng).map(|object| object.look);
     let mut look = Look { shape: one()?.shape, color: one()?.color, size: one()?.size, filling: one()?.filling };
@@ -155,6 +164,8 @@ fn compare(scene: &Scene, wanted: bool, rng: &mut ChaCha8Rng) -> Option<Question
     })
 }
 
+/// A question for the place of one object to another.
+///
 /// Two of the four relations hold between any two objects, so either answer is equally likely.
 fn verify(scene: &Scene, rng: &mut ChaCha8Rng) -> Option<Question> {
     let first = rng.random_range(0..scene.objects.len());

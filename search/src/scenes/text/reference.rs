@@ -1,9 +1,9 @@
-//! What an expression refers to: relations between objects, and structured forms of phrases that mean one object.
+//! References to objects: relations, and structured forms of phrases for one object.
 
 use crate::scenes::attributes::{Attribute, Kind};
 use crate::scenes::scene::{Object, SIDE, Scene};
 
-/// Where an object is, seen from another one, by the middles of their boxes.
+/// Place of an object seen from another one, by the middles of their boxes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Relation {
     /// Further to the left.
@@ -20,7 +20,9 @@ impl Relation {
     /// All relations.
     pub const ALL: [Relation; 4] = [Relation::LeftOf, Relation::RightOf, Relation::Above, Relation::Below];
 
-    /// Whether `a` is so to `b`. In a scene this is never close: see [`crate::scenes::scene::MARGIN`].
+    /// Whether `a` is so placed to `b`.
+    ///
+    /// In a scene this is never close: see [`crate::scenes::scene::MARGIN`].
     pub fn holds(self, a: &Object, b: &Object) -> bool {
         let ((ax, ay), (bx, by)) = (a.center(), b.center());
         match self {
@@ -35,9 +37,9 @@ impl Relation {
 /// The condition to be so placed to the one object of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Place {
-    /// How.
+    /// The relation to that object.
     pub relation: Relation,
-    /// To the one object of this kind.
+    /// The kind of that object.
     pub anchor: Kind,
 }
 
@@ -64,7 +66,7 @@ impl Order {
     /// The orders by size, in which objects of one size share a rank.
     pub const SIZES: [Order; 2] = [Order::FromLargest, Order::FromSmallest];
 
-    /// Smaller for those that come earlier.
+    /// Sort key: smaller for objects that come earlier.
     fn key(self, object: &Object) -> f32 {
         let ((x, y), size) = (object.center(), object.look.size as u8);
         match self {
@@ -77,7 +79,9 @@ impl Order {
         }
     }
 
-    /// Those of `indices` that have `rank`, from 1; objects that are equal have the same rank.
+    /// Those of `indices` that have `rank`, from 1.
+    ///
+    /// Equal objects have the same rank.
     pub fn ranked(self, scene: &Scene, indices: &[usize], rank: usize) -> Vec<usize> {
         let key = |k: usize| self.key(&scene.objects[k]);
         let earlier = |k: usize| indices.iter().filter(|&&other| key(other) < key(k)).count();
@@ -85,42 +89,44 @@ impl Order {
     }
 }
 
-/// The nearest object is nearer than the next by at least this, in the units of a scene.
+/// Least lead of the nearest object over the next, in units of a scene.
 pub const NEARER: f32 = 0.1 * SIDE;
 
-/// A phrase that means one object.
+/// The meaning of a phrase for one object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Reference {
     /// "the red star".
     Kind(Kind),
     /// "the star left of the ring and above the square".
     Placed {
-        /// Of these,
+        /// The kind of the objects.
         kind: Kind,
-        /// those that are in all of these places.
+        /// Places, all of which the object is in.
         places: Vec<Place>,
     },
     /// "the leftmost star", "the second star from the left", "the largest red shape".
     Ranked {
-        /// Of these, which are several,
+        /// The kind of the objects, which are several.
         kind: Kind,
-        /// in this order
+        /// The order of the objects.
         order: Order,
-        /// the one at this place, from 1.
+        /// The object's rank in this order, from 1.
         rank: usize,
     },
     /// "the star closest to the ring".
     Closest {
-        /// Of these
+        /// The kind of the objects.
         kind: Kind,
-        /// the one whose middle is nearest to the middle of the one object of this kind.
+        /// The kind of the one object whose middle is nearest to the object's.
         anchor: Kind,
     },
 }
 
 impl Reference {
-    /// The objects that it may mean: exactly one if it is a good reference in the scene, none if it speaks of something
-    /// that is not there or not unique.
+    /// The objects that it may refer to.
+    ///
+    /// It is exactly one if it is a good reference in the scene. It is none if it speaks of
+    /// something that is not there or not unique.
     pub fn candidates(&self, scene: &Scene) -> Vec<usize> {
         match self {
             Reference::Kind(kind) => scene.of_kind(kind),
@@ -134,7 +140,7 @@ impl Reference {
         }
     }
 
-    /// The object that it means.
+    /// The object that it refers to.
     pub fn referent(&self, scene: &Scene) -> Option<usize> {
         match self.candidates(scene)[..] {
             [only] => Some(only),
@@ -142,7 +148,7 @@ impl Reference {
         }
     }
 
-    /// What it says of the object itself.
+    /// The attributes that it gives of the object itself.
     pub fn kind(&self) -> &Kind {
         match self {
             Reference::Kind(kind)
@@ -180,7 +186,9 @@ impl Place {
     }
 }
 
-/// The objects of `kind` in all of `places`; none if a place's anchor is not one object.
+/// The objects of `kind` in all of `places`.
+///
+/// None if a place's anchor is not one object.
 pub(crate) fn placed(scene: &Scene, kind: &Kind, places: &[Place]) -> Vec<usize> {
     let mut found = scene.of_kind(kind);
     for place in places {

@@ -7,9 +7,9 @@ use crate::scenes::text::reference::{Order, Relation};
 /// A quarter of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Quarter {
-    /// The upper or the lower half.
+    /// Whether it is in the upper half, else the lower.
     pub upper: bool,
-    /// The left or the right half.
+    /// Whether it is in the left half, else the right.
     pub left: bool,
 }
 
@@ -21,21 +21,25 @@ impl Quarter {
     }
 }
 
-/// What a caption says. A picture is as the statement says if there are different objects for its `things`, so linked and in
-/// such quarters, and if counts and extremes are as it says. "A star" means at least one, a number means exactly so many.
+/// The meaning of a caption.
 ///
-/// The things must be different objects: "a red star and a striped star" is not said of one star that is both.
+/// It is true of a picture if there are different objects for its `things`, linked and in quarters
+/// as it says. Its counts and extremes must hold too. "A star" means at least one, a number means
+/// exactly that many.
+///
+/// The things must be different objects: "a red star and a striped star" is not said of one star
+/// that is both.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Statement {
     /// Different objects, each of its kind.
     pub things: Vec<Kind>,
-    /// The first thing is so placed to the second; indices into `things`.
+    /// Links: the first thing is so placed to the second; indices into `things`.
     pub links: Vec<(usize, Relation, usize)>,
-    /// Where a thing is; index into `things`.
+    /// Quarters of things; indices into `things`.
     pub quarters: Vec<(usize, Quarter)>,
-    /// There are exactly so many objects of the kind.
+    /// Exact numbers of objects of a kind.
     pub counts: Vec<(Kind, usize)>,
-    /// The first of all objects in the order is one object, and of the kind.
+    /// Extremes: the first of all objects in the order is one, of the kind.
     pub extremes: Vec<(Order, Kind)>,
 }
 
@@ -50,7 +54,7 @@ impl Statement {
             && self.assign(scene, &mut Vec::with_capacity(self.things.len()))
     }
 
-    /// Whether the things that `taken` holds no object for yet can be found, given those that it does.
+    /// Whether the remaining things can be assigned objects, given those `taken` already.
     fn assign(&self, scene: &Scene, taken: &mut Vec<usize>) -> bool {
         let Some(kind) = self.things.get(taken.len()) else { return true };
         scene.of_kind(kind).into_iter().any(|object| {

@@ -1,4 +1,4 @@
-//! Words: how kinds, relations and references are said.
+//! Wording of kinds, relations and references.
 
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
@@ -14,7 +14,9 @@ pub(crate) enum Count {
     Several,
 }
 
-/// The speaker of one sentence. Who says "disc" for a circle says so to the end of the sentence.
+/// Word choices of one sentence.
+///
+/// A sentence that says "disc" for a circle says so to its end.
 pub(crate) struct Voice<'r> {
     rng: &'r mut ChaCha8Rng,
     /// The word for an object of any shape, and its plural.
@@ -25,7 +27,9 @@ pub(crate) struct Voice<'r> {
 }
 
 impl<'r> Voice<'r> {
-    /// A speaker. Where the shape is asked for, `asks_shape`, things are not called shapes.
+    /// Draws the word choices of a sentence.
+    ///
+    /// If it asks for the shape, `asks_shape`, things are not called shapes.
     pub(crate) fn new(rng: &'r mut ChaCha8Rng, asks_shape: bool) -> Voice<'r> {
         let objects = [("object", "objects"), ("thing", "things"), ("shape", "shapes"), ("shape", "shapes")];
         let object = objects[rng.random_range(0..if asks_shape { 2 } else { 4 })];
@@ -34,12 +38,12 @@ impl<'r> Voice<'r> {
         Voice { rng, object, other_shape_words, other_color_words, other_size_words }
     }
 
-    /// What the sentence is drawn from.
+    /// The generator of the sentence.
     pub(crate) fn rng(&mut self) -> &mut ChaCha8Rng {
         self.rng
     }
 
-    /// Any of the words.
+    /// Picks any of the words.
     pub(crate) fn pick(&mut self, words: &[&'static str]) -> &'static str {
         words.choose(self.rng).copied().unwrap_or_default()
     }
@@ -89,8 +93,9 @@ impl<'r> Voice<'r> {
         words.chain([self.shape(kind.shape, count)]).collect::<Vec<_>>().join(" ")
     }
 
-    /// As [`Voice::noun`], where nothing follows that could be mistaken to belong to a word at the end: attributes may
-    /// stand behind the noun.
+    /// A kind as by [`Voice::noun`], whose attributes may stand behind the noun.
+    ///
+    /// Nothing may follow that could be mistaken to belong to a word at the end.
     pub(crate) fn noun_at_end(&mut self, kind: &Kind, count: Count) -> String {
         if !self.rng.random_bool(0.3) {
             return self.noun(kind, count);
@@ -105,7 +110,7 @@ impl<'r> Voice<'r> {
         format!("{} {behind}", self.noun(&rest, count))
     }
 
-    /// "left of", "higher than", …
+    /// A relation in words: "left of", "higher than", ….
     pub(crate) fn relation(&mut self, relation: Relation) -> &'static str {
         self.pick(match relation {
             Relation::LeftOf => &["left of", "to the left of", "on the left of"],
@@ -115,11 +120,13 @@ impl<'r> Voice<'r> {
         })
     }
 
-    /// "left of the red star".
+    /// A place in words: "left of the red star".
     pub(crate) fn place(&mut self, place: &Place) -> String {
         format!("{} the {}", self.relation(place.relation), self.noun(&place.anchor, Count::One))
     }
 
+    /// A reference in words.
+    ///
     /// "the red star left of the ring", "the second star from the left", …
     pub(crate) fn reference(&mut self, reference: &Reference) -> String {
         let name = match reference {
@@ -156,7 +163,7 @@ impl<'r> Voice<'r> {
         format!("{} {noun}", self.first(order))
     }
 
-    /// "leftmost", "highest", …
+    /// The first of an order in words: "leftmost", "highest", ….
     pub(crate) fn first(&mut self, order: Order) -> &'static str {
         self.pick(match order {
             Order::FromLeft => &["leftmost"],
@@ -168,7 +175,7 @@ impl<'r> Voice<'r> {
         })
     }
 
-    /// The word for what `attribute` is.
+    /// The word for an attribute.
     pub(crate) fn attribute(&mut self, attribute: Attribute) -> &'static str {
         match attribute {
             Attribute::Shape => "shape",
@@ -178,13 +185,13 @@ impl<'r> Voice<'r> {
         }
     }
 
-    /// "one star", "three red shapes".
+    /// A counted kind: "one star", "three red shapes".
     pub(crate) fn counted(&mut self, kind: &Kind, count: usize) -> String {
         let number = ["no", "one", "two", "three", "four", "five", "six"].get(count).copied().unwrap_or("many");
         format!("{number} {}", self.noun(kind, if count == 1 { Count::One } else { Count::Several }))
     }
 
-    /// "a small star", "an orange ring".
+    /// A kind with its article: "a small star", "an orange ring".
     pub(crate) fn a(&mut self, kind: &Kind) -> String {
         with_article(&self.noun(kind, Count::One))
     }
@@ -196,7 +203,7 @@ pub(crate) fn with_article(noun: &str) -> String {
     format!("{article} {noun}")
 }
 
-/// "A", "A and B", "A, B and C".
+/// A list in words: "A", "A and B", "A, B and C".
 pub(crate) fn list(items: &[String]) -> String {
     match items {
         [] => String::new(),
