@@ -159,7 +159,7 @@ pub(crate) fn out_of_range(
     let path: Vec<&str> = field.split('.').collect();
     let (place, mut told) = place_of(&path, true, texts, overrides, file);
     // An override of a table gives it many values.
-    if told.strip_prefix("--set ").is_some_and(|set| field.len() > set.len()) {
+    if told.strip_prefix("--set ").is_some_and(|set| field.len() > old_keys::modern(set).len()) {
         told = format!("{told}: {field}");
     }
     wrong(&place, &told, &expected, found)
