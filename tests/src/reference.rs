@@ -22,9 +22,22 @@ fn docs(attributes: &[Attribute]) -> String {
         }
     };
     let lines: Vec<String> = attributes.iter().filter_map(line).collect();
-    let text = lines.join("\n").replace("\n\n", "\0").replace('\n', " ").replace('\0', "\n");
-    // Links of rustdoc lead nowhere in the book.
-    text.replace("[`", "`").replace("`]", "`")
+    let lines = lines.join("\n");
+    // Examples are for those who write Rust.
+    let text: String = lines.split("```").step_by(2).collect();
+    without_links(&text.trim().replace("\n\n", "\0").replace('\n', " ").replace('\0', "\n"))
+}
+
+/// `text` without rustdoc's links, which lead nowhere in the book; what they say stays.
+fn without_links(text: &str) -> String {
+    let mut parts = text.split("[`");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once("`]").unwrap_or((part, ""));
+        let rest = rest.strip_prefix('(').and_then(|rest| Some(rest.split_once(')')?.1)).unwrap_or(rest);
+        out += &format!("`{name}`{rest}");
+    }
+    out
 }
 
 /// What serde is told of an item.
@@ -46,9 +59,9 @@ fn named(ty: &Type) -> (String, bool) {
     (last.ident.to_string(), false)
 }
 
-/// `text` in lines of at most 100 characters, those after the first with `indent`.
-fn wrapped(text: &str, indent: &str) -> String {
-    let mut lines = vec![String::new()];
+/// `text` in lines of at most 100 characters, the first with `first` before it, those after it with `indent`.
+fn wrapped(text: &str, first: &str, indent: &str) -> String {
+    let mut lines = vec![first.to_owned()];
     for word in text.split_whitespace() {
         let last = lines.last_mut().map_or(0, |line| line.chars().count());
         if last > indent.len() && last + 1 + word.chars().count() > 100 {
@@ -75,15 +88,18 @@ fn snake_case(name: &str) -> String {
     out
 }
 
-/// The settings that the sources of a folder define, by name.
-struct Sources(BTreeMap<String, Item>);
+/// The settings that the sources of a folder define, by name, and the defaults of their keys.
+struct Sources {
+    items: BTreeMap<String, Item>,
+    defaults: toml::Table,
+}
 
 impl Sources {
     fn read(root: &Path) -> Result<Sources, String> {
         let folder = root.join("search/src/recipe");
         let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        files.extend(["search/src/precision.rs", "search/src/strategy/alpha.rs"].map(|file| root.join(file)));
+        files.extend(["search/src/precision.rs", "runtime/bundle/src/manifest/mod.rs"].map(|file| root.join(file)));
         let mut found = BTreeMap::new();
         for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "rs")) {
             let wrong = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
@@ -97,12 +113,15 @@ impl Sources {
                 found.insert(name, item);
             }
         }
-        Ok(Sources(found))
+        let file = folder.join("defaults.toml");
+        let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let defaults = text.parse().map_err(|e| format!("{}: {e}", file.display()))?;
+        Ok(Sources { items: found, defaults })
     }
 
     /// The words that stand for the variants of an enum, with what each means.
     fn variants(&self, name: &str, page: &mut String) {
-        let Some(Item::Enum(item)) = self.0.get(name) else { return };
+        let Some(Item::Enum(item)) = self.items.get(name) else { return };
         let whole = serde_words(&item.attrs);
         for variant in &item.variants {
             let word = snake_case(&variant.ident.to_string());
@@ -112,27 +131,39 @@ impl Sources {
                 fields.extend(named.named.iter().filter_map(|field| Some(format!("`{}`", field.ident.as_ref()?))));
             }
             let with = if fields.is_empty() { String::new() } else { format!(" with {}", fields.join(", ")) };
-            let text = format!("  - `\"{word}\"`{with}: {}", docs(&variant.attrs));
-            let _ = writeln!(page, "{}", wrapped(&text, "    ").replacen("- ", "  - ", 1));
+            let text = format!("`\"{word}\"`{with}: {}", docs(&variant.attrs));
+            let _ = writeln!(page, "{}", wrapped(&text, "  - ", "    "));
         }
+    }
+
+    /// The default of the key at `place`.
+    fn default_of(&self, place: &str) -> Option<&toml::Value> {
+        let (tables, last) = place.rsplit_once('.').unwrap_or(("", place));
+        let mut names = tables.split('.').filter(|name| !name.is_empty());
+        names.try_fold(&self.defaults, |table, name| table.get(name)?.as_table())?.get(last)
     }
 
     /// The keys of one table, and after them its tables.
     fn table(&self, name: &str, place: &str, page: &mut String) {
-        let Some(Item::Struct(item)) = self.0.get(name) else { return };
+        let Some(Item::Struct(item)) = self.items.get(name) else { return };
         let heading = if place.is_empty() { "The top of a recipe".to_owned() } else { format!("`[{place}]`") };
-        let _ = writeln!(page, "\n## {heading}\n\n{}\n", wrapped(&docs(&item.attrs).replace('\n', " "), ""));
+        let _ = writeln!(page, "\n## {heading}\n\n{}\n", wrapped(&docs(&item.attrs).replace('\n', " "), "", ""));
         let whole = serde_words(&item.attrs).contains("default");
         let mut tables = Vec::new();
         for field in &item.fields {
             let (Some(ident), words) = (&field.ident, serde_words(&field.attrs)) else { continue };
             let (ty, optional) = named(&field.ty);
             let below = if place.is_empty() { ident.to_string() } else { format!("{place}.{ident}") };
-            let need = if optional || whole || words.contains("default") { "may be left out" } else { "required" };
-            let is_table = matches!(self.0.get(&ty), Some(Item::Struct(_)));
+            let is_table = matches!(self.items.get(&ty), Some(Item::Struct(_)));
+            let need = match self.default_of(&below) {
+                Some(toml::Value::Table(_)) => "with defaults".to_owned(),
+                Some(value) => format!("default `{value}`"),
+                None if optional || whole || words.contains("default") => "may be left out".to_owned(),
+                None => "required".to_owned(),
+            };
             let kind = if is_table { "table".to_owned() } else { of_type(&ty) };
-            let text = format!("- `{ident}` ({kind}, {need}): {}", docs(&field.attrs).replace('\n', " "));
-            let _ = writeln!(page, "{}", wrapped(&text, "  "));
+            let text = format!("`{ident}` ({kind}, {need}): {}", docs(&field.attrs).replace('\n', " "));
+            let _ = writeln!(page, "{}", wrapped(&text, "- ", "  "));
             self.variants(&ty, page);
             if is_table {
                 tables.push((ty, below));
@@ -166,7 +197,7 @@ fn of_type(name: &str) -> String {
 pub fn recipe_page(root: &Path) -> Result<String, String> {
     let mut page = format!(
         "{GENERATED}# Keys of a recipe\n\nA recipe is TOML. Unknown keys are errors; `base = \"other.toml\"` names a recipe that \
-         this one\nchanges, and `--set key.of.the.recipe=value` replaces any value.\n"
+         this one\nchanges, and `--set key.of.the.recipe=value` replaces any value. Keys of other tasks do nothing.\n"
     );
     Sources::read(root)?.table("Recipe", "", &mut page);
     Ok(page)
@@ -174,7 +205,10 @@ pub fn recipe_page(root: &Path) -> Result<String, String> {
 
 /// What a program prints for `--help` after these words.
 fn help(program: &Path, words: &[String]) -> Result<String, String> {
-    let output = Command::new(program).args(words).arg("--help").output();
+    // As wide as this page, whatever terminal it is written at.
+    let mut command = Command::new(program);
+    command.args(words).arg("--help").env("COLUMNS", "100").stdin(std::process::Stdio::null());
+    let output = command.output();
     let output = output.map_err(|e| format!("{}: {e}", program.display()))?;
     if !output.status.success() {
         return Err(format!("{} {} --help: {}", program.display(), words.join(" "), output.status));

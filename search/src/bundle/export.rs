@@ -167,11 +167,11 @@ pub fn export(
     let task = serde_json::from_value(record.task.clone().into()).map_err(|_| {
         BundleError::invalid(run.join(RECORD), "task", "a task that a bundle can be of: vqa, itm, vgd", &record.task)
     })?;
-    // A control was never shown the other side of its input, which the bundle would give it.
+    // A unimodal baseline was never shown the other modality, which the bundle would give it.
     let recipe = Recipe::recorded(&record.provenance.recipe, &run.join(RECORD))?;
     if recipe.model.modalities != Modalities::Both {
         let (field, expected) = ("provenance.recipe.model.modalities", "a network that sees both, \"both\"");
-        let found = &record.provenance.recipe["model"]["modalities"];
+        let found = serde_json::json!(recipe.model.modalities);
         return Err(BundleError::invalid(run.join(RECORD), field, expected, found).into());
     }
     let answer_scores = if task == TaskName::Vqa { recipe.vqa.answer_scores } else { AnswerScores::default() };

@@ -19,20 +19,31 @@ use super::{DataArguments, WithTask, output, table};
 /// Compares strategies and baselines on the same data, seeds and budget
 #[derive(Args)]
 #[command(after_help = "\
-Contenders: gradient, gradient-two, darts, gumbel, random, evolution (a search, then a retraining of what it found);
-random-architecture (drawn afresh for each seed) and the presets mmnas-vqa, mmnas-itm, mmnas-vgd, mcan, mcan:LAYERS (retrained);
-NAME=FILE, an architecture of a file, in whose name {seed} stands for the seed, or what `gradient` found in another
-comparison's record; and as controls text-only:PRESET, image-only:PRESET, which see zeros for features or one unknown
-word for a text.
-Every run lies in OUT/CONTENDER/seed-N and is gone on with when the command is given again; OUT/compare.json is the record
-of those that are done, which are not made again. The same command in a second terminal, or on another machine that sees
-OUT on a file system that knows locks, takes what nobody is at: runs of one thread side by side (--threads 1) use
-several cores better than one run of many threads. The score is the best validation score of the retraining.
+Contenders:
+  gradient, gradient-two, darts, gumbel, random, evolution
+      a search, then a retraining of what it found
+  random-architecture
+      drawn afresh for each seed, retrained
+  mmnas-vqa, mmnas-itm, mmnas-vgd, mcan, mcan:LAYERS
+      presets, retrained
+  NAME=FILE
+      an architecture of a file, in whose name {seed} stands for the seed, or what `gradient` found in
+      another comparison's record
+  text-only:PRESET, image-only:PRESET
+      unimodal baselines, which see zeros for features or one unknown word for a text
+
+Every run lies in OUT/CONTENDER/seed-N and is gone on with when the command is given again.
+OUT/compare.json is the record of those that are done, which are not made again. The same command in a
+second terminal, or on another machine that sees OUT on a file system that knows locks, takes what
+nobody is at. Runs of one thread side by side (--threads 1) use several cores better than one run of
+many threads. The score is the best validation score of the retraining.
 
 Examples:
-  mmnas-search compare --task vqa --recipe search/experiments/easy_vqa/easy_vqa.toml --samples train.jsonl --features features \\
+  mmnas-search compare --recipe search/experiments/easy_vqa/easy_vqa.toml \\
+      --samples train.jsonl --features features \\
       --contenders gradient,random,random-architecture,mcan:1 --seeds 3 --ranking 10 --out compare
-  mmnas-search compare … --contenders gradient,random-architecture,mcan:2,text-only:mcan:2 --parameters 1500000 --out compare
+  mmnas-search compare … --contenders gradient,random-architecture,mcan:2,text-only:mcan:2 \\
+      --parameters 1500000 --out compare
   mmnas-search table compare/compare.json")]
 pub(super) struct Arguments {
     #[command(flatten)]

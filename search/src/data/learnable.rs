@@ -205,7 +205,7 @@ mod tests {
             let found = told(name, Modalities::Both, None);
             assert!(found[0].starts_with("error: features: (training): expected features that differ"), "{found:?}");
             assert_eq!(found[0].contains("all 0"), name == "zero", "{found:?}");
-            // A control that is shown the text alone reads none of them.
+            // A unimodal baseline that is shown the text alone reads none of them.
             assert_eq!(told(name, Modalities::Text, None), [""; 0]);
         }
         let found = told("good", Modalities::Both, Some("what"));
