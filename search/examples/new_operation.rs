@@ -1,8 +1,8 @@
 //! A new operation, from its formula to a supernet that holds it.
 //!
 //! It stands beside the published ones. The operation is a channel gate (squeeze and excitation, Hu
-//! et al., CVPR 2018). The mean over all positions says how much of each feature passes: `op(x) = x
-//! · sigmoid(W₂ ReLU(W₁ mean(x)))`.
+//! et al., CVPR 2018). The mean over all positions says how much of each feature passes:
+//! `op(x) = x · sigmoid(W₂ ReLU(W₁ mean(x)))`.
 //!
 //! `cargo run --release -p mmnas-search --example new_operation` runs it.
 

@@ -85,8 +85,8 @@ pub trait Head: std::fmt::Debug + Send {
 
     /// The head's own scores, without what embeddings add.
     ///
-    /// They come from the pooled text and the last decoder block's output `y` `[batch, regions,
-    /// H]`.
+    /// They come from the pooled text and the last decoder block's output `y`
+    /// `[batch, regions, H]`.
     fn scores(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor;
 
     /// The part that embeds texts and images, where the head has one.

@@ -67,7 +67,7 @@ pub(super) type RelationBiases = BTreeMap<(usize, usize), Tensor>;
 
 /// A network with all operations of a space.
 ///
-/// It is a supernet, or a derived network where the space has one operation a block.
+/// It is a supernet, or a derived network where the space has one operation per block.
 #[derive(Debug)]
 pub struct Network {
     pub(super) space: Space,

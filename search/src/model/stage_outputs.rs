@@ -17,9 +17,9 @@ use crate::space::arch_path::{ArchPath, Choice};
 pub struct StageOutputs {
     /// Outputs of the text stage.
     ///
-    /// `text_pooled` `[batch, 2 H]`; `text_attention` `[batch, tokens]`; `text_embedding` `[batch,
-    /// width]`, where the network has embeddings. For each GA block `b` of the decoder `key_b` and
-    /// `value_b` `[batch, heads, tokens, head width]`.
+    /// `text_pooled` `[batch, 2 H]`; `text_attention` `[batch, tokens]`; `text_embedding`
+    /// `[batch, width]`, where the network has embeddings. For each GA block `b` of the decoder
+    /// `key_b` and `value_b` `[batch, heads, tokens, head width]`.
     pub text: Vec<(String, Tensor)>,
     /// Outputs of the image stage.
     ///

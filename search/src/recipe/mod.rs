@@ -228,7 +228,9 @@ impl Recipe {
     }
 }
 
-/// Renames the old keys of a recorded recipe; JSON that is no recipe stays unchanged.
+/// Brings a recorded recipe to the keys of today.
+///
+/// JSON that is no recipe stays unchanged.
 pub(crate) fn recipe_of_today(json: serde_json::Value) -> serde_json::Value {
     let Ok(mut table) = ::toml::Table::try_from(&json) else { return json };
     old_keys::modernise(&mut table);

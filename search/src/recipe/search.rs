@@ -24,7 +24,7 @@ pub struct SearchSettings {
     pub alpha_batch: usize,
     /// Adam's constants for alpha (published: lr .1, β 0 .999).
     pub alpha: AdamSettings,
-    /// What operations cost on the target device.
+    /// Costs of the operations on the target device.
     ///
     /// None: nothing, as published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,11 +40,11 @@ pub struct SearchSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StopRule {
-    /// Epochs with architecture steps in a row that must agree.
+    /// Epochs in a row, with architecture steps, that must have settled, at least 1.
     pub epochs: usize,
-    /// Smallest share of the blocks that kept their top choice in them, 0 to 1.
+    /// Smallest share of blocks that keep their top choice in it, 0 to 1.
     pub agreement: f64,
-    /// Largest mean entropy of the blocks, relative to its maximum, 0 to 1.
+    /// Largest mean entropy of the blocks in it, relative to the maximum, 0 to 1.
     pub entropy: f64,
 }
 

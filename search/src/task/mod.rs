@@ -125,8 +125,8 @@ pub struct EpochStart<'a> {
 ///
 /// # fn main() -> mmnas_search::Result<()> {
 /// let recipe = Recipe::read(Path::new("recipe.toml"), &[])?;
-/// let data = VqaData::load(&DataFiles::new("train.jsonl", "features"), &recipe,
-/// tch::Device::Cpu)?;
+/// let files = DataFiles::new("train.jsonl", "features");
+/// let data = VqaData::load(&files, &recipe, tch::Device::Cpu)?;
 /// println!("{} answers", data.labels().len());
 /// # Ok(())
 /// # }

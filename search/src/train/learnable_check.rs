@@ -24,7 +24,7 @@ pub enum RunKind {
 /// it.
 ///
 /// # Errors
-/// Data that nothing can be learnt from, by the task:
+/// Data that nothing can be learnt from:
 ///
 /// - the same features in all images;
 /// - no phrase with a region that it can mean;

@@ -25,15 +25,16 @@ pub(crate) enum DirectionWeights {
     Correlation,
     /// The root of the correlation.
     ///
-    /// The product of both variables' directions, all of them, is then `x (Σxx + ridge)⁻¹ Σxy (Σyy
-    /// + ridge)⁻¹ yᵀ`. That is what ridge regressions of the one on the other say.
+    /// The product of both variables' directions, all of them, is then
+    /// `x (Σxx + ridge)⁻¹ Σxy (Σyy + ridge)⁻¹ yᵀ`. That is what ridge regressions of the one on the
+    /// other say.
     Root,
 }
 
 /// The directions of two variables that correlate most, `[m, width]` and `[n, width]`.
 ///
-/// They are in falling order, each times its weight; the columns beyond the smaller of m and n are
-/// 0. `ridges` are added to the variances, in units of their mean. Without them directions that
+/// They are in falling order, each times its weight. Columns beyond the smaller of m and n are
+/// zero. `ridges` are added to the variances, in units of their mean. Without them directions that
 /// hardly vary would be followed into the noise. Each matrix is scaled so that the variances of its
 /// projections add to 1.
 pub(crate) fn correlated_directions(
