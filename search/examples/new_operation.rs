@@ -1,9 +1,10 @@
-//! A new operation, from its formula to a supernet that holds it beside the published ones.
+//! A new operation, from its formula to a supernet that holds it.
 //!
-//! The operation is a channel gate (squeeze and excitation, Hu et al., CVPR 2018): the mean over all positions says how
-//! much of each feature passes, `op(x) = x · sigmoid(W₂ ReLU(W₁ mean(x)))`.
+//! It stands beside the published ones. The operation is a channel gate (squeeze and excitation, Hu
+//! et al., CVPR 2018). The mean over all positions says how much of each feature passes:
+//! `op(x) = x · sigmoid(W₂ ReLU(W₁ mean(x)))`.
 //!
-//! cargo run --release -p mmnas-search --example new_operation
+//! `cargo run --release -p mmnas-search --example new_operation` runs it.
 
 use mmnas_bundle::manifest::Dimensions;
 use mmnas_search::nn::dropout::Dropout;
@@ -16,14 +17,16 @@ use mmnas_search::{Alpha, ArchPath, Error, Inputs, Naming, Network, Pool, Result
 use tch::nn::Module;
 use tch::{Device, Kind, Tensor, nn};
 
-/// The features are squeezed by this factor between the two layers.
+/// Factor by which the features are squeezed between the two layers.
 const SQUEEZE: usize = 4;
 
-/// What the pool holds: name, where it may stand, what it reads, how it is built.
+/// The entry of the pool.
+///
+/// It has the operation's name, where it may stand, what it reads, and how it is built.
 #[derive(Debug)]
 struct ChannelGateKind;
 
-/// What a network holds: parameters and the forward pass.
+/// The operation in a network: parameters and the forward pass.
 #[derive(Debug)]
 struct ChannelGate {
     squeeze: nn::Linear,
@@ -40,7 +43,9 @@ impl CandidateOp for ChannelGateKind {
         "GATE"
     }
 
-    /// It reads its input only, so it may stand over text as well as over regions.
+    /// Says yes: it reads its input only.
+    ///
+    /// So it may stand over text as well as over regions.
     fn in_encoder(&self) -> bool {
         true
     }
@@ -82,7 +87,9 @@ impl OperationModule for ChannelGate {
     }
 }
 
-/// Three questions of up to 5 words about up to 6 regions; what lies beyond each count is padding.
+/// Three questions of up to 5 words about up to 6 regions.
+///
+/// What lies beyond each count is padding.
 fn inputs(dimensions: &Dimensions) -> Inputs {
     let float = (Kind::Float, Device::Cpu);
     let corner = Tensor::rand([3, 6, 2], float) * 300.0;
@@ -134,7 +141,8 @@ pub(crate) fn main() -> Result<()> {
     let network = Network::new(&space, &dimensions, Naming::Supernet, Device::Cpu, VqaData::head);
     let inputs = inputs(&dimensions);
 
-    // An architecture step runs all operations of every block; the gates' gradients say which of them would have helped.
+    // An architecture step runs all operations of every block; the gates' gradients say which of
+    // them would have helped.
     let path = Alpha::uniform(&space).sample_gated(SamplingMode::Full, 1, "example", 0, Device::Cpu);
     let loss = network.forward(&inputs, &path, Dropout(0.1)).scores.square().sum(Kind::Float);
     let gradients = Tensor::f_run_backward(&[&loss], &path.gates(), false, false)?;

@@ -1,5 +1,7 @@
-//! A task of one's own in one file: counting. A text and an image go in, a number comes out. Nothing of the search, the
-//! training, the checkpoints or the report knows of it.
+//! A task of one's own in one file: counting.
+//!
+//! A text and an image go in, a number comes out. The search, the training, the checkpoints and the
+//! report know nothing of it.
 //!
 //! `cargo run --release -p mmnas-search --example new_task` trains it on synthetic data.
 
@@ -42,7 +44,7 @@ impl Sample for CountSample {
     }
 }
 
-/// How samples become tensors.
+/// The data set: how samples become tensors.
 #[derive(Debug)]
 pub(crate) struct CountData {
     common: ImageTextData,
@@ -50,7 +52,9 @@ pub(crate) struct CountData {
     counts: Vec<f32>,
 }
 
-/// The head: for each region how much it counts, from the text and the region; the sum of it.
+/// The head: a sum over regions of how much each counts.
+///
+/// The text and the region say how much.
 #[derive(Debug)]
 struct CountHead {
     text: nn::Linear,
@@ -148,7 +152,9 @@ impl Task for CountData {
 
 const KINDS: [&str; 4] = ["dog", "cat", "car", "tree"];
 
-/// Images of up to six regions, each of one kind; for each kind the question how many there are.
+/// Writes images of up to six regions, each of one kind.
+///
+/// For each kind there is the question how many there are.
 fn write_data(folder: &Path) -> Result<DataFiles> {
     let mut rng = mmnas_search::rng(3, "counting", 0);
     let (mut images, mut samples) = (Vec::new(), Vec::new());
@@ -173,7 +179,9 @@ fn write_data(folder: &Path) -> Result<DataFiles> {
     Ok(DataFiles::new(file, features))
 }
 
-/// Trains a small network on synthetic data in `folder`; the share of exact counts on images that it has not seen.
+/// Trains a small network on synthetic data in `folder`.
+///
+/// It returns the share of exact counts on images that it has not seen.
 pub(crate) fn train(folder: &Path) -> Result<f64> {
     let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/easy_vqa/easy_vqa.toml");
     let set = ["hidden=64", "epochs=12", "batch=16", "decay_epochs=[9]", "adam.lr=1e-3"];

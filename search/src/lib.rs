@@ -1,8 +1,18 @@
-//! Gradient-based multimodal neural architecture search: MMnas (Yu et al., ACM MM 2020) in Rust on libtorch.
+//! MMnas: gradient-based multimodal neural architecture search, on libtorch.
 //!
-//! A [`Space`] lists the operations that each block may be. A [`Network`] holds all of them (the *supernet*, searched by
-//! [`train::search::search`]) or one a block (a *derived network*, trained by [`train::retrain::retrain`]); both are the same code on
-//! spaces of different width. What a network is for is a [`task::Task`]: how samples become tensors, head, loss, metric.
+//! It is the method of Yu et al. (ACM MM 2020) in Rust.
+//!
+//! A [`Space`] lists the operations that each block may be. A [`Network`] holds all of them, or one
+//! per block. The first is the *supernet*, searched by [`train::search::search`]. The second is a
+//! *derived network*, trained by [`train::retrain::retrain`]. Both are the same code on spaces of
+//! different width. A network's output is a [`model::head::HeadOutput`]: scores, and embeddings
+//! where the head has them.
+//!
+//! What a network is for is a [`task::Task`]: how samples become tensors, head, loss, metric.
+//! [`task::Task::load`] reads its data with every setting of the recipe that concerns it.
+//!
+//! A [`recipe::Recipe`] holds every constant of a run, as TOML. Its module has one file per table,
+//! such as [`recipe::model`] for `[model]`.
 //!
 //! Parameter names are the published code's, so that weights move between the two.
 

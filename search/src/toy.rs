@@ -27,7 +27,7 @@ use crate::train::weight_step::StepSettings;
 #[derive(Debug)]
 pub(crate) struct ToyOf<const MEAN: bool>;
 
-/// One whose loss is a sum.
+/// The toy task whose loss is a sum.
 pub(crate) const TOY: ToyOf<false> = ToyOf;
 
 impl<const MEAN: bool> Task for ToyOf<MEAN> {
@@ -110,7 +110,9 @@ pub(crate) fn supernet() -> Network {
     Network::new(&Space::published(1, 2), &dimensions, Naming::Supernet, Device::Cpu, ToyOf::<false>::head)
 }
 
-/// Numbers from −2 to 2, from a generator of the test's own: other tests draw from libtorch's at the same time.
+/// Draws numbers from −2 to 2 from a generator of the test's own.
+///
+/// Other tests draw from libtorch's at the same time.
 pub(crate) fn drawn(rng: &mut ChaCha8Rng, shape: &[i64]) -> Tensor {
     let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random_range(-2.0..2.0)).collect();
     Tensor::from_slice(&values).view(shape)

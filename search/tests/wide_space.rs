@@ -7,7 +7,7 @@ use mmnas_search::task::vqa::data::VqaData;
 use mmnas_search::{Alpha, ArchPath, Inputs, Naming, Network, Pool, SamplingMode, Space};
 use tch::{Device, Kind, Tensor};
 
-/// H is what the widest head fits.
+/// Sizes whose H fits the widest head.
 const DIMENSIONS: Dimensions = Dimensions {
     hidden: 256,
     feature: 8,
@@ -60,7 +60,8 @@ fn every_operation_in_every_block_runs_both_ways() {
         assert_eq!(sizes, space.blocks().map(|block| block.len() as i64).collect::<Vec<_>>());
         for (block, (gates, choice)) in gates.iter().zip(&path.0).enumerate() {
             assert_finite(&format!("gates of block {block}"), gates);
-            // Every operation that ran tells apart; those that give zeros or did not run give nothing.
+            // Every operation that ran tells apart; those that give zeros or did not run give
+            // nothing.
             let ran = if mode == SamplingMode::Full { gates.size()[0] } else { 2 };
             let silent = space.blocks().nth(block).unwrap().iter().filter(|c| c.name() == "none").count() as i64;
             let told = gates.not_equal(0.0).sum(Kind::Int64).int64_value(&[]);
@@ -69,7 +70,9 @@ fn every_operation_in_every_block_runs_both_ways() {
     }
 }
 
-/// Gradients of every parameter on a path are there and finite, whatever was multiplied by zero on the way.
+/// Gradients of every parameter on a path exist and are finite.
+///
+/// That holds whatever was multiplied by zero on the way.
 #[test]
 fn paths_through_zeros_and_identities_give_finite_gradients() {
     tch::manual_seed(2);

@@ -86,7 +86,7 @@ fn they_answer_ground_and_retrieve() {
     assert_eq!(stages, told[..3]);
     assert!(all.images == 8 && all.captions == 40, "{all:?}");
     assert!(all.image_to_text.at_1 >= 0.85 && all.text_to_image.at_1 >= 0.85, "{all:?}");
-    // In two steps: with every candidate the same, with one the joint embedding decides alone.
+    // In two steps: with every candidate the same, with one the dual encoder decides alone.
     let (every, stages) = ranked(Some(40));
     assert_eq!(stages, told);
     assert_eq!((every.image_to_text, every.text_to_image), (all.image_to_text, all.text_to_image));

@@ -32,7 +32,7 @@ pub(crate) const REGION_ATTENTION: &str = "region_attention";
 ///
 /// For grounding it is the linear one, as wide as [`EmbeddingDimensions::Regions`] says.
 pub(crate) const TEXT_EMBEDDING: &str = "text_embedding";
-/// The joint embedding of an image, f32 `[batch, joint]`.
+/// The dual encoder's embedding of an image, f32 `[batch, joint]`.
 pub(crate) const IMAGE_EMBEDDING: &str = "image_embedding";
 /// What the RSA blocks add to their scores, f32 `[batch, heads of all, regions, regions]`.
 pub(crate) const RELATION_BIAS: &str = "relation_bias";

@@ -103,14 +103,16 @@ pub enum RetrievalStage {
 
 /// Ranks captions for images and images for captions, and counts what is found.
 ///
-/// The `images` lie in a folder or are region features. An image's captions may stand in several samples. Every pair is
-/// scored; with `shortlist` only as many candidates of each query whose joint embeddings are nearest, and a match that
-/// is not among them is not found. `progress` is called with the stage, how many of its images or captions are done,
-/// and of how many.
+/// The `images` lie in a folder or are region features. An image's captions may stand in several
+/// samples. Every pair is scored. With `shortlist` only that many candidates of each query are
+/// scored: those nearest in the embedding of the dual encoder. A match that is not among them is
+/// not found. `progress` is called with the stage, how many of its images or captions are done, and
+/// of how many.
 ///
 /// # Errors
-/// No sample, or one without a caption; a shortlist of 0 or of a network without a joint embedding; a sample whose image leaves the folder or cannot be read, or a caption without a word; a
-/// bundle of another task than ITM; a failure of ONNX Runtime.
+/// No sample, or one without a caption; a shortlist of 0 or of a network without a dual encoder; a
+/// sample whose image leaves the folder or cannot be read, or a caption without a word; a bundle of
+/// another task than ITM; a failure of ONNX Runtime.
 pub fn evaluate_retrieval<'a>(
     model: &Model,
     samples: &[CaptionSample],
@@ -183,7 +185,7 @@ pub fn evaluate_retrieval<'a>(
     })
 }
 
-/// Which texts and images lie near one another in the joint embedding.
+/// Texts and images that lie near one another in the embedding of the dual encoder.
 struct Nearest {
     /// Cosines, `[image][text]`.
     cosines: Vec<Vec<f32>>,

@@ -62,7 +62,9 @@ impl Model {
         self.loaded.id == other.loaded.id
     }
 
-    /// Width of the joint embeddings of images and texts, where the network has such (ITM).
+    /// Width of the dual encoder's embeddings of images and texts (ITM).
+    ///
+    /// None where the network has no dual encoder.
     pub fn embedding_width(&self) -> Option<usize> {
         let has = |stage: &Stage, name: &str| stage.outputs.iter().any(|spec| spec.name == name);
         let stages = &self.manifest().stages;
@@ -70,12 +72,15 @@ impl Model {
         self.manifest().dimensions.dual_encoder().filter(|_| self.manifest().task == TaskName::Itm && both)
     }
 
-    /// The joint embedding of an image: [`Model::embedding_width`] numbers, a vector of length 1.
+    /// The dual encoder's embedding of an image, a vector of length 1.
+    ///
+    /// It has [`Model::embedding_width`] numbers.
     ///
     /// Its scalar product with a text's is their cosine, which a shortlist goes by.
     ///
     /// # Errors
-    /// A bundle of another task than ITM, or of a network without a joint embedding; a state of another model.
+    /// A bundle of another task than ITM, or of a network without a dual encoder; a state of another
+    /// model.
     pub fn image_embedding<'a>(&self, image: &'a ImageState) -> Result<&'a [f32]> {
         let found = self.image_tensor(image, IMAGE_EMBEDDING)?;
         self.checked_embedding(found)

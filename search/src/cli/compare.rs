@@ -99,7 +99,8 @@ impl WithTask for &Arguments {
             contender.check(recipe, &pool, seed, &[&self.out, &file])?;
         }
         let mut busy = Vec::new();
-        // What another process was at is looked at again after each pass with work in it: that process may have been ended.
+        // What another process was at is looked at again after each pass with work in it: that
+        // process may have been ended.
         let mut passes = true;
         while std::mem::take(&mut passes) {
             busy.clear();

@@ -1,4 +1,4 @@
-//! Arguments that say what a command trains on.
+//! Arguments of a command's data: what it trains on.
 
 use std::path::PathBuf;
 
@@ -119,7 +119,8 @@ impl DataArguments {
             any_features: self.any_features,
             skip_broken: self.skip_broken,
         };
-        // Before anything else of libtorch is used: what it does first settles whether the process has CUDA.
+        // Before anything else of libtorch is used: what it does first settles whether the process
+        // has CUDA.
         let device = mmnas_search::device::select(&self.device, self.cuda_libraries.as_deref())?;
         match self.task {
             TaskArgument::Vqa => self.with(recipe, VqaData::load(&files, recipe, device)?, then),
@@ -162,7 +163,8 @@ impl RunArguments {
         task: &T,
         architecture: Option<&Architecture>,
     ) -> Result<RunFolder> {
-        // Before the folder is written: what a failed start records would be in the way of the corrected command.
+        // Before the folder is written: what a failed start records would be in the way of the
+        // corrected command.
         let kind = if architecture.is_some() { RunKind::Retraining } else { RunKind::Search };
         learnable::check(recipe, &Pool::standard(), task, kind)?.iter().for_each(output::note);
         RunFolder::open(&self.out, recipe, &task.data().run_inputs(T::NAME, architecture), self.resume)

@@ -1,4 +1,6 @@
-//! The runtime's program checks and times what was written. This program itself never links ONNX Runtime.
+//! Checks and times written bundles with the runtime's program.
+//!
+//! This program itself never links ONNX Runtime.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

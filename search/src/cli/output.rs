@@ -1,4 +1,4 @@
-//! What the commands print.
+//! Printing of the commands' results.
 
 use std::io::Write;
 use std::process::ExitCode;

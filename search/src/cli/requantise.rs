@@ -1,3 +1,5 @@
+//! `mmnas-search requantise`.
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

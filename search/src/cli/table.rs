@@ -109,7 +109,8 @@ fn print_ablations(base: &Comparison, records: &[Comparison], markdown: bool) {
         let differences = record.differences_to(base, &summary.contender, &summary.contender);
         let own = record.outcomes.iter().filter(|outcome| outcome.contender == summary.contender);
         let what = record.what_differs(base);
-        // A recipe does not write what it leaves as it is by default. Of a hash its beginning is enough.
+        // A recipe does not write what it leaves as it is by default. Of a hash its beginning is
+        // enough.
         let is_hash = |one: &str| one.len() == 64 && one.bytes().all(|c| c.is_ascii_hexdigit());
         let value = |one: &str| match one {
             "null" => "the default".to_owned(),

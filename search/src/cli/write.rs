@@ -1,4 +1,4 @@
-//! What exporting and importing are given alike: which graphs are written, and how.
+//! Arguments that exporting and importing share: which graphs are written, and how.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -15,23 +15,32 @@ use crate::run::warm_start::InitialWeights;
 pub struct DataFiles {
     /// Samples, JSON lines: one or more files, read one after the other.
     pub samples: Vec<PathBuf>,
-    /// Samples to validate on. Without it the validation part is cut from `samples`.
+    /// Samples to validate on; without it the validation part is cut from `samples`.
     pub validation: Option<PathBuf>,
-    /// Packed features: one or more folders, of one feature width and one vision graph. Each image is in one of
-    /// them.
+    /// Packed features: one or more folders.
+    ///
+    /// They have one feature width and one vision graph. Each image is in one of them.
     pub features: Vec<PathBuf>,
-    /// A tokenizers file whose words and text rule are taken. Without it words get ids by first appearance.
+    /// A tokenizers file whose words and text rule are taken.
+    ///
+    /// Without it words get ids by first appearance.
     pub tokenizer: Option<PathBuf>,
-    /// The answers of VQA in the order of the logits, a JSON array. Without it the frequent answers by first appearance.
+    /// The answers of VQA in the order of the logits, a JSON array.
+    ///
+    /// Without it they are the frequent answers by first appearance.
     pub labels: Option<PathBuf>,
     /// Vectors that the words start with: GloVe's text or wink's JSON.
     pub word_vectors: Option<PathBuf>,
-    /// The folder of a retraining whose weights a network starts from, as far as they fit.
+    /// Folder of a retraining whose weights a network starts from.
+    ///
+    /// It takes them as far as they fit.
     pub initial: Option<PathBuf>,
-    /// Take initial weights that were trained on features of another vision stage, too.
+    /// Whether to take initial weights of another vision stage's features, too.
     pub any_features: bool,
-    /// Leave out and count samples that are broken: lines that do not parse, images without features, texts without a
-    /// word, boxes that are none. Else the first is an error.
+    /// Whether to leave out and count broken samples.
+    ///
+    /// Broken are lines that do not parse, images without features, texts without a word, and boxes
+    /// that are none. Otherwise the first is an error.
     pub skip_broken: bool,
 }
 
@@ -47,7 +56,7 @@ pub(crate) struct Samples<S> {
 /// Name and hash of one of the files.
 #[derive(Debug, Clone)]
 pub(crate) struct HashedFile {
-    /// What it is for.
+    /// Role of the file.
     pub role: &'static str,
     /// Its name without folders.
     pub name: String,
@@ -78,7 +87,7 @@ impl DataFiles {
         self.labels.as_deref().map(labels::read).transpose()
     }
 
-    /// What [`RunInputs::features_sha256`](crate::run::folder::RunInputs::features_sha256) says.
+    /// The hash for [`RunInputs::features_sha256`](crate::run::folder::RunInputs::features_sha256).
     pub(crate) fn features_sha256(&self) -> Result<String> {
         let indices = self.features.iter().map(|folder| sha256_of_file(&folder.join("features.json")));
         let hashes = indices.collect::<mmnas_bundle::Result<Vec<String>>>()?;
@@ -105,8 +114,10 @@ impl DataFiles {
             .collect()
     }
 
-    /// Reads the samples of all files. `accept` says what is wrong with a sample that is one by itself; samples come in
-    /// order. An image of the validation file that other samples have too is an error.
+    /// Reads the samples of all files, in order.
+    ///
+    /// `accept` says what is wrong with a sample that is well-formed by itself. An image of the
+    /// validation file that other samples have too is an error.
     pub(crate) fn read<S: Sample>(
         &self,
         mut accept: impl FnMut(&S) -> mmnas_bundle::Result<Option<Flaw>>,

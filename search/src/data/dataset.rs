@@ -1,4 +1,4 @@
-//! What the data sets of all tasks share: samples, features of their images, words.
+//! Data that the data sets of all tasks share: samples, features of their images, words.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,9 @@ use crate::recipe::model::Modalities;
 use crate::run::folder::RunInputs;
 use crate::run::warm_start::InitialWeights;
 
-/// What the data sets of all tasks have in common: samples that belong to images, features of the images on disk, words.
+/// The common part of all tasks' data sets.
+///
+/// It has samples that belong to images, features of the images on disk, and words.
 #[derive(Debug)]
 pub struct ImageTextData {
     files: Vec<HashedFile>,
@@ -30,25 +32,29 @@ pub struct ImageTextData {
     images: Vec<FoundImage>,
     image_of_sample: Vec<usize>,
     samples_of_images: Vec<Vec<usize>>,
-    /// How many words of the texts the vocabulary does not have, and how many there are.
+    /// Words of the texts that the vocabulary lacks, and all of them.
     unknown_words: (usize, usize),
     validation: Option<Vec<usize>>,
     vocabulary: Vocabulary,
     word_vectors: Option<WordVectors>,
     initial: Option<PathBuf>,
-    /// Regions of an image that are used, at most.
+    /// Most regions of an image that are used.
     pub(crate) max_regions: usize,
-    /// Published behaviour: batches are padded to this many tokens and to all regions that are used.
+    /// Published behaviour: number of tokens that batches are padded to.
+    ///
+    /// They are padded to all regions that are used, too.
     pub(crate) padded_tokens: Option<usize>,
-    /// What a network is shown.
+    /// Modalities that a network is shown.
     pub(crate) modalities: Modalities,
     pub(crate) device: Device,
 }
 
-/// A data set as read: what all tasks share, its samples, and the token ids of their texts one after the other.
+/// A data set as read.
+///
+/// It has what all tasks share, its samples, and the token ids of their texts.
 #[derive(Debug)]
 pub struct Loaded<S> {
-    /// What all tasks share.
+    /// The part that all tasks share.
     pub common: ImageTextData,
     /// The samples, in the order of the files.
     pub samples: Vec<S>,
@@ -60,8 +66,11 @@ impl ImageTextData {
     /// Reads the samples of `files` as `recipe` says and finds the features of their images.
     ///
     /// # Errors
-    /// A file that cannot be read; a sample that is broken, by file and line, if those are not left out; features of initial
-    /// weights that are others; word vectors of another width.
+    /// - A file that cannot be read.
+    /// - A sample that is broken, by file and line, if those are not left out.
+    /// - An image of the validation file that other samples have too.
+    /// - Features that differ from those of the initial weights.
+    /// - Word vectors of another width.
     pub fn load<S: Sample + Sync>(files: &DataFiles, recipe: &Recipe, device: Device) -> Result<Loaded<S>> {
         let features = FeatureFolders::open(&files.features)?;
         if let Some(run) = files.initial.as_ref().filter(|_| !files.any_features) {
@@ -122,27 +131,29 @@ impl ImageTextData {
         Ok(Loaded { common, samples: read.samples, tokens: tokens.into_iter().flatten().collect() })
     }
 
-    /// Indices of the samples of each image, those of the validation file left out: parts are cut between images.
+    /// Indices of the samples of each image, without those of the validation file.
+    ///
+    /// Parts are cut between images.
     pub fn samples_of_images(&self) -> &[Vec<usize>] {
         &self.samples_of_images
     }
 
-    /// Shows a network this much of every sample from now on.
+    /// Sets the modalities that a network is shown of every sample from now on.
     pub fn set_modalities(&mut self, modalities: Modalities) {
         self.modalities = modalities;
     }
 
-    /// What a network is shown of every sample.
+    /// The modalities that a network is shown of every sample.
     pub(crate) fn modalities(&self) -> Modalities {
         self.modalities
     }
 
-    /// Vectors of the words of the data that a file has, where one was read.
+    /// Vectors of the data's words that a file has, where one was read.
     pub fn word_vectors(&self) -> Option<&WordVectors> {
         self.word_vectors.as_ref()
     }
 
-    /// Gives `network` what the data's files say that it starts from: word vectors, then another run's weights.
+    /// Starts `network` from the data's files: word vectors, then another run's weights.
     pub(crate) fn start(&self, network: &mut Network) -> Result<()> {
         if let Some(vectors) = &self.word_vectors {
             network.set_word_vectors(&vectors.rows)?;
@@ -158,17 +169,21 @@ impl ImageTextData {
         self.validation.as_deref()
     }
 
-    /// What was left out.
+    /// Samples that were left out.
     pub fn broken(&self) -> &Broken {
         &self.broken
     }
 
-    /// How many words of the texts the vocabulary does not have, and how many there are; words beyond the recipe's cut not counted.
+    /// Words of the texts that the vocabulary lacks, and all of them.
+    ///
+    /// Words beyond the recipe's cut are not counted.
     pub(crate) fn unknown_words(&self) -> (usize, usize) {
         self.unknown_words
     }
 
-    /// The name, without folders, of the first file that is for this: "samples", "labels", "tokenizer", "word vectors".
+    /// The name, without folders, of the first file of a role.
+    ///
+    /// Roles are "samples", "labels", "tokenizer", "word vectors" and others.
     pub(crate) fn file_of(&self, role: &str) -> Option<&str> {
         self.files.iter().find(|file| file.role == role).map(|file| file.name.as_str())
     }
@@ -178,12 +193,12 @@ impl ImageTextData {
         &self.vocabulary
     }
 
-    /// Where batches lie.
+    /// The device where batches lie.
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// D, width of a region's features.
+    /// Width D of a region's features.
     pub fn feature(&self) -> usize {
         self.features.feature()
     }
@@ -193,7 +208,9 @@ impl ImageTextData {
         self.features.vision_sha256()
     }
 
-    /// Name and SHA-256 of every file but the features. Of files of one name the later ones are numbered.
+    /// Name and SHA-256 of every file but the features.
+    ///
+    /// Of files of one name the later ones are numbered.
     pub fn provenance(&self) -> BTreeMap<String, String> {
         let mut named = BTreeMap::new();
         for file in &self.files {
@@ -208,7 +225,9 @@ impl ImageTextData {
         named
     }
 
-    /// What a run on this data works on, to tell it from others; `architecture` is the one that is trained.
+    /// The inputs of a run on this data, to tell it from others.
+    ///
+    /// `architecture` is the one that is trained.
     pub fn run_inputs(&self, task: &str, architecture: Option<&Architecture>) -> RunInputs {
         RunInputs {
             task: task.to_owned(),
@@ -219,7 +238,9 @@ impl ImageTextData {
         }
     }
 
-    /// The hash of the file of samples; of several files, and where samples were left out, one over all of it.
+    /// The hash of the file of samples.
+    ///
+    /// Of several files, or where samples were left out, it is one over all of it.
     fn sha256(&self) -> String {
         if let ([only], 0) = (self.files.as_slice(), self.broken.count) {
             return only.sha256.clone();
@@ -251,7 +272,7 @@ impl ImageTextData {
         tokens.iter().map(word).collect::<Vec<_>>().join(" ")
     }
 
-    /// Makes `counts[k]` samples of the sample k, none for 0.
+    /// Makes `counts[k]` samples of the sample k; none for 0.
     pub(crate) fn split_samples(&mut self, counts: &[usize]) {
         let starts: Vec<usize> = counts.iter().scan(0, |sum, n| Some(std::mem::replace(sum, *sum + n))).collect();
         let parts = |samples: &[usize]| samples.iter().flat_map(|&k| starts[k]..starts[k] + counts[k]).collect();
@@ -364,7 +385,9 @@ mod tests {
         assert!(error.contains("v.jsonl") && error.contains("\"b\""), "{error}");
     }
 
-    /// An image is one, whatever samples call it: in the parts, and where it must not be in two of them.
+    /// An image is one, whatever samples call it.
+    ///
+    /// That holds in the parts, and where it must not be in two of them.
     #[test]
     fn images_are_found_by_what_samples_call_them() {
         let folder = tempfile::tempdir().unwrap();

@@ -17,7 +17,7 @@ pub(crate) fn regions(name: &str, count: usize, feature: usize) -> RegionFeature
     }
 }
 
-/// A folder of packed features: images and their numbers of regions.
+/// Writes a folder of packed features: images and their numbers of regions.
 pub(crate) fn features(folder: &Path, feature: usize, vision: &str, images: &[(&str, usize)]) {
     std::fs::create_dir(folder).unwrap();
     let mut writer = FeatureWriter::new(folder, feature, vision.to_owned());

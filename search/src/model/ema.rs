@@ -1,7 +1,7 @@
 //! Exponential moving average (EMA) of a network's weights.
 //!
-//! It is what is validated and kept if the recipe asks for it (Polyak averaging; as an exponential mean: Tarvainen and
-//! Valpola, 2017).
+//! It is what is validated and kept if the recipe asks for it (Polyak averaging; as an exponential
+//! mean: Tarvainen and Valpola, 2017).
 
 use tch::Tensor;
 

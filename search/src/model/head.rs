@@ -11,8 +11,10 @@ pub type HeadBuilder = fn(&nn::Path<'_>, &Dimensions) -> Box<dyn Head>;
 /// Output of a network: what the loss and the metric of its task read.
 #[derive(Debug)]
 pub struct HeadOutput {
-    /// Scores: `[batch, answers]` logits (VQA), `[batch, 1]` logits of pairs (ITM), `[batch, regions, 5]` a score and four
-    /// deltas of each region (VGD).
+    /// Scores of the batch.
+    ///
+    /// `[batch, answers]` logits (VQA); `[batch, 1]` logits of pairs (ITM); `[batch, regions, 5]` a
+    /// score and four deltas of each region (VGD).
     pub scores: Tensor,
     /// Embeddings of both modalities; none where the head has none.
     pub embeddings: Option<Embeddings>,
@@ -21,11 +23,13 @@ pub struct HeadOutput {
 /// Embeddings of a batch's texts and images.
 #[derive(Debug)]
 pub struct Embeddings {
-    /// Of the texts, `[batch, width]`.
+    /// Embeddings of the texts, `[batch, width]`.
     pub text: Tensor,
-    /// Of the images, `[batch, width]` (ITM), or of their regions, `[batch, regions, width]` (VGD).
+    /// Embeddings of the images, `[batch, width]` (ITM), or of their regions (VGD).
+    ///
+    /// Those of regions are `[batch, regions, width]`.
     pub image: Tensor,
-    /// What the cosine of both counts in a pair's logit (ITM).
+    /// How the cosine of both counts in a pair's logit (ITM).
     pub logit: Option<CosineLogit>,
 }
 
@@ -40,14 +44,18 @@ pub struct CosineLogit {
 }
 
 impl CosineLogit {
-    /// Of the factor of the cosine `[1]`, and of weight and bias `[1]` of the head's last layer.
+    /// Takes the factor of the cosine and the head's last layer.
+    ///
+    /// `scale` `[1]` is the factor of the cosine. `weight`, and `bias` `[1]`, are those of the
+    /// head's last layer.
     pub fn new(scale: Tensor, weight: Tensor, bias: Tensor) -> CosineLogit {
         CosineLogit { scale, weight, bias }
     }
 
     /// Scale and bias of `scale · cosine + bias`, where this is the whole logit.
     ///
-    /// It is as long as the head's own weights are all zero. Then one pass a text or image ranks in place of one a pair.
+    /// It is, as long as the head's own weights are all zero. Then one pass per text or image
+    /// ranks, in place of one per pair.
     pub fn alone(&self) -> Option<(f64, f64)> {
         let untrained = self.weight.abs().max().double_value(&[]) == 0.0;
         untrained.then(|| (self.scale.double_value(&[0]), self.bias.double_value(&[0])))
@@ -56,25 +64,32 @@ impl CosineLogit {
 
 /// The part of a network behind the last decoder block.
 pub trait Head: std::fmt::Debug + Send {
-    /// The pooled text, `[batch, 2 H]`, from the last encoder block's output `x` `[batch, tokens, H]`.
+    /// Pools the text, `[batch, 2 H]`.
+    ///
+    /// `x` `[batch, tokens, H]` is the last encoder block's output.
     fn pool_text(&self, x: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor;
 
-    /// How much each word counts in the pooled text, `[batch, tokens]`, where the head pools words by weights.
+    /// Weight of each word in the pooled text, `[batch, tokens]`.
+    ///
+    /// None where the head does not pool words by weights.
     fn text_attention(&self, _x: &Tensor, _mask: Option<&Tensor>) -> Option<Tensor> {
         None
     }
 
-    /// How much each region counts in the scores, `[batch, regions]`, where the head pools regions.
+    /// Weight of each region in the scores, `[batch, regions]`.
+    ///
+    /// None where the head pools no regions.
     fn region_attention(&self, _y: &Tensor, _mask: Option<&Tensor>) -> Option<Tensor> {
         None
     }
 
     /// The head's own scores, without what embeddings add.
     ///
-    /// They come from the pooled text and the last decoder block's output `y` `[batch, regions, H]`.
+    /// They come from the pooled text and the last decoder block's output `y`
+    /// `[batch, regions, H]`.
     fn scores(&self, text: &Tensor, y: &Tensor, mask: Option<&Tensor>, dropout: Dropout) -> Tensor;
 
-    /// What the head embeds texts and images by, where it does.
+    /// The part that embeds texts and images, where the head has one.
     fn embedding(&self) -> Option<&dyn EmbeddingHead> {
         None
     }
@@ -95,7 +110,8 @@ pub trait EmbeddingHead: std::fmt::Debug + Send {
 
     /// Whether that score is part of [`HeadOutput::scores`].
     ///
-    /// Otherwise the loss does not read it, and the task adds it where it measures. An exported network always has it.
+    /// Otherwise the loss does not read it, and the task adds it where it measures. An exported
+    /// network always has it.
     fn is_in_scores(&self) -> bool;
 }
 

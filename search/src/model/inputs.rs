@@ -2,7 +2,9 @@
 
 use tch::{Device, Kind, Tensor};
 
-/// What a network reads. Positions from a count on are padding: they change no result.
+/// What a network reads.
+///
+/// Positions from a count on are padding: they change no result.
 #[derive(Debug)]
 pub struct Inputs {
     /// Token ids, i64 `[batch, tokens]`.
@@ -17,7 +19,9 @@ pub struct Inputs {
     pub region_count: Vec<i64>,
 }
 
-/// True from each row's count on, `[batch, 1, 1, n]`; none where every row is full.
+/// True from each row's count on, `[batch, 1, 1, n]`.
+///
+/// None where every row is full.
 fn padding_mask(counts: &[i64], n: i64, device: Device) -> Option<Tensor> {
     if counts.iter().all(|&c| c >= n) {
         return None;
@@ -33,7 +37,7 @@ impl Inputs {
         padding_mask(&self.token_count, self.tokens.size()[1], self.tokens.device())
     }
 
-    /// The same of regions.
+    /// True where regions are padding, `[batch, 1, 1, regions]`; none where there is no padding.
     pub(crate) fn region_mask(&self) -> Option<Tensor> {
         padding_mask(&self.region_count, self.features.size()[1], self.features.device())
     }

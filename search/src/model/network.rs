@@ -22,24 +22,26 @@ use crate::precision::MatmulPrecision;
 use crate::space::arch_path::{ArchPath, Choice};
 use crate::space::search_space::Space;
 
-/// Mean and deviation of each feature over the training images: features are standardised before the layers that read them. The
-/// export folds both into those layers, so that a bundle does not hold them.
+/// Mean and standard deviation of each feature over the training images.
+///
+/// Features are standardised before the layers that read them. The export folds both into those
+/// layers, so that a bundle does not hold them.
 #[derive(Debug)]
 pub struct FeatureNorm {
-    /// `[D]`.
+    /// Means, `[D]`.
     pub mean: Tensor,
-    /// `[D]`, above 0.
+    /// Standard deviations, `[D]`, above 0.
     pub std: Tensor,
 }
 
 impl FeatureNorm {
-    /// The same numbers for another network.
+    /// Shares the same tensors for another network.
     pub(crate) fn share(&self) -> FeatureNorm {
         FeatureNorm { mean: self.mean.shallow_clone(), std: self.std.shallow_clone() }
     }
 }
 
-/// How parameters of a block are called.
+/// Naming of a block's parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Naming {
     /// `…dag.<block>.0.<parameter>`.
@@ -60,10 +62,12 @@ enum Owner {
     },
 }
 
-/// The bias of the operation `index` of `block`, by both.
+/// The relation bias of the operation `index` of `block`, keyed by both.
 pub(super) type RelationBiases = BTreeMap<(usize, usize), Tensor>;
 
-/// A network with all operations of a space: a supernet, or a derived network where the space has one a block.
+/// A network with all operations of a space.
+///
+/// It is a supernet, or a derived network where the space has one operation per block.
 #[derive(Debug)]
 pub struct Network {
     pub(super) space: Space,
@@ -90,8 +94,10 @@ fn block_prefix(space: &Space, block: usize) -> String {
 }
 
 impl Network {
-    /// A network with freshly initialised parameters, drawn from libtorch's generator; `build_head` makes a task's head.
-    /// Every operation of the space must fit the dimensions ([`Space::check`]).
+    /// Builds a network with freshly initialised parameters, drawn from libtorch's generator.
+    ///
+    /// `build_head` makes a task's head. Every operation of the space must fit the dimensions
+    /// ([`Space::check`]).
     pub fn new(
         space: &Space,
         dimensions: &Dimensions,
@@ -162,12 +168,14 @@ impl Network {
         &self.dimensions
     }
 
-    /// Where its parameters lie.
+    /// The device where its parameters lie.
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// Its parameters by name. They are shared with the network: writing into them changes it.
+    /// Its parameters by name.
+    ///
+    /// They are shared with the network: writing into them changes it.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
@@ -179,23 +187,29 @@ impl Network {
         Ok(known.ok_or_else(missing)?)
     }
 
-    /// Standardises features from now on.
+    /// Standardises features by `norm` from now on; none leaves them as they come.
     pub fn set_feature_norm(&mut self, norm: Option<FeatureNorm>) {
         let here = |t: Tensor| t.to_device(self.device);
         self.norm = norm.map(|norm| FeatureNorm { mean: here(norm.mean), std: here(norm.std) });
     }
 
-    /// Computes the matrix products of the blocks in `precision` from now on; [`Network::stage_outputs`] stays in 32 bits.
+    /// Sets the number format of the blocks' matrix products from now on.
+    ///
+    /// [`Network::stage_outputs`] stays in 32 bits.
     pub fn set_precision(&mut self, precision: MatmulPrecision) {
         self.precision = precision;
     }
 
-    /// How features are standardised.
+    /// Mean and standard deviation by which features are standardised, if they are.
     pub fn feature_norm(&self) -> Option<&FeatureNorm> {
         self.norm.as_ref()
     }
 
     /// Starts words from given vectors; the others keep their random ones.
+    ///
+    /// # Errors
+    /// libtorch's: a word beyond the vocabulary, or a vector that does not fit the embedding's
+    /// width.
     pub fn set_word_vectors(&self, vectors: &[(usize, Vec<f32>)]) -> Result<()> {
         let _guard = tch::no_grad_guard();
         for (word, vector) in vectors {
@@ -205,8 +219,10 @@ impl Network {
         Ok(())
     }
 
-    /// The names of the parameters that a pass along `path` uses, and so the ones that get a gradient. Operations that
-    /// are not on it are left out, so that an optimiser does not move them by old momentum (the published code does).
+    /// The names of the parameters that a pass along `path` uses and that are trained.
+    ///
+    /// These are the ones that get a gradient. Operations that are not on the path are left out. So
+    /// an optimiser does not move them by old momentum (the published code does).
     pub fn parameters_on(&self, path: &ArchPath) -> Vec<&String> {
         let relations = self.uses_relations(path);
         let used = |owner: &Owner| match owner {
@@ -223,7 +239,7 @@ impl Network {
         self.head.fixed_parameters().contains(&name)
     }
 
-    /// How many numbers training changes.
+    /// Number of numbers that training changes.
     pub(crate) fn trained_numbers(&self) -> u64 {
         let owned = self.parameters.values().zip(&self.owners);
         owned.filter(|(_, owner)| **owner != Owner::Fixed).map(|(parameter, _)| parameter.numel() as u64).sum()
@@ -234,12 +250,16 @@ impl Network {
         if block < encoder { &self.space.encoder[block][index] } else { &self.space.decoder[block - encoder][index] }
     }
 
-    /// The layer of an operation that reads relations. In the encoder there are none to be read.
+    /// The layer of an operation that reads relations.
+    ///
+    /// None in the encoder: there are no relations to read.
     fn relation_projection(&self, (block, index): (usize, usize)) -> Option<Projection<'_>> {
         if block < self.space.encoder.len() { None } else { self.blocks[block][index].relation_projection() }
     }
 
-    /// The operations, block and index, that `counts` and that read relations, with their layers.
+    /// The operations, block and index, that `counts` accepts and that read relations.
+    ///
+    /// Each comes with its layer.
     fn readers(
         &self,
         path: &ArchPath,
@@ -256,7 +276,9 @@ impl Network {
         !self.readers(path, Choice::is_active).is_empty()
     }
 
-    /// The biases of all operations that run and read relations, those of the active ones with a graph.
+    /// The biases of all operations that run and read relations.
+    ///
+    /// Those of the active ones have a graph.
     pub(super) fn relation_biases(&self, path: &ArchPath, boxes: &Tensor, padding: Option<&Tensor>) -> RelationBiases {
         let rests = |choice: &Choice, index: usize| choice.runs(index) && !choice.is_active(index);
         let (trained, of_trained): (Vec<_>, Vec<_>) = self.readers(path, Choice::is_active).into_iter().unzip();
@@ -285,7 +307,8 @@ impl Network {
             Choice::Gated { active, inactive, gates } => {
                 let mut y = gates.get(*active as i64) * run(*active);
                 for &index in inactive {
-                    // The gradient of a gate needs the output's value only; building no graph for it saves its memory.
+                    // The gradient of a gate needs the output's value only; building no graph for
+                    // it saves its memory.
                     let output = tch::no_grad(|| run(index));
                     y = y.addcmul(&gates.get(index as i64), &output);
                 }
@@ -298,13 +321,13 @@ impl Network {
         }
     }
 
-    /// Tokens → the LSTM's states, `[batch, tokens, H]`.
+    /// Embeds tokens: the LSTM's states, `[batch, tokens, H]`.
     pub(super) fn embed(&self, tokens: &Tensor) -> Tensor {
         let words = Tensor::embedding(&self.embedding, tokens, -1, false, false);
         self.lstm.forward(&words)
     }
 
-    /// Features as the network reads them.
+    /// Features as the network reads them: standardised, if it has a [`FeatureNorm`].
     pub(super) fn standardised(&self, features: &Tensor) -> Tensor {
         match &self.norm {
             Some(norm) => (features - &norm.mean) / &norm.std,
@@ -316,7 +339,7 @@ impl Network {
         self.image.forward(&precision.operand(standardised)).to_kind(Kind::Float)
     }
 
-    /// The task's output for `inputs` along `path`.
+    /// Runs the network on `inputs` along `path`; gives the output of the task's head.
     pub fn forward(&self, inputs: &Inputs, path: &ArchPath, dropout: Dropout) -> HeadOutput {
         let precision = self.precision;
         let (text_mask, region_mask) = (inputs.text_mask(), inputs.region_mask());
@@ -343,7 +366,8 @@ impl Network {
             }
             y = self.block(block, choice, &y, (&context, &biases));
         }
-        // Last, as ever: dropout draws from one generator, so another order would be another run of the same seed.
+        // Last, as ever: dropout draws from one generator, so another order would be another run of
+        // the same seed.
         let text = self.head.pool_text(&x, text_mask.as_ref(), dropout);
         let embeddings = embedding.map(|head| {
             let inputs = EmbeddingInputs {
@@ -364,7 +388,7 @@ impl Network {
         HeadOutput { scores, embeddings }
     }
 
-    /// The standardised features of each image, a region counting as much as it covers, `[batch, D]`.
+    /// The standardised features of each image, averaged by the area of its regions, `[batch, D]`.
     pub(crate) fn pooled_by_area(&self, inputs: &Inputs) -> Tensor {
         mean_by_area(&self.standardised_features(inputs), &inputs.boxes, inputs.region_mask().as_ref())
     }
@@ -374,7 +398,9 @@ impl Network {
         self.standardised(&inputs.features)
     }
 
-    /// The first block of the decoder that may read the text; the number of all blocks where there is none.
+    /// The first block of the decoder that may read the text.
+    ///
+    /// It is the number of all blocks where there is none.
     pub(super) fn first_guided(&self) -> usize {
         let reads =
             |block: &usize| (0..self.blocks[*block].len()).any(|index| self.operation(*block, index).reads_text());

@@ -1,4 +1,6 @@
-//! What the stages of a bundle give, computed by the network: what exported graphs are recorded against.
+//! The outputs of a bundle's stages, computed by the network.
+//!
+//! Exported graphs are recorded against them.
 
 use tch::Tensor;
 
@@ -13,26 +15,33 @@ use crate::space::arch_path::{ArchPath, Choice};
 /// Outputs of the stages, by name.
 #[derive(Debug)]
 pub struct StageOutputs {
-    /// Of the text stage.
+    /// Outputs of the text stage.
     ///
-    /// `text_pooled` `[batch, 2 H]`; `text_attention` `[batch, tokens]`; `text_embedding` `[batch, width]`, where the network
-    /// has embeddings; for each GA block `b` of the decoder `key_b` and `value_b` `[batch, heads, tokens, head width]`.
+    /// `text_pooled` `[batch, 2 H]`; `text_attention` `[batch, tokens]`; `text_embedding`
+    /// `[batch, width]`, where the network has embeddings. For each GA block `b` of the decoder
+    /// `key_b` and `value_b` `[batch, heads, tokens, head width]`.
     pub text: Vec<(String, Tensor)>,
-    /// Of the image stage.
+    /// Outputs of the image stage.
     ///
-    /// `regions` `[batch, regions, H]` after the blocks before the first GA; `relation_bias`
-    /// `[batch, RSA blocks from there on · heads, regions, regions]` if there are such blocks; `image_embedding`
-    /// `[batch, width]`, or `region_embedding` `[batch, regions, width]`.
+    /// `regions` `[batch, regions, H]` after the blocks before the first GA. `relation_bias`
+    /// `[batch, RSA blocks from there on · heads, regions, regions]`, if there are such blocks.
+    /// `image_embedding` `[batch, width]`, or `region_embedding` `[batch, regions, width]`, where
+    /// the network has embeddings.
     pub image: Vec<(String, Tensor)>,
     /// Scores, with what the embeddings add.
     pub output: Tensor,
-    /// How much each region counts in it, `[batch, regions]`, where the head pools them.
+    /// How much each region counts in the output, `[batch, regions]`.
+    ///
+    /// None where the head pools no regions.
     pub region_attention: Option<Tensor>,
 }
 
 impl Network {
-    /// What the stages of a bundle of this network give for `inputs`, by the names that mmnas-export gives them: first
-    /// the text stage's, then the image stage's, then the output of the head. Of a derived network, in evaluation.
+    /// Computes what the stages of a bundle of this network give for `inputs`.
+    ///
+    /// They have the names that mmnas-export gives them: first the text stage's, then the image
+    /// stage's, then the output of the head. The network must be a derived one; it runs in
+    /// evaluation.
     pub fn stage_outputs(&self, inputs: &Inputs) -> StageOutputs {
         let _guard = tch::no_grad_guard();
         let path = ArchPath::single(&vec![0; self.space.len()]);
@@ -40,7 +49,8 @@ impl Network {
         let (text_mask, region_mask) = (inputs.text_mask(), inputs.region_mask());
         let encoder = self.space.encoder.len();
         let only = Choice::One(0);
-        // A bundle has no use for relations with padding, so its image stage leaves them as they come.
+        // A bundle has no use for relations with padding, so its image stage leaves them as they
+        // come.
         let biases = self.relation_biases(&path, &inputs.boxes, None);
         let mut x = self.embed(&inputs.tokens);
         let context = Context::new(text_mask.as_ref(), off, full);

@@ -1,4 +1,4 @@
-//! MatmulPrecision and relations of whole networks.
+//! Matrix precision, relations and embeddings of whole networks.
 
 use crate::task::Task as _;
 use mmnas_bundle::manifest::{Dimensions, EmbeddingDimensions};
@@ -57,7 +57,9 @@ fn inputs() -> Inputs {
     }
 }
 
-/// The logit of a pair begins with the cosine of its embeddings, times a scale that is learnt.
+/// A pair's logit begins with the cosine of its embeddings.
+///
+/// A scale that is learnt multiplies it.
 #[test]
 fn the_cosine_is_a_part_of_a_pairs_logit() {
     let d = Dimensions { outputs: 1, embeddings: Some(EmbeddingDimensions::dual_encoder(3)), ..DIMENSIONS };
@@ -87,7 +89,9 @@ fn the_cosine_is_a_part_of_a_pairs_logit() {
     assert_eq!(alone(outputs()), None, "the head has learnt something");
 }
 
-/// Hard negatives are what the embeddings take for true: the logit's loss must not reach their own layers.
+/// The logit's loss must not reach the dual encoder's own layers.
+///
+/// Hard negatives are what the embeddings take for true.
 #[test]
 fn a_pairs_logit_does_not_train_the_dual_encoder() {
     let embeddings = EmbeddingDimensions::DualEncoder { width: 3, features: true, linear: None };
@@ -136,7 +140,8 @@ fn bfloat16_is_near_32_bits_and_leaves_gradients_in_32_bits() {
     let (full, of_full) = run(&network);
     network.set_precision(MatmulPrecision::Bfloat16);
     let (half, of_half) = run(&network);
-    // A number of bfloat16 has a relative error of at most 2^-9; that of the logits is of the same order.
+    // A number of bfloat16 has a relative error of at most 2^-9; that of the logits is of the same
+    // order.
     let difference = relative(&half, &full);
     assert!(difference > 1e-5, "bfloat16 is used: {difference}");
     assert!(difference < 2e-2, "{difference}");
@@ -188,8 +193,10 @@ fn training_in_bfloat16_lowers_the_loss() {
     assert!(losses[29] < 0.9 * losses[0], "{losses:?}");
 }
 
-/// The gates' gradients of a gated pass, which runs most operations without a graph, are those of the mixture in which the
-/// same operations have weight 1 and all others 0 with one. (Differences quotients would not do: the network has kinks.)
+/// A gated pass has the gates' gradients of a mixture.
+///
+/// It runs most operations without a graph. In the mixture the same operations have weight 1 and
+/// all others 0, with a graph. Difference quotients would not do: the network has kinks.
 #[test]
 fn a_gated_pass_gives_every_operation_its_own_relation_bias() {
     let network = supernet();
@@ -232,7 +239,9 @@ fn features_are_standardised_on_the_networks_device() {
     assert!(difference < 1e-5, "{difference}");
 }
 
-/// `unit(factor · unit(Σ w + b))` of the words that are there, and of the features each by its region's area.
+/// The linear part is `unit(factor · unit(Σ w + b))`.
+///
+/// The sum is over the words that are there, and over the features, each by its region's area.
 #[test]
 fn the_linear_part_is_the_formula() {
     let embeddings = EmbeddingDimensions::DualEncoder { width: 5, features: false, linear: Some(2) };
@@ -246,7 +255,8 @@ fn the_linear_part_is_the_formula() {
         }
     }
     let inputs = inputs();
-    // One region without a size, and one inside out, among those that are there: both count as one square pixel.
+    // One region without a size, and one inside out, among those that are there: both count as one
+    // square pixel.
     for (row, region, corners) in [(0, 1, [5.0, 7.0, 5.0, 60.0]), (1, 2, [30.0, 9.0, 4.0, 50.0])] {
         inputs.boxes.get(row).get(region).copy_(&Tensor::from_slice(&corners));
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::recipe::wrong::Wrong;
 
 impl AdamSettings {
-    /// `fields` are those of `lr`, `betas` and `epsilon`.
+    /// Checks the ranges; `fields` names `lr`, `betas` and `epsilon` in errors.
     pub(crate) fn check(&self, fields: [&'static str; 3]) -> std::result::Result<(), Wrong> {
         let [lr, betas, epsilon] = fields;
         let beta = |b: f64| (0.0..1.0).contains(&b);
@@ -28,10 +28,10 @@ impl AdamSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdamSettings {
-    /// Learning rate.
+    /// Learning rate, above 0.
     pub lr: f64,
-    /// Decay of the first and the second moment.
+    /// Decay of the first and the second moment, each 0 to below 1.
     pub betas: (f64, f64),
-    /// Added to the root of the second moment.
+    /// Number added to the root of the second moment, above 0.
     pub epsilon: f64,
 }

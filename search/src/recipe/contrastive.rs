@@ -7,7 +7,8 @@ use crate::recipe::wrong::Wrong;
 
 /// The dual encoder of image-text matching, an addition of ours.
 ///
-/// It embeds texts and images apart; shortlists are drawn from it. It is trained beside the published loss.
+/// It embeds texts and images apart; shortlists are drawn from it. It is trained beside the
+/// published loss.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContrastiveSettings {
@@ -15,22 +16,24 @@ pub struct ContrastiveSettings {
     pub width: usize,
     /// Whether the image's embedding reads the features of the regions too.
     ///
-    /// They go through a linear layer of their own, beside the regions' states of width H: D · `width` more parameters.
+    /// They go through a linear layer of their own, beside the regions' states of width H. That
+    /// adds D · `width` parameters.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub features: bool,
-    /// Whether a pair's logit starts as 10 · cosine − 4.5, so that the model ranks from the first step.
+    /// Whether a pair's logit starts as 10 · cosine − 4.5 (default true).
     ///
-    /// Turn it off when captions are plentiful: a head that learns from many pairs must outweigh the cosine first. Off, a
-    /// logit is the head's alone at first, and `negatives.from_epoch` must be 0: earlier epochs would train no head. Weights
+    /// The model then ranks from the first step. Turn it off when captions are plentiful: a head
+    /// that learns from many pairs must outweigh the cosine first. Off, a logit is the head's alone
+    /// at first, and `negatives.from_epoch` must be 0: earlier epochs would train no head. Weights
     /// of another run bring what they have learnt.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub cosine_init: bool,
-    /// The linear part beside what the network embeds; none: there is none.
+    /// The linear part beside what the network embeds; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linear: Option<LinearSettings>,
-    /// What the contrastive loss counts beside the published one, above 0.
+    /// Weight of the contrastive loss beside the published one, above 0.
     pub weight: f64,
-    /// What the cosines are divided by before the softmax, 0.001 to 10.
+    /// Divisor of the cosines before the softmax, 0.001 to 10.
     pub temperature: f64,
 }
 
@@ -59,19 +62,25 @@ impl ContrastiveSettings {
 
 /// The linear part of the dual encoder.
 ///
-/// An image is the mean of its regions' features by area, a text the sum of its words, each through one matrix. Both
-/// matrices are those of a canonical correlation analysis of the training pairs with ridges, which takes seconds; no step
-/// changes them.
+/// An image is the mean of its regions' features by area, a text the sum of its words. Each goes
+/// through one matrix. Both matrices are those of a canonical correlation analysis of the training
+/// pairs with ridges. It takes seconds; no step changes them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinearSettings {
     /// Directions that are kept, 1 to 4096: width of this part.
     pub width: usize,
-    /// What this part's cosine counts, above 0 and below 1; the network's own counts the rest.
+    /// Weight of this part's cosine, above 0 and below 1.
+    ///
+    /// The network's own cosine counts the rest.
     pub share: f64,
-    /// Added to the variance of each feature, in units of the mean variance, 0.000001 to 1000000.
+    /// Ridge on the variance of each feature, 0.000001 to 1000000.
+    ///
+    /// It is in units of the mean variance.
     pub image_ridge: f64,
-    /// Added to the variance of each word, in units of the mean variance, 0.000001 to 1000000.
+    /// Ridge on the variance of each word, 0.000001 to 1000000.
+    ///
+    /// It is in units of the mean variance.
     pub text_ridge: f64,
 }
 

@@ -4,13 +4,17 @@ use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Adds the expected cost of the blocks to the objective of alpha: `weight · Σ_blocks Σ_i p_i c_i`, costs c relative to the
-/// mean of all operations of the space.
+/// The expected cost of the blocks, added to the objective of alpha.
+///
+/// It is `weight · Σ_blocks Σ_i p_i c_i`, with costs c relative to the mean of all operations of
+/// the space.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CostSettings {
-    /// What a block of mean cost adds to the loss of an architecture step's batch.
+    /// Loss that a block of mean cost adds to an architecture step's batch.
     pub weight: f64,
-    /// Milliseconds of every operation of the space, by name; `mmnas-search costs` measures them.
+    /// Milliseconds of every operation of the space, by name.
+    ///
+    /// `mmnas-search costs` measures them.
     pub milliseconds: BTreeMap<String, f64>,
 }

@@ -1,4 +1,4 @@
-//! What is said of a recipe that is none.
+//! Errors of texts that are no recipe.
 
 use std::path::Path;
 

@@ -9,12 +9,16 @@ use crate::recipe::wrong::Wrong;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ItmSettings {
-    /// A validation ranks at most this many images against each other's captions.
+    /// Most images that a validation ranks against each other's captions.
     pub ranked_images: usize,
-    /// How a validation ranks if the network has a dual encoder; none: every pair is scored.
+    /// How a validation ranks if the network has a dual encoder.
+    ///
+    /// None: every pair is scored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shortlist: Option<Shortlist>,
-    /// The dual encoder that is trained beside the published head; none: there is none, as published.
+    /// The dual encoder that is trained beside the published head.
+    ///
+    /// None: there is none, as published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contrastive: Option<ContrastiveSettings>,
 }
@@ -31,6 +35,8 @@ impl ItmSettings {
 pub struct Shortlist {
     /// Images that are ranked against each other's captions, at most.
     pub images: usize,
-    /// Candidates of a query that are scored: by their cosines as long as the head has learnt nothing.
+    /// Candidates of a query that are scored.
+    ///
+    /// They are scored by their cosines as long as the head has learnt nothing.
     pub candidates: usize,
 }

@@ -1,4 +1,7 @@
-//! From a recipe's text to one table: the defaults, its base, its own keys, the overrides of the command line.
+//! One table from a recipe's text.
+//!
+//! Its layers, the lowest first: the defaults, its base, its own keys, the overrides of the command
+//! line.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +13,12 @@ use crate::recipe::old_keys;
 use crate::recipe::published::Published;
 use crate::recipe::wrong::WrongOf;
 
-/// Bases of bases end here: a recipe that is its own base must not go on for ever.
+/// Most bases of bases.
+///
+/// A recipe that is its own base must not go on for ever.
 const MAX_BASES: usize = 8;
 
-/// What is wrong with the recipe in `file`.
+/// Makes the error of a wrong field of the recipe in `file`.
 pub(crate) fn wrong(file: &Path, field: &str, expected: &str, found: impl ToString) -> Error {
     Error::Recipe {
         file: file.to_path_buf(),
@@ -23,13 +28,17 @@ pub(crate) fn wrong(file: &Path, field: &str, expected: &str, found: impl ToStri
     }
 }
 
-/// A recipe's table and the texts that it is made of: its own, then that of its base, and so on.
+/// A recipe's table and the texts that it is made of.
+///
+/// The first text is the recipe's own, then that of its base, and so on.
 pub(crate) struct Layers {
     pub table: Table,
     pub texts: Vec<(PathBuf, String)>,
 }
 
-/// The table of a recipe, whose key `base`, a file beside it, names the recipe that it changes.
+/// Reads the table of a recipe and of its bases.
+///
+/// Its key `base`, a file beside it, names the recipe that it changes.
 pub(crate) fn parse(text: &str, file: &Path) -> Result<Layers> {
     let mut texts: Vec<(PathBuf, String)> = Vec::new();
     let mut layers: Vec<Table> = Vec::new();
@@ -57,7 +66,7 @@ pub(crate) fn parse(text: &str, file: &Path) -> Result<Layers> {
     Ok(Layers { table: whole, texts })
 }
 
-/// `table` on top of the defaults.
+/// Puts `table` on top of the defaults.
 pub(crate) fn on_defaults(table: Table) -> Result<Table> {
     let (text, file) = (include_str!("defaults.toml"), Path::new("defaults.toml"));
     let mut whole: Table = text.parse().map_err(|e| wrong(file, "(file)", "TOML", e))?;
@@ -65,8 +74,9 @@ pub(crate) fn on_defaults(table: Table) -> Result<Table> {
     Ok(whole)
 }
 
-/// Puts the keys of `over` on top of those of `table`. Tables are merged; but one that says what kind it is replaces
-/// another kind as a whole.
+/// Puts the keys of `over` on top of those of `table`.
+///
+/// Tables are merged; but one whose `kind` differs replaces the other as a whole.
 fn merge(table: &mut Table, over: Table) {
     for (key, value) in over {
         match (table.get_mut(&key), value) {
@@ -114,7 +124,7 @@ pub(crate) fn set(table: &mut Table, overrides: &[String], file: &Path) -> Resul
     Ok(())
 }
 
-/// Turns on the published behaviours of these names, `all` for all of them.
+/// Turns on the published behaviours of these names; `all` means every one.
 pub(crate) fn publish(table: &mut Table, names: &[String], file: &Path) -> Result<()> {
     for name in names {
         let name = name.replace('-', "_");
@@ -135,7 +145,9 @@ pub(crate) fn publish(table: &mut Table, names: &[String], file: &Path) -> Resul
     Ok(())
 }
 
-/// What is wrong with a table that is no recipe, and where: in one of its texts or in one of `overrides`.
+/// The error of a table that is no recipe, with its place.
+///
+/// The place is in one of its texts or in one of `overrides`.
 pub(crate) fn misfit(error: &toml::de::Error, texts: &[(PathBuf, String)], overrides: &[String], file: &Path) -> Error {
     let message = error.message();
     let is_unknown = message.starts_with("unknown field");
@@ -149,7 +161,7 @@ pub(crate) fn misfit(error: &toml::de::Error, texts: &[(PathBuf, String)], overr
     wrong(&place, &field, if of_keys { "the keys of a recipe" } else { "a value of this key" }, explain(message))
 }
 
-/// An error of a value that no recipe may have, with its place.
+/// Makes the error of a value out of range, with its place.
 pub(crate) fn out_of_range(
     (field, expected, found): WrongOf,
     texts: &[(PathBuf, String)],
@@ -165,8 +177,10 @@ pub(crate) fn out_of_range(
     wrong(&place, &told, &expected, found)
 }
 
-/// The file that gives the key at the end of `path` its value, and where: by an override, of the key itself or of a table around it,
-/// with `inside` of something in it too, or a line of one of the texts.
+/// The file that gives the key at the end of `path` its value, and where.
+///
+/// It is an override of the key itself or of a table around it, or a line of one of the texts. With
+/// `inside`, an override of something in the key counts too.
 fn place_of(
     path: &[&str],
     inside: bool,
@@ -207,7 +221,9 @@ fn find(text: &str, place: &str) -> Option<(usize, usize)> {
     Some((before.matches('\n').count() + 1, line.chars().count() + 1))
 }
 
-/// What serde says of a table that is no recipe, with the key that was probably meant where one is unknown.
+/// Serde's message about a table that is no recipe.
+///
+/// Where a key is unknown, it adds the key that was probably meant.
 fn explain(message: &str) -> String {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match quoted.split_first() {

@@ -1,4 +1,6 @@
-//! Recipes: every constant of a run, as TOML. Unknown keys are errors; any value can be overridden.
+//! Recipes: every constant of a run, as TOML.
+//!
+//! Unknown keys are errors. The command line can override any value.
 
 pub mod adam;
 pub mod contrastive;
@@ -89,15 +91,17 @@ pub struct Recipe {
     pub itm: ItmSettings,
     /// Settings of visual grounding alone.
     pub vgd: VgdSettings,
-    /// What is done as the published code does it, although there is better: nothing by default.
+    /// Published behaviours to follow although ours is better; none by default.
     #[serde(default)]
     pub published: Published,
 }
 
 impl Recipe {
-    /// Reads a recipe and applies overrides, each `key.of.the.recipe=value`, the value in TOML. Its key `base` may name
-    /// another recipe beside it that it changes. `published` names published behaviours ([`Published::NAMES`], or "all").
-    /// What `check` finds wrong is told with its place in the file.
+    /// Reads a recipe from a file and applies overrides.
+    ///
+    /// Each override is `key.of.the.recipe=value`, the value in TOML. The recipe's key `base` may
+    /// name another recipe beside it that it changes. `published` names published behaviours
+    /// ([`Published::NAMES`], or "all"). An error that `check` finds names its place in the file.
     pub(crate) fn read_checked(
         file: &Path,
         overrides: &[String],
@@ -110,7 +114,7 @@ impl Recipe {
         Recipe::from_layers(layers, file, overrides, check)
     }
 
-    /// As [`Recipe::read_checked`] from text; `file` names it in errors.
+    /// Reads a recipe as [`Recipe::read_checked`] does, from text; `file` names it in errors.
     pub(crate) fn parse_checked(
         text: &str,
         file: &Path,
@@ -194,9 +198,9 @@ impl Recipe {
         Ok(())
     }
 
-    /// The recipe that trained something, which `file` recorded as JSON in this version or an older one.
+    /// The recipe that `file` recorded as JSON, in this version or an older one.
     ///
-    /// Keys that are gone are left out: what they did is done.
+    /// Removed keys are left out: what they did is done.
     ///
     /// # Errors
     /// [`Error::Recipe`]: JSON that is no recipe.
@@ -224,7 +228,9 @@ impl Recipe {
     }
 }
 
-/// A recorded recipe with the keys of today; one that is none stays as it is.
+/// Brings a recorded recipe to the keys of today.
+///
+/// JSON that is no recipe stays unchanged.
 pub(crate) fn recipe_of_today(json: serde_json::Value) -> serde_json::Value {
     let Ok(mut table) = ::toml::Table::try_from(&json) else { return json };
     old_keys::modernise(&mut table);
@@ -244,7 +250,8 @@ mod tests {
             .map(str::to_owned);
         let settings = Recipe::parse(TEXT, Path::new("easy_vqa.toml"), &set).unwrap().retrain;
         let rates: Vec<f64> = [0, 1, 2, 3, 9, 10, 11, 12, 13].map(|e| settings.learning_rate(e, 0) / 1e-4).into();
-        // A run that was resumed at epoch 11 in the published way has forgotten the decay of epoch 10.
+        // A run that was resumed at epoch 11 in the published way has forgotten the decay of epoch
+        // 10.
         assert!((settings.learning_rate(12, 11) / 1e-4 - 0.2).abs() < 1e-12);
         for (rate, expected) in rates.iter().zip([0.25, 0.5, 0.75, 1.0, 1.0, 0.2, 0.2, 0.04, 0.04]) {
             assert!((rate - expected).abs() < 1e-12, "{rates:?}");

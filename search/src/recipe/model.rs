@@ -18,12 +18,16 @@ pub struct ModelSettings {
     pub relation: usize,
     /// Dropout rate, 0 to below 1 (published: 0.1).
     pub dropout: f64,
-    /// Whether features are standardised by the training images' mean and deviation (published: false).
+    /// Whether features are standardised (published: false).
+    ///
+    /// Mean and standard deviation are those of the training images.
     pub standardise: bool,
-    /// What the network is shown: `both`, or `text` or `image` alone for a unimodal baseline.
+    /// Modalities that the network is shown: `both` (default), or `text` or `image` alone.
+    ///
+    /// One alone trains a unimodal baseline.
     #[serde(default, skip_serializing_if = "Modalities::are_both")]
     pub modalities: Modalities,
-    /// What the matrix products of training are computed in.
+    /// Number format of training's matrix products: `float32` (default) or `bfloat16`.
     ///
     /// What is trained and exported is 32-bit either way.
     #[serde(default)]

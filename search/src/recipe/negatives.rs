@@ -7,19 +7,24 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NegativeSettings {
-    /// Random candidates that are scored for each image and each caption (published: 64; 32 while searching).
+    /// Random candidates that are scored for each image and each caption.
+    ///
+    /// Published: 64; 32 while searching.
     pub pool: usize,
-    /// The hardest of them that are kept; each sample draws one (published: 5).
+    /// Hardest candidates that are kept; each sample draws one (published: 5).
     pub keep: usize,
     /// First epoch with negatives.
     ///
-    /// Before it only the dual encoder is trained, on true pairs alone: several times as fast, so that it has seen enough
-    /// when hard negatives are mined by it. A network without one has negatives from the start.
+    /// Before it only the dual encoder is trained, on true pairs alone, which is several times as
+    /// fast. So it has seen enough when hard negatives are mined by it. A network without one has
+    /// negatives from the start.
     #[serde(default)]
     pub from_epoch: usize,
-    /// First epoch whose negatives are mined; random until then (published: 0; 10 while searching).
+    /// First epoch whose negatives are mined; random until then.
+    ///
+    /// Published: 0; 10 while searching.
     pub mine_from_epoch: usize,
-    /// What says how hard a candidate is.
+    /// Measure of a candidate's hardness: `score` (default) or `embedding`.
     #[serde(default)]
     pub by: HardBy,
 }
@@ -31,14 +36,15 @@ pub enum HardBy {
     /// The network's score of the pair (published): a pass for every candidate.
     #[default]
     Score,
-    /// The cosine of the dual encoder: a pass for every caption, so that the pool may be large.
+    /// The cosine of the dual encoder: a pass for every caption.
     ///
-    /// A network without one mines by its scores, from a pool of [`HardBy::POOL_OF_SCORES`] at most.
+    /// So the pool may be large. A network without one mines by its scores, from a pool of
+    /// [`HardBy::POOL_OF_SCORES`] at most.
     Embedding,
 }
 
 impl HardBy {
-    /// See [`HardBy::Embedding`].
+    /// Largest pool of a network without a dual encoder; see [`HardBy::Embedding`].
     pub const POOL_OF_SCORES: usize = 16;
 }
 

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Behaviour of the published code that ours differs from, one switch each, off where it is left out (docs/src/concepts/differences-from-the-paper.md).
+/// Behaviours of the published code that ours differs from, one switch each.
+///
+/// A switch that is left out is off. See docs/src/concepts/differences-from-the-paper.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Published {
@@ -18,7 +20,9 @@ pub struct Published {
     pub false_negatives: bool,
     /// Everything is padded to the recipe's most regions and tokens.
     pub padding: bool,
-    /// The softmax of grounding scores runs over padding too, and so everything is padded as by `padding`.
+    /// The softmax of grounding scores runs over padding too.
+    ///
+    /// So everything is padded as by `padding`.
     pub score_padding: bool,
 }
 

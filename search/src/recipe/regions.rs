@@ -8,7 +8,9 @@ use crate::recipe::wrong::Wrong;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegionSettings {
-    /// Regions beyond this many are left out, 1 to 4096 (published: 100; 36 in image-text matching).
+    /// Most regions of an image; the rest are left out, 1 to 4096.
+    ///
+    /// Published: 100; 36 in image-text matching.
     pub max: usize,
 }
 

@@ -7,9 +7,11 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScorePadding {
-    /// The regions that are there.
+    /// The image's own regions.
     #[default]
     Masked,
-    /// Padding too, as the published code does: its log-probabilities are lower by one constant an expression.
+    /// Padding too, as the published code does.
+    ///
+    /// Its log-probabilities are lower by one constant per expression.
     Published,
 }

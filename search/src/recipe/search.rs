@@ -14,20 +14,24 @@ use crate::recipe::wrong::Wrong;
 pub struct SearchSettings {
     /// Weight steps.
     pub weights: TrainSettings,
-    /// What decides.
+    /// The strategy, which decides the architecture, and its constants.
     pub strategy: StrategySettings,
     /// First epoch with architecture steps (published: 20).
     pub alpha_from_epoch: usize,
     /// Weight steps between architecture steps (published: 5).
     pub alpha_every: u64,
-    /// Samples an architecture step.
+    /// Samples of an architecture step.
     pub alpha_batch: usize,
     /// Adam's constants for alpha (published: lr .1, β 0 .999).
     pub alpha: AdamSettings,
-    /// What operations cost where the network is to run; none: nothing, as published.
+    /// Costs of the operations on the target device.
+    ///
+    /// None: nothing, as published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<CostSettings>,
-    /// When a search is decided before its last epoch; none: never (the published code is stopped by hand).
+    /// When a search ends before its last epoch.
+    ///
+    /// None: never (the published code is stopped by hand).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopRule>,
 }
@@ -36,11 +40,11 @@ pub struct SearchSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StopRule {
-    /// After this many epochs with architecture steps in a row …
+    /// Epochs in a row, with architecture steps, that must have settled, at least 1.
     pub epochs: usize,
-    /// … in which at least this share of the blocks kept their top choice.
+    /// Smallest share of blocks that keep their top choice in it, 0 to 1.
     pub agreement: f64,
-    /// And the mean entropy of the blocks, relative to its maximum, is at most this.
+    /// Largest mean entropy of the blocks in it, relative to the maximum, 0 to 1.
     pub entropy: f64,
 }
 

@@ -10,10 +10,14 @@ pub struct SpaceSettings {
     pub encoder: usize,
     /// Number of decoder blocks (published: 18).
     pub decoder: usize,
-    /// What an encoder block may be, by name; none for the published SA and FFN.
+    /// Operations that an encoder block may be, by name.
+    ///
+    /// None: the published SA and FFN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder_operations: Option<Vec<String>>,
-    /// What a decoder block may be, by name; none for the published SA, RSA, GA and FFN.
+    /// Operations that a decoder block may be, by name.
+    ///
+    /// None: the published SA, RSA, GA and FFN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoder_operations: Option<Vec<String>>,
 }

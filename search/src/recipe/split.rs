@@ -11,6 +11,8 @@ pub struct SplitShares {
     pub weights: f64,
     /// Trains alpha.
     pub alpha: f64,
-    /// Trains nothing: measures. (The published code measures on the part that trains alpha.)
+    /// Trains nothing: measures.
+    ///
+    /// The published code measures on the part that trains alpha.
     pub validation: f64,
 }

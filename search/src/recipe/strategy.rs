@@ -1,45 +1,64 @@
-//! `[search.strategy]`: what decides.
+//! `[search.strategy]`: the search strategy.
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::recipe::wrong::Wrong;
 
-/// A strategy and its constants, as a recipe names them.
+/// A search strategy and its constants, as a recipe names them.
+///
+/// The key `kind` names it: `gradient`, `darts`, `gumbel`, `random`, `evolution` or `fixed`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum StrategySettings {
-    /// The paper's: sampled paths train the weights, gates the alphas (MMnas, section 3.3; ProxylessNAS).
+    /// The paper's strategy: sampled paths train the weights, gates the alphas.
+    ///
+    /// The key `mode` says how many operations of a block an architecture step runs. It is `full`
+    /// (all of them) or `two` (two that are sampled, one of them active). Source: MMnas, section
+    /// 3.3; ProxylessNAS.
     Gradient {
-        /// How many operations of a block an architecture step runs.
+        /// Operations of a block that an architecture step runs: `full` or `two`.
         mode: SamplingMode,
     },
-    /// DARTS, first order: every block is the mixture of its operations by softmax(alpha).
+    /// DARTS, first order: every block mixes its operations by softmax(alpha).
     Darts {},
-    /// Gumbel-softmax (SNAS): as DARTS, with noise, and a temperature that falls over the run.
+    /// Gumbel-softmax (SNAS): as DARTS, with noise and a falling temperature.
+    ///
+    /// The key `temperature` has its values at the first and at the last step, above 0 and below
+    /// 1000000. In between it falls geometrically.
     Gumbel {
         /// Temperature at the first and at the last step; it falls geometrically.
         temperature: (f64, f64),
     },
-    /// Random search with weight sharing: uniform paths train the weights, then random architectures are compared.
+    /// Random search with weight sharing.
+    ///
+    /// Uniform paths train the weights. Then `candidates` random architectures are compared, on at
+    /// most `samples` samples of the alpha part. Both are 1 to 16777216.
     Random {
-        /// How many architectures are compared.
+        /// Architectures that are compared, 1 to 16777216.
         candidates: usize,
-        /// On how many samples of the alpha part, at most.
+        /// Samples of the alpha part that they are compared on, at most.
         samples: usize,
     },
-    /// Regularised evolution over the trained supernet: uniform paths train the weights, then generations are bred.
+    /// Regularised evolution over the trained supernet.
+    ///
+    /// Uniform paths train the weights. Then generations of `population` architectures are bred: a
+    /// random one, and `generations` after it. `mutation`, 0 to 1, is the probability that a block
+    /// of a child is drawn anew. Architectures are compared on at most `samples` samples of the
+    /// alpha part. The three counts are 1 to 16777216.
     Evolution {
         /// Architectures of a generation.
         population: usize,
         /// Generations after the first, random one.
         generations: usize,
-        /// Probability that a block of a child is drawn anew.
+        /// Probability that a block of a child is drawn anew, 0 to 1.
         mutation: f64,
-        /// Compared on this many samples of the alpha part, at most.
+        /// Samples of the alpha part that architectures are compared on, at most.
         samples: usize,
     },
     /// No search: one architecture is the space's only member.
+    ///
+    /// The key `architecture` is the name of a preset.
     Fixed {
         /// Name of a preset.
         architecture: String,
@@ -73,12 +92,15 @@ impl StrategySettings {
     }
 }
 
-/// How an architecture step estimates the gradient of alpha (ProxylessNAS's two modes). A value that is passed, not a
-/// state of the process.
+/// How an architecture step estimates the gradient of alpha.
+///
+/// These are ProxylessNAS's two modes. A value is passed; no state of the process holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SamplingMode {
-    /// All operations of a block run; the gate of the sampled one is 1, the others' 0.
+    /// Estimator of alpha's gradient in an architecture step.
+    ///
+    /// These are ProxylessNAS's two modes. A value is passed; no state of the process holds it.
     Full,
     /// Two operations are sampled, one of them active.
     Two,

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextSettings {
-    /// Longer texts are cut to this many tokens (published: 14; 50 in image-text matching).
+    /// Most tokens of a text; longer texts are cut.
+    ///
+    /// Published: 14; 50 in image-text matching.
     pub max_tokens: usize,
 }

@@ -10,22 +10,25 @@ use crate::recipe::wrong::Wrong;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainSettings {
-    /// H (published: 256 while searching, 512 while retraining).
+    /// Width H of the network, a multiple of `model.head`, at most 65536.
+    ///
+    /// Published: 256 while searching, 512 while retraining.
     pub hidden: usize,
     /// Passes over the data.
     pub epochs: usize,
-    /// Samples a step.
+    /// Samples of a step.
     pub batch: usize,
     /// Samples of an epoch, drawn afresh for each; none: all of them.
     ///
-    /// An epoch ends with a validation and a checkpoint: give a number if a pass over the data takes longer than minutes.
+    /// An epoch ends with a validation and a checkpoint. Give a number if a pass over the data
+    /// takes longer than minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch_samples: Option<usize>,
     /// Largest norm of all gradients together, above 0 (published: 1.0; losses are sums).
     pub clip: f64,
     /// Factors on the learning rate in the first epochs (published: ¼, ½, ¾).
     pub warmup: Vec<f64>,
-    /// Epochs from whose start on the rate is multiplied by `decay` once more.
+    /// Epochs from whose start the rate is multiplied by `decay` once more.
     pub decay_epochs: Vec<usize>,
     /// Factor of `decay_epochs`, above 0 (published: 0.2).
     pub decay: f64,
@@ -33,16 +36,20 @@ pub struct TrainSettings {
     pub checkpoint_steps: u64,
     /// Adam's constants (published: β .9 .98, ε 1e-9).
     pub adam: AdamSettings,
-    /// A step's samples are run in this many micro-batches, whose gradients add up: memory for time.
+    /// Micro-batches of a step, whose gradients add up; a divisor of `batch`.
+    ///
+    /// More of them take less memory and more time.
     #[serde(default = "one")]
     pub accumulate: usize,
-    /// Share of the old value in a running mean of the weights (EMA), 0 to below 1; none: no mean, as published.
+    /// Share of the old value in an exponential moving average of the weights.
     ///
-    /// The mean is what is validated and kept. Of use if data are few and the score jumps from epoch to epoch. A search has
-    /// none.
+    /// It is 0 to below 1; none: no average, as published. The average is what is validated and
+    /// kept. It helps if data are few and the score jumps from epoch to epoch. A search has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<f64>,
-    /// Ends the training after this many epochs without a better validation; none: never.
+    /// Epochs without a better validation after which training ends; none: never.
+    ///
+    /// A search has none: it ends by `search.stop`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
     /// Batches that are loaded ahead on another thread, at most 1024.
@@ -99,18 +106,20 @@ impl TrainSettings {
         self.adam.check(["adam.lr", "adam.betas", "adam.epsilon"])
     }
 
-    /// Samples of an epoch, of so many.
+    /// Samples of an epoch when there are `all`.
     pub(crate) fn samples_of(&self, all: usize) -> usize {
         self.epoch_samples.map_or(all, |samples| samples.min(all))
     }
 
-    /// Samples that are run at once where no gradient is asked for.
+    /// Samples that are run at once when no gradient is needed.
     pub(crate) fn evaluated_at_once(&self) -> usize {
         4 * self.batch / self.accumulate
     }
 
-    /// The learning rate of `epoch`, from 0. Decays before the epoch `decays_from` do not count: 0, but where a resumed
-    /// run forgets them as the published code does.
+    /// The learning rate of `epoch`, from 0.
+    ///
+    /// Decays before the epoch `decays_from` do not count. It is 0, except when a resumed run
+    /// forgets them as the published code does.
     pub fn learning_rate(&self, epoch: usize, decays_from: usize) -> f64 {
         let warmup = self.warmup.get(epoch).copied().unwrap_or(1.0);
         let decays = self.decay_epochs.iter().filter(|&&e| epoch >= e && e >= decays_from).count();

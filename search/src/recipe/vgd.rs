@@ -9,12 +9,14 @@ use crate::recipe::wrong::Wrong;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VgdSettings {
-    /// Whether samples with the same phrase about the same image become one, whose every box is right.
+    /// Whether samples with the same phrase about the same image become one.
     ///
-    /// This is "any box" in the literature on phrases of several things. Otherwise each is a sample of its own, as
-    /// published.
+    /// Every box of such a sample is right: "any box" in the literature on phrases of several
+    /// things. Otherwise each is a sample of its own, as published.
     pub any_box: bool,
-    /// The linear part of the scores; none: the network's own scores alone, as published.
+    /// The linear part of the scores.
+    ///
+    /// None: the network's own scores alone, as published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linear: Option<RegionLinearSettings>,
 }
@@ -27,20 +29,22 @@ impl VgdSettings {
 
 /// The linear part of the scores of grounding, an addition of ours.
 ///
-/// What each region is and each word says goes through one matrix, and the product of both counts in the region's score.
-/// The matrices are those of a canonical correlation analysis of the phrases of the training part and the regions that
-/// they mean; no step changes them. Training does not read that score, validation and everything after it does: the
-/// matrices know the phrases that they come from too well.
+/// The features of each region and the words of each text go through one matrix each. The product
+/// of both counts in the region's score. The matrices are those of a canonical correlation
+/// analysis, and no step changes them. It runs over the phrases of the training part and the
+/// regions that they mean. Training does not read that score; validation and everything after it
+/// does. The matrices know the phrases that they come from too well.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegionLinearSettings {
     /// Directions that are kept, 1 to 4096.
     pub width: usize,
-    /// Deviation of this part of the scores over the training part's regions and phrases, 0.001 to 1000.
+    /// Standard deviation of this part of the scores, 0.001 to 1000.
     ///
-    /// The network's own scores are logarithms of probabilities.
+    /// It is taken over the training part's regions and phrases. The network's own scores are
+    /// logarithms of probabilities.
     pub deviation: f64,
-    /// What the analysis adds to variances.
+    /// Ridges of the analysis.
     pub ridges: Ridges,
 }
 

@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VqaSettings {
-    /// Answers that occur less often are no label (published: 9, "more than 8 times").
-    pub min_answer_count: usize,
-    /// How answers are scored and trained.
+    /// Fewest occurrences of an answer that is a label.
     ///
-    /// `sigmoid` takes each by itself with a binary cross-entropy, as published. `softmax` takes all together with the
-    /// cross-entropy of their softmax, which learns faster from few data where one answer is right.
+    /// Published: 9, "more than 8 times".
+    pub min_answer_count: usize,
+    /// How answers are scored and trained: `sigmoid` (published) or `softmax`.
+    ///
+    /// `sigmoid` takes each answer by itself with a binary cross-entropy. `softmax` takes all
+    /// together with the cross-entropy of their softmax. It learns faster from few data where one
+    /// answer is right.
     pub answer_scores: AnswerScores,
 }

@@ -3,5 +3,5 @@
 /// What is wrong with a recipe: field, what it must be, what it is.
 pub(crate) type Wrong = (&'static str, &'static str, String);
 
-/// The same where the field's name is put together.
+/// As [`Wrong`], with a field's name that is put together.
 pub(crate) type WrongOf = (String, String, String);

@@ -1,4 +1,6 @@
-//! Examples of what a network answers, right and wrong: the lines of `examples.jsonl` in a run's folder.
+//! Examples of a network's answers, right and wrong.
+//!
+//! They are the lines of `examples.jsonl` in a run's folder.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +11,13 @@ pub struct Example {
     pub image: String,
     /// The question, phrase or caption.
     pub text: String,
-    /// What should have been found: the answer; the name of an image; empty where boxes say it.
+    /// The right result: an answer, or the name of an image; empty for boxes.
     pub expected: String,
-    /// What was found, likewise.
+    /// The result that was found, likewise.
     pub found: String,
     /// Whether it counts as right.
     pub right: bool,
-    /// Probability of what was found, 0 to 1, where there is one.
+    /// Probability of the result that was found, 0 to 1, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
     /// The box that is meant, `[x1, y1, x2, y2]` in pixels of the image.
@@ -24,7 +26,7 @@ pub struct Example {
     /// The box that was found, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found_box: Option<[f32; 4]>,
-    /// What was ranked, the best first: other answers, other images, other captions.
+    /// Ranked candidates, the best first: other answers, images or captions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<RankedCandidate>,
 }
@@ -45,8 +47,10 @@ pub struct RankedCandidate {
     pub right: bool,
 }
 
-/// `count` of `examples`, evenly over the list: half of them wrong and half right where there are enough of both,
-/// otherwise more of the others. The wrong ones and the right ones.
+/// Selects `count` of `examples`, evenly over the list: the wrong ones and the right ones.
+///
+/// Half of them are wrong and half right where there are enough of both; otherwise there are more
+/// of the others.
 pub(crate) fn select<'a>(examples: &'a [Example], count: usize) -> [Vec<&'a Example>; 2] {
     let (right, wrong): (Vec<&Example>, Vec<&Example>) = examples.iter().partition(|example| example.right);
     let wrong_count = wrong.len().min(count.div_ceil(2).max(count.saturating_sub(right.len())));

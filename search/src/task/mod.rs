@@ -1,7 +1,7 @@
 //! What a network is for.
 //!
-//! A task gives how samples become tensors, a head, a loss and a metric. Everything else — space, supernet, strategy,
-//! trainer, checkpoint — is written once.
+//! A task gives how samples become tensors, a head, a loss and a metric. Everything else — space,
+//! supernet, strategy, trainer, checkpoint — is written once.
 
 pub mod cca;
 pub mod example;
@@ -55,12 +55,12 @@ pub struct Evaluation {
     pub score: f64,
     /// Metrics behind it by name: accuracy by type of answer, recall@k both ways.
     pub metrics: BTreeMap<String, f64>,
-    /// Some of the samples and what the network made of them, for people to look at.
+    /// Some of the samples and their results, for people to look at.
     pub examples: Vec<Example>,
 }
 
 impl Evaluation {
-    /// Examples at most.
+    /// Most examples of an evaluation.
     pub const EXAMPLES: usize = 64;
 
     /// Whether sample number `k` of `count` becomes an example: they are spread evenly.
@@ -98,7 +98,9 @@ pub struct EpochStart<'a> {
     pub epoch: usize,
     /// The run's seed.
     pub seed: u64,
-    /// The parts whose samples are trained on: negatives of a part come from the same part.
+    /// The parts whose samples are trained on.
+    ///
+    /// Negatives of a part come from the same part.
     pub parts: &'a [&'a [usize]],
     /// How negatives are found.
     pub negatives: NegativeSettings,
@@ -108,7 +110,10 @@ pub struct EpochStart<'a> {
     pub batch: usize,
 }
 
-/// A task on its data. Data sets are read from several threads.
+/// A task on its data.
+///
+/// It gives how samples become tensors, a head, a loss and a metric. Data sets are read from
+/// several threads.
 ///
 /// ```no_run
 /// use std::path::Path;
@@ -120,7 +125,8 @@ pub struct EpochStart<'a> {
 ///
 /// # fn main() -> mmnas_search::Result<()> {
 /// let recipe = Recipe::read(Path::new("recipe.toml"), &[])?;
-/// let data = VqaData::load(&DataFiles::new("train.jsonl", "features"), &recipe, tch::Device::Cpu)?;
+/// let files = DataFiles::new("train.jsonl", "features");
+/// let data = VqaData::load(&files, &recipe, tch::Device::Cpu)?;
 /// println!("{} answers", data.labels().len());
 /// # Ok(())
 /// # }
@@ -141,7 +147,8 @@ pub trait Task: Sync {
     /// Reads the data with every setting of the recipe that concerns it.
     ///
     /// # Errors
-    /// A file that cannot be read or is not what it should be, with its name and line; settings that do not fit the data.
+    /// A file that cannot be read or is not what it should be, with its name and line; settings
+    /// that do not fit the data.
     fn load(files: &DataFiles, recipe: &Recipe, device: Device) -> Result<Self>
     where
         Self: Sized;
@@ -152,13 +159,15 @@ pub trait Task: Sync {
     /// Images, features and words of the data.
     fn data(&self) -> &ImageTextData;
 
-    /// The same, to change what a network is shown.
+    /// The same data, to change what a network is shown.
     fn data_mut(&mut self) -> &mut ImageTextData;
 
     /// Sizes of the head that a network for this data gets.
     fn head_dimensions(&self) -> HeadDimensions;
 
-    /// Notes on the samples that a run trains on, of whose images some were looked at.
+    /// Notes on the samples that a run trains on.
+    ///
+    /// `seen` are the images of these samples that were looked at.
     ///
     /// # Errors
     /// Samples that nothing can be learnt from.
@@ -166,10 +175,13 @@ pub trait Task: Sync {
         Ok(Vec::new())
     }
 
-    /// Gives a new network what it starts from besides random weights; `train` are the samples of its training.
+    /// Gives a new network its start besides random weights.
+    ///
+    /// `train` are the samples of its training.
     ///
     /// # Errors
-    /// Files that cannot be read or do not fit the network; data that a closed form cannot be computed of.
+    /// Files that cannot be read or do not fit the network; data that a closed form cannot be
+    /// computed of.
     fn start(&self, _train: &[usize], network: &mut Network) -> Result<()> {
         self.data().start(network)
     }
@@ -177,7 +189,9 @@ pub trait Task: Sync {
     /// The names of the outputs, if they have names: the answers of VQA.
     fn labels(&self) -> &[String];
 
-    /// Loads the samples `indices` to train on. Random decisions are drawn from `seed`.
+    /// Loads the samples `indices` to train on.
+    ///
+    /// Random decisions are drawn from `seed`.
     ///
     /// # Errors
     /// Features that cannot be read.
@@ -196,7 +210,9 @@ pub trait Task: Sync {
         Ok(())
     }
 
-    /// The loss of the batch, reduced as [`Task::REDUCTION`] says. `forward` runs the network.
+    /// The loss of the batch, reduced as [`Task::REDUCTION`] says.
+    ///
+    /// `forward` runs the network.
     fn loss(&self, batch: &Self::Batch, forward: &mut Forward<'_>) -> Tensor;
 
     /// The metric on `samples`, of which `batch` are run at once.

@@ -33,7 +33,8 @@ impl PooledHead {
             _ => None,
         };
         if dual_encoder.is_some() {
-            // A pair's logit is that of its embeddings alone: what an untrained network says of it would be noise.
+            // A pair's logit is that of its embeddings alone: what an untrained network says of it
+            // would be noise.
             projection.set_constant(DualEncoder::FIRST_BIAS);
         }
         PooledHead { text, regions, norm, projection, dual_encoder }

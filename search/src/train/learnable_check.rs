@@ -1,5 +1,6 @@
-//! Whether a run has anything to learn from: asked before its folder is written, so that a training that learns nothing is told
-//! at once and not after hours.
+//! Checks, before a run's folder is written, that it has something to learn from.
+//!
+//! So a training that learns nothing is reported at once and not after hours.
 
 use crate::data::learnable::RunParts;
 use crate::data::split::Splits;
@@ -8,7 +9,7 @@ use crate::operations::pool::Pool;
 use crate::recipe::Recipe;
 use crate::task::Task;
 
-/// What a run is.
+/// Kind of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunKind {
     /// A search, which trains weights on one part and alpha on another.
@@ -17,12 +18,21 @@ pub enum RunKind {
     Retraining,
 }
 
-/// Looks at the samples of the recipe's parts and at some of their images. Gives what is worth knowing before a run, a line each; nothing of
-/// what the run computes depends on it.
+/// Checks the samples of the recipe's parts and some of their images.
+///
+/// It gives notes worth knowing before a run, a line each. Nothing that the run computes depends on
+/// it.
 ///
 /// # Errors
-/// Data that nothing can be learnt from: the same features in all images, no phrase with a region that it can mean, no answer that
-/// is a label, one caption for all images, texts without a known word; features that cannot be read.
+/// Data that nothing can be learnt from:
+///
+/// - the same features in all images;
+/// - no phrase with a region that it can mean;
+/// - no answer that is a label;
+/// - one caption for all images;
+/// - texts without a known word.
+///
+/// Parts without samples; features that cannot be read; for a search, a space that cannot be built.
 pub fn check<T: Task>(recipe: &Recipe, pool: &Pool, task: &T, kind: RunKind) -> Result<Vec<String>> {
     let parts = match kind {
         RunKind::Search => Splits::for_search(task.data(), recipe)?,

@@ -26,10 +26,10 @@ use crate::train::step_position::StepPosition;
 use crate::train::trainer::{Learner, Trainer, misfit};
 use crate::train::weight_step::{MicroBatch, StepSettings, weight_step};
 
-/// What retraining gave.
+/// Result of a retraining.
 #[derive(Debug)]
 pub struct RetrainResult {
-    /// One record an epoch.
+    /// One record per epoch.
     pub records: Vec<EpochRecord>,
     /// Best score on the validation part, 0 to 1, whose weights were kept.
     pub validation: f64,
@@ -42,11 +42,11 @@ pub struct RetrainResult {
 struct RetrainLearner<'a> {
     recipe: &'a Recipe,
     network: Network,
-    /// What is validated instead of the network, where the recipe asks for it.
+    /// The network that is validated instead, where the recipe asks for it.
     average: Option<Ema>,
     adam: Adam,
     best: Option<(f64, TensorMap)>,
-    /// What these weights give; none in a process that has not found better ones.
+    /// Examples of these weights; none in a process that has not found better ones.
     examples: Option<Vec<Example>>,
     record: NetworkRecord,
 }
@@ -156,12 +156,15 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
 
 /// Trains `architecture` from scratch, or goes on with the training that lies in `run`.
 ///
-/// It trains on the weights and alpha parts together. After every epoch the run's folder holds the weights that scored best
-/// on the validation part.
+/// It trains on the weights and alpha parts together. After every epoch the run's folder holds the
+/// weights that scored best on the validation part.
 ///
 /// # Errors
-/// An architecture that cannot be built at the recipe's sizes, parts without samples, a loss that is not finite, a
-/// checkpoint that does not fit, files that cannot be read or written.
+/// - An architecture that cannot be built at the recipe's sizes.
+/// - Parts without samples.
+/// - A loss that is not finite.
+/// - A checkpoint that does not fit.
+/// - Files that cannot be read or written.
 pub fn retrain<T: Task>(
     recipe: &Recipe,
     pool: &Pool,
@@ -237,6 +240,10 @@ pub fn retrain<T: Task>(
 }
 
 /// Number of trained numbers of `architecture` as [`retrain`] would train it.
+///
+/// # Errors
+/// An operation that the pool does not have; an architecture that cannot be built at the recipe's
+/// sizes.
 pub fn parameters<T: Task>(recipe: &Recipe, pool: &Pool, task: &T, architecture: &Architecture) -> Result<u64> {
     let space = recipe.space_of(architecture, pool)?;
     let dimensions = dimensions(recipe, task, recipe.retrain.hidden);

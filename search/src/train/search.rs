@@ -1,4 +1,6 @@
-//! The search: weight steps on a strategy's paths, architecture steps on alpha (MMnas, section 3.3, Algorithm 1).
+//! The search: weight steps on a strategy's paths, architecture steps on alpha.
+//!
+//! See MMnas, section 3.3, Algorithm 1.
 
 use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::Dimensions;
@@ -28,12 +30,14 @@ use crate::train::step_position::StepPosition;
 use crate::train::trainer::{Learner, Trainer, evaluate, misfit};
 use crate::train::weight_step::{MicroBatch, StepSettings, weight_step};
 
-/// What a search found.
+/// Result of a search.
 #[derive(Debug)]
 pub struct SearchResult {
-    /// What the strategy derives: with alpha, the operation of largest alpha in every block.
+    /// The architecture that the strategy derives.
+    ///
+    /// With alpha it has the operation of largest alpha in every block.
     pub architecture: Architecture,
-    /// One record an epoch.
+    /// One record per epoch.
     pub records: Vec<EpochRecord>,
 }
 
@@ -49,7 +53,9 @@ struct SearchLearner<'a> {
 }
 
 impl SearchLearner<'_> {
-    /// Samples of the architecture step number `counter`: the alpha part in a new order every time it is through.
+    /// Samples of the architecture step number `counter`.
+    ///
+    /// They are the alpha part, in a new order every time it is through.
     fn alpha_indices(&self, counter: u64) -> Vec<usize> {
         let batch = self.recipe.search.alpha_batch.min(self.alpha_part.len());
         let per_pass = (self.alpha_part.len() / batch) as u64;
@@ -162,7 +168,8 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
             "architecture": self.network.space().architecture(&best).to_string(),
             "shares": diagnostics.shares,
         });
-        // A strategy without alpha has not made up its mind before its end, so there is nothing to watch.
+        // A strategy without alpha has not made up its mind before its end, so there is nothing to
+        // watch.
         if self.strategy.learns_alpha() {
             notes["entropy"] = diagnostics.entropy.into();
             notes["agreement"] = diagnostics.agreement.into();
@@ -252,7 +259,7 @@ pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> D
     }
 }
 
-/// A search before its first step.
+/// Builds a search before its first step.
 fn prepare<'a, T: Task>(recipe: &'a Recipe, pool: &Pool, task: &T, parts: &'a Splits) -> Result<SearchLearner<'a>> {
     let settings = &recipe.search;
     let space = recipe.space(pool)?;
@@ -275,8 +282,11 @@ fn prepare<'a, T: Task>(recipe: &'a Recipe, pool: &Pool, task: &T, parts: &'a Sp
 /// Searches an architecture, or goes on with the search that lies in `run`.
 ///
 /// # Errors
-/// A space that cannot be built at the recipe's sizes, parts without samples, a loss that is not finite, a checkpoint that
-/// does not fit, files that cannot be read or written.
+/// - A space that cannot be built at the recipe's sizes.
+/// - Parts without samples.
+/// - A loss that is not finite.
+/// - A checkpoint that does not fit.
+/// - Files that cannot be read or written.
 pub fn search<T: Task>(recipe: &Recipe, pool: &Pool, task: &T, run: &RunFolder) -> Result<SearchResult> {
     let parts = Splits::for_search(task.data(), recipe)?;
     let mut learner = prepare(recipe, pool, task, &parts)?;
@@ -294,7 +304,7 @@ pub fn search<T: Task>(recipe: &Recipe, pool: &Pool, task: &T, run: &RunFolder) 
     };
     let (first, epochs) = (recipe.search.alpha_from_epoch, recipe.search.weights.epochs);
     if learner.strategy.learns_alpha() && first >= epochs {
-        // No error: whoever only tries a recipe out may cut its epochs.
+        // No error: a trial of a recipe may cut its epochs.
         trainer.progress.line(&format!(
             "search.alpha_from_epoch is {first} and the epochs are 0 to {}: alpha is never trained, and what is found is chance",
             epochs.saturating_sub(1)
@@ -305,9 +315,10 @@ pub fn search<T: Task>(recipe: &Recipe, pool: &Pool, task: &T, run: &RunFolder) 
     Ok(SearchResult { architecture, records })
 }
 
-/// Scores, 0 to 1, of architectures with the weights that the search in `run` has trained.
+/// Scores, 0 to 1, of architectures with the weights that a search has trained.
 ///
-/// They are on the validation part; an architecture is one operation a block.
+/// The search lies in `run`. The scores are on the validation part; an architecture is one
+/// operation per block.
 ///
 /// # Errors
 /// A checkpoint that is missing or does not fit, features that cannot be read.

@@ -1,9 +1,9 @@
-//! Where a run stands: epoch and step.
+//! Position of a run: epoch and step.
 
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Where a run stands.
+/// Position of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepPosition {
     /// Epoch, from 0.

@@ -34,13 +34,15 @@ struct TrainerState {
     records: Vec<EpochRecord>,
     /// All epochs are over, or a rule has ended the run.
     ended: bool,
-    /// What comes after the last epoch is done too.
+    /// The work after the last epoch is done too.
     concluded: bool,
 }
 
-/// What differs between searching and retraining.
+/// The part of the loop that differs between searching and retraining.
 pub(crate) trait Learner<T: Task> {
-    /// Trains on one step's samples, given in parts whose gradients add up; returns the loss, reduced as the task does.
+    /// Trains on one step's samples; returns the loss, reduced as the task does.
+    ///
+    /// The samples are given in parts whose gradients add up.
     fn step(
         &mut self,
         task: &T,
@@ -53,7 +55,9 @@ pub(crate) trait Learner<T: Task> {
     /// The network and the path through it that validation measures.
     fn best_path(&self) -> (&Network, ArchPath);
 
-    /// The path that mines negatives at the start of an epoch, `total` weight steps after the run's.
+    /// The path that mines negatives at the start of an epoch.
+    ///
+    /// `total` is the number of weight steps since the run's start.
     fn mining_path(&self, total: u64) -> ArchPath;
 
     /// Called after validation; adds to the epoch's record.
@@ -62,7 +66,7 @@ pub(crate) trait Learner<T: Task> {
     /// Whether the run has come to its end before its last epoch.
     fn has_ended(&self, records: &[EpochRecord]) -> bool;
 
-    /// What is left to do after the last epoch; whether it has changed the best path.
+    /// Does the work after the last epoch; says whether it changed the best path.
     fn conclude(&mut self, _task: &T) -> Result<bool> {
         Ok(false)
     }
@@ -74,7 +78,7 @@ pub(crate) trait Learner<T: Task> {
     fn load(&mut self, from: &TensorMap, file: &std::path::Path) -> Result<()>;
 }
 
-/// The loop.
+/// The loop of epochs, steps, validation and checkpoints.
 pub(crate) struct Trainer<'a, T: Task> {
     pub task: &'a T,
     pub run: &'a RunFolder,
@@ -106,7 +110,9 @@ impl<T: Task> Trainer<'_, T> {
         (settings.samples_of(samples).div_ceil(settings.batch) * settings.epochs) as u64
     }
 
-    /// Runs to the end, from the run's checkpoint where there is one. Returns the records of all epochs.
+    /// Runs to the end and returns the records of all epochs.
+    ///
+    /// It starts from the run's checkpoint where there is one.
     pub(crate) fn run(&self, learner: &mut dyn Learner<T>) -> Result<Vec<EpochRecord>> {
         let mut state = TrainerState {
             next: StepPosition { epoch: 0, step: 0, total: 0 },
@@ -139,7 +145,8 @@ impl<T: Task> Trainer<'_, T> {
             }
             self.epoch(learner, &mut state, &epoch_state, (learning_rate, started))?;
             if !file.exists() {
-                // Results never lie in a folder that has had no checkpoint: where there are some without one, it was lost.
+                // Results never lie in a folder that has had no checkpoint: where there are some
+                // without one, it was lost.
                 let spent = state.spent + started.elapsed().as_secs_f64();
                 self.save(learner, &TrainerState { spent, ..state.clone() }, &epoch_state)?;
             }
@@ -165,7 +172,8 @@ impl<T: Task> Trainer<'_, T> {
             self.save(learner, &state, &epoch_state)?;
         }
         if state.concluded {
-            // Nothing is left to do, but results that the checkpoint holds are written again where they were lost.
+            // Nothing is left to do, but results that the checkpoint holds are written again where
+            // they were lost.
             self.publish(learner, &state)?;
         } else {
             let started = Instant::now();
@@ -240,7 +248,9 @@ impl<T: Task> Trainer<'_, T> {
         order
     }
 
-    /// The rest of one epoch. Batches are loaded ahead on a thread of their own.
+    /// Runs the rest of one epoch.
+    ///
+    /// Batches are loaded ahead on a thread of their own.
     fn epoch(
         &self,
         learner: &mut dyn Learner<T>,
@@ -259,15 +269,16 @@ impl<T: Task> Trainer<'_, T> {
             };
             steps[number].chunks(self.settings.batch / self.settings.accumulate).enumerate().map(part).collect()
         };
-        // Asked for here, so that this thread has its number before the loader sets its own: libtorch gives a thread that has
-        // none yet the number that was set last, and sums of fewer threads round in another order.
+        // Asked for here, so that this thread has its number before the loader sets its own:
+        // libtorch gives a thread that has none yet the number that was set last, and sums of fewer
+        // threads round in another order.
         let threads = tch::get_num_threads();
         std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(self.settings.prefetch);
             let (load, count) = (&load, steps.len());
             scope.spawn(move || {
-                // One thread is enough to copy with. A second team of threads beside the one that computes would make the
-                // waiting of both slow.
+                // One thread is enough to copy with. A second team of threads beside the one that
+                // computes would make the waiting of both slow.
                 tch::set_num_threads(1);
                 for number in 0..count {
                     // Nobody receives any more where the loop below has ended early.
@@ -307,7 +318,9 @@ impl<T: Task> Trainer<'_, T> {
     }
 }
 
-/// What an epoch with a loss of exactly 0 means, told of the first such epoch of a run.
+/// The note on an epoch with a loss of exactly 0.
+///
+/// Only the first such epoch of a run has one.
 fn without_loss(record: &EpochRecord, earlier: &[EpochRecord]) -> Option<String> {
     let is_first = record.loss == 0.0 && earlier.iter().all(|record| record.loss != 0.0);
     is_first.then(|| {
@@ -316,7 +329,7 @@ fn without_loss(record: &EpochRecord, earlier: &[EpochRecord]) -> Option<String>
     })
 }
 
-/// A tensor of a checkpoint that does not fit the run.
+/// The error of a checkpoint's tensor that does not fit the run.
 pub(crate) fn misfit(file: &std::path::Path, field: String) -> Error {
     Error::Checkpoint {
         file: file.to_path_buf(),

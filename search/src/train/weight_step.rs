@@ -17,20 +17,22 @@ use crate::train::step_position::StepPosition;
 /// Some of a step's samples, which are run at once.
 #[derive(Debug)]
 pub struct MicroBatch<B> {
-    /// Their tensors.
+    /// Tensors of the samples.
     pub batch: B,
-    /// How many they are.
+    /// Number of the samples.
     pub samples: usize,
 }
 
 impl<B> MicroBatch<B> {
-    /// What the part's loss counts in a step of `all` samples: a sum as it is, a mean by the part's share.
+    /// Weight of the part's loss in a step of `all` samples.
+    ///
+    /// A sum counts as it is, a mean by the part's share.
     pub(crate) fn weight<T: Task>(&self, all: usize) -> f64 {
         if T::REDUCTION == Reduction::Sum { 1.0 } else { self.samples as f64 / all.max(1) as f64 }
     }
 }
 
-/// What a step is made with.
+/// Settings of one step.
 #[derive(Debug, Clone, Copy)]
 pub struct StepSettings<'a> {
     /// Clipping and Adam's constants.
@@ -39,13 +41,21 @@ pub struct StepSettings<'a> {
     pub learning_rate: f64,
     /// Dropout rate.
     pub dropout: f64,
-    /// Published behaviour: operations that are not on the path get zero gradients, so old momentum moves them.
+    /// Published behaviour: old momentum moves operations that are not on the path.
+    ///
+    /// They get zero gradients.
     pub momentum_drift: bool,
 }
 
-/// One step on the weights along `path`: the operations on it move, the others keep weights and moments. The step's
-/// samples come in `parts` that are run one after the other; their gradients add up. Returns the loss, reduced as the task
-/// does.
+/// Makes one step on the weights along `path`.
+///
+/// The operations on the path move; the others keep weights and moments. The step's samples come in
+/// `parts` that are run one after the other; their gradients add up. It returns the loss, reduced
+/// as the task does.
+///
+/// # Errors
+/// [`Error::NotFinite`]: a loss or gradient norm that is not finite, in which case the weights are
+/// kept. libtorch's, such as memory that runs out.
 pub fn weight_step<T: Task, B: Borrow<T::Batch>>(
     (network, adam): (&Network, &mut Adam),
     (task, parts): (&T, &[MicroBatch<B>]),
@@ -116,7 +126,8 @@ mod tests {
         let step = |adam: &mut Adam, path: &ArchPath| {
             weight_step((&network, adam), (&TOY, &[whole(&batch)]), path, STEP, START).unwrap()
         };
-        // Encoder SA; decoder RSA, GA. Then FFN everywhere: the first path's operations must rest, momentum or not.
+        // Encoder SA; decoder RSA, GA. Then FFN everywhere: the first path's operations must rest,
+        // momentum or not.
         let first = ArchPath::single(&[0, 1, 2]);
         let before = copy(&network);
         step(&mut adam, &first);
@@ -129,8 +140,8 @@ mod tests {
             let of_operation = name.contains("candidate_ops");
             let moved_first = !before[name].equal(&between[name]);
             let expected = on_first.contains(&name);
-            // Where every relation lies below its clamp, RSA's bias has no gradient and stays. A constant added to all
-            // scores of AttFlat's softmax has none but rounding.
+            // Where every relation lies below its clamp, RSA's bias has no gradient and stays. A
+            // constant added to all scores of AttFlat's softmax has none but rounding.
             let constant = name.starts_with("attflat_") && name.ends_with(".mlp.linear.bias");
             let may_stay = name.contains("linear_r.") || name.contains("linear_y_rel.") || constant;
             assert!(moved_first == expected || (may_stay && expected), "{name}, first step");
@@ -218,9 +229,12 @@ mod tests {
         VqaBatch { inputs, target: of(&batch.target) }
     }
 
-    /// Parts of any sizes, whose gradients add up, move the weights as the whole batch does.
+    /// Parts of any sizes move the weights as the whole batch does.
+    ///
+    /// Their gradients add up.
     fn assert_parts_add_up<T: Task<Batch = VqaBatch>>(task: &T) {
-        // With so large an epsilon Adam's first step is a smooth function of the gradient, not its sign.
+        // With so large an epsilon Adam's first step is a smooth function of the gradient, not its
+        // sign.
         let train = TrainSettings { adam: AdamSettings { epsilon: 1.0, ..SETTINGS.adam }, ..SETTINGS };
         let settings = StepSettings { train: &train, ..STEP };
         let network = supernet();

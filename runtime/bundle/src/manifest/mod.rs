@@ -51,13 +51,14 @@ pub struct TextSettings {
 pub struct Stages {
     /// `tokens`, `token_count` → text state.
     ///
-    /// With it come `text_attention`, AttFlat's weights of the words, and, with a joint embedding, `text_embedding`, of
-    /// length 1; with linear embeddings of regions `text_embedding`, of any length.
+    /// With it come `text_attention`, AttFlat's weights of the words, and `text_embedding`, if there
+    /// is one. With a dual encoder it has length 1; with linear embeddings of regions it has any
+    /// length.
     pub text: Stage,
     /// `features`, `boxes`, `region_count` → image state.
     ///
-    /// With a joint embedding `image_embedding`, of length 1; with linear embeddings of regions `region_embedding`, one
-    /// a region.
+    /// With a dual encoder `image_embedding` comes with it, of length 1. With linear embeddings of
+    /// regions it is `region_embedding`, one per region.
     pub image: Stage,
     /// Text state, image state → head.
     ///

@@ -31,8 +31,8 @@ pub(crate) fn head(
 
 /// The head of VQA and ITM: `Linear(LN(AttFlat(x) + AttFlat(y)))`.
 ///
-/// It gives one logit an answer, or the one of a pair. If there are joint embeddings, their cosine times its scale is
-/// added.
+/// It gives one logit per answer, or the one of a pair. If there is a dual encoder, the cosine of its
+/// embeddings times its scale is added.
 fn pooled_head(
     parameters: Parameters<'_>,
     g: &mut Graph,

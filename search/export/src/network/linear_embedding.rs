@@ -1,4 +1,4 @@
-//! The linear part of the joint embedding.
+//! The linear part of the dual encoder.
 //!
 //! A text's words are added up, an image's features by the area of their regions; each goes through one matrix. In
 //! grounding the features of single regions go through that matrix, and their products with a text's count in the

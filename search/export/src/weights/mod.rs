@@ -119,8 +119,8 @@ impl Weights {
 
     /// Folds the standardisation `(x − mean) / std` of features into their layers.
     ///
-    /// They are `imgfeat_linear` and, if the network has them, `embed_f` of the joint embedding and `embed_a` of a linear
-    /// part.
+    /// They are `imgfeat_linear` and, if the network has them, `embed_f` of the dual encoder and
+    /// `embed_a` of a linear part.
     ///
     /// # Errors
     /// [`Error::Parameter`] if a layer is missing or reads another number of features.

@@ -1,5 +1,6 @@
-//! Canonical correlation analysis with ridges (Hotelling, 1936; Hardoon et al., 2004), its directions weighted by their
-//! correlations (Gong et al., 2014).
+//! Canonical correlation analysis with ridges (Hotelling, 1936; Hardoon et al., 2004).
+//!
+//! Its directions are weighted by their correlations (Gong et al., 2014).
 
 use tch::{Device, Kind, Tensor};
 
@@ -9,28 +10,33 @@ use crate::recipe::ridges::Ridges;
 /// Covariances of two centred variables, f64 on the processor.
 #[derive(Debug)]
 pub(crate) struct Covariances {
-    /// `[m, m]`.
+    /// Covariance of the first variable, `[m, m]`.
     pub xx: Tensor,
-    /// `[m, n]`.
+    /// Covariance of both variables, `[m, n]`.
     pub xy: Tensor,
-    /// `[n, n]`.
+    /// Covariance of the second variable, `[n, n]`.
     pub yy: Tensor,
 }
 
-/// How much the directions that [`correlated_directions`] gives count.
+/// Weights of the directions that [`correlated_directions`] gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DirectionWeights {
-    /// Each as much as its correlation: for what is compared by its directions (Gong et al.).
+    /// The correlation: for what is compared by its directions (Gong et al.).
     Correlation,
-    /// The root of it: the product of both variables' directions, all of them, is `x (Σxx + ridge)⁻¹ Σxy (Σyy + ridge)⁻¹ yᵀ`, what
-    /// ridge regressions of the one on the other say.
+    /// The root of the correlation.
+    ///
+    /// The product of both variables' directions, all of them, is then
+    /// `x (Σxx + ridge)⁻¹ Σxy (Σyy + ridge)⁻¹ yᵀ`. That is what ridge regressions of the one on the
+    /// other say.
     Root,
 }
 
-/// The `width` directions of each variable that correlate most, `[m, width]` and `[n, width]`, in falling order, each times its
-/// weight; the columns beyond the smaller of m and n are 0. `ridges` are what is added to the variances, in units of their mean: without
-/// them directions that hardly vary would be followed into the noise. Each matrix is scaled so that the variances of what it gives
-/// add to 1.
+/// The directions of two variables that correlate most, `[m, width]` and `[n, width]`.
+///
+/// They are in falling order, each times its weight. Columns beyond the smaller of m and n are
+/// zero. `ridges` are added to the variances, in units of their mean. Without them directions that
+/// hardly vary would be followed into the noise. Each matrix is scaled so that the variances of its
+/// projections add to 1.
 pub(crate) fn correlated_directions(
     covariances: &Covariances,
     ridges: Ridges,
@@ -72,7 +78,9 @@ mod tests {
         Ridges { image_ridge, text_ridge }
     }
 
-    /// Two variables of three and four numbers that share one number: y₂ = −x₁, everything else is noise of other sizes.
+    /// Finds the number that two variables of three and four numbers share.
+    ///
+    /// y₂ = −x₁; everything else is noise of other sizes.
     #[test]
     fn what_two_variables_share_is_found() {
         let _guard = tch::no_grad_guard();
@@ -135,7 +143,9 @@ mod tests {
         assert!((&expected - &other / other.norm()).abs().max().double_value(&[]) > 1e-3, "other weights are others");
     }
 
-    /// With y of one number the direction in x is (Cxx + ridge · mean variance)⁻¹ Cxy, whatever its length.
+    /// A ridge turns the direction in x.
+    ///
+    /// With y of one number it is (Cxx + ridge · mean variance)⁻¹ Cxy, whatever its length.
     #[test]
     fn a_ridge_turns_directions_towards_what_varies_much() {
         let covariances = Covariances {

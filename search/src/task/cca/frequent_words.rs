@@ -1,11 +1,13 @@
-//! Which words of some texts are frequent enough to be correlated with what images show, and how rare each is.
+//! Counts of the words of some texts: which are frequent, and how rare each is.
+//!
+//! Frequent words can be correlated with what images show.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Words at most, the most frequent ones: time grows with their cube.
+/// Most words, the most frequent ones: time grows with their cube.
 const MOST_WORDS: usize = 4096;
 
-/// In how many of some texts each word is.
+/// Numbers of texts that have each word.
 pub(crate) struct WordCounts {
     texts: usize,
     counts: BTreeMap<i64, usize>,
@@ -24,13 +26,17 @@ impl WordCounts {
         WordCounts { texts: number, counts }
     }
 
-    /// `ln(texts / texts with it)`; a word that no text has is as rare as those that one has.
+    /// `ln(texts / texts with it)`, the rarity of a word.
+    ///
+    /// A word that no text has is as rare as those that one has.
     pub(crate) fn rarity(&self, word: i64) -> f64 {
         let count = self.counts.get(&word).copied().unwrap_or(1);
         (self.texts as f64 / count as f64).ln()
     }
 
-    /// The words that at least `least` texts have, the most frequent first, with their rarity; at most [`MOST_WORDS`].
+    /// The words that at least `least` texts have, with their rarity.
+    ///
+    /// The most frequent come first; there are at most [`MOST_WORDS`].
     pub(crate) fn frequent(&self, least: usize) -> Vec<(i64, f64)> {
         let mut frequent: Vec<(i64, usize)> =
             self.counts.iter().map(|(&word, &count)| (word, count)).filter(|(_, count)| *count >= least).collect();

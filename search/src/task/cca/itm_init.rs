@@ -1,4 +1,6 @@
-//! CCA initialisation of retrieval: the linear part of the dual encoder, from captions and images of the training split.
+//! CCA initialisation of retrieval: the linear part of the dual encoder.
+//!
+//! It reads captions and images of the training split.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +18,14 @@ use crate::task::cca::correlation::{Covariances, DirectionWeights, correlated_di
 use crate::task::cca::frequent_words::WordCounts;
 use crate::task::itm::data::ItmData;
 
-/// Words in fewer captions are left out: too few to tell what they go with.
+/// Fewest captions of a word.
+///
+/// Words in fewer are left out: too few to tell what they go with.
 const LEAST_CAPTIONS: usize = 4;
 /// Images that are read at once.
 const CHUNK: usize = 256;
 
-/// Words that count, the most frequent first, each with `ln(captions / captions with it)`.
+/// Frequent words, the most frequent first, weighted by `ln(captions / captions with it)`.
 struct Weighted {
     places: BTreeMap<i64, usize>,
     weights: Tensor,
@@ -30,7 +34,7 @@ struct Weighted {
 /// Sums over true pairs of an image `x` and the words `c` of a caption.
 struct Sums {
     pairs: f64,
-    /// What is taken from every `x` first.
+    /// Offset that is subtracted from every `x` first.
     origin: Tensor,
     x: Tensor,
     xx: Tensor,
@@ -45,9 +49,10 @@ fn zeros(shape: &[usize]) -> Tensor {
 }
 
 impl ItmData {
-    /// Gives the linear part of `network`'s dual encoder its matrices, from the captions `train`.
+    /// Gives the linear part of `network`'s dual encoder its matrices.
     ///
-    /// A unimodal baseline keeps zeros: there is nothing to correlate.
+    /// They are computed from the captions `train`. A unimodal baseline keeps zeros: there is
+    /// nothing to correlate.
     pub(crate) fn cca_init(&self, train: &[usize], settings: LinearSettings, network: &mut Network) -> Result<()> {
         let _guard = tch::no_grad_guard();
         let found = network.dimensions().embeddings.and_then(EmbeddingDimensions::linear);
@@ -68,12 +73,14 @@ impl ItmData {
         }
         let sums = self.sums(train, &words, network)?;
         let n = sums.pairs;
-        // From the first images' mean on: squares of large means would take the digits of what varies little.
+        // From the first images' mean on: squares of large means would take the digits of what
+        // varies little.
         let (moved_x, mean_c) = (&sums.x / n, &sums.c / n);
         let mean_x = &moved_x + &sums.origin;
         let count = words.places.len() as i64;
         let cc = Tensor::from_slice(&sums.cc).view([count, count]) / n - mean_c.outer(&mean_c);
-        // Features that vary little count as much as those that vary much; words by how rare they are.
+        // Features that vary little count as much as those that vary much; words by how rare they
+        // are.
         let covariance = &sums.xx / n - moved_x.outer(&moved_x);
         let variance = covariance.diagonal(0, 0, 1);
         let constant = variance.le_tensor(&((mean_x.square() + 1e-12) * 1e-12));
@@ -113,6 +120,8 @@ impl ItmData {
         Weighted { places, weights: Tensor::from_slice(&weights) }
     }
 
+    /// Sums over the captions `train`.
+    ///
     /// Each image is read once, whatever the number of its captions.
     fn sums(&self, train: &[usize], words: &Weighted, network: &Network) -> Result<Sums> {
         let (d, v) = (self.common().feature(), words.places.len());

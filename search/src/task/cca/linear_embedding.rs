@@ -1,10 +1,11 @@
 //! Linear embeddings of words and features, computed in closed form before the first step.
 //!
-//! An image is the mean of its regions' features, each region counting as much as it covers; a text is the sum of its
-//! words; each goes through one matrix. Both matrices come from a canonical correlation analysis ([`crate::task::cca`]), and
-//! no step changes them. On a few thousand images they rank better than what the network learns there, and the dual
-//! encoder beside them better than either. In grounding the same matrices stand for single regions: the product of what a
-//! text and a region give counts in the region's score.
+//! An image is the mean of its regions' features, each region counting as much as it covers. A text
+//! is the sum of its words. Each goes through one matrix. Both matrices come from a canonical
+//! correlation analysis ([`crate::task::cca`]), and no step changes them. On a few thousand images
+//! they rank better than what the network learns there. The dual encoder beside them ranks better
+//! than either. In grounding the same matrices stand for single regions. The product of a text's
+//! and a region's embedding counts in the region's score.
 
 use mmnas_bundle::manifest::Dimensions;
 use mmnas_bundle::param_names;
@@ -16,12 +17,14 @@ use crate::nn::layers::Linear;
 /// Matrices of words and of features.
 #[derive(Debug)]
 pub(crate) struct LinearEmbedding {
-    /// `[vocabulary, linear]`.
+    /// Matrix of the words, `[vocabulary, linear]`.
     words: Tensor,
-    /// `[linear]`.
+    /// Bias of the words, `[linear]`.
     words_bias: Tensor,
     features: Linear,
-    /// What this part counts beside the dual encoder's own, which counts 1; in grounding a factor of its scores.
+    /// Factor of this part.
+    ///
+    /// The dual encoder's own part counts 1; in grounding it is a factor of the scores.
     factor: Tensor,
 }
 
@@ -36,7 +39,7 @@ impl LinearEmbedding {
     pub(crate) const PARAMETERS: &'static [&'static str] =
         &["embed_w.weight", "embed_w.bias", "embed_a.weight", "embed_a.bias", param_names::EMBED_FACTOR];
 
-    /// Zeros: it says nothing until it is given matrices.
+    /// Makes zeros: they embed nothing until they are given matrices.
     pub(crate) fn new(vs: &nn::Path<'_>, d: &Dimensions, width: usize) -> LinearEmbedding {
         let words = vs / param_names::EMBED_W;
         let features = Linear::new(vs / param_names::EMBED_A, d.feature, width, true);
@@ -49,12 +52,16 @@ impl LinearEmbedding {
         }
     }
 
-    /// Embedding of texts from tokens `[batch, tokens]`, `[batch, linear]` of length 1 times the factor.
+    /// Embeds texts, `[batch, linear]` of length 1 times the factor.
+    ///
+    /// `tokens` are `[batch, tokens]`.
     pub(crate) fn text(&self, tokens: &Tensor, padding: Option<&Tensor>) -> Tensor {
         unit(&self.words(tokens, padding)) * &self.factor
     }
 
-    /// The sum of the texts' words times the factor, `[batch, linear]`, from tokens `[batch, tokens]`.
+    /// The sum of the texts' words times the factor, `[batch, linear]`.
+    ///
+    /// `tokens` are `[batch, tokens]`.
     pub(crate) fn scaled_words(&self, tokens: &Tensor, padding: Option<&Tensor>) -> Tensor {
         self.words(tokens, padding) * &self.factor
     }
@@ -68,12 +75,16 @@ impl LinearEmbedding {
         words.sum_dim_intlist(1, false, Kind::Float) + &self.words_bias
     }
 
-    /// What each region gives, `[batch, regions, linear]`, from standardised features `[batch, regions, D]`.
+    /// Embeds each region, `[batch, regions, linear]`.
+    ///
+    /// `features` are standardised, `[batch, regions, D]`.
     pub(crate) fn regions(&self, features: &Tensor) -> Tensor {
         self.features.forward(features)
     }
 
-    /// Embedding of images from standardised features `[batch, regions, D]` and boxes `[batch, regions, 4]`, as that of texts.
+    /// Embeds images as [`LinearEmbedding::text`] does texts, `[batch, linear]`.
+    ///
+    /// `features` are standardised, `[batch, regions, D]`; `boxes` are `[batch, regions, 4]`.
     pub(crate) fn image(&self, features: &Tensor, boxes: &Tensor, padding: Option<&Tensor>) -> Tensor {
         unit(&self.features.forward(&mean_by_area(features, boxes, padding))) * &self.factor
     }

@@ -1,4 +1,6 @@
-//! Covariances of region features and phrase words over the training split; input of grounding's CCA initialisation.
+//! Covariances of region features and phrase words over the training split.
+//!
+//! They are the input of grounding's CCA initialisation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,26 +16,38 @@ use crate::task::vgd::data::VgdData;
 
 /// The recipe's key that asks for the covariances.
 const FIELD: &str = "vgd.linear";
-/// Words in fewer phrases, none even, are told by their vectors alone.
+/// Fewest phrases of a word that stands for itself.
+///
+/// Words in fewer phrases, even in none, have their vectors alone.
 const LEAST_PHRASES: usize = 2;
 /// Images or phrases that are read at once.
 const CHUNK: usize = 16;
-/// Phrases whose words are multiplied at once: a product has the width of all words, however few phrases it is of.
+/// Phrases whose words are multiplied at once.
+///
+/// A product has the width of all words, however few phrases it is of.
 const PHRASES: usize = 512;
-/// Features that vary by less of their size are the same everywhere.
+/// Smallest variance of features, as a share of their size.
+///
+/// Features that vary by less are the same everywhere.
 const LEAST_VARIANCE: f64 = 1e-12;
 
-/// What stands for each word: itself, where it is frequent enough, and its vector, both by how rare it is.
+/// Numbers that stand for each word.
+///
+/// They are the word itself, where it is frequent enough, and its vector. Both are weighted by how
+/// rare the word is.
 pub(crate) struct Words {
     pub width: usize,
-    /// Places below `width` and what stands there.
+    /// Places below `width` and the numbers there, by word.
     pub of_word: BTreeMap<i64, Vec<(usize, f64)>>,
 }
 
-/// Regions, and the phrases that mean some of them.
+/// Covariances of regions and of the phrases that mean some of them.
 pub(crate) struct RegionCovariances {
-    /// Of the features as the network reads them, all regions', less their mean; and of the words of phrases, less nothing: regions are compared with all
-    /// others, so what is meant at all is a direction too.
+    /// Covariances of regions' features and of phrases' words.
+    ///
+    /// The features are those that the network reads, of all regions, less their mean. From the
+    /// words nothing is subtracted. Regions are compared with all others, so what is meant at all
+    /// is a direction too.
     pub covariances: Covariances,
     /// Mean of the features, `[D]`.
     pub mean: Tensor,
@@ -41,7 +55,7 @@ pub(crate) struct RegionCovariances {
 }
 
 impl VgdData {
-    /// The covariances over the phrases `train`.
+    /// Computes the covariances over the phrases `train`.
     pub(crate) fn region_covariances(&self, train: &[usize], network: &Network) -> Result<RegionCovariances> {
         let words = self.words_of_phrases(train);
         let images: BTreeSet<usize> = train.iter().map(|&phrase| self.common().image_of(phrase)).collect();
@@ -97,7 +111,10 @@ impl VgdData {
         Ok(RegionCovariances { covariances, mean, words })
     }
 
-    /// The mean features of the regions that each phrase means, by how well they fit, `[phrases, D]`, and 1 where there is one, `[phrases, 1]`.
+    /// The mean features of the regions that each phrase means, `[phrases, D]`.
+    ///
+    /// They are weighted by how well the regions fit. The second tensor, `[phrases, 1]`, is 1 where
+    /// a phrase has such a region.
     fn meant(&self, phrases: &[usize], network: &Network) -> Result<(Tensor, Tensor)> {
         let batch = self.batch(phrases)?;
         let features = network.standardised_features(&batch.inputs);

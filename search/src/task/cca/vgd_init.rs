@@ -1,4 +1,6 @@
-//! CCA initialisation of grounding: the linear part of the scores, from phrases and the regions that they mean.
+//! CCA initialisation of grounding: the linear part of the scores.
+//!
+//! It reads phrases and the regions that they mean.
 
 use mmnas_bundle::Error;
 use mmnas_bundle::manifest::EmbeddingDimensions;
@@ -12,13 +14,16 @@ use crate::task::cca::correlation::{DirectionWeights, correlated_directions};
 use crate::task::cca::region_covariances::RegionCovariances;
 use crate::task::vgd::data::VgdData;
 
-/// Products of what regions and phrases give vary by more, where the two have anything in common.
+/// Smallest variance of the products of regions and phrases.
+///
+/// Where the two have anything in common, it is larger.
 const LEAST_OF_PRODUCTS: f64 = 1e-12;
 
 impl VgdData {
-    /// Gives the linear part of `network`'s scores its matrices, if the recipe has one, from the phrases `train`.
+    /// Gives the linear part of `network`'s scores its matrices, if the recipe has one.
     ///
-    /// A unimodal baseline keeps zeros: there is nothing to correlate.
+    /// They are computed from the phrases `train`. A unimodal baseline keeps zeros: there is
+    /// nothing to correlate.
     pub(crate) fn cca_init(&self, train: &[usize], network: &mut Network) -> Result<()> {
         let Some(settings) = self.settings().linear.filter(|_| self.common().modalities() == Modalities::Both) else {
             return Ok(());

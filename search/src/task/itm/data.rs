@@ -15,12 +15,16 @@ use crate::recipe::itm::ItmSettings;
 use crate::seed::rng;
 use crate::task::itm::negatives::Negatives;
 
-/// An image-text matching data set. A sample is a caption; the pairs with its own image are the true ones.
+/// An image-text matching data set.
+///
+/// A sample is a caption; the pairs with its own image are the true ones.
 #[derive(Debug)]
 pub struct ItmData {
     common: ImageTextData,
     captions: Vec<Vec<i64>>,
-    /// Images by the words of a caption: the same words are true of each of them.
+    /// Images by the words of a caption.
+    ///
+    /// The same words are true of each of them.
     images_of_words: HashMap<Vec<i64>, BTreeSet<usize>>,
     settings: ItmSettings,
 }
@@ -28,8 +32,8 @@ pub struct ItmData {
 impl ItmData {
     /// Reads JSON lines (see [`CaptionSample`]) and opens the features of their images.
     ///
-    /// A validation ranks at most [`ItmSettings::ranked_images`] images against each other's captions: its time grows with
-    /// their square, unless there is a shortlist.
+    /// A validation ranks at most [`ItmSettings::ranked_images`] images against each other's
+    /// captions. Its time grows with their square, unless there is a shortlist.
     pub(super) fn read(files: &DataFiles, recipe: &Recipe, device: Device) -> Result<ItmData> {
         let Loaded { mut common, samples, tokens } = ImageTextData::load::<CaptionSample>(files, recipe, device)?;
         common.split_samples(&samples.iter().map(|sample| sample.captions.len()).collect::<Vec<_>>());
@@ -40,7 +44,7 @@ impl ItmData {
         Ok(ItmData { common, captions: tokens, images_of_words, settings: recipe.itm })
     }
 
-    /// What the recipe says of this task.
+    /// The recipe's settings of this task.
     pub(super) fn settings(&self) -> ItmSettings {
         self.settings
     }
@@ -68,7 +72,9 @@ impl ItmData {
         &self.captions[caption]
     }
 
-    /// Whether `caption` is true of `image`: it is one of its captions, or has the words of one.
+    /// Whether `caption` is true of `image`.
+    ///
+    /// It is one of its captions, or has the words of one.
     pub fn is_true(&self, caption: usize, image: usize) -> bool {
         self.images_of_words.get(&self.captions[caption]).is_some_and(|images| images.contains(&image))
     }
@@ -98,8 +104,10 @@ impl ItmData {
         Ok(self.common.inputs_of_images(&images, &tokens)?.0)
     }
 
-    /// The pairs of a batch, in the order that [`ItmBatch`](crate::task::itm::batch::ItmBatch) says. Which negative a sample gets
-    /// is drawn from `seed`. In an epoch without negatives the true pairs are all.
+    /// The pairs of a batch, in the order of [`ItmBatch`](crate::task::itm::batch::ItmBatch).
+    ///
+    /// Which negative a sample gets is drawn from `seed`. In an epoch without negatives the true
+    /// pairs are all.
     pub(crate) fn triplets(&self, captions: &[usize], negatives: &Negatives, seed: u64) -> Result<Inputs> {
         let mut rng = rng(seed, "negatives", 0);
         let mut pick = |list: Option<&Vec<usize>>| {

@@ -1,8 +1,9 @@
 //! The dual encoder of image-text matching, an addition of ours beside the published head.
 //!
-//! It embeds texts and images apart. What it ranks in one product of matrices, the network need only sort out at the top:
-//! the cosine is a part of a pair's logit. Trained with an in-batch contrastive loss (InfoNCE: van den Oord et al., 2018;
-//! both ways as in CLIP: Radford et al., 2021).
+//! It embeds texts and images apart, so one product of matrices ranks them all. The network need
+//! only sort out the top: the cosine is a part of a pair's logit. It is trained with an in-batch
+//! contrastive loss (InfoNCE: van den Oord et al., 2018). The loss runs both ways as in CLIP
+//! (Radford et al., 2021).
 
 use mmnas_bundle::manifest::Dimensions;
 use mmnas_bundle::param_names;
@@ -19,9 +20,10 @@ use crate::task::cca::linear_embedding::{LinearEmbedding, unit};
 
 /// Embeddings of texts and images of length 1.
 ///
-/// Of a text `Linear(AttFlat(x))`, whose AttFlat is the published head's, and of an image the same of its regions. To the
-/// image's is added, if the recipe asks for it, `Linear(Σ wᵢ fᵢ)` of the features fᵢ with AttFlat's weights wᵢ: what an
-/// image shows does not all fit through H. A [linear part](LinearEmbedding) stands before both, if the recipe has one.
+/// A text's is `Linear(AttFlat(x))`, whose AttFlat is the published head's; an image's is the same
+/// of its regions. If the recipe asks for it, `Linear(Σ wᵢ fᵢ)` of the features fᵢ with AttFlat's
+/// weights wᵢ is added to the image's. What an image shows does not all fit through H. A [linear
+/// part](LinearEmbedding) stands before both, if the recipe has one.
 #[derive(Debug)]
 pub(crate) struct DualEncoder {
     text: Linear,
@@ -34,22 +36,24 @@ pub(crate) struct DualEncoder {
     projection: (Tensor, Tensor),
 }
 
-/// What a cosine adds to a pair's logit at the start, a number for all pairs that is learnt.
+/// Initial factor of the cosine in a pair's logit.
 ///
-/// True pairs begin some units above others.
+/// It is one learnt number for all pairs. True pairs begin some units above others.
 const FIRST_SCALE: f64 = 10.0;
 /// The cosine whose pairs have a logit of 0 at the start.
 ///
-/// True pairs lie above it and the hardest others below once the embeddings were trained for a while.
+/// Once the embeddings have been trained for a while, true pairs lie above it and the hardest
+/// others below.
 const FIRST_EVEN: f64 = 0.45;
 
 impl DualEncoder {
-    /// What the head adds to every pair's logit at the start.
+    /// Number that the head adds to every pair's logit at the start.
     pub(crate) const FIRST_BIAS: f64 = -FIRST_SCALE * FIRST_EVEN;
 
     /// A dual encoder of `width` numbers, those of the linear part among them.
     ///
-    /// `features` says whether images are embedded by their features too; `projection` is the head's last layer.
+    /// `features` says whether images are embedded by their features too; `projection` is the
+    /// head's last layer.
     pub(crate) fn new(
         vs: &nn::Path<'_>,
         d: &Dimensions,
@@ -75,7 +79,7 @@ impl DualEncoder {
 }
 
 impl EmbeddingHead for DualEncoder {
-    /// The linear part, if there is one, comes first in both.
+    /// Embeds texts and images; the linear part, if there is one, comes first in both.
     fn embed(&self, inputs: &EmbeddingInputs<'_>, dropout: Dropout) -> Embeddings {
         let (pooled, weights) = self.pool.forward_with_weights(inputs.regions, inputs.region_mask, dropout);
         let mut image = self.regions.forward(&pooled);
@@ -99,9 +103,10 @@ impl EmbeddingHead for DualEncoder {
 
     /// The cosine of each pair times the learnt scale, `[batch, 1]`.
     ///
-    /// So the network need only learn what the embeddings do not say, and begins to rank where they end. The logit's loss
-    /// does not reach the embeddings' layers, only those that they share with the head: hard negatives are what the
-    /// embeddings take for true, and would pull them apart for all pairs.
+    /// So the network need only learn what the embeddings do not say, and begins to rank where they
+    /// end. The logit's loss does not reach the embeddings' own layers, only those that they share
+    /// with the head. Hard negatives are what the embeddings take for true: they would pull them
+    /// apart for all pairs.
     fn score(&self, embeddings: &Embeddings) -> Tensor {
         let (text, image) = (embeddings.text.detach(), embeddings.image.detach());
         (text * image).sum_dim_intlist(-1, true, Kind::Float) * &self.scale
@@ -136,9 +141,9 @@ pub fn own_part(embeddings: &Tensor, from: usize) -> Tensor {
 
 /// The contrastive loss of true pairs, summed over the batch.
 ///
-/// For every text the cross-entropy of its image among the batch's images, and the other way round, half of each. `texts`
-/// and `images` are `[batch, width]`; `also_true` `[batch, batch]` is true for a text and another pair's image that belong
-/// together too, which do not count as wrong.
+/// It is half the cross-entropy of every text's image among the batch's images, and half the other
+/// way round. `texts` and `images` are `[batch, width]`. `also_true` `[batch, batch]` is true for a
+/// text and another pair's image that belong together too; they do not count as wrong.
 pub fn contrastive_loss(texts: &Tensor, images: &Tensor, also_true: &Tensor, settings: ContrastiveSettings) -> Tensor {
     let scores = (texts.matmul(&images.tr()) / settings.temperature).masked_fill(also_true, MASKED);
     let own = Tensor::arange(scores.size()[0], (Kind::Int64, scores.device()));

@@ -1,4 +1,6 @@
-//! Captions and images in the embedding of the dual encoder: shortlists and cheap hard negatives come from it.
+//! Captions and images in the embedding of the dual encoder.
+//!
+//! Shortlists and cheap hard negatives come from it.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +12,24 @@ use crate::task::itm::data::ItmData;
 
 /// Embeddings of some captions and of their images.
 ///
-/// They lie on the processor: tens of thousands of small questions follow, each of which would wait for a GPU.
+/// They lie on the processor: tens of thousands of small questions follow, each of which would wait
+/// for a GPU.
 #[derive(Debug)]
 pub(crate) struct EmbeddingSpace {
     pub(super) captions: BTreeMap<usize, i64>,
     pub(super) images: BTreeMap<usize, i64>,
-    /// `[captions, width]`.
+    /// Embeddings of the captions, `[captions, width]`.
     pub(super) texts: Tensor,
-    /// `[images, width]`.
+    /// Embeddings of the images, `[images, width]`.
     pub(super) pictures: Tensor,
-    /// Scale and bias of the network's logit, as long as it is these and the cosine alone.
+    /// Scale and bias of the network's logit.
+    ///
+    /// None as soon as the logit is more than these and the cosine.
     pub(super) cosine_logit: Option<(f64, f64)>,
 }
 
 impl EmbeddingSpace {
-    /// The cosine of every pair of a caption and an image, which are in the space.
+    /// The cosine of every pair of a caption and an image of the space.
     pub(crate) fn cosines(&self, pairs: &[(usize, usize)]) -> Result<Tensor> {
         let rows = |of: &mut dyn Iterator<Item = Option<&i64>>| {
             Tensor::from_slice(&of.flatten().copied().collect::<Vec<i64>>())
@@ -35,12 +40,12 @@ impl EmbeddingSpace {
         Ok(texts.f_mul(&pictures)?.f_sum_dim_intlist(1i64, false, Kind::Float)?)
     }
 
-    /// Of `images` the `count` that lie nearest to `caption`, the nearest first.
+    /// The `count` of `images` that lie nearest to `caption`, the nearest first.
     pub(crate) fn nearest_images(&self, caption: usize, images: &[usize], count: usize) -> Result<Vec<usize>> {
         nearest((&self.texts, self.captions.get(&caption)), (&self.pictures, &self.images), images, count)
     }
 
-    /// Of `captions` the `count` that lie nearest to `image`, the nearest first.
+    /// The `count` of `captions` that lie nearest to `image`, the nearest first.
     pub(crate) fn nearest_captions(&self, image: usize, captions: &[usize], count: usize) -> Result<Vec<usize>> {
         nearest((&self.pictures, self.images.get(&image)), (&self.texts, &self.captions), captions, count)
     }
@@ -62,9 +67,10 @@ fn nearest(
 }
 
 impl ItmData {
-    /// Embeds captions and their images, each image once; none if the network has no dual encoder.
+    /// Embeds captions and their images, each image once.
     ///
-    /// The embedding of an image depends on the image alone, so any caption will do beside it.
+    /// None if the network has no dual encoder. The embedding of an image depends on the image
+    /// alone, so any caption will do beside it.
     pub(crate) fn embedding_space(
         &self,
         captions: &[usize],

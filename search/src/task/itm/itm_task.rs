@@ -1,6 +1,7 @@
-//! Image-text matching as a task: does this caption belong to this image? (MMnas, section 4.1)
+//! Image-text matching as a task (MMnas, section 4.1): does this caption belong to this image.
 //!
-//! Trained by BCE on true pairs and on pairs with a negative caption or a negative image; measured by recall@k both ways.
+//! The network is trained by BCE on true pairs and on pairs with a negative caption or a negative
+//! image. It is measured by recall@k both ways.
 
 use mmnas_bundle::manifest::{Dimensions, EmbeddingDimensions};
 use tch::{Device, Tensor, nn};
@@ -56,7 +57,8 @@ impl Task for ItmData {
         if contrastive.is_some_and(|settings| !settings.cosine_init) {
             start_without_cosine(network)?;
         }
-        // The weights of another run bring their own logit, and how features are standardised, which the closed form asks for.
+        // The weights of another run bring their own logit, and how features are standardised,
+        // which the closed form asks for.
         self.common().start(network)?;
         match contrastive.and_then(|settings| settings.linear) {
             Some(settings) => self.cca_init(train, settings, network),

@@ -1,4 +1,4 @@
-//! What there is to learn in captions.
+//! Checks that there is something to learn in captions.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,11 @@ use crate::error::Result;
 use crate::task::itm::data::ItmData;
 
 impl ItmData {
-    /// What is to be known of the captions that a run trains on.
+    /// Notes on the captions that a run trains on.
     ///
     /// # Errors
-    /// A part that is trained on with one image, or with one caption for all images: no pair in it is wrong.
+    /// A part that is trained on with one image, or with one caption for all images: no pair in it
+    /// is wrong.
     pub fn learnable_captions(&self, parts: &RunParts<'_>) -> Result<Vec<String>> {
         let file = self.common().file_of("samples").unwrap_or("samples");
         for part in parts.training {

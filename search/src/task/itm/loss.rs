@@ -4,8 +4,8 @@ use tch::{Kind, Reduction, Tensor};
 
 /// `2 · positive + negative caption + negative image`, summed over the batch (published).
 ///
-/// Each is the binary cross-entropy of the pairs' logits with 1 or 0. (The published code takes it of their sigmoids, which
-/// is the same.)
+/// Each is the binary cross-entropy of the pairs' logits with 1 or 0. The published code takes it
+/// of their sigmoids, which is the same.
 pub fn loss(positive: &Tensor, negative_caption: &Tensor, negative_image: &Tensor) -> Tensor {
     let entropy = |logits: &Tensor, target: f64| {
         let target = logits.full_like(target);

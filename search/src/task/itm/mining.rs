@@ -1,4 +1,4 @@
-//! How negatives are found: drawn at random, then the hardest by the network's scores.
+//! Mining of negatives: drawn at random, then the hardest by the network's scores.
 
 use rand::RngExt as _;
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use crate::task::itm::embedding_space::EmbeddingSpace;
 use crate::task::itm::negatives::Negatives;
 use crate::task::{EpochStart, Forward};
 
-/// `count` different members of `from` that `allowed` accepts, fewer where there are not so many.
+/// Draws `count` different members of `from` that `allowed` accepts; fewer if fewer exist.
 pub(crate) fn draw(
     from: &[usize],
     count: usize,
@@ -36,11 +36,12 @@ pub(crate) fn draw(
 }
 
 impl ItmData {
-    /// The negatives of an epoch: `keep` captions of each image of a part, and `keep` images of each caption.
+    /// The negatives of an epoch: `keep` captions per image, `keep` images per caption.
     ///
-    /// They are of the same part. Until `mine_from_epoch` they are random; from then on the hardest of `pool` random ones,
-    /// by the network's scores or by its dual encoder. There are none before `from_epoch`, if there is a dual encoder to
-    /// train. None of them is a true match, except random ones if the recipe asks for the published behaviour.
+    /// They are of the same part. Until `mine_from_epoch` they are random; from then on they are
+    /// the hardest of `pool` random ones. The network's scores or its dual encoder say which are
+    /// hard. There are none before `from_epoch`, if there is a dual encoder to train. None of them
+    /// is a true match, except random ones if the recipe asks for the published behaviour.
     ///
     /// # Errors
     /// Features that cannot be read.

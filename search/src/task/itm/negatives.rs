@@ -1,4 +1,6 @@
-//! Negatives of image-text matching: captions that are not an image's, images that are not a caption's.
+//! Negatives of image-text matching.
+//!
+//! They are captions that are not an image's, and images that are not a caption's.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +9,9 @@ use tch::{Kind, Tensor};
 use crate::nn::tensors::TensorMap;
 use crate::task::EpochState;
 
-/// The negatives of one epoch. Captions are samples; an image is named by its index.
+/// The negatives of one epoch.
+///
+/// Captions are samples; an image is named by its index.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Negatives {
     /// Captions that are not true of an image, by image.
@@ -41,7 +45,9 @@ fn load(name: &str, from: &TensorMap) -> std::result::Result<BTreeMap<usize, Vec
 }
 
 impl Negatives {
-    /// Whether the epoch has none: see [`from_epoch`](crate::recipe::negatives::NegativeSettings::from_epoch).
+    /// Whether the epoch has none.
+    ///
+    /// See [`from_epoch`](crate::recipe::negatives::NegativeSettings::from_epoch).
     pub(crate) fn is_empty(&self) -> bool {
         self.captions.is_empty() && self.images.is_empty()
     }

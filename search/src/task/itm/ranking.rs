@@ -1,4 +1,4 @@
-//! Captions and images ranked for each other: what recall is measured on.
+//! Captions and images ranked for each other, which recall is measured on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,9 +37,9 @@ impl ItmData {
 
     /// Ranks images and captions for each other.
     ///
-    /// With a shortlist, and a network that has a dual encoder, only the candidates nearest to each are scored, and the
-    /// others rank behind them. As long as a logit is the cosine alone, it is taken of the embeddings: one pass a caption in
-    /// place of one a pair.
+    /// With a shortlist and a dual encoder only the candidates nearest to each are scored; the
+    /// others rank behind them. As long as a logit is the cosine alone, it is taken of the
+    /// embeddings: one pass per caption in place of one per pair.
     pub(crate) fn rank(&self, captions: &[usize], batch: usize, forward: &mut Forward<'_>) -> Result<Ranked> {
         let Some(shortlist) = self.settings().shortlist else { return self.score_all_pairs(captions, batch, forward) };
         let chosen = self.ranked(captions, shortlist.images);
@@ -52,9 +52,9 @@ impl ItmData {
         })
     }
 
-    /// Ranks the `count` captions nearest to each image by their scores, and the images nearest to each caption.
+    /// Ranks the captions nearest to each image, and the images nearest to each caption.
     ///
-    /// The others rank behind them.
+    /// There are `count` of them, ranked by their scores. The others rank behind them.
     fn rank_candidates(
         &self,
         (images, captions): (Vec<usize>, Vec<usize>),
@@ -85,7 +85,7 @@ impl ItmData {
         Ok(Ranked { images, captions, ranking })
     }
 
-    /// What a ranking is worth, with some of it to look at.
+    /// The recall of a ranking, with some examples.
     pub(crate) fn evaluation(&self, ranked: &Ranked) -> Evaluation {
         Evaluation { examples: self.examples(ranked), ..ranked.ranking.evaluation() }
     }
@@ -98,7 +98,9 @@ impl ItmData {
         (images, captions.collect())
     }
 
-    /// Scores every image of `captions` with every one of the captions; of at most `ranked_images` images.
+    /// Scores every image of `captions` with every one of the captions.
+    ///
+    /// They are at most `ranked_images` images.
     pub(crate) fn score_all_pairs(
         &self,
         captions: &[usize],

@@ -1,4 +1,6 @@
-//! Recall@k of retrieval, both ways: what counts as found is [`mmnas_bundle::recall`]'s rule, as in evaluation.
+//! Recall@k of retrieval, both ways.
+//!
+//! What counts as found is [`mmnas_bundle::recall`]'s rule, as in evaluation.
 
 use std::collections::BTreeMap;
 
@@ -12,21 +14,23 @@ const CUTS: [usize; 3] = [1, 5, 10];
 /// Scores of all pairs of some images and their captions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranking {
-    /// One row an image, one number a caption.
+    /// One row per image, one number per caption.
     pub scores: Vec<Vec<f32>>,
-    /// The same for ranking images for captions, where those were scored apart: candidates of a shortlist differ.
+    /// The same scores for ranking images for captions.
+    ///
+    /// None where both ways share `scores`; the candidates of a shortlist differ.
     pub of_captions: Option<Vec<Vec<f32>>>,
     /// The image, as a row, that each caption belongs to.
     pub image_of_caption: Vec<usize>,
 }
 
 impl Ranking {
-    /// What images are ranked for captions by.
+    /// The scores that images are ranked by for captions.
     pub fn caption_scores(&self) -> &[Vec<f32>] {
         self.of_captions.as_ref().unwrap_or(&self.scores)
     }
 
-    /// The images, as rows, by their scores with a caption, the best first.
+    /// Sorts the images, as rows, by their scores with a caption, the best first.
     pub fn images_by_score(&self, caption: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.scores.len()).collect();
         let scores = self.caption_scores();
@@ -36,17 +40,19 @@ impl Ranking {
 }
 
 impl Ranking {
-    /// For every image the rank, from 0, of the best of its captions among all captions.
+    /// Ranks of each image's best caption among all captions, from 0.
     pub fn text_ranks(&self) -> Vec<usize> {
         recall::text_ranks(&self.scores, |image, caption| self.image_of_caption[caption] == image)
     }
 
-    /// For every caption the rank, from 0, of its image among all images.
+    /// Ranks of each caption's image among all images, from 0.
     pub fn image_ranks(&self) -> Vec<usize> {
         recall::image_ranks(self.caption_scores(), |image, caption| self.image_of_caption[caption] == image)
     }
 
-    /// Recall@1, 5, 10 from image to text and from text to image, and their mean as the score.
+    /// Recall@1, 5 and 10, image to text and text to image.
+    ///
+    /// Their mean is the score.
     pub fn evaluation(&self) -> Evaluation {
         let mut metrics = BTreeMap::new();
         for (way, ranks) in [("image→text", self.text_ranks()), ("text→image", self.image_ranks())] {
@@ -73,7 +79,8 @@ mod tests {
             of_captions: None,
             image_of_caption: vec![0, 0, 1, 1],
         };
-        // Image 0: its best caption has 0.9, no other as high. Image 1: its best has 0.3; 0.95 and the other 0.3 are as high.
+        // Image 0: its best caption has 0.9, no other as high. Image 1: its best has 0.3; 0.95 and
+        // the other 0.3 are as high.
         assert_eq!(ranking.text_ranks(), [0, 2]);
         // Captions: 0.9 < 0.95; 0.1 < 0.3; 0.2 < 0.5; 0.3 > 0.2.
         assert_eq!(ranking.image_ranks(), [1, 1, 1, 0]);

@@ -17,7 +17,7 @@ use crate::task::vgd::batch::VgdBatch;
 #[derive(Debug)]
 struct Phrase {
     tokens: Vec<i64>,
-    /// At least one.
+    /// Boxes that the phrase means, at least one.
     targets: Vec<BoxXyxy>,
 }
 
@@ -55,7 +55,7 @@ impl VgdData {
         Ok(VgdData { common, phrases, settings: recipe.vgd, padding })
     }
 
-    /// What the recipe says of this task.
+    /// The recipe's settings of this task.
     pub(crate) fn settings(&self) -> VgdSettings {
         self.settings
     }
@@ -84,6 +84,9 @@ impl VgdData {
     }
 
     /// Loads the phrases `indices`.
+    ///
+    /// # Errors
+    /// Features that cannot be read.
     pub fn batch(&self, indices: &[usize]) -> Result<VgdBatch> {
         let phrases: Vec<&Phrase> = indices.iter().map(|&k| &self.phrases[k]).collect();
         let tokens: Vec<&[i64]> = phrases.iter().map(|p| p.tokens.as_slice()).collect();

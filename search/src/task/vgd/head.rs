@@ -10,10 +10,11 @@ use crate::nn::dropout::Dropout;
 use crate::nn::layers::{LayerNorm, Linear};
 use crate::task::cca::linear_embedding::LinearEmbedding;
 
-/// The published head: per region `LN(AttFlat(x) + Linear(H → 2H)(y_i))` → a score and four deltas.
+/// The published head: `LN(AttFlat(x) + Linear(H → 2H)(y_i))` per region.
 ///
-/// It gives `[batch, regions, 5]`, the score before any softmax. Linear embeddings of texts and of regions may stand beside
-/// it, whose products are scores too.
+/// From it come a score and four deltas of each region, `[batch, regions, 5]`, the score before any
+/// softmax. Linear embeddings of texts and of regions may stand beside it, whose products are
+/// scores too.
 #[derive(Debug)]
 pub struct VgdHead {
     text: AttFlat,
@@ -66,8 +67,8 @@ impl Head for VgdHead {
 
 /// The linear part of the scores.
 ///
-/// It knows the phrases that its matrices come from too well to say what the network still has to learn of these: training
-/// does not read it, validation and everything after it does.
+/// It knows the phrases that its matrices come from too well to say what the network still has to
+/// learn of them. So training does not read it; validation and everything after it does.
 #[derive(Debug)]
 struct LinearScores(LinearEmbedding);
 
@@ -90,7 +91,7 @@ impl EmbeddingHead for LinearScores {
     }
 }
 
-/// What linear embeddings give each region, `[batch, regions, 1]`.
+/// The linear part of each region's score, `[batch, regions, 1]`.
 fn linear_scores(embeddings: &Embeddings) -> Tensor {
     embeddings.image.matmul(&embeddings.text.unsqueeze(-1))
 }

@@ -1,4 +1,4 @@
-//! What there is to learn in phrases.
+//! Checks that there is something to learn in phrases.
 
 use mmnas_bundle::Error as BundleError;
 use mmnas_bundle::boxes::grounding_target;
@@ -8,10 +8,13 @@ use crate::error::Result;
 use crate::task::vgd::data::VgdData;
 
 impl VgdData {
-    /// What is to be known of the boxes that a run trains on, of those of the images that were looked at.
+    /// Notes on the boxes that a run trains on.
+    ///
+    /// Only the images in `seen` are looked at for training.
     ///
     /// # Errors
-    /// No phrase with a region whose intersection over union with its box is 0.5 or more: the loss would always be 0.
+    /// No phrase with a region whose intersection over union with its box is 0.5 or more: the loss
+    /// would always be 0. Features of the validation part that cannot be read.
     pub fn learnable_boxes(&self, parts: &RunParts<'_>, seen: &[SeenImage]) -> Result<Vec<String>> {
         let (without, phrases) = self.without_region(parts.training_samples(), seen);
         let file = self.common().file_of("samples").unwrap_or("samples");
@@ -37,8 +40,9 @@ impl VgdData {
         Ok(told)
     }
 
-    /// How many of the phrases of `samples` about the images that were looked at have no region that they can mean, and how many
-    /// these phrases are.
+    /// Counts the phrases of `samples` without a region that they can mean, and all.
+    ///
+    /// It counts only phrases about the images in `seen`.
     fn without_region(&self, samples: impl Iterator<Item = usize>, seen: &[SeenImage]) -> (usize, usize) {
         let (mut without, mut phrases) = (0, 0);
         for sample in samples {

@@ -8,7 +8,9 @@ use crate::recipe::score_padding::ScorePadding;
 /// Weight of the deltas' loss beside the scores'.
 const DELTA_WEIGHT: f64 = 0.5;
 
-/// Log-probabilities of the regions, `[batch, regions]`, from scores and deltas `[batch, regions, 5]`.
+/// Log-probabilities of the regions, `[batch, regions]`.
+///
+/// `scores` are scores and deltas, `[batch, regions, 5]`.
 pub fn log_probabilities(scores: &Tensor, region_count: &[i64], padding: ScorePadding) -> Tensor {
     let scores = scores.select(-1, 0);
     let n = scores.size()[1];
@@ -22,9 +24,9 @@ pub fn log_probabilities(scores: &Tensor, region_count: &[i64], padding: ScorePa
 
 /// KL divergence of the scores plus half the smooth L1 of the deltas (published).
 ///
-/// Of `log_probabilities` `[batch, regions]` and `deltas` `[batch, regions, 4]`. The divergence is to the target `scores`,
-/// over the number of samples that have a target; the smooth L1 is over the number of regions that count, 1 in `mask`.
-/// Without any such sample or region the part is 0.
+/// `log_probabilities` are `[batch, regions]`, `deltas` `[batch, regions, 4]`. The divergence is to
+/// the target `scores`, over the number of samples that have a target. The smooth L1 is over the
+/// number of regions that count, 1 in `mask`. Without any such sample or region the part is 0.
 pub fn loss(log_probabilities: &Tensor, deltas: &Tensor, scores: &Tensor, mask: &Tensor, target: &Tensor) -> Tensor {
     let has_target = scores.sum_dim_intlist(-1, true, Kind::Float).gt(0.0).to_kind(Kind::Float);
     let divergence = scores.xlogy(scores) - scores * log_probabilities;

@@ -1,4 +1,6 @@
-//! Metric of grounding: the share of phrases whose box has an IoU of at least 0.5 with a right one.
+//! Metric of grounding: the share of phrases whose box is right.
+//!
+//! A box is right if it has an IoU of at least 0.5 with a right one.
 
 use mmnas_bundle::boxes::{self, BoxXyxy, DELTA_SCALE};
 
@@ -12,10 +14,12 @@ use crate::task::vgd::head::with_linear_scores;
 use crate::task::vgd::loss::log_probabilities;
 use crate::task::{Evaluation, Forward};
 
-/// A prediction counts as right from this intersection over union with the target on.
+/// Smallest intersection over union with the target of a right prediction.
 const RIGHT_IOU: f32 = 0.5;
 
-/// The box of the best region of each sample, moved by its deltas and clipped to the image.
+/// The box of the best region of each sample.
+///
+/// It is moved by the region's deltas and clipped to the image.
 pub fn grounded_boxes(output: &HeadOutput, batch: &VgdBatch, padding: ScorePadding) -> Vec<BoxXyxy> {
     let output = with_linear_scores(output);
     let log_probabilities = log_probabilities(&output, &batch.inputs.region_count, padding);

@@ -1,4 +1,6 @@
-//! Visual grounding as a task: which region a phrase means, and how its box is moved (MMnas, section 4.1).
+//! Visual grounding as a task (MMnas, section 4.1).
+//!
+//! It finds which region a phrase means, and how its box is moved.
 
 use mmnas_bundle::manifest::{Dimensions, EmbeddingDimensions};
 use tch::{Device, Tensor, nn};
@@ -45,7 +47,8 @@ impl Task for VgdData {
     }
 
     fn start(&self, train: &[usize], network: &mut Network) -> Result<()> {
-        // First, as the weights of another run bring how features are standardised; and last, as they have learnt from theirs.
+        // First, as the weights of another run bring how features are standardised; and last, as
+        // they have learnt from theirs.
         self.common().start(network)?;
         self.cca_init(train, network)?;
         self.common().start(network)

@@ -34,7 +34,9 @@ pub struct VqaData {
     scores: AnswerScores,
 }
 
-/// The answer that counts for the labels: normalised where annotators gave it, else as it is.
+/// The answer that counts for the labels.
+///
+/// It is normalised where annotators gave it, otherwise as it is.
 fn label_answer(sample: &VqaSample) -> String {
     if sample.answers.is_empty() { sample.answer.clone() } else { normalise(&sample.answer) }
 }
@@ -50,9 +52,10 @@ fn targets(sample: &VqaSample, label_of: &HashMap<&str, usize>) -> Vec<(usize, f
 impl VqaData {
     /// Reads JSON lines (see [`VqaSample`]) and opens the features of their images.
     ///
-    /// If they are not given, the vocabulary has the questions' words and the labels are the frequent answers, both by
-    /// first appearance. The target of a label is 0, 0.3, 0.6, 0.9 or 1 for 0, 1, 2, 3 or more annotators who gave it, and
-    /// without annotators 1 for the answer. An answer that is no label has no target; labels that no sample has are an
+    /// If no vocabulary is given, it has the questions' words by first appearance. If no labels are
+    /// given, they are the frequent answers by first appearance. The target of a label is 0, 0.3,
+    /// 0.6, 0.9 or 1 for 0, 1, 2, 3 or more annotators who gave it. Without annotators it is 1 for
+    /// the answer. An answer that is no label has no target; labels that no sample has are an
     /// error.
     pub(super) fn read(files: &DataFiles, recipe: &Recipe, device: Device) -> Result<VqaData> {
         let rules = &recipe.vqa;
@@ -112,7 +115,9 @@ impl VqaData {
         &self.questions[sample].tokens
     }
 
-    /// The labels that are right about a sample, more or less; none where no answer is a label.
+    /// The labels with a target above 0 for a sample.
+    ///
+    /// There are none where no answer is a label.
     pub(crate) fn target_labels(&self, sample: usize) -> impl Iterator<Item = usize> {
         self.questions[sample].targets.iter().map(|(label, _)| *label)
     }
@@ -123,8 +128,10 @@ impl VqaData {
         best.map(|(label, _)| self.labels[*label].as_str())
     }
 
-    /// The annotators' answers to a question as they wrote them, which is how
-    /// [`official_accuracy`](mmnas_bundle::answers::official_accuracy) wants them; none where only one answer is known.
+    /// The annotators' answers to a question as they wrote them.
+    ///
+    /// [`official_accuracy`](mmnas_bundle::answers::official_accuracy) reads them so. There are
+    /// none where only one answer is known.
     pub fn annotators(&self, sample: usize) -> &[String] {
         &self.questions[sample].annotators
     }
@@ -135,6 +142,9 @@ impl VqaData {
     }
 
     /// Loads the questions `indices`.
+    ///
+    /// # Errors
+    /// Features that cannot be read.
     pub fn batch(&self, indices: &[usize]) -> Result<VqaBatch> {
         let questions: Vec<&Question> = indices.iter().map(|&k| &self.questions[k]).collect();
         let tokens: Vec<&[i64]> = questions.iter().map(|q| q.tokens.as_slice()).collect();

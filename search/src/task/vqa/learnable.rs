@@ -1,4 +1,4 @@
-//! What there is to learn in questions.
+//! Checks that there is something to learn in questions.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::task::vqa::data::VqaData;
 
 impl VqaData {
-    /// What is to be known of the answers that a run trains on.
+    /// Notes on the answers that a run trains on.
     ///
     /// # Errors
     /// A single label; a part that is trained on without any answer that is a label.

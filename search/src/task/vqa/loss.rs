@@ -11,8 +11,8 @@ pub fn loss(logits: &Tensor, target: &Tensor) -> Tensor {
 
 /// Cross-entropy of the softmax of `logits` `[batch, answers]`, summed over the batch.
 ///
-/// Targets count as parts of their sum; samples without a target count nothing. An addition of ours: see
-/// [`AnswerScores::Softmax`](mmnas_bundle::manifest::AnswerScores::Softmax).
+/// Targets count as shares of their sum; samples without a target count nothing. It is an addition
+/// of ours: see [`AnswerScores::Softmax`](mmnas_bundle::manifest::AnswerScores::Softmax).
 pub fn softmax_loss(logits: &Tensor, target: &Tensor) -> Tensor {
     let target = target / target.sum_dim_intlist(-1, true, Kind::Float).clamp_min(1e-6);
     -(target * logits.log_softmax(-1, Kind::Float)).sum(Kind::Float)

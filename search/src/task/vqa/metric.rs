@@ -1,6 +1,7 @@
 //! Metric of visual question answering.
 //!
-//! The official VQA accuracy of the best answer if annotators' answers are known, else whether it is the answer.
+//! With annotators' answers it is the official VQA accuracy of the best answer. Otherwise it is
+//! whether this is the answer.
 
 use std::collections::BTreeMap;
 
