@@ -16,7 +16,7 @@ MMNAS := $(BIN)/mmnas
 SEARCH := $(BIN)/mmnas-search
 
 .DELETE_ON_ERROR:
-.PHONY: help demo package test lint check book reference setup build wheels clean-demo
+.PHONY: help demo test lint check setup build wheels clean-demo
 
 help:
 	@echo "make demo        answer, retrieve and ground with the bundles of the repository (pictures in $(DEMO))"
@@ -70,22 +70,6 @@ lint: setup
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --quiet --no-deps --workspace --exclude mmnas-tests
 
-# The crates as a registry would take them, built from what is packed.
-package: setup
-	$(CARGO) package --locked --workspace --exclude mmnas-tests
-
-reference: setup
-	$(CARGO) run --release --locked -p mmnas-tests --bin update-reference
-
-# mdBook comes from the registry of crates, once.
-MDBOOK := $(TARGET)/mdbook/bin/mdbook
-$(MDBOOK):
-	$(CARGO) install --quiet --locked --version 0.5.4 --root "$(TARGET)/mdbook" mdbook
-
-book: | $(MDBOOK)
-	@"$(MDBOOK)" build docs
-	@echo "target/book/index.html"
-
 # What the bundles of the repository make of generated scenes; it needs ONNX Runtime alone, and no libtorch.
 BUNDLES := runtime/bundles
 PICTURE := $(BUNDLES)/scenes/08018.png
@@ -106,6 +90,7 @@ demo:
 clean-demo:
 	rm -rf $(DEMO) $(DEMO_SEARCH)
 
+include docs/docs.mk
 include ffi/packaging/packaging.mk
 include tests/checks.mk
 include search/experiments/easy_vqa/easy_vqa.mk

@@ -1,6 +1,6 @@
 # The C library as it is shipped: built, installed, packed, and what holds its ABI.
 
-.PHONY: dist install deb abi header
+.PHONY: dist install deb abi header package
 
 # The C library as it is shipped. ONNXRUNTIME=DIR installs that ONNX Runtime beside it.
 dist:
@@ -32,3 +32,7 @@ abi: setup
 	$(CARGO) run --release --locked -p mmnas-tests --bin update-header -- --stub "$(TARGET)/abi/stub.c"
 	@cc -g -shared -fPIC -Iinclude "$(TARGET)/abi/stub.c" -o "$(TARGET)/abi/libmmnas_runtime.so"
 	@abidw --no-corpus-path --no-comp-dir-path --no-show-locs --out-file ffi/packaging/abi.xml "$(TARGET)/abi/libmmnas_runtime.so"
+
+# The crates as a registry would take them, built from what is packed.
+package: setup
+	$(CARGO) package --locked --workspace --exclude mmnas-tests
