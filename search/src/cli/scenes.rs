@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         written.questions,
         written.captions,
         written.phrases,
-        100.0 * written.question_alone,
+        100.0 * written.language_prior,
         100.0 * written.true_of_others,
         all as f64 / seconds.max(1e-9)
     ));

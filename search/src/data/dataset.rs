@@ -1,10 +1,10 @@
 //! Data that the data sets of all tasks share: samples, features of their images, words.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use mmnas_bundle::samples::{Broken, Sample};
-use mmnas_bundle::{Architecture, Error as BundleError, RegionFeatures, TextEncoder, UNK, Vocabulary, sha256_hex};
+use mmnas_bundle::{Error as BundleError, RegionFeatures, TextEncoder, UNK, Vocabulary};
 use rayon::prelude::*;
 use tch::Device;
 
@@ -17,7 +17,6 @@ use crate::error::Result;
 use crate::model::network::Network;
 use crate::recipe::Recipe;
 use crate::recipe::model::Modalities;
-use crate::run::folder::RunInputs;
 use crate::run::warm_start::InitialWeights;
 
 /// The common part of all tasks' data sets.
@@ -25,10 +24,10 @@ use crate::run::warm_start::InitialWeights;
 /// It has samples that belong to images, features of the images on disk, and words.
 #[derive(Debug)]
 pub struct ImageTextData {
-    files: Vec<HashedFile>,
-    broken: Broken,
+    pub(super) files: Vec<HashedFile>,
+    pub(super) broken: Broken,
     features: FeatureFolders,
-    features_sha256: String,
+    pub(super) features_sha256: String,
     images: Vec<FoundImage>,
     image_of_sample: Vec<usize>,
     samples_of_images: Vec<Vec<usize>>,
@@ -208,48 +207,6 @@ impl ImageTextData {
         self.features.vision_sha256()
     }
 
-    /// Name and SHA-256 of every file but the features.
-    ///
-    /// Of files of one name the later ones are numbered.
-    pub fn provenance(&self) -> BTreeMap<String, String> {
-        let mut named = BTreeMap::new();
-        for file in &self.files {
-            let mut name = file.name.clone();
-            let mut number = 1;
-            while named.contains_key(&name) {
-                number += 1;
-                name = format!("{} ({number})", file.name);
-            }
-            named.insert(name, file.sha256.clone());
-        }
-        named
-    }
-
-    /// The inputs of a run on this data, to tell it from others.
-    ///
-    /// `architecture` is the one that is trained.
-    pub fn run_inputs(&self, task: &str, architecture: Option<&Architecture>) -> RunInputs {
-        RunInputs {
-            task: task.to_owned(),
-            samples_sha256: self.sha256(),
-            vision_sha256: self.vision_sha256().to_owned(),
-            features_sha256: self.features_sha256.clone(),
-            architecture: architecture.cloned(),
-        }
-    }
-
-    /// The hash of the file of samples.
-    ///
-    /// Of several files, or where samples were left out, it is one over all of it.
-    fn sha256(&self) -> String {
-        if let ([only], 0) = (self.files.as_slice(), self.broken.count) {
-            return only.sha256.clone();
-        }
-        let lines = self.files.iter().map(|file| format!("{} {}\n", file.role, file.sha256));
-        let left_out = format!("left out {}\n", self.broken.count);
-        sha256_hex(lines.chain([left_out]).collect::<String>().as_bytes())
-    }
-
     /// The image of `sample`.
     pub fn image_of(&self, sample: usize) -> usize {
         self.image_of_sample[sample]
@@ -295,6 +252,7 @@ impl ImageTextData {
 #[cfg(test)]
 mod tests {
     use mmnas_bundle::samples::VqaSample;
+    use mmnas_bundle::sha256_hex;
 
     use super::*;
     use crate::data::test_data::{features, lines, question, recipe};

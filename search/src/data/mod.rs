@@ -9,6 +9,7 @@ pub mod dataset;
 pub mod feature_folders;
 pub mod labels;
 pub mod learnable;
+pub(crate) mod provenance;
 pub mod samples;
 pub mod split;
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod ema;
 pub mod head;
 pub mod inputs;
 pub mod network;
+pub(crate) mod relation_biases;
 pub mod stage_outputs;
 #[cfg(test)]
 mod tests;

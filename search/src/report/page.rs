@@ -12,7 +12,7 @@ use crate::report::example_cards::cards;
 use crate::report::operation::Look;
 use crate::report::overwrite_guard::Marks;
 use crate::report::palette::Palette;
-use crate::report::summary::facts;
+use crate::report::summary::summary;
 use crate::report::text::escape;
 use crate::report::thumbnail::Thumbnails;
 use crate::report::{architecture, picture};
@@ -149,7 +149,7 @@ pub(crate) fn page(content: &Content, examples: usize, thumbnails: &mut Thumbnai
         let _ = write!(page, "<a href=\"#{id}\">{heading}</a>");
     }
     page += "</nav><div class=\"facts\">";
-    for (value, name, more) in facts(content) {
+    for (value, name, more) in summary(content) {
         let _ = write!(page, "<div class=\"fact\"><b>{}</b><span>{name}</span>", escape(&value));
         if !more.is_empty() {
             let _ = write!(page, "<span>{}</span>", escape(&more));

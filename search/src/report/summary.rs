@@ -1,4 +1,4 @@
-//! The facts at the top of a page.
+//! The rows at the top of a page.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::report::text::{duration, grouped};
 use crate::run::epoch_notes as notes;
 
 /// A value, its name, and a remark; none of them escaped.
-pub(crate) type Fact = (String, &'static str, String);
+pub(crate) type SummaryRow = (String, &'static str, String);
 
 fn task(name: &str) -> &'static str {
     match name {
@@ -22,17 +22,17 @@ fn percent(value: f64) -> String {
     format!("{:.2} %", 100.0 * value)
 }
 
-/// The known facts of the run, the most important first.
-pub(crate) fn facts(content: &Content) -> Vec<Fact> {
+/// The known rows of the run, the most important first.
+pub(crate) fn summary(content: &Content) -> Vec<SummaryRow> {
     let records = &content.records;
     // Lenient: a recipe of another version still has most of its keys.
     let recipe: toml::Table = content.recipe.parse().unwrap_or_default();
     let searched = content.inputs.architecture.is_none();
-    let mut facts: Vec<Fact> = Vec::new();
+    let mut rows: Vec<SummaryRow> = Vec::new();
     if let (Some(best), Some(last)) = (content.best(), records.last()) {
         let best = &records[best];
-        facts.push((percent(best.validation), "best validation", format!("epoch {}", best.epoch)));
-        facts.push((percent(last.validation), "last validation", format!("epoch {}", last.epoch)));
+        rows.push((percent(best.validation), "best validation", format!("epoch {}", best.epoch)));
+        rows.push((percent(last.validation), "last validation", format!("epoch {}", last.epoch)));
     }
     let planned = if searched { recipe.get("search").and_then(|s| s.get("weights")) } else { recipe.get("retrain") };
     let planned = planned.and_then(|settings| settings.get("epochs")?.as_integer()).unwrap_or(0);
@@ -46,24 +46,24 @@ pub(crate) fn facts(content: &Content) -> Vec<Fact> {
         (_, _, 0) => (format!(" of {planned}"), String::new()),
         _ => (format!(" of {planned}"), format!("{} to go", duration(remaining))),
     };
-    facts.push((format!("{}{of}", records.len()), "epochs", still));
+    rows.push((format!("{}{of}", records.len()), "epochs", still));
     if let Some(entropy) = records.last().and_then(|record| notes::number(record, "entropy")) {
-        facts.push((format!("{entropy:.2}"), "entropy of alpha", "1 undecided, 0 decided".to_owned()));
+        rows.push((format!("{entropy:.2}"), "entropy of alpha", "1 undecided, 0 decided".to_owned()));
     }
     let name = &content.inputs.task;
-    facts.push((name.to_uppercase(), "task", task(name).to_owned()));
+    rows.push((name.to_uppercase(), "task", task(name).to_owned()));
     if let Some(strategy) = records.iter().rev().find_map(|record| notes::text(record, "strategy")) {
-        facts.push((strategy.to_owned(), "strategy", String::new()));
+        rows.push((strategy.to_owned(), "strategy", String::new()));
     }
     let network = content.network.as_ref();
     let parameters = network.and_then(|network| network.get("parameters")).and_then(Value::as_u64);
-    facts.extend(parameters.map(|count| (grouped(count), "parameters", String::new())));
+    rows.extend(parameters.map(|count| (grouped(count), "parameters", String::new())));
     let mean = seconds / records.len().max(1) as f64;
     let each = if records.is_empty() { String::new() } else { format!("{} an epoch", duration(mean)) };
-    facts.push((duration(seconds), "training time", each));
+    rows.push((duration(seconds), "training time", each));
     let seed = recipe.get("seed").and_then(toml::Value::as_integer);
-    facts.extend(seed.map(|seed| (seed.to_string(), "seed", String::new())));
+    rows.extend(seed.map(|seed| (seed.to_string(), "seed", String::new())));
     let version = network.and_then(|network| network.get("provenance")?.get("version")?.as_str());
-    facts.extend(version.map(|version| (version.to_owned(), "version that trained it", String::new())));
-    facts
+    rows.extend(version.map(|version| (version.to_owned(), "version that trained it", String::new())));
+    rows
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::scenes::attributes::Look;
-use crate::scenes::language_prior::QuestionAlone;
+use crate::scenes::language_prior::LanguagePrior;
 use crate::scenes::render::picture::picture;
 use crate::scenes::render::regions::{FEATURES, form_sha256, regions};
 use crate::scenes::scene::Scene;
@@ -63,8 +63,8 @@ pub struct Written {
     pub captions: usize,
     /// Number of phrases.
     pub phrases: usize,
-    /// Accuracy on the test questions without the image, 0 to 1: see [`QuestionAlone`].
-    pub question_alone: f64,
+    /// Accuracy on the test questions without the image, 0 to 1: see [`LanguagePrior`].
+    pub language_prior: f64,
     /// Share of captions that are true of another test image too, 0 to 1.
     ///
     /// It is taken over the pairs of an image and another one's caption, on at most 300 images.
@@ -246,7 +246,7 @@ pub fn write(settings: &Settings, out: &Path, done: impl Fn() + Sync) -> Result<
     }
     let caption_writer = CaptionWriter::new(settings.seed);
     let mut objects = Lines::create(at("objects.jsonl"))?;
-    let (mut written, mut alone, mut sampled) = (Written::default(), QuestionAlone::default(), Vec::new());
+    let (mut written, mut alone, mut sampled) = (Written::default(), LanguagePrior::default(), Vec::new());
     let (train, all) = (u64::from(settings.images), u64::from(settings.images) + u64::from(settings.test));
     for (part, numbers) in [("train", 0..train), ("test", train..all)] {
         let mut lines = Vec::new();
@@ -287,5 +287,5 @@ pub fn write(settings: &Settings, out: &Path, done: impl Fn() + Sync) -> Result<
     }
     objects.finish()?;
     folder.finish()?;
-    Ok(Written { question_alone: alone.accuracy(), true_of_others: true_of_others(&sampled), ..written })
+    Ok(Written { language_prior: alone.accuracy(), true_of_others: true_of_others(&sampled), ..written })
 }

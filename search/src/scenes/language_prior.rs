@@ -24,7 +24,7 @@ type Counts = HashMap<Answer, usize>;
 /// It counts questions of the same words or, if these are rare, of the same form. It reads training
 /// questions first, then test questions, and keeps counts only.
 #[derive(Debug, Default)]
-pub struct QuestionAlone {
+pub struct LanguagePrior {
     texts: HashMap<String, Counts>,
     forms: HashMap<Question, Counts>,
     all: Counts,
@@ -40,7 +40,7 @@ fn most_frequent(counts: &Counts) -> Option<Answer> {
     counts.iter().map(|(answer, count)| (*count, Reverse(*answer))).max().map(|(_, answer)| answer.0)
 }
 
-impl QuestionAlone {
+impl LanguagePrior {
     /// Learns a training question, one of the first 200,000.
     pub fn learn(&mut self, question: &AskedQuestion) {
         if self.learned == LEARNED {

@@ -13,7 +13,7 @@ pub mod text;
 
 pub use attributes::{Attribute, Color, Filling, Kind, Look, Shape, Size};
 pub use dataset::{Settings, Written, write};
-pub use language_prior::QuestionAlone;
+pub use language_prior::LanguagePrior;
 pub use render::outline::Outline;
 pub use render::regions::{CROP, FEATURES, JITTER, form_sha256, regions};
 pub use scene::{MARGIN, MAX_OBJECTS, MAX_OVERLAP, Object, SIDE, Scene, overlap};

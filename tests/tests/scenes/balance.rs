@@ -35,7 +35,7 @@ fn by_words(train: &[AskedQuestion], test: &[AskedQuestion]) -> f64 {
 fn the_question_alone_does_not_give_the_answer() {
     let all: Vec<Vec<AskedQuestion>> = scenes(2000).map(|(number, scene)| asked(number, &scene)).collect();
     let (train, test) = (all[..1600].concat(), all[1600..].concat());
-    let mut alone = QuestionAlone::default();
+    let mut alone = LanguagePrior::default();
     train.iter().for_each(|q| alone.learn(q));
     test.iter().for_each(|q| alone.test(q));
     let words = by_words(&train, &test[..1000]);

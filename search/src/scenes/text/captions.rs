@@ -8,7 +8,7 @@ use crate::scenes::attributes::{Attribute, Filling, Kind};
 use crate::scenes::scene::{SIDE, Scene, weighted};
 use crate::scenes::text::reference::{Order, Relation};
 use crate::scenes::text::statement::{Quarter, Statement};
-use crate::scenes::text::wording::{Count, Voice, list, word_count};
+use crate::scenes::text::wording::{Count, Wording, list, word_count};
 use crate::seed::rng;
 
 /// Number of captions of an image, as in Flickr30K.
@@ -82,7 +82,7 @@ impl CaptionWriter {
 fn draft(form: u32, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<Caption> {
     let mut order: Vec<usize> = (0..scene.objects.len()).collect();
     order.shuffle(rng);
-    let mut draft = Draft { scene, voice: Voice::new(rng, false), order, statement: Statement::default() };
+    let mut draft = Draft { scene, wording: Wording::new(rng, false), order, statement: Statement::default() };
     let text = match form {
         0 => draft.pair()?,
         1 => draft.trio()?,
@@ -101,7 +101,7 @@ fn draft(form: u32, scene: &Scene, rng: &mut ChaCha8Rng) -> Option<Caption> {
 /// `order` has the objects shuffled.
 struct Draft<'a> {
     scene: &'a Scene,
-    voice: Voice<'a>,
+    wording: Wording<'a>,
     order: Vec<usize>,
     statement: Statement,
 }
@@ -118,7 +118,7 @@ impl Draft<'_> {
             _ => [0.85, if striped { 0.7 } else { 0.25 }],
         };
         for (attribute, likely) in [(Attribute::Color, color), (Attribute::Size, 0.5), (Attribute::Filling, filling)] {
-            if self.voice.rng().random_bool(likely) {
+            if self.wording.rng().random_bool(likely) {
                 told.push(attribute);
             }
         }
@@ -132,14 +132,14 @@ impl Draft<'_> {
     fn thing(&mut self, object: usize) -> String {
         let kind = self.kind(object);
         self.statement.things.push(kind);
-        self.voice.a(&kind)
+        self.wording.a(&kind)
     }
 
     /// Adds the number of objects to the statement; "five shapes".
     fn total(&mut self) -> String {
         let count = self.scene.objects.len();
         self.statement.counts.push((Kind::ANY, count));
-        self.voice.counted(&Kind::ANY, count)
+        self.wording.counted(&Kind::ANY, count)
     }
 
     /// Adds a relation that the object `a` has to `b`; thing `thing` is `b`.
@@ -147,13 +147,13 @@ impl Draft<'_> {
         let objects = &self.scene.objects;
         let holds = |r: &Relation| r.holds(&objects[a], &objects[b]);
         let relations: Vec<Relation> = Relation::ALL.into_iter().filter(holds).collect();
-        let relation = *relations.choose(self.voice.rng())?;
+        let relation = *relations.choose(self.wording.rng())?;
         self.statement.links.push((0, relation, thing));
-        Some(self.voice.relation(relation))
+        Some(self.wording.relation(relation))
     }
 
     fn start(&mut self) -> &'static str {
-        self.voice.pick(&["", "", "there is ", "the picture shows ", "you can see ", "an image of "])
+        self.wording.pick(&["", "", "there is ", "the picture shows ", "you can see ", "an image of "])
     }
 
     /// A caption like "a red star left of a blue ring".
@@ -184,14 +184,14 @@ impl Draft<'_> {
             (Relation::Above, Order::FromTop, "from top to bottom"),
             (Relation::Below, Order::FromBottom, "from bottom to top"),
         ];
-        let &(relation, order, direction) = directions.choose(self.voice.rng())?;
+        let &(relation, order, direction) = directions.choose(self.wording.rng())?;
         let count = self.order.len();
         let sorted: Vec<usize> = (1..=count).flat_map(|rank| order.ranked(self.scene, &self.order, rank)).collect();
         let total = self.total();
         let things: Vec<String> = sorted.into_iter().map(|object| self.thing(object)).collect();
         self.statement.links = (1..count).map(|k| (k - 1, relation, k)).collect();
         let things = list(&things);
-        (count > 1).then(|| match self.voice.pick(&["the", "total", "there"]) {
+        (count > 1).then(|| match self.wording.pick(&["the", "total", "there"]) {
             "the" => format!("{direction} the {total} are {things}"),
             "total" => format!("{total}, {direction}: {things}"),
             _ => format!("there are {total}, {direction} {things}"),
@@ -200,7 +200,7 @@ impl Draft<'_> {
 
     /// A caption like "four shapes: two stars, one ring and one heart".
     fn tally(&mut self) -> Option<String> {
-        let attribute = Attribute::ALL[weighted(self.voice.rng(), &[4, 4, 1, 1])];
+        let attribute = Attribute::ALL[weighted(self.wording.rng(), &[4, 4, 1, 1])];
         let mut kinds: Vec<Kind> = Vec::new();
         for &object in &self.order {
             let kind = Kind::of(&self.scene.objects[object].look, &[attribute]);
@@ -213,11 +213,11 @@ impl Draft<'_> {
             .map(|kind| {
                 let count = self.scene.of_kind(kind).len();
                 self.statement.counts.push((*kind, count));
-                self.voice.counted(kind, count)
+                self.wording.counted(kind, count)
             })
             .collect();
         let (counted, total) = (list(&counted), self.total());
-        (kinds.len() > 1).then(|| match self.voice.pick(&["colon", "else", "all"]) {
+        (kinds.len() > 1).then(|| match self.wording.pick(&["colon", "else", "all"]) {
             "colon" => format!("{total}: {counted}"),
             "else" => format!("{counted}, and nothing else"),
             _ => format!("{counted}, {total} in all"),
@@ -230,14 +230,14 @@ impl Draft<'_> {
     fn extremes(&mut self) -> Option<String> {
         let mut parts = Vec::new();
         let orders: Vec<Order> =
-            [&Order::PLACES[..], &Order::SIZES].concat().sample(self.voice.rng(), 2).copied().collect();
+            [&Order::PLACES[..], &Order::SIZES].concat().sample(self.wording.rng(), 2).copied().collect();
         for order in orders {
             let first = order.ranked(self.scene, &self.order, 1);
             let [object] = first[..] else { return None };
             let kind = self.kind(object);
             self.statement.extremes.push((order, kind));
-            let noun = if parts.is_empty() { self.voice.noun(&Kind::ANY, Count::One) } else { "one".into() };
-            parts.push(format!("the {} {noun} is {}", self.voice.first(order), self.voice.a(&kind)));
+            let noun = if parts.is_empty() { self.wording.noun(&Kind::ANY, Count::One) } else { "one".into() };
+            parts.push(format!("the {} {noun} is {}", self.wording.first(order), self.wording.a(&kind)));
         }
         (self.order.len() > 1).then(|| list(&parts))
     }
@@ -251,8 +251,8 @@ impl Draft<'_> {
             (x - SIDE / 2.0).abs() > INSIDE && (y - SIDE / 2.0).abs() > INSIDE
         };
         let objects: Vec<usize> = self.order.iter().copied().filter(inside).take(2).collect();
-        let (high, low) = (self.voice.pick(&["upper", "top"]), self.voice.pick(&["lower", "bottom"]));
-        let end = self.voice.pick(&["", "", " of the picture", " corner", " quarter"]);
+        let (high, low) = (self.wording.pick(&["upper", "top"]), self.wording.pick(&["lower", "bottom"]));
+        let end = self.wording.pick(&["", "", " of the picture", " corner", " quarter"]);
         let mut parts = Vec::new();
         for (number, &object) in objects.iter().enumerate() {
             let (x, y) = self.scene.objects[object].center();
@@ -272,7 +272,7 @@ impl Draft<'_> {
     fn census(&mut self) -> Option<String> {
         let &[a, b, _, ..] = &self.order[..] else { return None };
         let (total, first, second) = (self.total(), self.thing(a), self.thing(b));
-        Some(match self.voice.pick(&["among", "one"]) {
+        Some(match self.wording.pick(&["among", "one"]) {
             "among" => format!("{total}, among them {first} and {second}"),
             _ => format!("{total}, one of which is {first} and another {second}"),
         })
@@ -286,7 +286,7 @@ impl Draft<'_> {
         }
         let things: Vec<String> = objects.into_iter().map(|object| self.thing(object)).collect();
         let (things, total) = (list(&things), self.total());
-        Some(match self.voice.pick(&["only", "nothing", "else", "total"]) {
+        Some(match self.wording.pick(&["only", "nothing", "else", "total"]) {
             "only" => format!("only {things}"),
             "nothing" => format!("nothing but {things}"),
             "else" => format!("{things}, and nothing else"),

@@ -8,7 +8,7 @@ use crate::scenes::scene::Scene;
 use crate::scenes::text::describe::reference_to;
 use crate::scenes::text::questions::MAX_WORDS;
 use crate::scenes::text::reference::Reference;
-use crate::scenes::text::wording::{Voice, word_count};
+use crate::scenes::text::wording::{Wording, word_count};
 
 /// Number of proposals for a phrase before it is given up.
 const TRIES: usize = 20;
@@ -36,7 +36,7 @@ pub fn phrases(scene: &Scene, count: usize, rng: &mut ChaCha8Rng) -> Vec<Phrase>
             break;
         }
         let Some(reference) = reference_to(scene, object, None, rng) else { continue };
-        let mut text = Voice::new(rng, false).reference(&reference);
+        let mut text = Wording::new(rng, false).reference(&reference);
         if rng.random_bool(0.3) {
             text = text.replacen("the ", "", 1);
         }

@@ -17,7 +17,7 @@ pub(crate) enum Count {
 /// Word choices of one sentence.
 ///
 /// A sentence that says "disc" for a circle says so to its end.
-pub(crate) struct Voice<'r> {
+pub(crate) struct Wording<'r> {
     rng: &'r mut ChaCha8Rng,
     /// The word for an object of any shape, and its plural.
     object: (&'static str, &'static str),
@@ -26,16 +26,16 @@ pub(crate) struct Voice<'r> {
     other_size_words: bool,
 }
 
-impl<'r> Voice<'r> {
+impl<'r> Wording<'r> {
     /// Draws the word choices of a sentence.
     ///
     /// If it asks for the shape, `asks_shape`, things are not called shapes.
-    pub(crate) fn new(rng: &'r mut ChaCha8Rng, asks_shape: bool) -> Voice<'r> {
+    pub(crate) fn new(rng: &'r mut ChaCha8Rng, asks_shape: bool) -> Wording<'r> {
         let objects = [("object", "objects"), ("thing", "things"), ("shape", "shapes"), ("shape", "shapes")];
         let object = objects[rng.random_range(0..if asks_shape { 2 } else { 4 })];
         let mut other = || rng.random_bool(0.3);
         let (other_shape_words, other_color_words, other_size_words) = (other(), other(), other());
-        Voice { rng, object, other_shape_words, other_color_words, other_size_words }
+        Wording { rng, object, other_shape_words, other_color_words, other_size_words }
     }
 
     /// The generator of the sentence.
@@ -93,7 +93,7 @@ impl<'r> Voice<'r> {
         words.chain([self.shape(kind.shape, count)]).collect::<Vec<_>>().join(" ")
     }
 
-    /// A kind as by [`Voice::noun`], whose attributes may stand behind the noun.
+    /// A kind as by [`Wording::noun`], whose attributes may stand behind the noun.
     ///
     /// Nothing may follow that could be mistaken to belong to a word at the end.
     pub(crate) fn noun_at_end(&mut self, kind: &Kind, count: Count) -> String {
