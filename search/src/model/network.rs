@@ -338,10 +338,11 @@ impl Network {
             };
             head.embed(&inputs, dropout)
         });
-        let mut scores = self.head.scores(&text, &y, region_mask.as_ref(), dropout);
-        if let (Some(head), Some(embeddings)) = (embedding.filter(|head| head.is_in_scores()), &embeddings) {
-            scores = scores + head.score(embeddings);
-        }
+        let scores = self.head.scores(&text, &y, region_mask.as_ref(), dropout);
+        let scores = match (embedding.filter(|head| head.is_in_scores()), &embeddings) {
+            (Some(head), Some(embeddings)) => scores + head.score(embeddings),
+            _ => scores,
+        };
         HeadOutput { scores, embeddings }
     }
 
