@@ -67,7 +67,7 @@ fn place(import: &Import) -> String {
 }
 
 #[test]
-fn a_room_of_search_imports_only_from_rooms_below() {
+fn a_room_of_search_imports_only_from_earlier_rooms() {
     let rank = |module: &[String]| {
         let room = module.first().map_or("", String::as_str);
         ROOMS.iter().position(|known| *known == room)

@@ -27,11 +27,11 @@ pub use bundles::bundle::{Bundle, BundleFiles};
 pub use bundles::golden;
 pub use bundles::vision_bundle::VisionBundle;
 pub use error::{Error, Result, Writer};
+pub use files::file_record::{FileRecord, sha256_hex, sha256_of_file};
+pub use files::new_folder::NewFolder;
 pub use files::text_file::{BYTE_ORDER_MARK, read_json_file, read_text_file, skip_byte_order_mark};
 pub use files::writer_lock::WriterLock;
-pub use files::{
-    FileRecord, NewFolder, is_unfinished, remove_unfinished, sha256_hex, sha256_of_file, write_atomically,
-};
+pub use files::{is_unfinished, remove_unfinished, write_atomically};
 pub use manifest::Manifest;
 pub use metrics::{answers, recall};
 pub use network::architecture::Architecture;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use mmnas_bundle::Bundle;
 use mmnas_bundle::manifest::{Form, Graph, Precision, Stage, Variant};
-use ort::ep::{ArenaExtendStrategy, CUDA, ExecutionProviderDispatch, TensorRT};
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
@@ -14,7 +13,8 @@ use ort::session::builder::GraphOptimizationLevel;
 use crate::engine::onnxruntime::{self, Shared};
 use crate::engine::options::{LoadOptions, Threads};
 use crate::engine::provider::Provider;
-use crate::error::{Error, Result, one_line};
+use crate::engine::provider_choice::{self, dispatches};
+use crate::error::{Error, Result};
 
 /// A graph that was checked.
 pub(crate) struct GraphFile<'a> {
@@ -70,24 +70,11 @@ impl Sessions {
     pub(crate) fn new(options: &LoadOptions) -> Result<Sessions> {
         options.check()?;
         let (shared, threads) = (onnxruntime::shared(options)?, options.threads()?);
-        let mut reasons = Vec::new();
-        for &provider in &options.providers {
-            let tried = Session::builder(&shared.environment)
-                .and_then(|builder| Ok(builder.with_execution_providers(dispatches(provider, options))?));
-            match tried {
-                Ok(_) => {
-                    if !reasons.is_empty() {
-                        tracing::warn!("{provider} runs the graphs, because {}", reasons.join("; "));
-                    }
-                    if provider == Provider::Cpu {
-                        onnxruntime::limit_memory(options)?;
-                    }
-                    return Ok(Sessions { shared, threads, provider, options: options.clone() });
-                }
-                Err(error) => reasons.push(format!("{provider}: {}", one_line(&error.to_string()))),
-            }
+        let provider = provider_choice::first_available(&shared, options)?;
+        if provider == Provider::Cpu {
+            onnxruntime::limit_memory(options)?;
         }
-        Err(Error::Provider { reasons })
+        Ok(Sessions { shared, threads, provider, options: options.clone() })
     }
 
     /// What runs the sessions.
@@ -144,35 +131,6 @@ impl Sessions {
     /// The graph of `stage` that runs: see [`chosen_graph`].
     pub(crate) fn graph<'a>(&self, stage: &'a Stage, name: &str, manifest: &Path) -> Result<&'a Graph> {
         chosen_graph(stage, name, manifest, self.options.form, self.provider)
-    }
-}
-
-/// A provider as a session takes it.
-///
-/// One that cannot be had is an error there and no silent step back to the processor.
-fn dispatches(provider: Provider, options: &LoadOptions) -> Vec<ExecutionProviderDispatch> {
-    let cuda = || {
-        // TensorFloat-32 keeps 10 bits of a number: what is called fp32 is to be that.
-        let mut cuda = CUDA::default().with_device_id(options.device).with_tf32(false);
-        if let Some(limit) = options.memory_limit {
-            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            cuda = cuda.with_memory_limit(limit).with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested);
-        }
-        cuda.build().error_on_failure()
-    };
-    match provider {
-        Provider::Cpu => Vec::new(),
-        Provider::Cuda => vec![cuda()],
-        Provider::TensorRt => {
-            let mut tensorrt =
-                TensorRT::default().with_device_id(options.device).with_fp16(options.tensorrt_in_16_bits);
-            if let Some(folder) = &options.engine_cache {
-                let folder = folder.display().to_string();
-                tensorrt = tensorrt.with_engine_cache(true).with_engine_cache_path(&folder);
-                tensorrt = tensorrt.with_timing_cache(true).with_timing_cache_path(folder);
-            }
-            vec![tensorrt.build().error_on_failure(), cuda()]
-        }
     }
 }
 

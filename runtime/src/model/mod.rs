@@ -21,7 +21,7 @@ use crate::engine::provider::Provider;
 use crate::engine::session::{GraphFile, Sessions, only_graph};
 use crate::engine::stage::{StageRunner, Tensors};
 use crate::engine::tensor::Tensor;
-use crate::engine::{batch, manifest_check, onnxruntime};
+use crate::engine::{batch, onnxruntime, stage_sources};
 use crate::error::{Error, Result};
 use crate::model::identity::fingerprint;
 use crate::model::state::{ImageState, ModelId, TextState};
@@ -116,7 +116,7 @@ impl Model {
 
     fn of(bundle: Bundle<'_>, options: &LoadOptions) -> Result<Model> {
         let folder = bundle.folder().to_path_buf();
-        manifest_check::check(bundle.manifest(), &folder)?;
+        stage_sources::check(bundle.manifest(), &folder)?;
         let text_encoder = bundle.text_encoder()?;
         let labels = match bundle.manifest().task {
             TaskName::Vqa => Some(bundle.labels()?),

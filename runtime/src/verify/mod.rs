@@ -10,10 +10,10 @@ use mmnas_bundle::Bundle;
 use mmnas_bundle::manifest::{Form, Graph, MANIFEST, Measured, Stage, TaskName};
 use serde::{Serialize, Serializer};
 
-use crate::engine::manifest_check;
 use crate::engine::options::LoadOptions;
 use crate::engine::session::{GraphFile, Sessions};
 use crate::engine::stage::{StageRunner, Tensors};
+use crate::engine::stage_sources;
 use crate::engine::tensor_names::{FEATURES, REGION_COUNT, TOKEN_COUNT, TOKENS};
 use crate::error::{Error, Result};
 use crate::verify::golden::Golden;
@@ -117,7 +117,7 @@ impl VerifyReport {
 pub fn verify(folder: &Path, options: &LoadOptions, timed: Timed) -> Result<VerifyReport> {
     let bundle = Bundle::open(folder, options.check_hashes)?;
     let manifest = bundle.manifest();
-    manifest_check::check(manifest, folder)?;
+    stage_sources::check(manifest, folder)?;
     bundle.text_encoder()?;
     if manifest.task == TaskName::Vqa {
         bundle.labels()?;

@@ -8,7 +8,7 @@ use mmnas_bundle::{RegionFeatures, VisionBundle};
 use crate::engine::limits::Watched;
 use crate::engine::options::LoadOptions;
 use crate::engine::session::{GraphFile, Sessions};
-use crate::engine::{manifest_check, onnxruntime};
+use crate::engine::{onnxruntime, stage_sources};
 use crate::error::{Error, Result};
 use crate::images::decode::decode_file;
 use crate::vision::runner::{Pixels, Seen, VisionRunner, prepare};
@@ -30,7 +30,7 @@ impl VisionStage {
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<VisionStage> {
         let bundle = VisionBundle::open(folder)?;
         let manifest = folder.join(VISION);
-        manifest_check::check_vision(bundle.vision(), &manifest)?;
+        stage_sources::check_vision(bundle.vision(), &manifest)?;
         // Reading checks the name, the length and the hash.
         let read = |graph: &Graph| {
             Ok(GraphFile {

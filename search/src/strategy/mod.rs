@@ -4,13 +4,14 @@
 //! depend on them.
 
 pub mod alpha;
+pub mod darts_gumbel;
 pub mod decision;
 pub mod diagnostics;
 pub mod differentiable;
 pub mod evolution;
 pub mod fixed;
 pub mod gradient;
-pub mod mixture;
+
 pub mod random;
 pub mod single_path_one_shot;
 #[cfg(test)]
@@ -33,12 +34,12 @@ pub fn build(recipe: &Recipe, space: &Space, device: tch::Device) -> Box<dyn Str
             Box::new(Differentiable::new(gradient, recipe, space))
         }
         StrategySettings::Darts {} => Box::new(Differentiable::new(
-            crate::strategy::mixture::Mixture { temperature: None, seed, device },
+            crate::strategy::darts_gumbel::Mixture { temperature: None, seed, device },
             recipe,
             space,
         )),
         StrategySettings::Gumbel { temperature } => {
-            let mixture = crate::strategy::mixture::Mixture { temperature: Some(*temperature), seed, device };
+            let mixture = crate::strategy::darts_gumbel::Mixture { temperature: Some(*temperature), seed, device };
             Box::new(Differentiable::new(mixture, recipe, space))
         }
         StrategySettings::Random { candidates, samples } => Box::new(SinglePathOneShot::new(

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::files::{FileRecord, inside, read_text, sha256_hex};
+use crate::files::file_record::{FileRecord, sha256_hex};
+use crate::files::{inside, read_text};
 use crate::manifest::stage::{Graph, Stage};
 use crate::manifest::vision::Vision;
 

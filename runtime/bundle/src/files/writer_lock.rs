@@ -60,7 +60,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::files::NewFolder;
+    use crate::files::new_folder::NewFolder;
 
     /// Where the child of the test below is told what to write.
     const TARGET: &str = "MMNAS_TEST_WRITES";

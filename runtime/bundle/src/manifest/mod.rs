@@ -29,7 +29,8 @@ pub use task_name::TaskName;
 pub use vision::{Grid, RegionSource, Resize, Vision, VisionManifest};
 
 use crate::error::{Error, Result};
-use crate::files::{FileRecord, inside};
+use crate::files::file_record::FileRecord;
+use crate::files::inside;
 use crate::manifest::format::parse;
 use crate::manifest::limits::check_size;
 use crate::manifest::unique::unique_names;

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::files::FileRecord;
+use crate::files::file_record::FileRecord;
 use crate::manifest::detector::Detector;
 use crate::manifest::format::Format;
 use crate::manifest::limits::{MAX_REGIONS, MAX_SIDE, check_size};
