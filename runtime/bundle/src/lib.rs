@@ -12,6 +12,7 @@
 //! Search" (ACM MM 2020), and its published code.
 
 pub mod boxes;
+pub mod latency;
 pub mod manifest;
 pub mod samples;
 

@@ -164,7 +164,7 @@ impl Dimensions {
     }
 
     /// Checks the sizes against each other and the task; `file` names the manifest in errors.
-    pub(super) fn check(&self, task: TaskName, file: &Path) -> Result<()> {
+    pub(crate) fn check(&self, task: TaskName, file: &Path) -> Result<()> {
         let d = self;
         let sizes = [
             ("hidden", d.hidden),

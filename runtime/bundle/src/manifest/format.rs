@@ -24,7 +24,7 @@ pub const MINOR: u32 = 6;
 /// Name and version of a file format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Format {
-    /// [`BUNDLE_FORMAT`] or [`VISION_FORMAT`].
+    /// Of a bundle [`BUNDLE_FORMAT`], of a vision stage [`VISION_FORMAT`]; other files have their own.
     pub name: String,
     /// A reader refuses a major version that it does not know.
     pub major: u32,

@@ -104,7 +104,7 @@ impl Stage {
     /// Checks the stage's graphs and names; `field` names the stage in errors.
     ///
     /// There must be graphs, each form once; no two inputs or outputs may share a name.
-    pub(super) fn check(&self, file: &Path, field: &str) -> Result<()> {
+    pub(crate) fn check(&self, file: &Path, field: &str) -> Result<()> {
         if self.graphs.is_empty() {
             return Err(Error::invalid(file, format!("{field}.graphs"), "at least one graph", "none"));
         }

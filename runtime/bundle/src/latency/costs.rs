@@ -1,0 +1,296 @@
+//! The sum that predicts what a network takes from what probes took.
+//!
+//! Blocks run one after the other, so their times add up. Three things do not, and have terms of their own: a stage
+//! without blocks; what the first block of a kind brings that others share, such as a mask; and what one stage computes
+//! for the blocks of another, stacked into one product.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::latency::probes::{Part, Stack};
+use crate::latency::table::{LatencyTable, Measurement};
+use crate::manifest::Form;
+use crate::network::architecture::Architecture;
+use crate::network::operation::Operation;
+
+/// What blocks of one operation add to a stage.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BlockCost {
+    /// Milliseconds of each block.
+    pub each: f64,
+    /// Milliseconds that the first block brings beyond that; blocks of several operations share it.
+    pub first: f64,
+}
+
+impl BlockCost {
+    const NONE: BlockCost = BlockCost { each: 0.0, first: 0.0 };
+}
+
+/// What a stage takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageCosts {
+    /// Milliseconds without any block.
+    pub fixed: f64,
+    /// What its own blocks add.
+    pub blocks: BTreeMap<Operation, BlockCost>,
+    /// What it computes for blocks of the fusion stage.
+    pub shared: BTreeMap<Operation, BlockCost>,
+}
+
+/// What networks of one form take on one device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkCosts {
+    /// The text stage.
+    pub text: StageCosts,
+    /// The image stage.
+    pub image: StageCosts,
+    /// The fusion stage.
+    pub fusion: StageCosts,
+}
+
+/// Predicted milliseconds of one item through the stages.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Predicted {
+    /// Of the text stage.
+    pub text: f64,
+    /// Of the image stage.
+    pub image: f64,
+    /// Of the fusion stage.
+    pub fusion: f64,
+}
+
+impl Predicted {
+    /// A question about a known image: text and fusion.
+    pub fn known_image(&self) -> f64 {
+        self.text + self.fusion
+    }
+
+    /// All three stages.
+    pub fn all(&self) -> f64 {
+        self.text + self.image + self.fusion
+    }
+}
+
+/// Counts of the operations among some blocks.
+fn counts<'a>(operations: impl IntoIterator<Item = &'a Operation>) -> BTreeMap<Operation, usize> {
+    let mut counts = BTreeMap::new();
+    for operation in operations {
+        *counts.entry(*operation).or_default() += 1;
+    }
+    counts
+}
+
+/// `Σ count · each + max first` over the operations, or the first operation without a cost.
+fn sum(
+    costs: &BTreeMap<Operation, BlockCost>,
+    counts: &BTreeMap<Operation, usize>,
+) -> std::result::Result<f64, Operation> {
+    let (mut each, mut first) = (0.0, 0.0f64);
+    for (operation, count) in counts {
+        let cost = costs.get(operation).ok_or(*operation)?;
+        each += *count as f64 * cost.each;
+        first = first.max(cost.first);
+    }
+    Ok(each + first)
+}
+
+impl StageCosts {
+    fn of(table: &LatencyTable, file: &Path, form: Form, stack: Stack) -> Result<StageCosts> {
+        let missing = |part: &str| {
+            let expected = format!("a measurement of the {stack} stage {part} as {form}");
+            Error::invalid(file, "measurements", expected, "none")
+        };
+        let fixed = table.find(form, stack, Part::Fixed).ok_or_else(|| missing("without blocks"))?.milliseconds;
+        let of_stage = || table.measurements.iter().filter(|m| m.form() == form && m.stack == stack);
+        let cost_of = |chain: &[(usize, f64)]| BlockCost::of(fixed, chain);
+        let chains = |choose: fn(&Measurement) -> Option<(Operation, usize)>| {
+            let mut chains: BTreeMap<Operation, Vec<(usize, f64)>> = BTreeMap::new();
+            for m in of_stage() {
+                if let Some((operation, count)) = choose(m) {
+                    chains.entry(operation).or_default().push((count, m.milliseconds));
+                }
+            }
+            chains.into_iter().map(|(operation, chain)| (operation, cost_of(&chain))).collect::<BTreeMap<_, _>>()
+        };
+        let blocks = chains(|m| match m.part {
+            Part::Blocks { operation, count } => Some((operation, count)),
+            _ => None,
+        });
+        let shared = chains(|m| match m.part {
+            Part::Shared { operation, count } => Some((operation, count)),
+            _ => None,
+        });
+        Ok(StageCosts { fixed, blocks, shared })
+    }
+}
+
+impl BlockCost {
+    /// From what chains of some lengths took, in a stage that takes `fixed` without them.
+    ///
+    /// The shortest and the longest chain give what each block takes; what the shortest takes beyond that came with the
+    /// first block. Noise may make either negative, which no block is.
+    fn of(fixed: f64, chain: &[(usize, f64)]) -> BlockCost {
+        let shortest = chain.iter().min_by_key(|(count, _)| *count);
+        let longest = chain.iter().max_by_key(|(count, _)| *count);
+        let (Some(&(few, short)), Some(&(many, long))) = (shortest, longest) else { return BlockCost::NONE };
+        let each = if many > few { (long - short) / (many - few) as f64 } else { (long - fixed) / many.max(1) as f64 };
+        let each = each.max(0.0);
+        BlockCost { each, first: (short - fixed - few as f64 * each).max(0.0) }
+    }
+}
+
+impl NetworkCosts {
+    /// The costs of a form, from a table that `file` names in errors.
+    ///
+    /// # Errors
+    /// A form in which a stage without blocks was not measured.
+    pub fn of(table: &LatencyTable, file: &Path, form: Form) -> Result<NetworkCosts> {
+        let of = |stack| StageCosts::of(table, file, form, stack);
+        Ok(NetworkCosts { text: of(Stack::Text)?, image: of(Stack::Image)?, fusion: of(Stack::Fusion)? })
+    }
+
+    /// What a network of this architecture takes; `file` names the table in errors.
+    ///
+    /// # Errors
+    /// An operation that was not measured where the architecture has it.
+    pub fn predict(&self, architecture: &Architecture, file: &Path) -> Result<Predicted> {
+        let (early, late) = architecture.decoder.split_at(architecture.image_blocks());
+        let late_counts = counts(late);
+        let missing = |stack: Stack, what: &'static str| {
+            move |operation: Operation| {
+                let expected = format!("a measurement of {operation} {what} the {stack} stage");
+                Error::invalid(file, "measurements", expected, "none")
+            }
+        };
+        // Only operations that read text or relations need something of another stage.
+        let needed = |costs: &StageCosts| {
+            let known = late_counts.iter().filter(|(operation, _)| costs.shared.contains_key(*operation));
+            known.map(|(operation, count)| (*operation, *count)).collect::<BTreeMap<_, _>>()
+        };
+        let stage = |costs: &StageCosts, stack, own: &BTreeMap<Operation, usize>| -> Result<f64> {
+            let blocks = sum(&costs.blocks, own).map_err(missing(stack, "in"))?;
+            let shared = sum(&costs.shared, &needed(costs)).map_err(missing(stack, "for"))?;
+            Ok(costs.fixed + blocks + shared)
+        };
+        Ok(Predicted {
+            text: stage(&self.text, Stack::Text, &counts(&architecture.encoder))?,
+            image: stage(&self.image, Stack::Image, &counts(early))?,
+            fusion: stage(&self.fusion, Stack::Fusion, &late_counts)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::latency::table::{Environment, LATENCY_FORMAT};
+    use crate::manifest::{Dimensions, Format, TaskName};
+
+    /// A device whose times are known: `fixed + Σ each + max first`.
+    fn table() -> LatencyTable {
+        let each = |stack: Stack, operation: Operation| match (stack, operation) {
+            (Stack::Text, _) => 0.25,
+            (_, Operation::FeedForward) => 0.5,
+            _ => 0.75,
+        };
+        let mut measurements = Vec::new();
+        let mut add = |stack, part, milliseconds| {
+            let Form { variant, precision } = Form::ORT_FP32;
+            let m = Measurement {
+                stack,
+                part,
+                variant,
+                precision,
+                milliseconds,
+                spread: 0.0,
+                runs: 9,
+                bytes: 1,
+                memory: None,
+            };
+            measurements.push(m);
+        };
+        for (stack, fixed) in [(Stack::Text, 1.0), (Stack::Image, 2.0), (Stack::Fusion, 3.0)] {
+            add(stack, Part::Fixed, fixed);
+            for operation in [Operation::SelfAttention, Operation::FeedForward, Operation::GuidedAttention] {
+                for count in [1usize, 4] {
+                    let first = if operation == Operation::FeedForward { 0.0 } else { 0.125 };
+                    let ms = fixed + count as f64 * each(stack, operation) + first;
+                    add(stack, Part::Blocks { operation, count }, ms);
+                }
+            }
+        }
+        for count in [1usize, 4] {
+            let operation = Operation::GuidedAttention;
+            add(Stack::Text, Part::Shared { operation, count }, 1.0 + 0.0625 * count as f64);
+        }
+        LatencyTable {
+            format: Format::current(LATENCY_FORMAT),
+            probes_sha256: String::new(),
+            task: TaskName::Vqa,
+            dimensions: Dimensions {
+                hidden: 64,
+                feature: 8,
+                embedding: 8,
+                vocabulary: 9,
+                outputs: 3,
+                attflat: 8,
+                head: 64,
+                relation: 8,
+                embeddings: None,
+            },
+            tokens: 7,
+            regions: 36,
+            environment: Environment {
+                device: String::new(),
+                flags: Vec::new(),
+                provider: "cpu".to_owned(),
+                threads: 1,
+                onnxruntime: String::new(),
+                system: String::new(),
+            },
+            measurements,
+        }
+    }
+
+    #[test]
+    fn a_sum_is_predicted_to_the_last_digit() {
+        let (table, file) = (table(), Path::new("latency.json"));
+        let costs = NetworkCosts::of(&table, file, Form::ORT_FP32).unwrap();
+        use Operation::{FeedForward, GuidedAttention, SelfAttention};
+        let architecture = Architecture {
+            encoder: vec![SelfAttention, FeedForward],
+            decoder: vec![SelfAttention, GuidedAttention, FeedForward, GuidedAttention],
+        };
+        let predicted = costs.predict(&architecture, file).unwrap();
+        let expected = Predicted {
+            text: 1.0 + 2.0 * 0.25 + 0.125 + 2.0 * 0.0625,
+            image: 2.0 + 0.75 + 0.125,
+            fusion: 3.0 + 2.0 * 0.75 + 0.5 + 0.125,
+        };
+        assert_eq!(predicted, expected);
+        assert_eq!(predicted.known_image(), expected.text + expected.fusion);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_named() {
+        let (table, file) = (table(), Path::new("latency.json"));
+        let int8 = Form { precision: crate::manifest::Precision::Int8, ..Form::ORT_FP32 };
+        let error = NetworkCosts::of(&table, file, int8).unwrap_err().to_string();
+        assert!(error.contains("latency.json") && error.contains("ort-int8"), "{error}");
+        let costs = NetworkCosts::of(&table, file, Form::ORT_FP32).unwrap();
+        let architecture = Architecture {
+            encoder: vec![Operation::FeedForward],
+            decoder: vec![Operation::GuidedAttention, Operation::RelationSelfAttention],
+        };
+        let error = costs.predict(&architecture, file).unwrap_err().to_string();
+        assert!(error.contains("rel_self_att_64 in the fusion stage"), "{error}");
+    }
+
+    #[test]
+    fn noise_makes_no_negative_cost() {
+        assert_eq!(BlockCost::of(2.0, &[(1, 1.9), (4, 1.8)]), BlockCost { each: 0.0, first: 0.0 });
+        assert_eq!(BlockCost::of(2.0, &[(4, 4.0)]), BlockCost { each: 0.5, first: 0.0 });
+        assert_eq!(BlockCost::of(2.0, &[]), BlockCost::NONE);
+    }
+}

@@ -1,0 +1,174 @@
+//! `probes.json`: small graphs whose times tell what operations cost on a device.
+//!
+//! A probe is one stage of a network whose blocks repeat one operation. The exporter writes it as it writes bundles, so
+//! what is measured is what will run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::files::file_record::FileRecord;
+use crate::files::{inside, read_text};
+use crate::manifest::{Dimensions, Form, Format, Stage, TaskName, parse_format};
+use crate::network::operation::Operation;
+
+/// File name of the description in a folder of probes.
+pub const PROBES: &str = "probes.json";
+/// The format name that a folder of probes carries.
+pub const PROBES_FORMAT: &str = "mmnas-probes";
+
+/// Blocks that run together: those of one stage of a bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stack {
+    /// The encoder, in the text stage.
+    Text,
+    /// The decoder before its first block that reads the text, in the image stage.
+    Image,
+    /// The decoder from that block on, in the fusion stage.
+    Fusion,
+}
+
+impl Stack {
+    /// All stacks, in the order of the stages.
+    pub const ALL: [Stack; 3] = [Stack::Text, Stack::Image, Stack::Fusion];
+
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stack::Text => "text",
+            Stack::Image => "image",
+            Stack::Fusion => "fusion",
+        }
+    }
+}
+
+impl fmt::Display for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a probe adds to its stage without any block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Part {
+    /// Nothing: the stage without blocks.
+    Fixed,
+    /// Blocks of one operation, one after the other.
+    Blocks {
+        /// The operation.
+        operation: Operation,
+        /// How many, at least 1.
+        count: usize,
+    },
+    /// What blocks of the fusion stage need of this stage: keys and values (text), relation biases (image).
+    Shared {
+        /// The operation of these blocks.
+        operation: Operation,
+        /// How many, at least 1.
+        count: usize,
+    },
+}
+
+/// One small graph, in one form or more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Which blocks it has.
+    pub stack: Stack,
+    /// What it adds to its stage.
+    pub part: Part,
+    /// Its graphs, inputs and outputs.
+    pub stage: Stage,
+}
+
+impl Probe {
+    /// A name for messages: `text`, `fusion 4 x feed_forward`, `image for 2 x rel_self_att_64`.
+    pub fn name(&self) -> String {
+        let stack = self.stack;
+        match self.part {
+            Part::Fixed => stack.to_string(),
+            Part::Blocks { operation, count } => format!("{stack} {count} x {operation}"),
+            Part::Shared { operation, count } => format!("{stack} for {count} x {operation}"),
+        }
+    }
+}
+
+/// A folder of probes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probes {
+    /// Name and version of the format.
+    pub format: Format,
+    /// What the networks are for.
+    pub task: TaskName,
+    /// Their sizes.
+    pub dimensions: Dimensions,
+    /// Tokens of the measured text.
+    pub tokens: usize,
+    /// Regions of the measured image.
+    pub regions: usize,
+    /// The graphs.
+    pub probes: Vec<Probe>,
+    /// Version of the program that wrote them.
+    pub version: String,
+    /// Size and hash of every graph, by file name.
+    pub files: BTreeMap<String, FileRecord>,
+}
+
+/// Most probes of a folder: a space has a few operations, each measured a few times.
+const MAX_PROBES: usize = 4096;
+/// Most tokens and regions.
+const MAX_POSITIONS: usize = 4096;
+
+impl Probes {
+    /// Reads and checks the description in `folder`; the graphs are not read.
+    ///
+    /// # Errors
+    /// A file that cannot be read, of another format or a later major version; sizes out of range; a graph that lies
+    /// outside the folder or has no record; forms that differ from probe to probe.
+    pub fn read(folder: &Path) -> Result<Probes> {
+        let file = folder.join(PROBES);
+        let probes: Probes = parse_format(&read_text(&file, 16 << 20)?, &file, PROBES_FORMAT)?;
+        probes.check(&file)?;
+        Ok(probes)
+    }
+
+    /// The forms that every probe has, in the order of the first.
+    pub fn forms(&self) -> Vec<Form> {
+        self.probes.first().map_or_else(Vec::new, |probe| probe.stage.graphs.iter().map(|graph| graph.form()).collect())
+    }
+
+    fn check(&self, file: &Path) -> Result<()> {
+        self.dimensions.check(self.task, file)?;
+        for (field, value) in [("tokens", self.tokens), ("regions", self.regions)] {
+            if value == 0 || value > MAX_POSITIONS {
+                return Err(Error::invalid(file, field, format!("1 to {MAX_POSITIONS}"), value));
+            }
+        }
+        if self.probes.is_empty() || self.probes.len() > MAX_PROBES {
+            return Err(Error::invalid(file, "probes", format!("1 to {MAX_PROBES} graphs"), self.probes.len()));
+        }
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let forms = self.forms();
+        for probe in &self.probes {
+            let field = format!("probes.{}", probe.name());
+            probe.stage.check(file, &field)?;
+            if probe.stage.graphs.iter().map(|graph| graph.form()).ne(forms.iter().copied()) {
+                return Err(Error::invalid(file, field, "the same forms in every probe", "others"));
+            }
+            if let Part::Blocks { count: 0, .. } | Part::Shared { count: 0, .. } = probe.part {
+                return Err(Error::invalid(file, field, "at least 1 block", 0));
+            }
+            for name in probe.stage.graphs.iter().flat_map(|graph| graph.files()) {
+                inside(folder, name, file, &field)?;
+                if !self.files.contains_key(name) {
+                    return Err(Error::invalid(file, format!("files.{name}"), "size and hash of the graph", "none"));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! `latency.json`: what probes took on a device.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::files::read_text;
+use crate::latency::probes::{Part, Probes, Stack};
+use crate::manifest::{Dimensions, Form, Format, Precision, TaskName, Variant, parse_format};
+
+/// The format name that a file of latencies carries.
+pub const LATENCY_FORMAT: &str = "mmnas-latency";
+
+/// Where and with what probes were measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The processor's name, or the GPU's.
+    pub device: String,
+    /// Features of the processor that decide which code runs, such as `avx512_vnni`.
+    pub flags: Vec<String>,
+    /// What ran the graphs: cpu, cuda or tensorrt.
+    pub provider: String,
+    /// Threads of one graph.
+    pub threads: usize,
+    /// Version of ONNX Runtime.
+    pub onnxruntime: String,
+    /// Operating system and architecture.
+    pub system: String,
+}
+
+/// What one graph took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// Which blocks it has.
+    pub stack: Stack,
+    /// What it adds to its stage.
+    pub part: Part,
+    /// Which operators.
+    pub variant: Variant,
+    /// Which numbers.
+    pub precision: Precision,
+    /// Median milliseconds of one item.
+    pub milliseconds: f64,
+    /// Half the distance between the quartiles, relative to the median.
+    pub spread: f64,
+    /// Runs that count.
+    pub runs: usize,
+    /// Bytes of the graph and its weights on disk.
+    pub bytes: u64,
+    /// Bytes of memory that a session over it holds, where that can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+}
+
+impl Measurement {
+    /// Operators and number format together.
+    pub fn form(&self) -> Form {
+        Form { variant: self.variant, precision: self.precision }
+    }
+}
+
+/// What the probes of a folder took on a device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LatencyTable {
+    /// Name and version of the format.
+    pub format: Format,
+    /// SHA-256 of the folder's `probes.json`.
+    pub probes_sha256: String,
+    /// What the networks are for.
+    pub task: TaskName,
+    /// Their sizes.
+    pub dimensions: Dimensions,
+    /// Tokens of the measured text.
+    pub tokens: usize,
+    /// Regions of the measured image.
+    pub regions: usize,
+    /// Where and with what it was measured.
+    pub environment: Environment,
+    /// What each graph took.
+    pub measurements: Vec<Measurement>,
+}
+
+impl LatencyTable {
+    /// A table of these probes without any measurement.
+    pub fn new(probes: &Probes, probes_sha256: String, environment: Environment) -> LatencyTable {
+        LatencyTable {
+            format: Format::current(LATENCY_FORMAT),
+            probes_sha256,
+            task: probes.task,
+            dimensions: probes.dimensions.clone(),
+            tokens: probes.tokens,
+            regions: probes.regions,
+            environment,
+            measurements: Vec::new(),
+        }
+    }
+
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, of another format or a later major version; times that are no times; one graph
+    /// twice.
+    pub fn read(file: &Path) -> Result<LatencyTable> {
+        let table: LatencyTable = parse_format(&read_text(file, 16 << 20)?, file, LATENCY_FORMAT)?;
+        table.dimensions.check(table.task, file)?;
+        for (place, m) in table.measurements.iter().enumerate() {
+            let field = |name: &str| format!("measurements[{place}].{name}");
+            if !(m.milliseconds.is_finite() && m.milliseconds > 0.0) {
+                return Err(Error::invalid(file, field("milliseconds"), "a number above 0", m.milliseconds));
+            }
+            if !(m.spread.is_finite() && m.spread >= 0.0) {
+                return Err(Error::invalid(file, field("spread"), "a number from 0", m.spread));
+            }
+            if table.measurements[..place].iter().any(|known| known.is_of(m.form(), m.stack, m.part)) {
+                return Err(Error::invalid(file, field("part"), "every graph once", "one twice"));
+            }
+        }
+        Ok(table)
+    }
+
+    /// What a graph took, if it was measured.
+    pub fn find(&self, form: Form, stack: Stack, part: Part) -> Option<&Measurement> {
+        self.measurements.iter().find(|m| m.is_of(form, stack, part))
+    }
+
+    /// The forms that something was measured in.
+    pub fn forms(&self) -> Vec<Form> {
+        let mut forms: Vec<Form> = self.measurements.iter().map(Measurement::form).collect();
+        forms.sort_unstable();
+        forms.dedup();
+        forms
+    }
+}
+
+impl Measurement {
+    fn is_of(&self, form: Form, stack: Stack, part: Part) -> bool {
+        self.form() == form && self.stack == stack && self.part == part
+    }
+}
