@@ -3,4 +3,5 @@
 pub mod export;
 pub mod golden;
 pub mod import;
+pub mod probes;
 pub mod vision;

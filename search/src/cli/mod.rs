@@ -9,6 +9,8 @@ mod import;
 mod measure;
 mod output;
 mod pack;
+mod predict;
+mod probes;
 mod report;
 mod requantise;
 mod retrain;
@@ -71,6 +73,8 @@ enum Command {
     Compare(compare::Arguments),
     Table(table::Arguments),
     Costs(costs::Arguments),
+    Probes(probes::Arguments),
+    Predict(predict::Arguments),
     Export(export::Arguments),
     Import(import::Arguments),
     Requantise(requantise::Arguments),
@@ -92,6 +96,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Table(arguments) => table::run(&arguments),
         Command::Costs(arguments) => costs::run(&arguments),
+        Command::Probes(arguments) => probes::run(&arguments),
+        Command::Predict(arguments) => predict::run(&arguments),
         Command::Export(arguments) => return ended(export::run(&arguments)),
         Command::Import(arguments) => return ended(import::run(&arguments)),
         Command::Requantise(arguments) => return ended(requantise::run(&arguments)),

@@ -68,25 +68,24 @@ enum Int8Choice {
 }
 
 #[derive(Clone)]
-enum FormChoice {
+pub(super) enum FormChoice {
     One(Form),
     All,
 }
 
 impl FormChoice {
-    fn parse(text: &str) -> std::result::Result<FormChoice, String> {
+    pub(super) fn parse(text: &str) -> std::result::Result<FormChoice, String> {
         if text == "all" {
             Ok(FormChoice::All)
         } else {
             text.parse().map(FormChoice::One).map_err(|e| format!("{e}, or all"))
         }
     }
-}
 
-impl WriteArguments {
-    fn forms(&self) -> Vec<Form> {
+    /// The forms of some choices, each once.
+    pub(super) fn forms(choices: &[FormChoice]) -> Vec<Form> {
         let mut forms = Vec::new();
-        let wanted = self.variants.iter().flat_map(|choice| match choice {
+        let wanted = choices.iter().flat_map(|choice| match choice {
             FormChoice::One(form) => vec![*form],
             FormChoice::All => Form::all().collect(),
         });
@@ -97,14 +96,16 @@ impl WriteArguments {
         }
         forms
     }
+}
 
+impl WriteArguments {
     /// Writes what `write` makes; the exit code tells where graphs were left out.
     pub(super) fn run(
         &self,
         write: impl FnOnce(Option<&VisionBundle>, &Path, &ExportOptions<'_>) -> Result<Vec<FailedGraphs>>,
     ) -> Result<ExitCode> {
         let vision = self.vision.as_deref().map(VisionBundle::open).transpose()?;
-        let forms = self.forms();
+        let forms = FormChoice::forms(&self.variants);
         let program = self.measure.program()?;
         let measure = |bundle: &Path| match &program {
             Some(program) => measure::measure(program, bundle),

@@ -1,5 +1,6 @@
 //! `[itm]`: how image-text matching ranks, and its dual encoder.
 
+use mmnas_bundle::manifest::EmbeddingDimensions;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::contrastive::ContrastiveSettings;
@@ -24,6 +25,15 @@ pub struct ItmSettings {
 }
 
 impl ItmSettings {
+    /// Sizes of the embeddings that a network gets; none without a dual encoder.
+    pub fn embeddings(&self) -> Option<EmbeddingDimensions> {
+        self.contrastive.map(|settings| {
+            let linear = settings.linear.map(|linear| linear.width);
+            let (width, features) = (settings.width + linear.unwrap_or(0), settings.features);
+            EmbeddingDimensions::DualEncoder { width, features, linear }
+        })
+    }
+
     pub(crate) fn check(&self) -> std::result::Result<(), Wrong> {
         self.contrastive.map_or(Ok(()), |settings| settings.check())
     }

@@ -1,5 +1,6 @@
 //! `[vgd]`: which boxes are right, and the linear part of the scores.
 
+use mmnas_bundle::manifest::EmbeddingDimensions;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::ridges::Ridges;
@@ -22,6 +23,11 @@ pub struct VgdSettings {
 }
 
 impl VgdSettings {
+    /// Sizes of the embeddings that a network gets; none without a linear part.
+    pub fn embeddings(&self) -> Option<EmbeddingDimensions> {
+        self.linear.map(|settings| EmbeddingDimensions::Regions { width: settings.width })
+    }
+
     pub(crate) fn check(&self) -> std::result::Result<(), Wrong> {
         self.linear.map_or(Ok(()), RegionLinearSettings::check)
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::latency::probes::{Part, Stack};
-use crate::latency::table::{LatencyTable, Measurement};
+use crate::latency::table::LatencyTable;
 use crate::manifest::Form;
 use crate::network::architecture::Architecture;
 use crate::network::operation::Operation;
@@ -102,41 +102,56 @@ impl StageCosts {
             Error::invalid(file, "measurements", expected, "none")
         };
         let fixed = table.find(form, stack, Part::Fixed).ok_or_else(|| missing("without blocks"))?.milliseconds;
-        let of_stage = || table.measurements.iter().filter(|m| m.form() == form && m.stack == stack);
-        let cost_of = |chain: &[(usize, f64)]| BlockCost::of(fixed, chain);
-        let chains = |choose: fn(&Measurement) -> Option<(Operation, usize)>| {
-            let mut chains: BTreeMap<Operation, Vec<(usize, f64)>> = BTreeMap::new();
-            for m in of_stage() {
-                if let Some((operation, count)) = choose(m) {
-                    chains.entry(operation).or_default().push((count, m.milliseconds));
+        let mut chains: [BTreeMap<Operation, Chain>; 2] = Default::default();
+        for m in table.measurements.iter().filter(|m| m.form() == form && m.stack == stack) {
+            let (place, operation, count, after) = match m.part {
+                Part::Fixed => continue,
+                Part::Blocks { operation, count, after } => (0, operation, count, after),
+                Part::Shared { operation, count } => (1, operation, count, None),
+            };
+            let base = match after {
+                None => fixed,
+                Some(first) => {
+                    let part = Part::Blocks { operation: first, count: 1, after: None };
+                    let found = table.find(form, stack, part).ok_or_else(|| missing(&format!("with one {first}")))?;
+                    found.milliseconds
                 }
-            }
-            chains.into_iter().map(|(operation, chain)| (operation, cost_of(&chain))).collect::<BTreeMap<_, _>>()
+            };
+            chains[place]
+                .entry(operation)
+                .or_insert_with(|| Chain { base, times: Vec::new() })
+                .times
+                .push((count, m.milliseconds));
+        }
+        let costs = |chains: &BTreeMap<Operation, Chain>| {
+            chains.iter().map(|(operation, chain)| (*operation, BlockCost::of(chain))).collect()
         };
-        let blocks = chains(|m| match m.part {
-            Part::Blocks { operation, count } => Some((operation, count)),
-            _ => None,
-        });
-        let shared = chains(|m| match m.part {
-            Part::Shared { operation, count } => Some((operation, count)),
-            _ => None,
-        });
+        let (blocks, shared) = (costs(&chains[0]), costs(&chains[1]));
         Ok(StageCosts { fixed, blocks, shared })
     }
 }
 
+/// What chains of one operation took.
+#[derive(Debug, Default)]
+struct Chain {
+    /// Milliseconds of the stage without the chain.
+    base: f64,
+    /// Length of a chain and milliseconds of the stage with it.
+    times: Vec<(usize, f64)>,
+}
+
 impl BlockCost {
-    /// From what chains of some lengths took, in a stage that takes `fixed` without them.
+    /// From what chains of some lengths took.
     ///
     /// The shortest and the longest chain give what each block takes; what the shortest takes beyond that came with the
     /// first block. Noise may make either negative, which no block is.
-    fn of(fixed: f64, chain: &[(usize, f64)]) -> BlockCost {
-        let shortest = chain.iter().min_by_key(|(count, _)| *count);
-        let longest = chain.iter().max_by_key(|(count, _)| *count);
+    fn of(Chain { base, times }: &Chain) -> BlockCost {
+        let shortest = times.iter().min_by_key(|(count, _)| *count);
+        let longest = times.iter().max_by_key(|(count, _)| *count);
         let (Some(&(few, short)), Some(&(many, long))) = (shortest, longest) else { return BlockCost::NONE };
-        let each = if many > few { (long - short) / (many - few) as f64 } else { (long - fixed) / many.max(1) as f64 };
+        let each = if many > few { (long - short) / (many - few) as f64 } else { (long - base) / many.max(1) as f64 };
         let each = each.max(0.0);
-        BlockCost { each, first: (short - fixed - few as f64 * each).max(0.0) }
+        BlockCost { each, first: (short - base - few as f64 * each).max(0.0) }
     }
 }
 
@@ -184,7 +199,7 @@ impl NetworkCosts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::latency::table::{Environment, LATENCY_FORMAT};
+    use crate::latency::table::{Environment, LATENCY_FORMAT, Measurement};
     use crate::manifest::{Dimensions, Format, TaskName};
 
     /// A device whose times are known: `fixed + Σ each + max first`.
@@ -216,7 +231,11 @@ mod tests {
                 for count in [1usize, 4] {
                     let first = if operation == Operation::FeedForward { 0.0 } else { 0.125 };
                     let ms = fixed + count as f64 * each(stack, operation) + first;
-                    add(stack, Part::Blocks { operation, count }, ms);
+                    // In the fusion stage a block that reads the text stands before others.
+                    let guided = stack == Stack::Fusion && operation != Operation::GuidedAttention;
+                    let after = guided.then_some(Operation::GuidedAttention);
+                    let ms = if guided { ms + each(stack, Operation::GuidedAttention) } else { ms };
+                    add(stack, Part::Blocks { operation, count, after }, ms);
                 }
             }
         }
@@ -289,8 +308,9 @@ mod tests {
 
     #[test]
     fn noise_makes_no_negative_cost() {
-        assert_eq!(BlockCost::of(2.0, &[(1, 1.9), (4, 1.8)]), BlockCost { each: 0.0, first: 0.0 });
-        assert_eq!(BlockCost::of(2.0, &[(4, 4.0)]), BlockCost { each: 0.5, first: 0.0 });
-        assert_eq!(BlockCost::of(2.0, &[]), BlockCost::NONE);
+        let of = |times: &[(usize, f64)]| BlockCost::of(&Chain { base: 2.0, times: times.to_vec() });
+        assert_eq!(of(&[(1, 1.9), (4, 1.8)]), BlockCost { each: 0.0, first: 0.0 });
+        assert_eq!(of(&[(4, 4.0)]), BlockCost { each: 0.5, first: 0.0 });
+        assert_eq!(of(&[]), BlockCost::NONE);
     }
 }

@@ -64,6 +64,11 @@ pub enum Part {
         operation: Operation,
         /// How many, at least 1.
         count: usize,
+        /// One block of this operation stands before them; none for none.
+        ///
+        /// The fusion stage begins with a block that reads the text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Operation>,
     },
     /// What blocks of the fusion stage need of this stage: keys and values (text), relation biases (image).
     Shared {
@@ -91,7 +96,8 @@ impl Probe {
         let stack = self.stack;
         match self.part {
             Part::Fixed => stack.to_string(),
-            Part::Blocks { operation, count } => format!("{stack} {count} x {operation}"),
+            Part::Blocks { operation, count, after: None } => format!("{stack} {count} x {operation}"),
+            Part::Blocks { operation, count, after: Some(first) } => format!("{stack} {first}, {count} x {operation}"),
             Part::Shared { operation, count } => format!("{stack} for {count} x {operation}"),
         }
     }

@@ -3,7 +3,7 @@
 //! The network is trained by BCE on true pairs and on pairs with a negative caption or a negative
 //! image. It is measured by recall@k both ways.
 
-use mmnas_bundle::manifest::{Dimensions, EmbeddingDimensions};
+use mmnas_bundle::manifest::Dimensions;
 use tch::{Device, Tensor, nn};
 
 use crate::data::data_files::DataFiles;
@@ -44,12 +44,7 @@ impl Task for ItmData {
     }
 
     fn head_dimensions(&self) -> HeadDimensions {
-        let embeddings = self.settings().contrastive.map(|settings| {
-            let linear = settings.linear.map(|linear| linear.width);
-            let (width, features) = (settings.width + linear.unwrap_or(0), settings.features);
-            EmbeddingDimensions::DualEncoder { width, features, linear }
-        });
-        HeadDimensions { outputs: 1, embeddings }
+        HeadDimensions { outputs: 1, embeddings: self.settings().embeddings() }
     }
 
     fn start(&self, train: &[usize], network: &mut Network) -> Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! It finds which region a phrase means, and how its box is moved.
 
-use mmnas_bundle::manifest::{Dimensions, EmbeddingDimensions};
+use mmnas_bundle::manifest::Dimensions;
 use tch::{Device, Tensor, nn};
 
 use crate::data::data_files::DataFiles;
@@ -42,8 +42,7 @@ impl Task for VgdData {
     }
 
     fn head_dimensions(&self) -> HeadDimensions {
-        let linear = self.settings().linear.map(|settings| EmbeddingDimensions::Regions { width: settings.width });
-        HeadDimensions { outputs: 1, embeddings: linear }
+        HeadDimensions { outputs: 1, embeddings: self.settings().embeddings() }
     }
 
     fn start(&self, train: &[usize], network: &mut Network) -> Result<()> {

@@ -1,0 +1,174 @@
+//! Writes probes: small graphs whose times tell what operations cost on a device.
+
+use std::path::Path;
+
+use mmnas_bundle::latency::probes::{PROBES, PROBES_FORMAT, Part, Probe, Probes, Stack};
+use mmnas_bundle::manifest::{Dimensions, Form, Format, TaskName};
+use mmnas_bundle::{Architecture, Operation};
+
+use crate::error::Result;
+use crate::folder_writer::FolderWriter;
+use crate::network::parameters::Parameters;
+use crate::onnx::graph::Graph;
+use crate::onnx::model::{BuiltGraph, stage_of};
+use crate::stages::{fusion, image, text};
+use crate::weights::Weights;
+use crate::weights::int8::Int8Scheme;
+
+/// Lengths of the chains: what lies between them is the blocks' own, what the first has beyond that is shared.
+const LENGTHS: [usize; 2] = [1, 4];
+
+/// A probe before it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedProbe {
+    /// Which blocks it has.
+    pub stack: Stack,
+    /// What it adds to its stage.
+    pub part: Part,
+    /// A network whose stage it is.
+    pub architecture: Architecture,
+}
+
+/// The probes of a space with these operations.
+///
+/// A stack that is not measured has no blocks.
+pub fn plan(encoder: &[Operation], decoder: &[Operation]) -> Vec<PlannedProbe> {
+    let idle = Vec::new;
+    let of =
+        |stack, part, encoder, decoder| PlannedProbe { stack, part, architecture: Architecture { encoder, decoder } };
+    let mut planned: Vec<PlannedProbe> =
+        Stack::ALL.into_iter().map(|stack| of(stack, Part::Fixed, idle(), idle())).collect();
+    let first_guided = decoder.iter().copied().find(|operation| operation.reads_text());
+    for count in LENGTHS {
+        for &operation in encoder {
+            let part = Part::Blocks { operation, count, after: None };
+            planned.push(of(Stack::Text, part, vec![operation; count], idle()));
+        }
+        for &operation in decoder {
+            let chain = vec![operation; count];
+            let part = |after| Part::Blocks { operation, count, after };
+            if operation.reads_text() {
+                planned.push(of(Stack::Text, Part::Shared { operation, count }, idle(), chain.clone()));
+                planned.push(of(Stack::Fusion, part(None), idle(), chain));
+                continue;
+            }
+            planned.push(of(Stack::Image, part(None), idle(), chain.clone()));
+            let Some(guided) = first_guided else { continue };
+            let late = [vec![guided], chain].concat();
+            planned.push(of(Stack::Fusion, part(Some(guided)), idle(), late.clone()));
+            if operation.kind().and_then(|kind| kind.relation_heads()).is_some() {
+                planned.push(of(Stack::Image, Part::Shared { operation, count }, idle(), late));
+            }
+        }
+    }
+    planned
+}
+
+/// What the probes are of.
+#[derive(Debug)]
+pub struct ProbeSettings<'a> {
+    /// What the networks are for.
+    pub task: TaskName,
+    /// Their sizes.
+    pub dimensions: &'a Dimensions,
+    /// Tokens of the text that is measured.
+    pub tokens: usize,
+    /// Regions of the image that is measured.
+    pub regions: usize,
+    /// The forms of the graphs, at least one.
+    pub forms: &'a [Form],
+    /// How the fused operators compute with weights in 8 bits.
+    pub int8: Int8Scheme,
+    /// Most bytes of weights that are stored in a graph.
+    pub external_over: u64,
+}
+
+/// Writes the probes to the new folder `out`, complete or not at all; gives their description.
+///
+/// `weights` makes the parameters of a network of an architecture: any numbers, since only times count.
+///
+/// # Errors
+/// An operation that the exporter does not know; parameters that do not fit; a folder that cannot be written.
+pub fn write_probes(
+    planned: &[PlannedProbe],
+    settings: &ProbeSettings<'_>,
+    out: &Path,
+    mut weights: impl FnMut(&Architecture) -> Result<Weights>,
+) -> Result<Probes> {
+    if settings.forms.is_empty() {
+        return Err(mmnas_bundle::Error::invalid(PROBES, "forms", "at least one form", "none").into());
+    }
+    let mut writer = FolderWriter::create(out)?;
+    let mut probes = Vec::new();
+    for (number, probe) in planned.iter().enumerate() {
+        let weights = weights(&probe.architecture)?;
+        let parameters = Parameters { weights: &weights, dimensions: settings.dimensions };
+        let mut written = Vec::new();
+        for &form in settings.forms {
+            let graph = Graph::new(probe.stack.name(), form).with_int8(settings.int8);
+            let graph = match probe.stack {
+                Stack::Text => text::build(parameters, &probe.architecture, graph)?,
+                Stack::Image => image::build(parameters, &probe.architecture, graph)?,
+                Stack::Fusion => fusion::build(parameters, &probe.architecture, settings.task, graph)?,
+            };
+            let file = format!("{number:03}.{}.{form}.onnx", probe.stack);
+            written.push(writer.add_graph(BuiltGraph::new(graph, form, file, settings.external_over)?)?);
+        }
+        probes.push(Probe { stack: probe.stack, part: probe.part, stage: stage_of(&written) });
+    }
+    let described = Probes {
+        format: Format::current(PROBES_FORMAT),
+        task: settings.task,
+        dimensions: settings.dimensions.clone(),
+        tokens: settings.tokens,
+        regions: settings.regions,
+        probes,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        files: writer.files().clone(),
+    };
+    writer.describe(PROBES, &described)?;
+    writer.finish()?;
+    Ok(described)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_is_measured_where_it_may_stand() {
+        use Operation::{FeedForward, GuidedAttention, RelationSelfAttention, SelfAttention};
+        let planned = plan(&Operation::ENCODER, &Operation::DECODER);
+        let count = |stack: Stack, of: Operation| {
+            let is = |p: &&PlannedProbe| {
+                p.stack == stack && matches!(p.part, Part::Blocks { operation, .. } if operation == of)
+            };
+            planned.iter().filter(is).count()
+        };
+        for (operation, expected) in [
+            (SelfAttention, [2, 2, 2]),
+            (FeedForward, [2, 2, 2]),
+            (GuidedAttention, [0, 0, 2]),
+            (RelationSelfAttention, [0, 2, 2]),
+        ] {
+            assert_eq!(Stack::ALL.map(|stack| count(stack, operation)), expected, "{operation}");
+        }
+        let shared = |stack: Stack| {
+            let of = |p: &PlannedProbe| match p.part {
+                Part::Shared { operation, count } if p.stack == stack => Some((operation, count)),
+                _ => None,
+            };
+            planned.iter().filter_map(of).collect::<Vec<_>>()
+        };
+        assert_eq!(shared(Stack::Text), [(GuidedAttention, 1), (GuidedAttention, 4)]);
+        assert_eq!(shared(Stack::Image), [(RelationSelfAttention, 1), (RelationSelfAttention, 4)]);
+        assert!(shared(Stack::Fusion).is_empty());
+    }
+
+    #[test]
+    fn a_space_that_never_reads_the_text_has_no_late_blocks() {
+        let planned = plan(&[Operation::FeedForward], &[Operation::FeedForward]);
+        let late = planned.iter().filter(|p| p.stack == Stack::Fusion);
+        assert_eq!(late.map(|p| p.part).collect::<Vec<_>>(), [Part::Fixed]);
+    }
+}

@@ -1,0 +1,100 @@
+//! Probes of a recipe's space: what `mmnas profile` measures on a device.
+
+use std::path::Path;
+
+use mmnas_bundle::latency::probes::Probes;
+use mmnas_bundle::manifest::{Dimensions, Form, TaskName};
+use mmnas_bundle::{Architecture, Operation};
+use mmnas_export::{ExportSettings, Int8Scheme, ProbeSettings, Weight, Weights, plan, write_probes};
+
+use crate::bundle::export::derived_network;
+use crate::error::Result;
+use crate::operations::pool::Pool;
+use crate::recipe::Recipe;
+use crate::seed::seed_torch;
+
+/// Sizes of the measured networks that a recipe does not say.
+#[derive(Debug, Clone, Copy)]
+pub struct ProbeSizes {
+    /// D, width of a region's features.
+    pub feature: usize,
+    /// Number of words.
+    pub vocabulary: usize,
+    /// Number of answers (VQA).
+    pub answers: usize,
+    /// Tokens of the measured text.
+    pub tokens: usize,
+    /// Regions of the measured image.
+    pub regions: usize,
+}
+
+/// The sizes of a network that retraining by `recipe` would give.
+pub fn network_sizes(recipe: &Recipe, task: TaskName, sizes: ProbeSizes) -> Dimensions {
+    let embeddings = match task {
+        TaskName::Vqa => None,
+        TaskName::Itm => recipe.itm.embeddings(),
+        TaskName::Vgd => recipe.vgd.embeddings(),
+    };
+    Dimensions {
+        feature: sizes.feature,
+        vocabulary: sizes.vocabulary,
+        outputs: if task == TaskName::Vqa { sizes.answers } else { 1 },
+        embeddings,
+        ..recipe.widths(recipe.retrain.hidden)
+    }
+}
+
+/// Writes the probes of the recipe's space at the retraining's width to the new folder `out`.
+///
+/// # Errors
+/// Operations that do not fit the width or cannot be exported; a folder that cannot be written.
+pub fn probes(
+    recipe: &Recipe,
+    task: TaskName,
+    sizes: ProbeSizes,
+    forms: &[Form],
+    int8: Int8Scheme,
+    out: &Path,
+) -> Result<Probes> {
+    let dimensions = network_sizes(recipe, task, sizes);
+    let space = recipe.open_space(&Pool::standard())?;
+    space.check(&dimensions)?;
+    let different = |blocks: &[Vec<crate::operations::pool::Candidate>]| {
+        let mut known: Vec<Operation> = Vec::new();
+        for candidate in blocks.iter().flatten() {
+            if !known.contains(&candidate.operation()) {
+                known.push(candidate.operation());
+            }
+        }
+        known
+    };
+    let planned = plan(&different(&space.encoder), &different(&space.decoder));
+    let external_over = ExportSettings::default().external_over;
+    let (tokens, regions) = (sizes.tokens, sizes.regions);
+    let settings = ProbeSettings { task, dimensions: &dimensions, tokens, regions, forms, int8, external_over };
+    // Any weights will do; the same ones every time keep the files the same.
+    seed_torch(recipe.seed, "probes", 0);
+    let weights = |architecture: &Architecture| {
+        let network = derived_network(task, architecture, &dimensions).map_err(of_export)?;
+        let mut weights = Vec::new();
+        for (name, tensor) in network.parameters() {
+            let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
+            let values = Vec::<f32>::try_from(tensor.detach().flatten(0, -1));
+            let values =
+                values.map_err(|e| mmnas_bundle::Error::invalid("probes", name, "32-bit numbers", e.to_string()))?;
+            weights.push((name.clone(), Weight::new(&shape, values)));
+        }
+        Ok(weights.into_iter().collect::<Weights>())
+    };
+    Ok(write_probes(&planned, &settings, out, weights)?)
+}
+
+/// An error of ours where the export's is asked for.
+fn of_export(error: crate::error::Error) -> mmnas_export::Error {
+    match error {
+        crate::error::Error::Export(error) => error,
+        other => {
+            mmnas_bundle::Error::invalid("probes", "architecture", "a network of the space", other.to_string()).into()
+        }
+    }
+}
