@@ -37,6 +37,14 @@ pub enum Error {
         /// The found value.
         found: String,
     },
+    /// A limit that no architecture of the space keeps.
+    #[error("limit: expected a network of at most {milliseconds} ms; the fastest of the space is {cheapest}")]
+    NothingFits {
+        /// The limit.
+        milliseconds: f64,
+        /// The fastest architecture and what it takes.
+        cheapest: String,
+    },
     /// Neither a preset architecture nor a file.
     #[error("architecture: expected a file or one of {presets}; found {found:?}")]
     UnknownArchitecture {

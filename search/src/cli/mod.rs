@@ -4,6 +4,7 @@ mod compare;
 mod convert;
 mod costs;
 mod data;
+mod derive;
 mod export;
 mod import;
 mod measure;
@@ -75,6 +76,7 @@ enum Command {
     Costs(costs::Arguments),
     Probes(probes::Arguments),
     Predict(predict::Arguments),
+    Derive(derive::Arguments),
     Export(export::Arguments),
     Import(import::Arguments),
     Requantise(requantise::Arguments),
@@ -98,6 +100,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Costs(arguments) => costs::run(&arguments),
         Command::Probes(arguments) => probes::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
+        Command::Derive(arguments) => derive::run(&arguments),
         Command::Export(arguments) => return ended(export::run(&arguments)),
         Command::Import(arguments) => return ended(import::run(&arguments)),
         Command::Requantise(arguments) => return ended(requantise::run(&arguments)),

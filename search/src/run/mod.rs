@@ -1,5 +1,6 @@
 //! A run's folder: its files, its log, and what it starts from.
 
+pub mod derived;
 pub mod epoch_log;
 pub mod epoch_notes;
 pub mod files;

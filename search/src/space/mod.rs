@@ -5,3 +5,4 @@ pub mod cost;
 pub mod from_recipe;
 pub mod presets;
 pub mod search_space;
+pub mod under_limit;
