@@ -99,14 +99,16 @@ impl Sources {
         let folder = root.join("search/src/recipe");
         let entries = std::fs::read_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
         let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        files.extend(["search/src/precision.rs", "runtime/bundle/src/manifest/mod.rs"].map(|file| root.join(file)));
+        // Enums alone are taken of files elsewhere: other structs there have names of settings.
+        let elsewhere = ["search/src/precision.rs", "runtime/bundle/src/manifest/mod.rs"].map(|file| root.join(file));
+        files.extend(elsewhere.clone());
         let mut found = BTreeMap::new();
         for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "rs")) {
             let wrong = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
             let text = std::fs::read_to_string(file).map_err(|e| wrong(&e))?;
             for item in syn::parse_file(&text).map_err(|e| wrong(&e))?.items {
                 let name = match &item {
-                    Item::Struct(item) => item.ident.to_string(),
+                    Item::Struct(item) if !elsewhere.contains(file) => item.ident.to_string(),
                     Item::Enum(item) => item.ident.to_string(),
                     _ => continue,
                 };
@@ -136,6 +138,19 @@ impl Sources {
         }
     }
 
+    /// Whether the table `name` at `place` has a key that must be given, though the table itself may not be left out.
+    fn is_required(&self, name: &str, place: &str) -> bool {
+        let Some(Item::Struct(item)) = self.items.get(name) else { return false };
+        let required = |field: &syn::Field| {
+            let Some(ident) = &field.ident else { return false };
+            let ((ty, optional), below) = (named(&field.ty), format!("{place}.{ident}"));
+            let may_lack = optional || serde_words(&field.attrs).contains("default");
+            let is_table = matches!(self.items.get(&ty), Some(Item::Struct(_)));
+            !may_lack && if is_table { self.is_required(&ty, &below) } else { self.default_of(&below).is_none() }
+        };
+        !serde_words(&item.attrs).contains("default") && item.fields.iter().any(required)
+    }
+
     /// The default of the key at `place`.
     fn default_of(&self, place: &str) -> Option<&toml::Value> {
         let (tables, last) = place.rsplit_once('.').unwrap_or(("", place));
@@ -156,6 +171,9 @@ impl Sources {
             let below = if place.is_empty() { ident.to_string() } else { format!("{place}.{ident}") };
             let is_table = matches!(self.items.get(&ty), Some(Item::Struct(_)));
             let need = match self.default_of(&below) {
+                _ if is_table && !optional && !words.contains("default") && self.is_required(&ty, &below) => {
+                    "required".to_owned()
+                }
                 Some(toml::Value::Table(_)) => "with defaults".to_owned(),
                 Some(value) => format!("default `{value}`"),
                 None if optional || whole || words.contains("default") => "may be left out".to_owned(),

@@ -144,7 +144,9 @@ fn lines_and_readmes_are_short() {
         let is_long = |line: &&str| line.chars().count() > 100 && !line.trim_start().starts_with('|') && !of_bundle;
         long.extend(prose.lines().filter(is_long).map(|line| format!("{name}: {line}")));
         if name.ends_with("reference/cli.md") {
-            long.extend(text.lines().filter(|line| line.chars().count() > 100).map(|line| format!("{name}: {line}")));
+            // clap does not wrap a line of usage.
+            let is_long = |line: &&str| line.chars().count() > 100 && !line.starts_with("Usage: ");
+            long.extend(text.lines().filter(is_long).map(|line| format!("{name}: {line}")));
         }
     }
     assert!(long.is_empty(), "lines of more than 100 characters:\n{}", long.join("\n"));

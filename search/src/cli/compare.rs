@@ -33,10 +33,10 @@ Contenders:
       unimodal baselines, which see zeros for features or one unknown word for a text
 
 Every run lies in OUT/CONTENDER/seed-N and is gone on with when the command is given again.
-OUT/compare.json is the record of those that are done, which are not made again. The same command in a
-second terminal, or on another machine that sees OUT on a file system that knows locks, takes what
-nobody is at. Runs of one thread side by side (--threads 1) use several cores better than one run of
-many threads. The score is the best validation score of the retraining.
+OUT/compare.json is the record of those that are done, which are not made again. The same command
+in a second terminal, or on another machine that sees OUT on a file system that knows locks, takes
+what nobody is at. Runs of one thread side by side (--threads 1) use several cores better than one
+run of many threads. The score is the best validation score of the retraining.
 
 Examples:
   mmnas-search compare --recipe search/experiments/easy_vqa/easy_vqa.toml \\

@@ -14,17 +14,22 @@ use super::slow_bar::SlowBar;
 #[derive(Args)]
 #[command(after_help = "\
 What DATA holds, and what the new folder gets (beside tokenizer.json, and labels.json for vqa-v2):
-  easy-vqa        {train,test}/questions.json of the PyPI package → train.jsonl, test.jsonl, no tokenizer.json
+  easy-vqa        {train,test}/questions.json of the PyPI package → train.jsonl, test.jsonl, no
+                  tokenizer.json
   vqa-v2          v2_OpenEnded_mscoco_{train2014,val2014,test2015,test-dev2015}_questions.json,
-                  v2_mscoco_{train,val}2014_annotations.json, VG_questions.json, VG_annotations.json, as far as they are
-                  there → train.jsonl, val.jsonl, test.jsonl, test-dev.jsonl, vg.jsonl
-  flickr30k       f30k_precomp/{train,dev,test}_{caps,ids}.txt, dataset_flickr30k.json → train.jsonl, dev.jsonl, test.jsonl
+                  v2_mscoco_{train,val}2014_annotations.json, VG_questions.json,
+                  VG_annotations.json, as far as they are there → train.jsonl, val.jsonl,
+                  test.jsonl, test-dev.jsonl, vg.jsonl
+  flickr30k       f30k_precomp/{train,dev,test}_{caps,ids}.txt, dataset_flickr30k.json →
+                  train.jsonl, dev.jsonl, test.jsonl
   coco-retrieval  coco_precomp/{train,dev,test}_{caps,ids}.txt → the same
-  refcoco         {train,val,testA,testB,test}.json, as far as they are there: lists of {image_id, tokens, bbox}, for
-                  RefCOCO, RefCOCO+ and RefCOCOg → one .jsonl each. The pickle refs(unc).p is not read: make the lists
-                  from it and instances.json with the published tools.
-Images are named by their ids, in Flickr30K by their file names without extension: so they are found among extracted and
-packed features and in folders of images, COCO_val2014_000000000009.jpg as 9.
+  refcoco         {train,val,testA,testB,test}.json, as far as they are there: lists of {image_id,
+                  tokens, bbox}, for RefCOCO, RefCOCO+ and RefCOCOg → one .jsonl each. The pickle
+                  refs(unc).p is not read: make the lists from it and instances.json with the
+                  published tools.
+Images are named by their ids, in Flickr30K by their file names without extension: so they are
+found among extracted and packed features and in folders of images, COCO_val2014_000000000009.jpg
+as 9.
 
 Examples:
   mmnas-search convert vqa-v2 data/vqa --out vqa

@@ -13,8 +13,9 @@ use super::output;
 /// Measures what each operation of a recipe's space costs here, for `search.cost`
 #[derive(Args)]
 #[command(after_help = "\
-Prints the table [search.cost] of a recipe: milliseconds of one sample at the retraining's width, and a weight to begin with.
-With it a search pays weight for every block of mean cost, and prefers what is cheaper where it answers as well.
+Prints the table [search.cost] of a recipe: milliseconds of one sample at the retraining's width,
+and a weight to begin with. With it a search pays weight for every block of mean cost, and prefers
+what is cheaper where it answers as well.
 
 Example:
   mmnas-search costs --recipe search/recipes/vqa.toml --regions 36 --tokens 7")]

@@ -34,8 +34,8 @@ use data::{DataArguments, RunArguments, WithTask};
     name = "mmnas-search",
     version,
     after_help = "\
-Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage, 3 a bundle was written
-without the graphs that failed verification (export, import, requantise).
+Exit codes: 0 done, 1 failed (one line on standard error says why), 2 wrong usage, 3 a bundle was
+written without the graphs that failed verification (export, import, requantise).
 
 The whole way, on a data set of JSON lines:
   mmnas-search vision --weights efficientnet_lite0.pth --out vision

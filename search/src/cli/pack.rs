@@ -13,16 +13,20 @@ use super::slow_bar::SlowBar;
 /// Packs published region features, one .npz an image or tables of many, into a folder that training reads
 #[derive(Args)]
 #[command(after_help = "\
-A file .npz holds x (D × n or n × D floats of 16, 32 or 64 bits), bbox (n × 4: x1 y1 x2 y2 in pixels, or from 0 to 1),
-image_h and image_w, and may hold num_bbox, how many of the n count. Its image is called by what stands before .npz, with the
-folders below DIR: cat_1.jpg.npz is cat_1.jpg. Files of `mmnas extract --npz` say of which vision stage they are, and a network
-that is trained on them can be exported with it; one that is trained on others takes regions, not pixels.
+A file .npz holds x (D × n or n × D floats of 16, 32 or 64 bits), bbox (n × 4: x1 y1 x2 y2 in
+pixels, or from 0 to 1), image_h and image_w, and may hold num_bbox, how many of the n count. Its
+image is called by what stands before .npz, with the folders below DIR: cat_1.jpg.npz is
+cat_1.jpg. Files of `mmnas extract --npz` say of which vision stage they are, and a network that
+is trained on them can be exported with it; one that is trained on others takes regions, not
+pixels.
 
-A table (.tsv of bottom-up-attention, LXMERT and the like) has a line an image, its fields separated by tabs: image_id,
-image_w, image_h, num_boxes, boxes and features, the last two in base64 of 32-bit floats; other columns are not looked at. A
-first line may name the columns; without it 6 are those above and 10 are LXMERT's, or --columns names them.
+A table (.tsv of bottom-up-attention, LXMERT and the like) has a line an image, its fields
+separated by tabs: image_id, image_w, image_h, num_boxes, boxes and features, the last two in
+base64 of 32-bit floats; other columns are not looked at. A first line may name the columns;
+without it 6 are those above and 10 are LXMERT's, or --columns names them.
 
-Samples find the image COCO_train2014_000000000009.jpg by its name, by that without .jpg, and as 9.
+Samples find the image COCO_train2014_000000000009.jpg by its name, by that without .jpg, and as
+9.
 
 Examples:
   mmnas-search pack coco_extract/train2014 coco_extract/val2014 --out features

@@ -12,9 +12,9 @@ use super::output;
 /// Writes one HTML page about a run: curves, examples, alpha over time, the architecture, the recipe
 #[derive(Args)]
 #[command(after_help = "\
-The page needs nothing beside it and follows the reader's light or dark setting. It can be written while the run goes on;
-an earlier one is replaced, any other file is not.
-For TensorBoard a run's folder holds an events file: tensorboard --logdir FOLDER
+The page needs nothing beside it and follows the reader's light or dark setting. It can be written
+while the run goes on; an earlier one is replaced, any other file is not. For TensorBoard a run's
+folder holds an events file: tensorboard --logdir FOLDER
 
 Examples:
   mmnas-search report target/demo-search/search

@@ -16,11 +16,12 @@ use super::{RunArguments, WithTask, output};
 /// Trains an architecture from scratch
 #[derive(Args)]
 #[command(after_help = "\
-The run's folder gets recipe.toml, log.jsonl, network.safetensors (the weights of the best validation score under their
-published names), network.json, labels.json, tokenizer.json and checkpoint.safetensors.
+The run's folder gets recipe.toml, log.jsonl, network.safetensors (the weights of the best
+validation score under their published names), network.json, labels.json, tokenizer.json and
+checkpoint.safetensors.
 
 Example:
-  mmnas-search retrain --recipe search/experiments/easy_vqa/easy_vqa.toml --architecture search/architecture.json \\
+  mmnas-search retrain --recipe recipe.toml --architecture searched/architecture.json \\
       --samples train.jsonl --features features --out retrain")]
 pub(super) struct Arguments {
     /// The architecture: a file in the published JSON form, or a published one by its name: mmnas-vqa, mmnas-itm, mmnas-vgd,

@@ -13,8 +13,9 @@ use super::output;
 /// Makes up a data set for all three tasks: images of shapes, with questions, captions, phrases, boxes and region features
 #[derive(Args)]
 #[command(after_help = "\
-The folder: images/, {train,test}.{vqa,itm,vgd}.jsonl, objects.jsonl, features/{train,test}. The same settings give the same
-bytes on any number of threads (RAYON_NUM_THREADS), and image k of a smaller data set is image k of a larger one.
+The folder: images/, {train,test}.{vqa,itm,vgd}.jsonl, objects.jsonl, features/{train,test}. The
+same settings give the same bytes on any number of threads (RAYON_NUM_THREADS), and image k of a
+smaller data set is image k of a larger one.
 
 Example:
   mmnas-search scenes --images 2000 --test 500 --seed 1 --out scenes")]

@@ -12,12 +12,12 @@ use super::{RunArguments, WithTask, output};
 /// Searches an architecture
 #[derive(Args)]
 #[command(after_help = "\
-The run's folder gets recipe.toml, log.jsonl (one line an epoch: loss, validation, alpha), architecture.json (the published
-form) and checkpoint.safetensors.
+The run's folder gets recipe.toml, log.jsonl (one line an epoch: loss, validation, alpha),
+architecture.json (the published form) and checkpoint.safetensors.
 
 Example:
-  mmnas-search search --recipe search/experiments/easy_vqa/easy_vqa.toml --samples train.jsonl --features features --out search
-  mmnas-search search … --out search --resume")]
+  mmnas-search search --recipe recipe.toml --samples train.jsonl --features features --out searched
+  mmnas-search search … --out searched --resume")]
 pub(super) struct Arguments {
     #[command(flatten)]
     run: RunArguments,

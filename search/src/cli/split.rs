@@ -12,7 +12,8 @@ use super::output;
 #[derive(Args)]
 #[command(after_help = "\
 Example:
-  mmnas-search split train.jsonl --validation 0.1 --out data      # data/train.jsonl, data/validation.jsonl")]
+  mmnas-search split train.jsonl --validation 0.1 --out data
+writes data/train.jsonl and data/validation.jsonl")]
 pub(super) struct Arguments {
     /// Samples, JSON lines with an image each
     samples: PathBuf,

@@ -19,8 +19,8 @@ Examples:
   mmnas answer bundle photo.png \"what shape is it?\" \"is it red?\" --top 1 --json
   mmnas answer bundle photo.png \"what color is the circle?\" --explain out.png
 
-A bundle knows the words of the texts that it was trained on. Others, which it reads as one and the same unknown word, are
-told on the standard error output, and in JSON.";
+A bundle knows the words of the texts that it was trained on. Others, which it reads as one and
+the same unknown word, are told on the standard error output, and in JSON.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]

@@ -13,13 +13,13 @@ use crate::cli::signals::Signals;
 use crate::cli::{output, progress};
 
 const EXAMPLES: &str = "\
-Image files are found in the folder and below, by ending (png jpg jpeg jpe jfif webp bmp gif) or by
-content (PNG, JPEG, WebP, BMP, GIF); what is hidden by ending alone. Links are followed. Names in
-the output are relative to the folder. What else lies there is passed over, and told.
+Image files are found in the folder and below, by ending (png jpg jpeg jpe jfif webp bmp gif) or
+by content (PNG, JPEG, WebP, BMP, GIF); what is hidden by ending alone. Links are followed. Names
+in the output are relative to the folder. What else lies there is passed over, and told.
 
-The output appears when it is complete. The same command again goes on where one that was ended has
-stopped: after Ctrl-C (SIGINT) or SIGTERM nothing but the running batch is lost, after a kill the
-work of half a minute. What comes out is the same.
+The output appears when it is complete. The same command again goes on where one that was ended
+has stopped: after Ctrl-C (SIGINT) or SIGTERM nothing but the running batch is lost, after a kill
+the work of half a minute. What comes out is the same.
 
 Examples:
   mmnas extract --vision vision --images data/train --out features

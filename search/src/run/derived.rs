@@ -1,0 +1,51 @@
+//! What a finished search would derive under a limit, from the probabilities that it logged.
+
+use std::path::Path;
+
+use mmnas_bundle::latency::costs::NetworkCosts;
+use mmnas_bundle::{Error as BundleError, Operation};
+
+use crate::error::Result;
+use crate::run::epoch_log::EpochRecord;
+use crate::run::epoch_notes::probabilities;
+use crate::run::files::LOG;
+use crate::run::folder::RunFolder;
+use crate::run::searched_blocks::blocks;
+use crate::space::under_limit::{LimitedPart, ScoredBlocks, UnderLimit, best_under_limit};
+
+/// Derives the most probable architecture of the search in `run` within a limit, without any training.
+///
+/// Scores are the logarithms of the probabilities that alpha gave the operations in the last epoch. `file` names the
+/// table of the costs in errors.
+///
+/// # Errors
+/// A run that cannot be read, or without probabilities (a search without alpha has none); those of
+/// [`best_under_limit`].
+pub fn derive_under_limit(
+    run: &Path,
+    costs: &NetworkCosts,
+    part: LimitedPart,
+    milliseconds: f64,
+    file: &Path,
+) -> Result<UnderLimit> {
+    let folder = RunFolder::at(run);
+    let log = folder.file(LOG);
+    let records: Vec<EpochRecord> = mmnas_bundle::samples::read_json_lines(&log)?;
+    let last = records.iter().rev().find_map(probabilities).ok_or_else(|| {
+        let expected = "probabilities of operations, which a search with alpha logs";
+        BundleError::invalid(&log, "probabilities", expected, "none")
+    })?;
+    let mut scored = ScoredBlocks { encoder: Vec::new(), decoder: Vec::new() };
+    for (block, probabilities) in blocks(&folder, &records)?.into_iter().zip(last) {
+        let mut choices = Vec::new();
+        for (name, p) in block.operations.iter().zip(probabilities) {
+            let operation: Operation = name.parse().map_err(|_| {
+                BundleError::invalid(&log, block.name(), "the name of an operation", format!("{name:?}"))
+            })?;
+            // A probability of 0 is one too small to write.
+            choices.push((operation, p.max(f64::MIN_POSITIVE).ln()));
+        }
+        if block.decoder { scored.decoder.push(choices) } else { scored.encoder.push(choices) }
+    }
+    best_under_limit(&scored, costs, part, milliseconds, file)
+}
