@@ -6,7 +6,11 @@
 
 GPU := $(TARGET)/gpu-check
 
-.PHONY: bench bench-without-vnni fuzz gpu-bundle gpu-check check-large check-photos
+.PHONY: bench bench-latency bench-without-vnni fuzz gpu-bundle gpu-check check-large check-photos
+
+# What the sum of the probes predicts beside what random architectures take: LATENCY_BENCH=OPTIONS.
+bench-latency: setup
+	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-latency -- $(LATENCY_BENCH)
 
 bench: setup
 	@$(CARGO) build --release --locked --quiet -p mmnas-tests --bin bench-search --bin bench-export \
