@@ -146,7 +146,7 @@ pub unsafe extern "C" fn mmnas_model_label_at(
 /// How many numbers an embedding of an image or a text has.
 ///
 /// @param model  the model
-/// @return the number; 0 for a model whose network has no joint embedding, and for NULL
+/// @return the number; 0 for a model whose network has no dual encoder, and for NULL
 ///
 /// Threads: may be called at any time from any thread.
 #[unsafe(no_mangle)]

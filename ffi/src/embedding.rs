@@ -7,11 +7,11 @@ use crate::model::mmnas_model;
 use crate::status::mmnas_status;
 use crate::text::mmnas_text;
 
-/// Reads the joint embedding of an image: a vector of length 1. The scalar product of an image's and a text's is their
+/// Reads the embedding of an image by the dual encoder: a vector of length 1. The scalar product of an image's and a text's is their
 /// cosine, the larger the better they belong together; a vector database finds the nearest by it, and mmnas_itm_match() then
 /// scores those.
 ///
-/// @param model          the model of the image, for ITM, whose network has a joint embedding
+/// @param model          the model of the image, for ITM, whose network has a dual encoder
 /// @param image          the image
 /// @param embedding_out  receives mmnas_model_embedding_width() numbers; left as it is on failure
 /// @param width          how many numbers there is room for: mmnas_model_embedding_width()
@@ -38,7 +38,7 @@ pub unsafe extern "C" fn mmnas_image_embedding(
 
 /// As mmnas_image_embedding(), of a text.
 ///
-/// @param model          the model of the text, for ITM, whose network has a joint embedding
+/// @param model          the model of the text, for ITM, whose network has a dual encoder
 /// @param text           the text
 /// @param embedding_out  receives mmnas_model_embedding_width() numbers; left as it is on failure
 /// @param width          how many numbers there is room for: mmnas_model_embedding_width()

@@ -165,11 +165,11 @@ fn controls_and_transfers_are_compared_at_equal_size() {
         assert!((parameters / 200_000.0 - 1.0).abs() < 0.03, "{name}: {parameters}");
     }
     let recipe = std::fs::read_to_string(first.join("text-only-mcan-1/seed-1/retrain/recipe.toml")).unwrap();
-    assert!(recipe.contains("sees = \"text\""), "{recipe}");
-    // A control is no network to pass on.
-    let blind = first.join("text-only-mcan-1/seed-1/retrain");
+    assert!(recipe.contains("modalities = \"text\""), "{recipe}");
+    // A unimodal baseline is no network to pass on.
+    let baseline = first.join("text-only-mcan-1/seed-1/retrain");
     let mut export = programs::command("mmnas-search");
-    let refused = export.arg("export").arg(&blind).arg("--out").arg(folder.path().join("bundle")).output().unwrap();
+    let refused = export.arg("export").arg(&baseline).arg("--out").arg(folder.path().join("bundle")).output().unwrap();
     let error = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success() && error.contains("model.modalities") && error.contains("text"), "{error}");
     // What one side tells is not what the other tells.

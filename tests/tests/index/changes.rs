@@ -73,7 +73,7 @@ fn what_is_not_its_own_or_damaged_is_refused() {
     let query = texts(&other);
     assert_eq!(without.rank(&query, 1, Candidates::All).unwrap()[0].len(), 1);
     let error = without.rank(&query, 1, Candidates::Shortlist(5)).unwrap_err();
-    assert!(error.to_string().contains("joint embedding"), "{error}");
+    assert!(error.to_string().contains("dual encoder"), "{error}");
     let state = image(&model, 1);
     assert_eq!(without.put("1", &state).unwrap_err().code(), ErrorCode::InvalidArgument);
 

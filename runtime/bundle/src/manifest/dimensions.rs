@@ -135,10 +135,14 @@ impl TryFrom<DimensionsJson> for Dimensions {
     fn try_from(d: DimensionsJson) -> std::result::Result<Dimensions, String> {
         let embeddings = match (d.joint, d.region_joint, d.joint_linear) {
             (Some(joint), Some(region), _) => {
-                return Err(format!("region_joint: expected none beside joint = {joint}, found {region}"));
+                return Err(format!(
+                    "dimensions.region_joint: expected task vgd without dimensions.joint, found {region} with joint {joint}"
+                ));
             }
             (None, _, Some(linear)) => {
-                return Err(format!("joint_linear: expected none without joint, found {linear}"));
+                return Err(format!(
+                    "dimensions.joint_linear: expected less than dimensions.joint, found {linear} without joint"
+                ));
             }
             (Some(width), None, linear) => {
                 Some(EmbeddingDimensions::DualEncoder { width, features: d.joint_features, linear })
@@ -201,7 +205,7 @@ impl Dimensions {
                 check_size(file, "dimensions.region_joint", width)?;
                 if task != TaskName::Vgd {
                     let (field, found) = ("dimensions.region_joint", format!("{width}, with task {task}"));
-                    return Err(Error::invalid(file, field, "none but with task vgd", found));
+                    return Err(Error::invalid(file, field, "task vgd without dimensions.joint", found));
                 }
             }
         }
