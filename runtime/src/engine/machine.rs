@@ -17,7 +17,10 @@ mod tests {
 
     #[test]
     fn a_processor_without_a_name_is_called_by_its_architecture() {
-        assert_eq!(processor("processor\t: 0\nmodel name\t: Some CPU @ 2.0GHz\nmodel name\t: Other\n"), "Some CPU @ 2.0GHz");
+        assert_eq!(
+            processor("processor\t: 0\nmodel name\t: Some CPU @ 2.0GHz\nmodel name\t: Other\n"),
+            "Some CPU @ 2.0GHz"
+        );
         assert_eq!(processor("processor\t: 0\nFeatures\t: fp asimd\n"), std::env::consts::ARCH);
     }
 }
