@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use mmnas_bundle::manifest::Form;
+
 /// What can go wrong when a bundle is loaded or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -149,6 +151,31 @@ pub enum Error {
         /// Images in all.
         of: usize,
     },
+    /// A measurement of probes was stopped; what was measured is kept.
+    #[error("stopped: {kept} of {of} graphs are kept in {}; the same call goes on with the others", file.display())]
+    ProfileStopped {
+        /// Graphs that are measured.
+        kept: usize,
+        /// Graphs in all.
+        of: usize,
+        /// Where they are kept.
+        file: PathBuf,
+    },
+    /// The times of a graph are spread too far to mean anything.
+    #[error(
+        "{probe} {form}: spread: expected at most {limit} of the median, found {spread:.3}: keep the machine quiet, use fewer \
+         threads, or allow more spread (--max-spread)"
+    )]
+    Unsteady {
+        /// The graph's name.
+        probe: String,
+        /// Its operators and number format.
+        form: Form,
+        /// Half the distance between the quartiles, relative to the median.
+        spread: f64,
+        /// The most that is allowed.
+        limit: f64,
+    },
     /// The call's deadline passed before it was done.
     #[error("the call's deadline passed before it was done")]
     DeadlineExceeded,
@@ -229,6 +256,7 @@ impl Error {
             Error::Argument { .. }
             | Error::ForeignState { .. }
             | Error::IndexOfOtherModel { .. }
+            | Error::Unsteady { .. }
             | Error::OtherFeatures { .. } => ErrorCode::InvalidArgument,
             Error::Image { .. } => ErrorCode::Image,
             Error::Sample { source, .. } => source.code(),
@@ -236,7 +264,7 @@ impl Error {
             Error::Inference { .. } | Error::Tensor { .. } => ErrorCode::Inference,
             Error::WrongTask { .. } | Error::NoVision { .. } => ErrorCode::WrongTask,
             Error::Verification { .. } => ErrorCode::VerificationFailed,
-            Error::Cancelled | Error::Stopped { .. } => ErrorCode::Cancelled,
+            Error::Cancelled | Error::Stopped { .. } | Error::ProfileStopped { .. } => ErrorCode::Cancelled,
             Error::DeadlineExceeded => ErrorCode::DeadlineExceeded,
             Error::Provider { .. } => ErrorCode::Provider,
             Error::Overloaded => ErrorCode::Overloaded,
@@ -354,6 +382,16 @@ mod tests {
         // A line that is known stays, and so does what is none of a sample.
         assert!(placed.at_line(Path::new("t.jsonl"), &[7, 8]).to_string().starts_with("s.jsonl: line 5"));
         assert!(matches!(Error::Cancelled.at_line(Path::new("s.jsonl"), &[1]), Error::Cancelled));
+    }
+
+    #[test]
+    fn an_unsteady_graph_is_named_with_what_to_do() {
+        let probe = "fusion 4 x feed_forward".to_owned();
+        let error = Error::Unsteady { probe, form: Form::ORT_FP32, spread: 0.4123, limit: 0.25 };
+        let told = error.to_string();
+        let begin = "fusion 4 x feed_forward ort-fp32: spread: expected at most 0.25 of the median, found 0.412: ";
+        assert!(told.starts_with(begin) && told.ends_with("(--max-spread)"), "{told}");
+        assert_eq!(error.code(), ErrorCode::InvalidArgument);
     }
 
     #[test]

@@ -30,6 +30,7 @@
 //! - `tasks`
 //! - `draw`
 //! - `verify`
+//! - `profile`
 //! - `index`
 //! - `evaluate`
 //! - `serving`
@@ -42,6 +43,7 @@ mod evaluate;
 mod images;
 mod index;
 mod model;
+mod profile;
 #[cfg(feature = "async")]
 mod serving;
 mod tasks;
@@ -78,6 +80,8 @@ pub use index::states::Access;
 pub use index::{AnyIndex, ImageIndex, Index, TextIndex};
 pub use model::Model;
 pub use model::state::{ImageState, TextState};
+pub use profile::settings::ProfileSettings;
+pub use profile::{ProfileProgress, ProfileReport, profile, profile_until};
 #[cfg(feature = "async")]
 pub use serving::AsyncModel;
 #[cfg(feature = "async")]

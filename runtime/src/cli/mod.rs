@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 use mmnas_runtime::bundle::manifest::Form;
 use mmnas_runtime::{ErrorCode, LoadOptions, Provider};
 
-use crate::cli::commands::{answer, evaluate, extract, ground, index, info, predict, rank, verify};
+use crate::cli::commands::{answer, evaluate, extract, ground, index, info, predict, profile, rank, verify};
 use crate::cli::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -33,14 +33,15 @@ Examples:
   mmnas extract --vision vision --images data/train --out features
   mmnas evaluate bundle --samples test.jsonl --images data/test
   mmnas predict bundle --samples test-dev.jsonl --features features --out answers.json
+  mmnas profile probes --out latency.json
 
 ONNX Runtime 1.28 or newer is taken from --ort-library, else from the environment
 variable MMNAS_ORT_DYLIB, else from the folder of this program, else from the system.
 
 Exit codes: 0 done, 1 error, 2 wrong usage, 3 verification failed, a damaged file included,
 4 no usable ONNX Runtime,
-130 ended by SIGINT (Ctrl-C), 143 by SIGTERM. `extract` and `index add` then keep what they have
-done and say so; other commands leave nothing half written. A second signal ends at once.";
+130 ended by SIGINT (Ctrl-C), 143 by SIGTERM. `extract`, `index add` and `profile` then keep what
+they have done and say so; other commands leave nothing half written. A second signal ends at once.";
 
 /// Runs exported multimodal networks on ONNX Runtime
 #[derive(Parser)]
@@ -61,7 +62,7 @@ struct Global {
     #[arg(long, global = true, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// Which graphs of the bundle run: ort or portable operators in fp32, fp16 or int8, as in ort-int8
-    /// [default: 32 bits, fused operators where there are such; verify: all]
+    /// [default: 32 bits, fused operators where there are such; verify, profile: all]
     #[arg(long, global = true, value_name = "FORM")]
     variant: Option<Form>,
     /// Do not compare the files' hashes with the manifest's; their lengths are compared all the same
@@ -130,6 +131,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Answer questions whose answers are kept back, for the server of VQA-v2
     Predict(predict::Arguments),
+    /// Measure what the parts of networks take on this machine, to predict and to search by
+    Profile(profile::Arguments),
 }
 
 /// The exit code where a bundle does not give what was recorded, or its files are not those of its manifest.
@@ -151,6 +154,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Extract(arguments) => extract::run(arguments, &options, &signals),
         Command::Evaluate(arguments) => evaluate::run(arguments, &options),
         Command::Predict(arguments) => predict::run(arguments, &options, &signals),
+        Command::Profile(arguments) => profile::run(arguments, &options, &signals),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod limits;
+pub(crate) mod machine;
 pub(crate) mod on_threads;
 pub(crate) mod onnxruntime;
 pub(crate) mod options;

@@ -1,11 +1,12 @@
 //! Sessions of ONNX Runtime over the graphs of a bundle.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mmnas_bundle::Bundle;
 use mmnas_bundle::manifest::{Form, Graph, Precision, Stage, Variant};
+use mmnas_bundle::{Bundle, FileRecord};
 use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
@@ -43,6 +44,36 @@ impl<'a> GraphFile<'a> {
             beside = bundle.in_memory(data).map(|content| (data.clone(), content.into()));
         }
         Ok(GraphFile { path: bundle.check_file(&graph.file)?, content: in_memory, data: beside })
+    }
+}
+
+impl GraphFile<'static> {
+    /// Most bytes of a graph: protobuf, and so ONNX, ends there.
+    const MAX_BYTES: u64 = 2 << 30;
+
+    /// Checks a graph that lies in a plain `folder`, with its weights.
+    ///
+    /// `records` have size and hash of its files, whose names were checked; `description` is the file that they stand
+    /// in.
+    pub(crate) fn in_folder(
+        folder: &Path,
+        graph: &Graph,
+        records: &BTreeMap<String, FileRecord>,
+        description: &Path,
+        check_hashes: bool,
+    ) -> Result<GraphFile<'static>> {
+        let record = |name: &str| {
+            let none = || Error::invalid(description, format!("files.{name}"), "size and hash of the graph", "none");
+            records.get(name).ok_or_else(none)
+        };
+        let path = folder.join(&graph.file);
+        let Some(data) = &graph.data else {
+            let content = record(&graph.file)?.read_checked(&path, check_hashes, Self::MAX_BYTES)?;
+            return Ok(GraphFile { path, content: Some(content.into()), data: None });
+        };
+        record(data)?.check_file(&folder.join(data), check_hashes)?;
+        record(&graph.file)?.check_file(&path, check_hashes)?;
+        Ok(GraphFile { path, content: None, data: None })
     }
 }
 
@@ -177,6 +208,29 @@ mod tests {
             Graph { variant, precision, file: (*name).to_owned(), data: None }
         };
         Stage { graphs: forms.iter().map(graph).collect(), inputs: vec![], outputs: vec![] }
+    }
+
+    #[test]
+    fn a_graph_in_a_folder_is_checked_with_its_weights() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, file) = (folder.path(), Path::new("probes.json"));
+        let mut records = BTreeMap::new();
+        for (name, content) in [("a.onnx", "graph"), ("a.data", "weights")] {
+            std::fs::write(path.join(name), content).unwrap();
+            records.insert(name.to_owned(), FileRecord::of(content.as_bytes()));
+        }
+        let Form { variant, precision } = Form::ORT_FP32;
+        let mut graph = Graph { variant, precision, file: "a.onnx".to_owned(), data: None };
+        let check = |graph: &Graph, hashes| GraphFile::in_folder(path, graph, &records, file, hashes);
+        assert_eq!(check(&graph, true).unwrap().content.as_deref(), Some(&b"graph"[..]));
+        graph.data = Some("a.data".to_owned());
+        assert!(check(&graph, true).unwrap().content.is_none());
+        std::fs::write(path.join("a.data"), "another").unwrap();
+        assert!(check(&graph, false).is_ok());
+        assert!(check(&graph, true).err().unwrap().to_string().contains("a.data"));
+        graph.data = Some("b.data".to_owned());
+        let error = check(&graph, true).err().unwrap().to_string();
+        assert_eq!(error, "probes.json: files.b.data: expected size and hash of the graph, found none");
     }
 
     #[test]

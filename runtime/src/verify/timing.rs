@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::engine::machine::{cpuinfo, processor};
 use crate::engine::stage::{StageRunner, Tensors};
 use crate::engine::tensor::{Data, Tensor};
 use crate::error::Result;
@@ -49,10 +50,8 @@ pub(crate) fn median_milliseconds(runner: &StageRunner, inputs: &Tensors) -> Res
 
 /// This machine: processor and threads.
 pub(crate) fn machine(threads: usize) -> String {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name));
-    let model = model.map_or(std::env::consts::ARCH, str::trim);
-    format!("{model}, {threads} {}", if threads == 1 { "thread" } else { "threads" })
+    let cpuinfo = cpuinfo();
+    format!("{}, {threads} {}", processor(&cpuinfo), if threads == 1 { "thread" } else { "threads" })
 }
 
 #[cfg(test)]

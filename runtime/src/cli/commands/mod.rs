@@ -7,5 +7,6 @@ pub(super) mod ground;
 pub(super) mod index;
 pub(super) mod info;
 pub(super) mod predict;
+pub(super) mod profile;
 pub(super) mod rank;
 pub(super) mod verify;

@@ -1,0 +1,108 @@
+//! The command `profile`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use mmnas_runtime::{Error, LoadOptions, ProfileProgress, ProfileReport, ProfileSettings, profile_until};
+use serde_json::json;
+
+use crate::cli::failure::Failure;
+use crate::cli::signals::Signals;
+use crate::cli::{output, progress};
+
+const NOTES: &str = "\
+PROBES is a folder that `mmnas-search probes` wrote: small graphs, each a stage of a network with
+a few blocks of one operation. Copy it to the device that networks are to run on, and run this
+there, as they will run: the same --threads, --provider, ONNX Runtime, and nothing else beside it.
+Without --variant every form is measured.
+
+The graphs of one form and stage are in memory together. They run on random inputs of one item, in
+rounds whose order changes. A time is the median; the spread is half the distance between the
+quartiles, relative to the median. Where one is above --max-spread there are up to three times as
+many rounds, and then an error: keep the machine quiet, use fewer threads, or allow more spread.
+
+What is measured lies in FILE.partial until all is. The same command goes on from there: after
+Ctrl-C (SIGINT), SIGTERM, an error or a kill the form and stage that was running is measured again.
+
+Examples:
+  mmnas profile probes --out latency.json
+  mmnas profile probes --out latency.json --threads 2 --variant ort-int8
+  mmnas profile probes --out latency-gpu.json --provider cuda --rounds 200 --json";
+
+#[derive(Args)]
+#[command(after_help = NOTES)]
+pub(crate) struct Arguments {
+    /// Folder of the probes: probes.json and its graphs
+    probes: PathBuf,
+    /// New file for what they take
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Rounds, in each of which every graph runs, 5 to 10000
+    #[arg(long, value_name = "N", default_value_t = ProfileSettings::default().rounds)]
+    rounds: usize,
+    /// Most spread of a graph's times, relative to their median
+    #[arg(long, value_name = "F", default_value_t = ProfileSettings::default().max_spread)]
+    max_spread: f64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, options: &LoadOptions, signals: &Signals) -> Result<(), Failure> {
+    let start = Instant::now();
+    let bar = progress::bar(0, "runs");
+    let mut held = None;
+    let mut report_progress = |at: ProfileProgress| {
+        // From the first call on there is something to keep.
+        held.get_or_insert_with(|| signals.hold());
+        bar.set_length(at.of as u64);
+        bar.set_position(at.done as u64);
+    };
+    let Arguments { probes, out, rounds, max_spread, .. } = arguments;
+    let settings = ProfileSettings { rounds: *rounds, max_spread: *max_spread };
+    let outcome = profile_until(signals.stop(), probes, out, &settings, options, &mut report_progress);
+    bar.finish_and_clear();
+    let report = outcome.map_err(|error| match error {
+        Error::ProfileStopped { kept: 0, of, .. } => {
+            Failure::Stopped(format!("stopped before the first of {of} graphs was measured"))
+        }
+        Error::ProfileStopped { kept, of, file } => Failure::Stopped(format!(
+            "stopped: {kept} of {of} graphs are kept in {}; the same command goes on",
+            file.display()
+        )),
+        error => error.into(),
+    })?;
+    let seconds = start.elapsed().as_secs_f64();
+    if arguments.json {
+        return output::print_json(&json!({
+            "out": out.display().to_string(),
+            "graphs": report.table.measurements.len(),
+            "forms": report.table.forms().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "resumed": report.resumed,
+            "provider": report.table.environment.provider,
+            "threads": report.table.environment.threads,
+            "largest_spread": report.largest_spread(),
+            "seconds": seconds,
+        }));
+    }
+    Ok(output::print(&format!("{}: {}, {seconds:.0} s", out.display(), text(&report)))?)
+}
+
+/// Counts, provider and spread for people.
+fn text(report: &ProfileReport) -> String {
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let graphs = counted(report.table.measurements.len(), "graph");
+    let forms = counted(report.table.forms().len(), "form");
+    let resumed = match report.resumed {
+        0 => String::new(),
+        resumed => format!(" ({resumed} measured before)"),
+    };
+    let provider = match report.table.environment.provider.as_str() {
+        "cpu" => "CPU",
+        "cuda" => "CUDA",
+        "tensorrt" => "TensorRT",
+        other => other,
+    };
+    format!("{graphs}{resumed} in {forms} on {provider}, spread at most {:.1} %", 100.0 * report.largest_spread())
+}

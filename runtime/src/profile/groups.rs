@@ -1,0 +1,137 @@
+//! Groups of graphs that are measured together: those of one form and one stage.
+
+use std::path::Path;
+
+use mmnas_bundle::latency::probes::{Probe, Probes, Stack};
+use mmnas_bundle::latency::table::LatencyTable;
+use mmnas_bundle::manifest::Form;
+
+use crate::error::{Error, Result};
+use crate::profile::settings::ProfileSettings;
+
+/// Graphs that are in memory together, and whose times are compared.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    pub form: Form,
+    pub stack: Stack,
+    pub probes: Vec<&'a Probe>,
+}
+
+/// The groups of `probes` in the form `wanted`, or in every form; `file` names the description in errors.
+pub(super) fn groups<'a>(probes: &'a Probes, wanted: Option<Form>, file: &Path) -> Result<Vec<Group<'a>>> {
+    let forms = probes.forms();
+    if let Some(form) = wanted.filter(|form| !forms.contains(form)) {
+        let found = forms.iter().map(Form::to_string).collect::<Vec<_>>().join(", ");
+        return Err(Error::invalid(file, "probes.graphs", format!("graphs {form}"), found));
+    }
+    for (place, probe) in probes.probes.iter().enumerate() {
+        if probes.probes[..place].iter().any(|known| (known.stack, known.part) == (probe.stack, probe.part)) {
+            return Err(Error::invalid(file, format!("probes.{}", probe.name()), "every graph once", "one twice"));
+        }
+    }
+    let mut groups = Vec::new();
+    for form in forms.into_iter().filter(|form| wanted.is_none_or(|wanted| wanted == *form)) {
+        for stack in Stack::ALL {
+            let probes: Vec<&Probe> = probes.probes.iter().filter(|probe| probe.stack == stack).collect();
+            if !probes.is_empty() {
+                groups.push(Group { form, stack, probes });
+            }
+        }
+    }
+    Ok(groups)
+}
+
+impl Group<'_> {
+    /// Whether a table has all of it, as steady and as often measured as `settings` want.
+    pub(super) fn is_in(&self, table: &LatencyTable, settings: &ProfileSettings) -> bool {
+        self.probes.iter().all(|probe| {
+            let found = table.find(self.form, self.stack, probe.part);
+            found.is_some_and(|m| m.spread <= settings.max_spread && m.runs >= settings.rounds)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mmnas_bundle::Operation;
+    use mmnas_bundle::latency::probes::Part;
+    use mmnas_bundle::latency::table::{Environment, Measurement};
+    use mmnas_bundle::manifest::{Graph, Precision, Stage};
+
+    use super::*;
+    use crate::profile::inputs::tests::probes;
+
+    const INT8: Form = Form { precision: Precision::Int8, ..Form::ORT_FP32 };
+
+    fn some() -> Probes {
+        let graph = |Form { variant, precision }| Graph { variant, precision, file: "a.onnx".to_owned(), data: None };
+        let stage = Stage { graphs: vec![graph(Form::ORT_FP32), graph(INT8)], inputs: vec![], outputs: vec![] };
+        let shared = Part::Shared { operation: Operation::GuidedAttention, count: 2 };
+        let of = |(stack, part)| Probe { stack, part, stage: stage.clone() };
+        let parts = [(Stack::Fusion, Part::Fixed), (Stack::Text, Part::Fixed), (Stack::Text, shared)];
+        probes(parts.into_iter().map(of).collect())
+    }
+
+    #[test]
+    fn a_group_is_a_stage_in_a_form() {
+        let (probes, file) = (some(), Path::new("probes.json"));
+        let told = |wanted| {
+            let groups = groups(&probes, wanted, file).unwrap();
+            groups.iter().map(|g| format!("{} {} {}", g.form, g.stack, g.probes.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(told(None), ["ort-fp32 text 2", "ort-fp32 fusion 1", "ort-int8 text 2", "ort-int8 fusion 1"]);
+        assert_eq!(told(Some(INT8)), ["ort-int8 text 2", "ort-int8 fusion 1"]);
+        let fp16 = Form { precision: Precision::Fp16, ..INT8 };
+        let error = groups(&probes, Some(fp16), file).unwrap_err().to_string();
+        assert_eq!(error, "probes.json: probes.graphs: expected graphs ort-fp16, found ort-fp32, ort-int8");
+    }
+
+    #[test]
+    fn a_graph_that_stands_twice_is_named() {
+        let mut probes = some();
+        probes.probes.push(probes.probes[0].clone());
+        let error = groups(&probes, None, Path::new("probes.json")).unwrap_err().to_string();
+        assert_eq!(error, "probes.json: probes.fusion: expected every graph once, found one twice");
+    }
+
+    #[test]
+    fn what_is_whole_and_steady_is_not_measured_again() {
+        let probes = some();
+        let groups = groups(&probes, None, Path::new("probes.json")).unwrap();
+        let environment = Environment {
+            device: String::new(),
+            flags: vec![],
+            provider: "cpu".to_owned(),
+            threads: 1,
+            onnxruntime: String::new(),
+            system: String::new(),
+        };
+        let mut table = LatencyTable::new(&probes, String::new(), environment);
+        let settings = ProfileSettings { rounds: 10, max_spread: 0.1 };
+        assert!(!groups[0].is_in(&table, &settings));
+        let mut add = |part| {
+            let Form { variant, precision } = Form::ORT_FP32;
+            let (stack, spread, runs) = (Stack::Text, 0.1, 10);
+            let (milliseconds, bytes, memory) = (1.0, 1, None);
+            table.measurements.push(Measurement {
+                stack,
+                part,
+                variant,
+                precision,
+                milliseconds,
+                spread,
+                runs,
+                bytes,
+                memory,
+            });
+        };
+        add(Part::Fixed);
+        add(Part::Shared { operation: Operation::GuidedAttention, count: 2 });
+        let whole = |settings| groups.iter().map(|group| group.is_in(&table, &settings)).collect::<Vec<_>>();
+        assert_eq!(whole(settings), [true, false, false, false]);
+        assert_eq!(whole(ProfileSettings { max_spread: 0.05, ..settings }), [false; 4]);
+        assert_eq!(whole(ProfileSettings { rounds: 11, ..settings }), [false; 4]);
+        table.measurements.pop();
+        assert!(!groups[0].is_in(&table, &settings));
+    }
+}

@@ -1,0 +1,136 @@
+//! What probes take on this machine: the table that latencies of networks are predicted from.
+
+mod environment;
+mod groups;
+mod inputs;
+mod memory;
+mod random;
+mod rounds;
+mod runner;
+pub(crate) mod settings;
+mod statistics;
+mod table_file;
+
+use std::path::Path;
+
+use mmnas_bundle::latency::probes::{PROBES, Probes};
+use mmnas_bundle::latency::table::LatencyTable;
+use mmnas_bundle::sha256_of_file;
+
+use crate::engine::limits::{CancelToken, Limits};
+use crate::engine::options::LoadOptions;
+use crate::engine::session::Sessions;
+use crate::error::{Error, Result};
+use crate::profile::groups::groups;
+use crate::profile::runner::ProbeRunner;
+use crate::profile::settings::ProfileSettings;
+use crate::profile::table_file::TableFile;
+
+/// How far a measurement of probes is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProfileProgress {
+    /// Runs that are done: one a graph and round.
+    pub done: usize,
+    /// Runs in all, as far as is known: unsteady times bring more.
+    pub of: usize,
+}
+
+/// What probes took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProfileReport {
+    /// What each graph took, as it was written.
+    pub table: LatencyTable,
+    /// Graphs that an earlier measurement, which did not finish, had left.
+    pub resumed: usize,
+}
+
+impl ProfileReport {
+    /// The largest spread of all graphs.
+    pub fn largest_spread(&self) -> f64 {
+        self.table.measurements.iter().fold(0.0, |largest, measurement| largest.max(measurement.spread))
+    }
+}
+
+/// Measures the probes in `folder` and writes what they took to the new file `out`.
+///
+/// `mmnas-search probes` writes such a folder. Every graph runs on random inputs of one item, in every form or in the
+/// one that `options` name. The graphs of one form and stage are in memory together and run in rounds. Until all are
+/// measured the table lies beside `out`, as `NAME.partial`; a measurement that was ended goes on from there when it is
+/// called again on the same machine. `progress` is called after every round, from the calling thread.
+///
+/// # Errors
+/// A folder of probes that is damaged; a graph that does not run; times that stay unsteady ([`Error::Unsteady`]); `out` in
+/// the way; measurements left beside it that are of other probes or of another machine.
+pub fn profile(
+    folder: &Path,
+    out: &Path,
+    settings: &ProfileSettings,
+    options: &LoadOptions,
+    progress: &mut dyn FnMut(ProfileProgress),
+) -> Result<ProfileReport> {
+    profile_until(&CancelToken::new(), folder, out, settings, options, progress)
+}
+
+/// As [`profile`], until `stop` is cancelled.
+///
+/// What is measured by then is kept, but for the form and stage that is being measured.
+///
+/// # Errors
+/// As [`profile`]; [`Error::ProfileStopped`] where it was stopped.
+pub fn profile_until(
+    stop: &CancelToken,
+    folder: &Path,
+    out: &Path,
+    settings: &ProfileSettings,
+    options: &LoadOptions,
+    progress: &mut dyn FnMut(ProfileProgress),
+) -> Result<ProfileReport> {
+    settings.check()?;
+    let file = folder.join(PROBES);
+    let probes = Probes::read(folder)?;
+    let groups = groups(&probes, options.form, &file)?;
+    let target = TableFile::new(out)?;
+    let sessions = Sessions::new(options)?;
+    let runner = ProbeRunner {
+        folder,
+        file: &file,
+        probes: &probes,
+        sessions: &sessions,
+        check_hashes: options.check_hashes,
+        settings,
+        stop: Limits::none().cancelled_by(stop),
+    };
+    // A file that is missing or cut is told now, not after minutes.
+    groups.iter().try_for_each(|group| runner.check_lengths(group))?;
+    let environment = environment::here(sessions.provider(), options.thread_count()?);
+    let mut table = target.resume(LatencyTable::new(&probes, sha256_of_file(&file)?, environment))?;
+
+    let graphs: usize = groups.iter().map(|group| group.probes.len()).sum();
+    let todo: Vec<_> = groups.iter().filter(|group| !group.is_in(&table, settings)).collect();
+    let left: usize = todo.iter().map(|group| group.probes.len()).sum();
+    let (resumed, mut kept) = (graphs - left, graphs - left);
+    let mut at = ProfileProgress { done: 0, of: left * settings.rounds };
+    progress(at);
+    let mut is_first = true;
+    for group in todo {
+        let mut planned = settings.rounds;
+        let mut after = |rounds: usize| {
+            at.done += group.probes.len();
+            at.of += (rounds - planned) * group.probes.len();
+            planned = rounds;
+            progress(at);
+        };
+        let outcome = runner.measure(group, std::mem::take(&mut is_first), &mut after);
+        let measured = outcome.map_err(|error| match error {
+            Error::Cancelled => Error::ProfileStopped { kept, of: graphs, file: target.partial().to_path_buf() },
+            other => other,
+        })?;
+        kept += measured.len();
+        table.measurements.retain(|m| (m.form(), m.stack) != (group.form, group.stack));
+        table.measurements.extend(measured);
+        target.keep(&table)?;
+        tracing::debug!(form = %group.form, stack = %group.stack, kept, graphs, "measured");
+    }
+    target.finish(&table)?;
+    Ok(ProfileReport { table, resumed })
+}

@@ -1,0 +1,127 @@
+//! Runs the graphs of a group and tells what each took.
+
+use std::path::Path;
+use std::time::Instant;
+
+use mmnas_bundle::FileRecord;
+use mmnas_bundle::latency::probes::{Probe, Probes};
+use mmnas_bundle::latency::table::Measurement;
+use mmnas_bundle::manifest::{Form, Graph};
+
+use crate::engine::limits::Limits;
+use crate::engine::session::{GraphFile, Sessions};
+use crate::engine::stage::{StageRunner, Tensors};
+use crate::error::{Error, Result};
+use crate::profile::groups::Group;
+use crate::profile::inputs::inputs;
+use crate::profile::memory::resident;
+use crate::profile::rounds::measure;
+use crate::profile::settings::ProfileSettings;
+
+/// What runs the graphs of a folder.
+pub(super) struct ProbeRunner<'a> {
+    pub folder: &'a Path,
+    /// The description, for errors.
+    pub file: &'a Path,
+    pub probes: &'a Probes,
+    pub sessions: &'a Sessions,
+    pub check_hashes: bool,
+    pub settings: &'a ProfileSettings,
+    /// Looked at between runs.
+    pub stop: Limits,
+}
+
+/// A graph in memory with what it reads.
+struct Loaded {
+    runner: StageRunner,
+    inputs: Tensors,
+    /// Bytes that its session brought.
+    memory: Option<u64>,
+}
+
+impl ProbeRunner<'_> {
+    /// Checks that the files of a group are as long as recorded.
+    pub(super) fn check_lengths(&self, group: &Group<'_>) -> Result<()> {
+        for probe in &group.probes {
+            let graph = self.graph(probe, group.form)?;
+            for (name, record) in self.records(graph) {
+                record.check_file(&self.folder.join(name), false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Measures all graphs of a group; `after` is called after every round with the number that there are to be.
+    ///
+    /// Before the `first` group of a process one graph runs that does not count: it brings what all sessions share, which
+    /// would else be counted as its memory.
+    pub(super) fn measure(
+        &self,
+        group: &Group<'_>,
+        first: bool,
+        after: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Measurement>> {
+        if let Some(probe) = group.probes.first().filter(|_| first) {
+            self.load(probe, group.form)?;
+        }
+        let mut loaded = Vec::with_capacity(group.probes.len());
+        for probe in &group.probes {
+            loaded.push(self.load(probe, group.form)?);
+        }
+        let mut time = |place: usize, repeats: usize| {
+            self.stop.check()?;
+            let Loaded { runner, inputs, .. } = &loaded[place];
+            let start = Instant::now();
+            for _ in 0..repeats {
+                runner.run(&[inputs])?;
+            }
+            Ok(start.elapsed())
+        };
+        let times = measure(loaded.len(), self.settings, &mut time, after)?;
+        let mut measurements = Vec::with_capacity(times.len());
+        for ((probe, times), Loaded { memory, .. }) in group.probes.iter().zip(&times).zip(&loaded) {
+            let (summary, limit) = (times.summary(), self.settings.max_spread);
+            if summary.spread > limit {
+                let (probe, form, spread) = (probe.name(), group.form, summary.spread);
+                return Err(Error::Unsteady { probe, form, spread, limit });
+            }
+            let graph = self.graph(probe, group.form)?;
+            measurements.push(Measurement {
+                stack: probe.stack,
+                part: probe.part,
+                variant: group.form.variant,
+                precision: group.form.precision,
+                milliseconds: summary.median,
+                spread: summary.spread,
+                runs: times.runs(),
+                bytes: self.records(graph).map(|(_, record)| record.bytes).sum(),
+                memory: *memory,
+            });
+        }
+        Ok(measurements)
+    }
+
+    /// Checks a graph, loads it, and runs it once.
+    fn load(&self, probe: &Probe, form: Form) -> Result<Loaded> {
+        self.stop.check()?;
+        let graph = self.graph(probe, form)?;
+        let content = GraphFile::in_folder(self.folder, graph, &self.probes.files, self.file, self.check_hashes)?;
+        let inputs = inputs(probe, self.probes, self.file)?;
+        let before = resident();
+        let runner = StageRunner::load(self.sessions, &probe.stage, &content)?;
+        runner.run(&[&inputs])?;
+        let memory = before.zip(resident()).map(|(before, after)| after.saturating_sub(before));
+        Ok(Loaded { runner, inputs, memory })
+    }
+
+    fn graph<'p>(&self, probe: &'p Probe, form: Form) -> Result<&'p Graph> {
+        probe.stage.graph(form).ok_or_else(|| {
+            Error::invalid(self.file, format!("probes.{}.graphs", probe.name()), format!("a graph {form}"), "none")
+        })
+    }
+
+    /// Names and records of a graph's files.
+    fn records<'p>(&'p self, graph: &'p Graph) -> impl Iterator<Item = (&'p str, &'p FileRecord)> {
+        graph.files().filter_map(|name| Some((name, self.probes.files.get(name)?)))
+    }
+}
