@@ -108,7 +108,7 @@ fn measure(task: TaskName, options: &Options, folder: &Path) -> Result<Vec<Row>,
     let file = folder.join(format!("latency-{task}.json"));
     let rounds = if options.quick { 5 } else { 60 };
     let profiling = ProfileSettings { rounds, max_spread: 10.0 };
-    let table = mmnas_runtime::profile(&probes, &file, &profiling, &load, &mut |_| {})?;
+    let table = mmnas_runtime::profile(&probes, &file, &profiling, &load, &mut |_| {})?.table;
     let mut rows: Vec<Row> =
         FORMS.map(|form| Row { task, form, predicted: Vec::new(), measured: Vec::new() }).into_iter().collect();
     for number in 0..options.architectures {
