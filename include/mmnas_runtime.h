@@ -946,7 +946,7 @@ mmnas_status mmnas_model_limited(const struct mmnas_model *model,
                                  struct mmnas_error **error_out);
 
 /**
- * Runs every stage once on made-up inputs, so that the first real call finds memory allocated and, on a GPU, kernels loaded.
+ * Runs every stage once on synthetic inputs, so that the first real call finds memory allocated and, on a GPU, kernels loaded.
  *
  * @param model      the model
  * @param error_out  receives the error, or NULL on success; may itself be NULL
@@ -1134,7 +1134,7 @@ const char *mmnas_model_label_at(const struct mmnas_model *model,
  * How many numbers an embedding of an image or a text has.
  *
  * @param model  the model
- * @return the number; 0 for a model whose network has no joint embedding, and for NULL
+ * @return the number; 0 for a model whose network has no dual encoder, and for NULL
  *
  * Threads: may be called at any time from any thread.
  */
@@ -1660,11 +1660,11 @@ mmnas_status mmnas_text_unknown_words(const struct mmnas_model *model,
 void mmnas_text_free(struct mmnas_text *text);
 
 /**
- * Reads the joint embedding of an image: a vector of length 1. The scalar product of an image's and a text's is their
+ * Reads the embedding of an image by the dual encoder: a vector of length 1. The scalar product of an image's and a text's is their
  * cosine, the larger the better they belong together; a vector database finds the nearest by it, and mmnas_itm_match() then
  * scores those.
  *
- * @param model          the model of the image, for ITM, whose network has a joint embedding
+ * @param model          the model of the image, for ITM, whose network has a dual encoder
  * @param image          the image
  * @param embedding_out  receives mmnas_model_embedding_width() numbers; left as it is on failure
  * @param width          how many numbers there is room for: mmnas_model_embedding_width()
@@ -1683,7 +1683,7 @@ mmnas_status mmnas_image_embedding(const struct mmnas_model *model,
 /**
  * As mmnas_image_embedding(), of a text.
  *
- * @param model          the model of the text, for ITM, whose network has a joint embedding
+ * @param model          the model of the text, for ITM, whose network has a dual encoder
  * @param text           the text
  * @param embedding_out  receives mmnas_model_embedding_width() numbers; left as it is on failure
  * @param width          how many numbers there is room for: mmnas_model_embedding_width()

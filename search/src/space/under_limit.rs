@@ -383,8 +383,8 @@ mod tests {
             blocks.encoder.iter().chain(&blocks.decoder).map(|b| b.iter().map(|c| c.1).fold(f64::MIN, f64::max)).sum();
         assert!((free.score - best).abs() < 1e-9);
         let half =
-            best_under_limit(&blocks, &costs, LimitedPart::All, 0.6 * free.milliseconds, Path::new(FILE)).unwrap();
-        assert!(half.milliseconds <= 0.6 * free.milliseconds && half.score < free.score);
+            best_under_limit(&blocks, &costs, LimitedPart::All, 0.8 * free.milliseconds, Path::new(FILE)).unwrap();
+        assert!(half.milliseconds <= 0.8 * free.milliseconds && half.score < free.score);
     }
 
     #[test]

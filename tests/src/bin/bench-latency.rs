@@ -105,10 +105,8 @@ fn measure(task: TaskName, options: &Options, folder: &Path) -> Result<Vec<Row>,
     };
     let weights = |architecture: &Architecture| Ok(weights_of(&formula_network(task, architecture, &d)));
     write_probes(&plan(&Operation::ENCODER, &Operation::DECODER), &settings, &probes, weights)?;
-    let file = folder.join(format!("latency-{task}.json"));
     let rounds = if options.quick { 5 } else { 60 };
     let profiling = ProfileSettings { rounds, max_spread: 10.0 };
-    let table = mmnas_runtime::profile(&probes, &file, &profiling, &load, &mut |_| {})?.table;
     let mut rows: Vec<Row> =
         FORMS.map(|form| Row { task, form, predicted: Vec::new(), measured: Vec::new() }).into_iter().collect();
     for number in 0..options.architectures {
@@ -118,6 +116,9 @@ fn measure(task: TaskName, options: &Options, folder: &Path) -> Result<Vec<Row>,
         let out = folder.join(format!("{task}-{number}"));
         let exported = ExportSettings { forms: FORMS.to_vec(), ..ExportSettings::default() };
         write((task, &network), &architecture, &weights_of(&network), &recorded, exported, &out);
+        // In turns: processors that other work shares change their speed within minutes.
+        let file = folder.join(format!("latency-{task}-{number}.json"));
+        let table = mmnas_runtime::profile(&probes, &file, &profiling, &load, &mut |_| {})?.table;
         let report = mmnas_runtime::verify(&out, &load, Timed::Yes)?;
         for row in &mut rows {
             let measured = report.measured.iter().find(|m| m.form() == row.form).and_then(|m| m.milliseconds);
