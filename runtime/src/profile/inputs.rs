@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use fastrand::Rng;
 use mmnas_bundle::latency::probes::{Probe, Probes};
 use mmnas_bundle::manifest::{Dim, Dtype, TensorSpec};
 
@@ -10,7 +11,6 @@ use crate::engine::stage::Tensors;
 use crate::engine::tensor::{Data, Tensor};
 use crate::engine::tensor_names::{BOXES, REGION_COUNT, TOKEN_COUNT, TOKENS};
 use crate::error::{Error, Result};
-use crate::profile::random::Random;
 
 /// Of the numbers.
 const SEED: u64 = 2;
@@ -26,7 +26,7 @@ const MOST_NUMBERS: usize = 1 << 28;
 /// # Errors
 /// A size that is none of `batch`, `tokens` and `regions`; a tensor that no stage of a network reads.
 pub(super) fn inputs(probe: &Probe, probes: &Probes, file: &Path) -> Result<Tensors> {
-    let mut random = Random::new(SEED);
+    let mut random = Rng::with_seed(SEED);
     let of = |spec: &TensorSpec| {
         let field = format!("probes.{}.inputs.{}", probe.name(), spec.name);
         Ok((spec.name.clone(), tensor(spec, probes, &mut random, file, &field)?))
@@ -34,7 +34,7 @@ pub(super) fn inputs(probe: &Probe, probes: &Probes, file: &Path) -> Result<Tens
     probe.stage.inputs.iter().map(of).collect()
 }
 
-fn tensor(spec: &TensorSpec, probes: &Probes, random: &mut Random, file: &Path, field: &str) -> Result<Tensor> {
+fn tensor(spec: &TensorSpec, probes: &Probes, random: &mut Rng, file: &Path, field: &str) -> Result<Tensor> {
     let shape = spec.shape.iter().map(|dim| size(dim, probes, file, field)).collect::<Result<Vec<_>>>()?;
     let numbers = shape.iter().try_fold(1usize, |numbers, side| numbers.checked_mul(*side));
     let numbers = numbers.filter(|numbers| (1..=MOST_NUMBERS).contains(numbers)).ok_or_else(|| {
@@ -45,7 +45,7 @@ fn tensor(spec: &TensorSpec, probes: &Probes, random: &mut Random, file: &Path, 
             let Some(words @ 1..) = probes.dimensions.vocabulary.checked_sub(1) else {
                 return Err(Error::invalid(file, "dimensions.vocabulary", "at least 2", probes.dimensions.vocabulary));
             };
-            Data::I64((0..numbers).map(|_| 1 + random.below(words) as i64).collect())
+            Data::I64((0..numbers).map(|_| 1 + random.usize(..words) as i64).collect())
         }
         // Both counts are at most 4096.
         (TOKEN_COUNT, Dtype::I64) => Data::I64(vec![probes.tokens as i64; numbers]),
@@ -58,9 +58,9 @@ fn tensor(spec: &TensorSpec, probes: &Probes, random: &mut Random, file: &Path, 
             return Err(Error::invalid(file, field, expected, describe_spec(spec)));
         }
         (_, Dtype::F32) if spec.logarithm => {
-            Data::F32((0..numbers).map(|_| random.between(LEAST_LOGARITHM, 0.0) as f32).collect())
+            Data::F32((0..numbers).map(|_| between(random, LEAST_LOGARITHM, 0.0) as f32).collect())
         }
-        (_, Dtype::F32) => Data::F32((0..numbers).map(|_| random.normal() as f32).collect()),
+        (_, Dtype::F32) => Data::F32((0..numbers).map(|_| normal(random) as f32).collect()),
     };
     Tensor::new(shape, data).ok_or_else(|| Error::invalid(file, field, "numbers that fill the sizes", numbers))
 }
@@ -82,11 +82,22 @@ fn size(dim: &Dim, probes: &Probes, file: &Path, field: &str) -> Result<usize> {
     }
 }
 
+/// A number from `low` to `high`, without `high`.
+fn between(random: &mut Rng, low: f64, high: f64) -> f64 {
+    low + (high - low) * random.f64()
+}
+
+/// A number of the standard normal distribution (Box and Muller).
+fn normal(random: &mut Rng) -> f64 {
+    let radius = (-2.0 * (1.0 - random.f64()).ln()).sqrt();
+    radius * (std::f64::consts::TAU * random.f64()).cos()
+}
+
 /// A box in the image: x1, y1, x2, y2, at least a pixel wide and high.
-fn corners(random: &mut Random) -> [f32; 4] {
+fn corners(random: &mut Rng) -> [f32; 4] {
     let mut side = |length: f64| {
-        let low = random.between(0.0, length - 2.0);
-        (low as f32, random.between(low + 1.0, length) as f32)
+        let low = between(random, 0.0, length - 2.0);
+        (low as f32, between(random, low + 1.0, length) as f32)
     };
     let ((x1, x2), (y1, y2)) = (side(IMAGE.0), side(IMAGE.1));
     [x1, y1, x2, y2]

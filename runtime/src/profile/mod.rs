@@ -4,7 +4,6 @@ mod environment;
 mod groups;
 mod inputs;
 mod memory;
-mod random;
 mod rounds;
 mod runner;
 pub(crate) mod settings;

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
+
 use crate::error::Result;
-use crate::profile::random::Random;
 use crate::profile::settings::ProfileSettings;
 use crate::profile::statistics::Summary;
 
@@ -60,7 +61,7 @@ pub(super) fn measure(
         }
         times.push(GraphTimes { milliseconds: Vec::new(), repeats: repeats(fastest) });
     }
-    let mut random = Random::new(SEED);
+    let mut random = Rng::with_seed(SEED);
     let mut order: Vec<usize> = (0..graphs).collect();
     let (mut done, mut planned) = (0, settings.rounds);
     loop {
