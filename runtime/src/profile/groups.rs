@@ -24,11 +24,6 @@ pub(super) fn groups<'a>(probes: &'a Probes, wanted: Option<Form>, file: &Path) 
         let found = forms.iter().map(Form::to_string).collect::<Vec<_>>().join(", ");
         return Err(Error::invalid(file, "probes.graphs", format!("graphs {form}"), found));
     }
-    for (place, probe) in probes.probes.iter().enumerate() {
-        if probes.probes[..place].iter().any(|known| (known.stack, known.part) == (probe.stack, probe.part)) {
-            return Err(Error::invalid(file, format!("probes.{}", probe.name()), "every graph once", "one twice"));
-        }
-    }
     let mut groups = Vec::new();
     for form in forms.into_iter().filter(|form| wanted.is_none_or(|wanted| wanted == *form)) {
         for stack in Stack::ALL {
@@ -84,14 +79,6 @@ mod tests {
         let fp16 = Form { precision: Precision::Fp16, ..INT8 };
         let error = groups(&probes, Some(fp16), file).unwrap_err().to_string();
         assert_eq!(error, "probes.json: probes.graphs: expected graphs ort-fp16, found ort-fp32, ort-int8");
-    }
-
-    #[test]
-    fn a_graph_that_stands_twice_is_named() {
-        let mut probes = some();
-        probes.probes.push(probes.probes[0].clone());
-        let error = groups(&probes, None, Path::new("probes.json")).unwrap_err().to_string();
-        assert_eq!(error, "probes.json: probes.fusion: expected every graph once, found one twice");
     }
 
     #[test]

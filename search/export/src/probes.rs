@@ -46,18 +46,19 @@ pub fn plan(encoder: &[Operation], decoder: &[Operation]) -> Vec<PlannedProbe> {
         }
         for &operation in decoder {
             let chain = vec![operation; count];
-            let part = |after| Part::Blocks { operation, count, after };
-            if operation.reads_text() {
-                planned.push(of(Stack::Text, Part::Shared { operation, count }, idle(), chain.clone()));
-                planned.push(of(Stack::Fusion, part(None), idle(), chain));
-                continue;
+            let after = first_guided.filter(|_| !operation.reads_text());
+            if !operation.reads_text() {
+                let part = Part::Blocks { operation, count, after: None };
+                planned.push(of(Stack::Image, part, idle(), chain.clone()));
+                if after.is_none() {
+                    continue;
+                }
             }
-            planned.push(of(Stack::Image, part(None), idle(), chain.clone()));
-            let Some(guided) = first_guided else { continue };
-            let late = [vec![guided], chain].concat();
-            planned.push(of(Stack::Fusion, part(Some(guided)), idle(), late.clone()));
-            if operation.kind().and_then(|kind| kind.relation_heads()).is_some() {
-                planned.push(of(Stack::Image, Part::Shared { operation, count }, idle(), late));
+            // The fusion stage begins with a block that reads the text.
+            let late: Vec<Operation> = after.into_iter().chain(chain).collect();
+            planned.push(of(Stack::Fusion, Part::Blocks { operation, count, after }, idle(), late.clone()));
+            for stack in Stack::ALL.into_iter().filter(|stack| stack.serves(operation)) {
+                planned.push(of(stack, Part::Shared { operation, count }, idle(), late.clone()));
             }
         }
     }

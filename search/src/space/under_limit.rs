@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use mmnas_bundle::latency::costs::{BlockCost, NetworkCosts, StageCosts};
+use mmnas_bundle::latency::probes::Stack;
 use mmnas_bundle::{Architecture, Operation};
 
 use crate::error::{Error, Result};
@@ -121,30 +122,28 @@ struct Costs<'a> {
 }
 
 impl Costs<'_> {
-    fn cost(&self, stage: usize, operation: Operation) -> Result<BlockCost> {
-        if !self.counts[stage] {
-            return Ok(BlockCost { each: 0.0, first: 0.0 });
-        }
-        let known = self.stage(stage).blocks.get(&operation).copied();
-        known.ok_or_else(|| {
-            let expected = format!("a measurement of {operation} in the {} stage", ["text", "image", "fusion"][stage]);
-            mmnas_bundle::Error::invalid(self.file, "measurements", expected, "none").into()
-        })
-    }
-
     fn stage(&self, stage: usize) -> &StageCosts {
         [&self.costs.text, &self.costs.image, &self.costs.fusion][stage]
     }
 
     /// What `operation` adds as a block of `stage`: 0 text, 1 image, 2 fusion.
     fn of(&self, stage: usize, operation: Operation) -> Result<Cost> {
-        let own = self.cost(stage, operation)?;
-        let (mut each, mut firsts) = (nanoseconds(own.each), Firsts::default());
-        firsts[stage] = nanoseconds(own.first);
-        for other in 0..if stage == 2 { 2 } else { 0 } {
-            if let Some(shared) = self.stage(other).shared.get(&operation).filter(|_| self.counts[other]) {
-                each += nanoseconds(shared.each);
-                firsts[3 + other] = nanoseconds(shared.first);
+        let (mut each, mut firsts) = (0, Firsts::default());
+        let mut add = |place: usize, cost: BlockCost| {
+            each += nanoseconds(cost.each);
+            firsts[place] = nanoseconds(cost.first);
+        };
+        let known = |stage: usize, what: &str, cost: Option<&BlockCost>| -> Result<BlockCost> {
+            let expected = || format!("a measurement of {operation} {what} the {} stage", Stack::ALL[stage]);
+            let missing = || mmnas_bundle::Error::invalid(self.file, "measurements", expected(), "none");
+            Ok(*cost.ok_or_else(missing)?)
+        };
+        if self.counts[stage] {
+            add(stage, known(stage, "in", self.stage(stage).blocks.get(&operation))?);
+        }
+        for other in (0..2).filter(|&other| stage == 2 && self.counts[other]) {
+            if Stack::ALL[other].serves(operation) {
+                add(3 + other, known(other, "served by", self.stage(other).shared.get(&operation))?);
             }
         }
         Ok(Cost { each, firsts })
@@ -216,17 +215,14 @@ pub fn best_under_limit(
         let decoder = encoder.split_off(blocks.encoder.len());
         UnderLimit { architecture: Architecture { encoder, decoder }, milliseconds, score: partial.score }
     };
-    match (best, fastest) {
-        (Some(best), _) => Ok(of(best)),
-        (None, fastest) => {
-            let fastest = fastest.map(of);
-            let cheapest = fastest.map_or_else(
-                || "no architecture at all".to_owned(),
-                |fastest| format!("{} with {:.3} ms", fastest.architecture, fastest.milliseconds),
-            );
-            Err(Error::NothingFits { milliseconds, cheapest })
-        }
+    if let Some(best) = best {
+        return Ok(of(best));
     }
+    let cheapest = fastest.map(of).map_or_else(
+        || "no architecture at all".to_owned(),
+        |fastest| format!("{} with {:.3} ms", fastest.architecture, fastest.milliseconds),
+    );
+    Err(Error::NothingFits { milliseconds, cheapest })
 }
 
 /// The best of one choice a block within the limit.
@@ -246,15 +242,13 @@ fn solve(start: &Partial, stack: &[Vec<Choice>], limit: u64) -> Option<Partial> 
 
 /// The fastest of one choice a block.
 fn solve_fastest(start: &Partial, stack: &[Vec<Choice>]) -> Partial {
-    let mut partials = vec![Partial { score: 0.0, ..start.clone() }];
+    let mut partials = vec![start.clone()];
     for choices in stack {
         // Scores do not count, so that few partial solutions stay.
-        let unscored = choices.iter().map(|choice| Choice { score: 0.0, ..*choice });
-        let unscored: Vec<Choice> = unscored.collect();
+        let unscored: Vec<Choice> = choices.iter().map(|choice| Choice { score: 0.0, ..*choice }).collect();
         partials = without_beaten(partials.iter().flat_map(|p| unscored.iter().map(|c| p.with(c))).collect());
     }
-    let start = start.clone();
-    partials.into_iter().min_by_key(Partial::time).unwrap_or(start)
+    partials.into_iter().min_by_key(Partial::time).unwrap_or_else(|| start.clone())
 }
 
 /// The partial solutions that no other beats; of equal ones the first.
@@ -391,9 +385,14 @@ mod tests {
     fn an_operation_that_was_not_measured_is_named() {
         let mut rng = rng(7, "knapsack", 0);
         let (mut costs, blocks) = (random_costs(&mut rng), random_blocks(&mut rng, 1, 2));
+        let error = |costs: &NetworkCosts, part| {
+            best_under_limit(&blocks, costs, part, 9.0, Path::new(FILE)).unwrap_err().to_string()
+        };
+        costs.text.shared.clear();
+        let unserved = error(&costs, LimitedPart::All);
+        assert!(unserved.contains(FILE) && unserved.contains("guided_att_64 served by the text stage"), "{unserved}");
         costs.fusion.blocks.remove(&Operation::FeedForward);
-        let error =
-            best_under_limit(&blocks, &costs, LimitedPart::Fusion, 9.0, Path::new(FILE)).unwrap_err().to_string();
-        assert!(error.contains(FILE) && error.contains("feed_forward in the fusion stage"), "{error}");
+        let unknown = error(&costs, LimitedPart::Fusion);
+        assert!(unknown.contains(FILE) && unknown.contains("feed_forward in the fusion stage"), "{unknown}");
     }
 }

@@ -178,14 +178,13 @@ impl NetworkCosts {
                 Error::invalid(file, "measurements", expected, "none")
             }
         };
-        // Only operations that read text or relations need something of another stage.
-        let needed = |costs: &StageCosts| {
-            let known = late_counts.iter().filter(|(operation, _)| costs.shared.contains_key(*operation));
-            known.map(|(operation, count)| (*operation, *count)).collect::<BTreeMap<_, _>>()
+        let served = |stack: Stack| {
+            let served = late_counts.iter().filter(|(operation, _)| stack.serves(**operation));
+            served.map(|(operation, count)| (*operation, *count)).collect::<BTreeMap<_, _>>()
         };
         let stage = |costs: &StageCosts, stack, own: &BTreeMap<Operation, usize>| -> Result<f64> {
             let blocks = sum(&costs.blocks, own).map_err(missing(stack, "in"))?;
-            let shared = sum(&costs.shared, &needed(costs)).map_err(missing(stack, "for"))?;
+            let shared = sum(&costs.shared, &served(stack)).map_err(missing(stack, "served by"))?;
             Ok(costs.fixed + blocks + shared)
         };
         Ok(Predicted {
@@ -197,13 +196,13 @@ impl NetworkCosts {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::latency::table::{Environment, LATENCY_FORMAT, Measurement};
     use crate::manifest::{Dimensions, Format, TaskName};
 
     /// A device whose times are known: `fixed + Σ each + max first`.
-    fn table() -> LatencyTable {
+    pub(in crate::latency) fn table() -> LatencyTable {
         let each = |stack: Stack, operation: Operation| match (stack, operation) {
             (Stack::Text, _) => 0.25,
             (_, Operation::FeedForward) => 0.5,
@@ -304,6 +303,13 @@ mod tests {
         };
         let error = costs.predict(&architecture, file).unwrap_err().to_string();
         assert!(error.contains("rel_self_att_64 in the fusion stage"), "{error}");
+
+        let mut unserved = table.clone();
+        unserved.measurements.retain(|m| !matches!(m.part, Part::Shared { .. }));
+        let costs = NetworkCosts::of(&unserved, file, Form::ORT_FP32).unwrap();
+        let architecture = Architecture { decoder: vec![Operation::GuidedAttention], ..architecture };
+        let error = costs.predict(&architecture, file).unwrap_err().to_string();
+        assert!(error.contains("guided_att_64 served by the text stage"), "{error}");
     }
 
     #[test]

@@ -44,6 +44,17 @@ impl Stack {
             Stack::Fusion => "fusion",
         }
     }
+
+    /// Whether this stage computes something for blocks of `operation` that stand in the fusion stage.
+    ///
+    /// The text stage computes keys and values for what reads the text, the image stage biases for what reads relations.
+    pub fn serves(self, operation: Operation) -> bool {
+        match self {
+            Stack::Text => operation.reads_text(),
+            Stack::Image => operation.kind().is_some_and(|kind| kind.relation_heads().is_some()),
+            Stack::Fusion => false,
+        }
+    }
 }
 
 impl fmt::Display for Stack {
@@ -134,7 +145,7 @@ impl Probes {
     ///
     /// # Errors
     /// A file that cannot be read, of another format or a later major version; sizes out of range; a graph that lies
-    /// outside the folder or has no record; forms that differ from probe to probe.
+    /// outside the folder, has no record or stands twice; forms that differ from probe to probe.
     pub fn read(folder: &Path) -> Result<Probes> {
         let file = folder.join(PROBES);
         let probes: Probes = parse_format(&read_text(&file, 16 << 20)?, &file, PROBES_FORMAT)?;
@@ -159,8 +170,11 @@ impl Probes {
         }
         let folder = file.parent().unwrap_or(Path::new("."));
         let forms = self.forms();
-        for probe in &self.probes {
+        for (place, probe) in self.probes.iter().enumerate() {
             let field = format!("probes.{}", probe.name());
+            if self.probes[..place].iter().any(|known| (known.stack, known.part) == (probe.stack, probe.part)) {
+                return Err(Error::invalid(file, field, "every graph once", "one twice"));
+            }
             probe.stage.check(file, &field)?;
             if probe.stage.graphs.iter().map(|graph| graph.form()).ne(forms.iter().copied()) {
                 return Err(Error::invalid(file, field, "the same forms in every probe", "others"));
@@ -176,5 +190,38 @@ impl Probes {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::latency::costs::tests::table;
+    use crate::manifest::Graph;
+
+    #[test]
+    fn a_graph_that_stands_twice_is_named() {
+        let Form { variant, precision } = Form::ORT_FP32;
+        let graph = Graph { variant, precision, file: "a.onnx".to_owned(), data: None };
+        let of = |stack, part| {
+            let stage = Stage { graphs: vec![graph.clone()], inputs: vec![], outputs: vec![] };
+            Probe { stack, part, stage }
+        };
+        let blocks = |count| Part::Blocks { operation: Operation::FeedForward, count, after: None };
+        let mut probes = Probes {
+            format: Format::current(PROBES_FORMAT),
+            task: TaskName::Vqa,
+            dimensions: table().dimensions,
+            tokens: 7,
+            regions: 36,
+            probes: vec![of(Stack::Text, blocks(1)), of(Stack::Fusion, blocks(1)), of(Stack::Fusion, blocks(2))],
+            version: "0.1.0".to_owned(),
+            files: BTreeMap::from([("a.onnx".to_owned(), FileRecord::of(b""))]),
+        };
+        let file = Path::new("probes.json");
+        probes.check(file).unwrap();
+        probes.probes.push(of(Stack::Fusion, blocks(1)));
+        let error = probes.check(file).unwrap_err().to_string();
+        assert_eq!(error, "probes.json: probes.fusion 1 x feed_forward: expected every graph once, found one twice");
     }
 }
