@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::latency::probes::{Part, Probes, Stack};
+use mmnas_bundle::latency::probes::{Part, Probes};
 use mmnas_bundle::latency::table::LatencyTable;
 use mmnas_bundle::manifest::Form;
 use mmnas_bundle::{Architecture, Operation};
@@ -65,6 +65,8 @@ impl Place {
 fn searched(folder: &Path, space: Value, probabilities: Value) {
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join("space.json"), space.to_string()).unwrap();
+    let inputs = json!({ "task": "vqa", "samples_sha256": "a", "vision_sha256": "b", "architecture": null });
+    std::fs::write(folder.join("inputs.json"), inputs.to_string()).unwrap();
     let record = json!({
         "epoch": 0, "learning_rate": 1e-3, "loss": 1.0, "validation": 0.5, "seconds": 1.0, "probabilities": probabilities,
     });
@@ -130,6 +132,7 @@ fn probes_are_measured_and_a_network_is_derived_under_a_limit() {
     let read = |name: &str| Architecture::read(&place.path(name)).unwrap().to_string();
     let free = derive("100", "free.json");
     assert_eq!(free.code, Some(0), "{}", free.stderr);
+    assert!(free.stdout.ends_with("at H 64, 4 tokens and 5 regions\n"), "{}", free.stdout);
     assert_eq!(read("free.json"), "enc SA, dec GA SA");
     // text 0.5 + 1 + 0.125 and fusion 0.5 + 1 + 1 are 4.125 ms; FFN for the last SA saves 0.75.
     assert_eq!(derive("4", "less.json").code, Some(0));
@@ -141,6 +144,12 @@ fn probes_are_measured_and_a_network_is_derived_under_a_limit() {
     let kept = derive("100", "free.json");
     assert!(kept.code == Some(1) && kept.stderr.contains("free.json"), "{}", kept.stderr);
     assert_eq!(derive("0", "zero.json").code, Some(2));
+    // Times of another task say nothing of this one.
+    let inputs = json!({ "task": "vgd", "samples_sha256": "a", "vision_sha256": "b", "architecture": null });
+    std::fs::write(place.path("search/inputs.json"), inputs.to_string()).unwrap();
+    let other = derive("100", "other.json");
+    assert!(other.code == Some(1) && !place.path("other.json").exists(), "{}", other.stdout);
+    assert!(other.stderr.contains("known.json: task: expected vgd, as searched, found vqa"), "{}", other.stderr);
 }
 
 #[test]
@@ -187,7 +196,6 @@ fn a_bad_table_is_an_error_that_says_what_is_wrong() {
     });
     let error = predict(&without, &["--variant", &Form::ORT_FP32.to_string()]);
     assert!(error.contains("a measurement of feed_forward in the text stage"), "{error}");
-    assert_eq!(Stack::ALL.len(), 3);
 
     // Probes whose graph was changed are not measured.
     let probes = Probes::read(&place.path("probes")).unwrap();

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use mmnas_bundle::latency::costs::NetworkCosts;
 use mmnas_bundle::latency::table::LatencyTable;
 use mmnas_bundle::manifest::Form;
 use mmnas_bundle::write_atomically;
@@ -72,7 +71,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let file = &arguments.latency;
     let table = LatencyTable::read(file)?;
-    let costs = NetworkCosts::of(&table, file, arguments.variant)?;
     let part = match arguments.of {
         PartArgument::KnownImage => LimitedPart::KnownImage,
         PartArgument::All => LimitedPart::All,
@@ -80,21 +78,25 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         PartArgument::Image => LimitedPart::Image,
         PartArgument::Fusion => LimitedPart::Fusion,
     };
-    let found = derive_under_limit(&arguments.run, &costs, part, arguments.at_most, file)?;
+    let found = derive_under_limit(&arguments.run, &table, file, arguments.variant, part, arguments.at_most)?;
     let text = found.architecture.to_published_json();
     write_atomically(&arguments.out, (text + "\n").as_bytes()).map_err(Error::from)?;
     if arguments.json {
         return output::json(&json!({
             "out": arguments.out, "architecture": found.architecture.to_string(),
             "milliseconds": found.milliseconds, "at_most": arguments.at_most,
+            "hidden": table.dimensions.hidden, "tokens": table.tokens, "regions": table.regions,
         }));
     }
     output::line(format_args!(
-        "{}: {}, {:.3} ms predicted of at most {}",
+        "{}: {}, {:.3} ms predicted of at most {}, at H {}, {} tokens and {} regions",
         arguments.out.display(),
         found.architecture,
         found.milliseconds,
-        arguments.at_most
+        arguments.at_most,
+        table.dimensions.hidden,
+        table.tokens,
+        table.regions
     ));
     Ok(())
 }

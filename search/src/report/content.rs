@@ -62,8 +62,7 @@ impl Content {
     /// Reads the run in the folder `run`.
     pub(crate) fn read(run: &Path) -> Result<Content> {
         let folder = RunFolder::at(run);
-        let file = folder.file("inputs.json");
-        let inputs: RunInputs = serde_json::from_str(&read(&file)?).map_err(|e| BundleError::json(&file, &e))?;
+        let inputs = folder.inputs()?;
         let recipe = read(&folder.file("recipe.toml"))?;
         let records: Vec<EpochRecord> = lines(&folder.file(LOG))?;
         let file = folder.file(RECORD);

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use mmnas_bundle::latency::costs::NetworkCosts;
+use mmnas_bundle::latency::table::LatencyTable;
+use mmnas_bundle::manifest::Form;
 use mmnas_bundle::{Error as BundleError, Operation};
 
 use crate::error::Result;
@@ -16,19 +18,25 @@ use crate::space::under_limit::{LimitedPart, ScoredBlocks, UnderLimit, best_unde
 /// Derives the most probable architecture of the search in `run` within a limit, without any training.
 ///
 /// Scores are the logarithms of the probabilities that alpha gave the operations in the last epoch. `file` names the
-/// table of the costs in errors.
+/// table in errors. The limit holds at the sizes, tokens and regions of the table.
 ///
 /// # Errors
-/// A run that cannot be read, or without probabilities (a search without alpha has none); those of
-/// [`best_under_limit`].
+/// A table of another task, or without the form; a run that cannot be read, or without probabilities (a search without
+/// alpha has none); those of [`best_under_limit`].
 pub fn derive_under_limit(
     run: &Path,
-    costs: &NetworkCosts,
+    table: &LatencyTable,
+    file: &Path,
+    form: Form,
     part: LimitedPart,
     milliseconds: f64,
-    file: &Path,
 ) -> Result<UnderLimit> {
+    let costs = NetworkCosts::of(table, file, form)?;
     let folder = RunFolder::at(run);
+    let (searched, measured) = (folder.inputs()?.task, table.task.to_string());
+    if searched != measured {
+        return Err(BundleError::invalid(file, "task", format!("{searched}, as searched"), measured).into());
+    }
     let log = folder.file(LOG);
     let records: Vec<EpochRecord> = mmnas_bundle::samples::read_json_lines(&log)?;
     let last = records.iter().rev().find_map(probabilities).ok_or_else(|| {
@@ -47,5 +55,5 @@ pub fn derive_under_limit(
         }
         if block.decoder { scored.decoder.push(choices) } else { scored.encoder.push(choices) }
     }
-    best_under_limit(&scored, costs, part, milliseconds, file)
+    best_under_limit(&scored, &costs, part, milliseconds, file)
 }

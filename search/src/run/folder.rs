@@ -189,6 +189,17 @@ impl RunFolder {
         Ok(run)
     }
 
+    /// What the run was started with, besides its recipe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bundle`] if `inputs.json` cannot be read.
+    pub fn inputs(&self) -> Result<RunInputs> {
+        let file = self.file("inputs.json");
+        let text = std::fs::read_to_string(&file).map_err(mmnas_bundle::Error::io(&file, "read"))?;
+        Ok(serde_json::from_str(&text).map_err(|e| mmnas_bundle::Error::json(&file, &e))?)
+    }
+
     /// Opens the run that lies in `path` for reading.
     pub fn at(path: &Path) -> RunFolder {
         RunFolder { path: path.to_path_buf(), _lock: None }
