@@ -99,7 +99,7 @@ mod tests {
         let mut add = |part| {
             let Form { variant, precision } = Form::ORT_FP32;
             let (stack, spread, runs) = (Stack::Text, 0.1, 10);
-            let (milliseconds, bytes, memory) = (1.0, 1, None);
+            let (milliseconds, bytes, memory, millijoules) = (1.0, 1, None, None);
             table.measurements.push(Measurement {
                 stack,
                 part,
@@ -110,6 +110,7 @@ mod tests {
                 runs,
                 bytes,
                 memory,
+                millijoules,
             });
         };
         add(Part::Fixed);

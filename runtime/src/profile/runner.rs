@@ -96,6 +96,7 @@ impl ProbeRunner<'_> {
                 runs: times.runs(),
                 bytes: self.records(graph).map(|(_, record)| record.bytes).sum(),
                 memory: *memory,
+                millijoules: None,
             });
         }
         Ok(measurements)

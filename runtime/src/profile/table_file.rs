@@ -138,6 +138,7 @@ mod tests {
             runs: 60,
             bytes: 100,
             memory: None,
+            millijoules: None,
         };
         LatencyTable { measurements: vec![one], ..table() }
     }

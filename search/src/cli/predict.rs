@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mmnas_bundle::latency::costs::NetworkCosts;
+use mmnas_bundle::latency::costs::{NetworkCosts, Quantity};
 use mmnas_bundle::latency::table::LatencyTable;
 use mmnas_bundle::manifest::Form;
 use mmnas_search::Result;
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let forms = arguments.variant.map_or_else(|| table.forms(), |form| vec![form]);
     let mut rows: Vec<Value> = Vec::new();
     for form in forms {
-        let costs = NetworkCosts::of(&table, file, form)?;
+        let costs = NetworkCosts::of(&table, file, form, Quantity::Milliseconds)?;
         for name in &arguments.architectures {
             let predicted = costs.predict(&presets::open(name)?, file)?;
             rows.push(json!({

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mmnas_bundle::latency::costs::NetworkCosts;
+use mmnas_bundle::latency::costs::{NetworkCosts, Quantity};
 use mmnas_bundle::latency::table::LatencyTable;
 use mmnas_bundle::manifest::Form;
 use mmnas_bundle::{Error as BundleError, Operation};
@@ -31,7 +31,7 @@ pub fn derive_under_limit(
     part: LimitedPart,
     milliseconds: f64,
 ) -> Result<UnderLimit> {
-    let costs = NetworkCosts::of(table, file, form)?;
+    let costs = NetworkCosts::of(table, file, form, Quantity::Milliseconds)?;
     let folder = RunFolder::at(run);
     let (searched, measured) = (folder.inputs()?.task, table.task.to_string());
     if searched != measured {

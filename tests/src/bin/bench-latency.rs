@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mmnas_bundle::latency::costs::NetworkCosts;
+use mmnas_bundle::latency::costs::{NetworkCosts, Quantity};
 use mmnas_bundle::manifest::{Dimensions, Form, Precision, TaskName, Variant};
 use mmnas_bundle::{Architecture, Operation};
 use mmnas_export::{ExportSettings, Int8Scheme, ProbeSettings, plan, write_probes};
@@ -123,7 +123,9 @@ fn measure(task: TaskName, options: &Options, folder: &Path) -> Result<Vec<Row>,
         for row in &mut rows {
             let measured = report.measured.iter().find(|m| m.form() == row.form).and_then(|m| m.milliseconds);
             let Some(measured) = measured else { continue };
-            row.predicted.push(NetworkCosts::of(&table, &file, row.form)?.predict(&architecture, &file)?.all());
+            row.predicted.push(
+                NetworkCosts::of(&table, &file, row.form, Quantity::Milliseconds)?.predict(&architecture, &file)?.all(),
+            );
             row.measured.push(measured);
         }
         std::fs::remove_dir_all(&out)?;

@@ -1,25 +1,77 @@
-//! The sum that predicts what a network takes from what probes took.
+//! The sum that predicts what a network takes from what probes took: time, bytes, memory or energy.
 //!
-//! Blocks run one after the other, so their times add up. Three things do not, and have terms of their own: a stage
+//! Blocks run one after the other, so what they take adds up. Three things do not, and have terms of their own: a stage
 //! without blocks; what the first block of a kind brings that others share, such as a mask; and what one stage computes
 //! for the blocks of another, stacked into one product.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::latency::probes::{Part, Stack};
-use crate::latency::table::LatencyTable;
+use crate::latency::table::{LatencyTable, Measurement};
 use crate::manifest::Form;
 use crate::network::architecture::Architecture;
 use crate::network::operation::Operation;
 
+/// What is added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quantity {
+    /// Median time of one item, in milliseconds.
+    Milliseconds,
+    /// Graphs and weights on disk, in megabytes (10⁶ bytes).
+    Megabytes,
+    /// Memory that the sessions hold, in megabytes (10⁶ bytes).
+    Memory,
+    /// Energy of one item, in millijoules.
+    Millijoules,
+}
+
+impl Quantity {
+    /// All quantities, in the order of a table's columns.
+    pub const ALL: [Quantity; 4] =
+        [Quantity::Milliseconds, Quantity::Megabytes, Quantity::Memory, Quantity::Millijoules];
+
+    /// Short name of the unit: `ms`, `MB`, `MB of memory`, `mJ`.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Quantity::Milliseconds => "ms",
+            Quantity::Megabytes => "MB",
+            Quantity::Memory => "MB of memory",
+            Quantity::Millijoules => "mJ",
+        }
+    }
+
+    /// The field of a measurement that holds it.
+    fn field(self) -> &'static str {
+        match self {
+            Quantity::Milliseconds => "milliseconds",
+            Quantity::Megabytes => "bytes",
+            Quantity::Memory => "memory",
+            Quantity::Millijoules => "millijoules",
+        }
+    }
+
+    /// What a graph took, if that could be read where it was measured.
+    pub fn of(self, measurement: &Measurement) -> Option<f64> {
+        match self {
+            Quantity::Milliseconds => Some(measurement.milliseconds),
+            Quantity::Megabytes => Some(measurement.bytes as f64 / 1e6),
+            Quantity::Memory => measurement.memory.map(|bytes| bytes as f64 / 1e6),
+            Quantity::Millijoules => measurement.millijoules,
+        }
+    }
+}
+
 /// What blocks of one operation add to a stage.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BlockCost {
-    /// Milliseconds of each block.
+    /// Of each block.
     pub each: f64,
-    /// Milliseconds that the first block brings beyond that; blocks of several operations share it.
+    /// What the first block brings beyond that; blocks of several operations share it.
     pub first: f64,
 }
 
@@ -30,7 +82,7 @@ impl BlockCost {
 /// What a stage takes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageCosts {
-    /// Milliseconds without any block.
+    /// Without any block.
     pub fixed: f64,
     /// What its own blocks add.
     pub blocks: BTreeMap<Operation, BlockCost>,
@@ -38,7 +90,7 @@ pub struct StageCosts {
     pub shared: BTreeMap<Operation, BlockCost>,
 }
 
-/// What networks of one form take on one device.
+/// What networks of one form take on one device, of one quantity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkCosts {
     /// The text stage.
@@ -49,7 +101,7 @@ pub struct NetworkCosts {
     pub fusion: StageCosts,
 }
 
-/// Predicted milliseconds of one item through the stages.
+/// What one item is predicted to take in each stage.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Predicted {
     /// Of the text stage.
@@ -96,12 +148,19 @@ fn sum(
 }
 
 impl StageCosts {
-    fn of(table: &LatencyTable, file: &Path, form: Form, stack: Stack) -> Result<StageCosts> {
+    fn of(table: &LatencyTable, file: &Path, form: Form, quantity: Quantity, stack: Stack) -> Result<StageCosts> {
         let missing = |part: &str| {
             let expected = format!("a measurement of the {stack} stage {part} as {form}");
             Error::invalid(file, "measurements", expected, "none")
         };
-        let fixed = table.find(form, stack, Part::Fixed).ok_or_else(|| missing("without blocks"))?.milliseconds;
+        let value = |m: &Measurement| {
+            let unread = || {
+                let field = format!("measurements[].{} of the {stack} stage as {form}", quantity.field());
+                Error::invalid(file, field, format!("a number of {}", quantity.unit()), "none")
+            };
+            quantity.of(m).ok_or_else(unread)
+        };
+        let fixed = value(table.find(form, stack, Part::Fixed).ok_or_else(|| missing("without blocks"))?)?;
         let mut chains: [BTreeMap<Operation, Chain>; 2] = Default::default();
         for m in table.measurements.iter().filter(|m| m.form() == form && m.stack == stack) {
             let (place, operation, count, after) = match m.part {
@@ -113,15 +172,14 @@ impl StageCosts {
                 None => fixed,
                 Some(first) => {
                     let part = Part::Blocks { operation: first, count: 1, after: None };
-                    let found = table.find(form, stack, part).ok_or_else(|| missing(&format!("with one {first}")))?;
-                    found.milliseconds
+                    value(table.find(form, stack, part).ok_or_else(|| missing(&format!("with one {first}")))?)?
                 }
             };
             chains[place]
                 .entry(operation)
                 .or_insert_with(|| Chain { base, times: Vec::new() })
                 .times
-                .push((count, m.milliseconds));
+                .push((count, value(m)?));
         }
         let costs = |chains: &BTreeMap<Operation, Chain>| {
             chains.iter().map(|(operation, chain)| (*operation, BlockCost::of(chain))).collect()
@@ -134,9 +192,9 @@ impl StageCosts {
 /// What chains of one operation took.
 #[derive(Debug, Default)]
 struct Chain {
-    /// Milliseconds of the stage without the chain.
+    /// Of the stage without the chain.
     base: f64,
-    /// Length of a chain and milliseconds of the stage with it.
+    /// Length of a chain and what the stage takes with it.
     times: Vec<(usize, f64)>,
 }
 
@@ -159,9 +217,9 @@ impl NetworkCosts {
     /// The costs of a form, from a table that `file` names in errors.
     ///
     /// # Errors
-    /// A form in which a stage without blocks was not measured.
-    pub fn of(table: &LatencyTable, file: &Path, form: Form) -> Result<NetworkCosts> {
-        let of = |stack| StageCosts::of(table, file, form, stack);
+    /// A form in which a stage without blocks was not measured; a quantity that could not be read where it was.
+    pub fn of(table: &LatencyTable, file: &Path, form: Form, quantity: Quantity) -> Result<NetworkCosts> {
+        let of = |stack| StageCosts::of(table, file, form, quantity, stack);
         Ok(NetworkCosts { text: of(Stack::Text)?, image: of(Stack::Image)?, fusion: of(Stack::Fusion)? })
     }
 
@@ -198,7 +256,7 @@ impl NetworkCosts {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::latency::table::{Environment, LATENCY_FORMAT, Measurement};
+    use crate::latency::table::{Environment, LATENCY_FORMAT};
     use crate::manifest::{Dimensions, Format, TaskName};
 
     /// A device whose times are known: `fixed + Σ each + max first`.
@@ -221,6 +279,7 @@ pub(super) mod tests {
                 runs: 9,
                 bytes: 1,
                 memory: None,
+                millijoules: None,
             };
             measurements.push(m);
         };
@@ -274,7 +333,7 @@ pub(super) mod tests {
     #[test]
     fn a_sum_is_predicted_to_the_last_digit() {
         let (table, file) = (table(), Path::new("latency.json"));
-        let costs = NetworkCosts::of(&table, file, Form::ORT_FP32).unwrap();
+        let costs = NetworkCosts::of(&table, file, Form::ORT_FP32, Quantity::Milliseconds).unwrap();
         use Operation::{FeedForward, GuidedAttention, SelfAttention};
         let architecture = Architecture {
             encoder: vec![SelfAttention, FeedForward],
@@ -294,9 +353,9 @@ pub(super) mod tests {
     fn what_was_not_measured_is_named() {
         let (table, file) = (table(), Path::new("latency.json"));
         let int8 = Form { precision: crate::manifest::Precision::Int8, ..Form::ORT_FP32 };
-        let error = NetworkCosts::of(&table, file, int8).unwrap_err().to_string();
+        let error = NetworkCosts::of(&table, file, int8, Quantity::Milliseconds).unwrap_err().to_string();
         assert!(error.contains("latency.json") && error.contains("ort-int8"), "{error}");
-        let costs = NetworkCosts::of(&table, file, Form::ORT_FP32).unwrap();
+        let costs = NetworkCosts::of(&table, file, Form::ORT_FP32, Quantity::Milliseconds).unwrap();
         let architecture = Architecture {
             encoder: vec![Operation::FeedForward],
             decoder: vec![Operation::GuidedAttention, Operation::RelationSelfAttention],
@@ -306,10 +365,28 @@ pub(super) mod tests {
 
         let mut unserved = table.clone();
         unserved.measurements.retain(|m| !matches!(m.part, Part::Shared { .. }));
-        let costs = NetworkCosts::of(&unserved, file, Form::ORT_FP32).unwrap();
+        let costs = NetworkCosts::of(&unserved, file, Form::ORT_FP32, Quantity::Milliseconds).unwrap();
         let architecture = Architecture { decoder: vec![Operation::GuidedAttention], ..architecture };
         let error = costs.predict(&architecture, file).unwrap_err().to_string();
         assert!(error.contains("guided_att_64 served by the text stage"), "{error}");
+    }
+
+    #[test]
+    fn bytes_add_up_as_times_do_and_what_was_not_read_is_named() {
+        let (mut table, file) = (table(), Path::new("latency.json"));
+        for m in &mut table.measurements {
+            m.bytes = (m.milliseconds * 64e6) as u64;
+        }
+        let of = |quantity| NetworkCosts::of(&table, file, Form::ORT_FP32, quantity);
+        let architecture =
+            Architecture { encoder: vec![Operation::FeedForward; 2], decoder: vec![Operation::GuidedAttention; 3] };
+        let milliseconds = of(Quantity::Milliseconds).unwrap().predict(&architecture, file).unwrap().all();
+        let megabytes = of(Quantity::Megabytes).unwrap().predict(&architecture, file).unwrap().all();
+        assert!((megabytes - 64.0 * milliseconds).abs() < 1e-9, "{megabytes} {milliseconds}");
+        for (quantity, field) in [(Quantity::Memory, "memory"), (Quantity::Millijoules, "millijoules")] {
+            let error = of(quantity).unwrap_err().to_string();
+            assert!(error.contains(&format!("measurements[].{field} of the text stage as ort-fp32")), "{error}");
+        }
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub struct Measurement {
     /// Bytes of memory that a session over it holds, where that can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
+    /// Millijoules of one item, where the device counts its energy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub millijoules: Option<f64>,
 }
 
 impl Measurement {
@@ -111,6 +114,9 @@ impl LatencyTable {
             }
             if !(m.spread.is_finite() && m.spread >= 0.0) {
                 return Err(Error::invalid(file, field("spread"), "a number from 0", m.spread));
+            }
+            if let Some(energy) = m.millijoules.filter(|energy| !(energy.is_finite() && *energy >= 0.0)) {
+                return Err(Error::invalid(file, field("millijoules"), "a number from 0", energy));
             }
             if table.measurements[..place].iter().any(|known| known.is_of(m.form(), m.stack, m.part)) {
                 return Err(Error::invalid(file, field("part"), "every graph once", "one twice"));
