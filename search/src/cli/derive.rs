@@ -7,7 +7,7 @@ use mmnas_bundle::latency::table::LatencyTable;
 use mmnas_bundle::manifest::Form;
 use mmnas_bundle::write_atomically;
 use mmnas_search::run::derived::derive_under_limit;
-use mmnas_search::space::under_limit::LimitedPart;
+use mmnas_search::space::limited_part::LimitedPart;
 use mmnas_search::{Error, Result};
 use serde_json::json;
 

@@ -13,7 +13,8 @@ use crate::run::epoch_notes::probabilities;
 use crate::run::files::LOG;
 use crate::run::folder::RunFolder;
 use crate::run::searched_blocks::blocks;
-use crate::space::under_limit::{LimitedPart, ScoredBlocks, UnderLimit, best_under_limit};
+use crate::space::limited_part::LimitedPart;
+use crate::space::under_limit::{ScoredBlocks, UnderLimit, best_under_limit};
 
 /// Derives the most probable architecture of the search in `run` within a limit, without any training.
 ///

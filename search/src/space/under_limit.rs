@@ -12,34 +12,7 @@ use mmnas_bundle::latency::probes::Stack;
 use mmnas_bundle::{Architecture, Operation};
 
 use crate::error::{Error, Result};
-
-/// Which part of a call a limit is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitedPart {
-    /// A question about an image that is known: text and fusion stage.
-    KnownImage,
-    /// All three stages, from region features on.
-    All,
-    /// The text stage.
-    Text,
-    /// The image stage.
-    Image,
-    /// The fusion stage.
-    Fusion,
-}
-
-impl LimitedPart {
-    /// Whether text, image and fusion stage count.
-    fn stages(self) -> [bool; 3] {
-        match self {
-            LimitedPart::KnownImage => [true, false, true],
-            LimitedPart::All => [true; 3],
-            LimitedPart::Text => [true, false, false],
-            LimitedPart::Image => [false, true, false],
-            LimitedPart::Fusion => [false, false, true],
-        }
-    }
-}
+use crate::space::limited_part::LimitedPart;
 
 /// The operations that each block may be, with a score each; scores of a network add up.
 #[derive(Debug, Clone, PartialEq)]
@@ -330,19 +303,8 @@ mod tests {
             let mut rng = rng(7, "knapsack", round);
             let costs = random_costs(&mut rng);
             let blocks = random_blocks(&mut rng, 2, 4);
-            let parts =
-                [LimitedPart::KnownImage, LimitedPart::All, LimitedPart::Text, LimitedPart::Image, LimitedPart::Fusion];
-            let part = parts[round as usize % parts.len()];
-            let time = |architecture: &Architecture| {
-                let p = costs.predict(architecture, file).unwrap();
-                match part {
-                    LimitedPart::KnownImage => p.known_image(),
-                    LimitedPart::All => p.all(),
-                    LimitedPart::Text => p.text,
-                    LimitedPart::Image => p.image,
-                    LimitedPart::Fusion => p.fusion,
-                }
-            };
+            let part = LimitedPart::ALL[round as usize % LimitedPart::ALL.len()];
+            let time = |architecture: &Architecture| part.of(costs.predict(architecture, file).unwrap());
             let every = all(&blocks);
             let times: Vec<f64> = every.iter().map(|(architecture, _)| time(architecture)).collect();
             let (least, most) =
