@@ -37,13 +37,13 @@ pub enum Error {
         /// The found value.
         found: String,
     },
-    /// A limit that no architecture of the space keeps.
-    #[error("limit: expected a network of at most {milliseconds} ms; the fastest of the space is {cheapest}")]
+    /// Limits that no architecture of the space keeps.
+    #[error("limits: expected a network of at most {limits}; nearest in the space comes {nearest}")]
     NothingFits {
-        /// The limit.
-        milliseconds: f64,
-        /// The fastest architecture and what it takes.
-        cheapest: String,
+        /// The limits.
+        limits: String,
+        /// The architecture that comes nearest and what it takes.
+        nearest: String,
     },
     /// Neither a preset architecture nor a file.
     #[error("architecture: expected a file or one of {presets}; found {found:?}")]

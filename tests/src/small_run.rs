@@ -108,8 +108,8 @@ impl SmallRun {
             RunFolder::open(&self.path(name), &recipe, &data.data().run_inputs(VqaData::NAME, architecture), false)
                 .unwrap_or_else(|e| panic!("{e}"))
         };
-        let found =
-            search::search(&recipe, &Pool::standard(), &data, &open("search", None)).unwrap_or_else(|e| panic!("{e}"));
+        let found = search::search(&recipe, &Pool::standard(), &data, &open("search", None), None)
+            .unwrap_or_else(|e| panic!("{e}"));
         let run = open("retrain", Some(&found.architecture));
         retrain::retrain(&recipe, &Pool::standard(), &found.architecture, &data, &run)
             .unwrap_or_else(|e| panic!("{e}"));

@@ -46,7 +46,7 @@ fn a_phrase_finds_its_region() {
         let inputs = data.data().run_inputs(VgdData::NAME, architecture);
         RunFolder::open(&folder.path().join(name), &recipe, &inputs, false).unwrap()
     };
-    let found = search::search(&recipe, &Pool::standard(), &data, &open("search", None)).unwrap();
+    let found = search::search(&recipe, &Pool::standard(), &data, &open("search", None), None).unwrap();
     assert_eq!(found.records.len(), 3);
     // The shortest architecture that can do it, whatever so short a search has found.
     let json = r#"{"epoch0": {"enc": [["feed_forward"]], "dec": [["guided_att_64"], ["feed_forward"]]}}"#;

@@ -38,7 +38,7 @@ fn captions_find_their_images() {
     let task = data.load_for(&recipe);
     let folder = |name: &str| data.folder.path().join(name);
     let found =
-        search::search(&recipe, &Pool::standard(), &task, &open(&folder("search"), &recipe, &task, None, false));
+        search::search(&recipe, &Pool::standard(), &task, &open(&folder("search"), &recipe, &task, None, false), None);
     assert_eq!(found.unwrap().records.len(), 2);
     // The shortest architecture that can do it, whatever so short a search has found.
     let architecture = architecture();
@@ -214,9 +214,9 @@ fn resumes_with_its_negatives(data: &Data, strategy: &str) {
         match stop {
             Some(step) => {
                 let stopping = Stopping::before(&task, step, recipe.seed);
-                assert!(was_stopped(search::search(&recipe, &pool, &stopping, &run)));
+                assert!(was_stopped(search::search(&recipe, &pool, &stopping, &run, None)));
             }
-            None => drop(search::search(&recipe, &pool, &task, &run).unwrap()),
+            None => drop(search::search(&recipe, &pool, &task, &run, None).unwrap()),
         }
         folder
     };

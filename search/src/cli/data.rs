@@ -8,6 +8,7 @@ use mmnas_bundle::manifest::TaskName;
 use mmnas_search::Pool;
 use mmnas_search::data::data_files::DataFiles;
 use mmnas_search::recipe::Recipe;
+use mmnas_search::space::limits::Latency;
 use mmnas_search::task::Task;
 use mmnas_search::task::itm::data::ItmData;
 use mmnas_search::task::vgd::data::VgdData;
@@ -162,11 +163,13 @@ impl RunArguments {
         recipe: &Recipe,
         task: &T,
         architecture: Option<&Architecture>,
+        latency: Option<&Latency>,
     ) -> Result<RunFolder> {
         // Before the folder is written: what a failed start records would be in the way of the
         // corrected command.
         let kind = if architecture.is_some() { RunKind::Retraining } else { RunKind::Search };
         learnable::check(recipe, &Pool::standard(), task, kind)?.iter().for_each(output::note);
-        RunFolder::open(&self.out, recipe, &task.data().run_inputs(T::NAME, architecture), self.resume)
+        let inputs = task.data().run_inputs(T::NAME, architecture).with_latency(latency);
+        RunFolder::open(&self.out, recipe, &inputs, self.resume)
     }
 }

@@ -2,7 +2,6 @@
 
 mod compare;
 mod convert;
-mod costs;
 mod data;
 mod derive;
 mod export;
@@ -73,7 +72,6 @@ enum Command {
     Retrain(retrain::Arguments),
     Compare(compare::Arguments),
     Table(table::Arguments),
-    Costs(costs::Arguments),
     Probes(probes::Arguments),
     Predict(predict::Arguments),
     Derive(derive::Arguments),
@@ -97,7 +95,6 @@ pub(crate) fn main() -> ExitCode {
         Command::Retrain(arguments) => retrain::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Table(arguments) => table::run(&arguments),
-        Command::Costs(arguments) => costs::run(&arguments),
         Command::Probes(arguments) => probes::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Derive(arguments) => derive::run(&arguments),

@@ -48,7 +48,7 @@ struct Retraining<'a> {
 impl WithTask for Retraining<'_> {
     fn run<T: Task>(self, recipe: &Recipe, task: &mut T) -> Result<()> {
         let (arguments, architecture) = (self.arguments, self.architecture);
-        let run = arguments.run.open(recipe, task, Some(architecture))?;
+        let run = arguments.run.open(recipe, task, Some(architecture), None)?;
         let result = retrain::retrain(recipe, &Pool::standard(), architecture, task, &run)?;
         let seconds: f64 = result.records.iter().map(|r| r.seconds).sum();
         if arguments.run.data.json {

@@ -1,11 +1,16 @@
 //! `mmnas-search search`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use mmnas_search::Pool;
 use mmnas_search::Result;
 use mmnas_search::recipe::Recipe;
+use mmnas_search::space::limits::Latency;
 use mmnas_search::task::Task;
+use mmnas_search::train::bounds::bounds;
 use mmnas_search::train::search;
+use serde_json::Value;
 
 use super::{RunArguments, WithTask, output};
 
@@ -17,10 +22,14 @@ architecture.json (the published form) and checkpoint.safetensors.
 
 Example:
   mmnas-search search --recipe recipe.toml --samples train.jsonl --features features --out searched
+  mmnas-search search … --set search.limits.milliseconds=3 --latency latency.json --out searched
   mmnas-search search … --out searched --resume")]
 pub(super) struct Arguments {
     #[command(flatten)]
     run: RunArguments,
+    /// The table that `mmnas profile` wrote on the device that the recipe's search.limits are for
+    #[arg(long)]
+    latency: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
@@ -30,21 +39,28 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
 impl WithTask for &Arguments {
     fn run<T: Task>(self, recipe: &Recipe, task: &mut T) -> Result<()> {
-        let run = self.run.open(recipe, task, None)?;
-        let result = search::search(recipe, &Pool::standard(), task, &run)?;
+        let latency = self.latency.as_deref().map(Latency::read).transpose()?;
+        // Before the folder is written.
+        let pool = Pool::standard();
+        bounds(recipe, &pool, task, &recipe.space(&pool)?, latency.as_ref())?;
+        let run = self.run.open(recipe, task, None, latency.as_ref())?;
+        let result = search::search(recipe, &pool, task, &run, latency.as_ref())?;
         let last = result.records.last();
         let entropy = last.and_then(|r| r.notes.get("entropy")).and_then(|v| v.as_f64()).unwrap_or(1.0);
         let validation = last.map_or(0.0, |r| r.validation);
         let seconds: f64 = result.records.iter().map(|r| r.seconds).sum();
+        let predicted: Value = result.taken.iter().map(|taken| (taken.name, taken.amount)).collect();
         if self.run.data.json {
             let value = serde_json::json!({
                 "architecture": result.architecture, "entropy": entropy, "validation": validation, "seconds": seconds,
+                "predicted": predicted,
             });
             output::line(value);
         } else {
             let (out, architecture) = (self.run.out.display(), &result.architecture);
+            let taken: String = result.taken.iter().map(|taken| format!(", predicted {taken}")).collect();
             output::line(format_args!(
-                "{out}: found {architecture} (entropy {entropy:.2}, validation with shared weights {:.2} %), {seconds:.0} s",
+                "{out}: found {architecture} (entropy {entropy:.2}, validation with shared weights {:.2} %{taken}), {seconds:.0} s",
                 100.0 * validation
             ));
         }

@@ -79,7 +79,7 @@ pub fn run_contender<T: Task>(
     let (architecture, search_seconds) = match contender {
         Contender::Search { .. } => {
             let run = RunFolder::open(&folder.join("search"), &recipe, &task.data().run_inputs(T::NAME, None), true)?;
-            let found = search::search(&recipe, pool, task, &run)?;
+            let found = search::search(&recipe, pool, task, &run, None)?;
             (found.architecture, seconds(&found.records))
         }
         _ => (contender.architecture(&recipe, pool)?, 0.0),

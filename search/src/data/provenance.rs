@@ -35,6 +35,7 @@ impl ImageTextData {
             vision_sha256: self.vision_sha256().to_owned(),
             features_sha256: self.features_sha256.clone(),
             architecture: architecture.cloned(),
+            latency_sha256: None,
         }
     }
 

@@ -4,11 +4,12 @@
 
 pub mod adam;
 pub mod contrastive;
-pub mod cost;
 #[cfg(test)]
 mod error_tests;
 pub mod itm;
 mod layers;
+pub mod limited_part;
+pub mod limits;
 pub mod model;
 pub mod negatives;
 mod old_keys;

@@ -14,8 +14,8 @@ const MOVED: [(&str, &str); 8] = [
     ("model.sees", "model.modalities"),
 ];
 
-/// Keys of settings that did not pay, and left.
-const REMOVED: [&str; 2] = ["regions.correlate", "model.hide"];
+/// Keys of settings that did not pay, or were replaced by others of another kind.
+const REMOVED: [&str; 3] = ["regions.correlate", "model.hide", "search.cost"];
 
 /// The table of the dual encoder, and its key whose meaning was turned round.
 const CONTRASTIVE: &str = "itm.contrastive";

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::adam::AdamSettings;
-use crate::recipe::cost::CostSettings;
+use crate::recipe::limits::LimitSettings;
 use crate::recipe::strategy::StrategySettings;
 use crate::recipe::train::TrainSettings;
 use crate::recipe::wrong::Wrong;
@@ -24,11 +24,11 @@ pub struct SearchSettings {
     pub alpha_batch: usize,
     /// Adam's constants for alpha (published: lr .1, β 0 .999).
     pub alpha: AdamSettings,
-    /// Costs of the operations on the target device.
+    /// What the network that is found may take on a device.
     ///
-    /// None: nothing, as published.
+    /// None: anything, as published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost: Option<CostSettings>,
+    pub limits: Option<LimitSettings>,
     /// When a search ends before its last epoch.
     ///
     /// None: never (the published code is stopped by hand).
@@ -52,6 +52,7 @@ impl SearchSettings {
     pub(crate) fn check(&self) -> std::result::Result<(), Wrong> {
         self.alpha.check(["search.alpha.lr", "search.alpha.betas", "search.alpha.epsilon"])?;
         self.strategy.check()?;
+        self.limits.as_ref().map_or(Ok(()), LimitSettings::check)?;
         if let Some(average) = self.weights.average {
             return Err(("search.weights.average", "nothing: paths share their weights", average.to_string()));
         }

@@ -1,60 +1,70 @@
-//! What a finished search would derive under a limit, from the probabilities that it logged.
+//! What a finished search would derive within limits, from the probabilities that it logged.
 
 use std::path::Path;
 
-use mmnas_bundle::latency::costs::{NetworkCosts, Quantity};
-use mmnas_bundle::latency::table::LatencyTable;
-use mmnas_bundle::manifest::Form;
-use mmnas_bundle::{Error as BundleError, Operation};
+use mmnas_bundle::{Architecture, Error as BundleError, Operation};
 
 use crate::error::Result;
+use crate::recipe::limits::LimitSettings;
 use crate::run::epoch_log::EpochRecord;
 use crate::run::epoch_notes::probabilities;
 use crate::run::files::LOG;
 use crate::run::folder::RunFolder;
 use crate::run::searched_blocks::blocks;
-use crate::space::limited_part::LimitedPart;
-use crate::space::under_limit::{ScoredBlocks, UnderLimit, best_under_limit};
+use crate::space::knapsack::Knapsack;
+use crate::space::limits::{Latency, Taken, limits};
+use crate::strategy::differentiable::log_probabilities;
 
-/// Derives the most probable architecture of the search in `run` within a limit, without any training.
+/// An architecture within limits, and what it is predicted to take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Derived {
+    /// The architecture.
+    pub architecture: Architecture,
+    /// What it takes, limit by limit.
+    pub taken: Vec<Taken>,
+    /// Logarithm of its probability by alpha.
+    pub log_probability: f64,
+}
+
+/// Derives the most probable architecture of the search in `run` within limits, without any training.
 ///
-/// Scores are the logarithms of the probabilities that alpha gave the operations in the last epoch. `file` names the
-/// table in errors. The limit holds at the sizes, tokens and regions of the table.
+/// Probabilities are those that alpha gave the operations in the last epoch. The limits hold at the
+/// sizes, tokens and regions of the table.
 ///
 /// # Errors
 /// A table of another task, or without the form; a run that cannot be read, or without probabilities (a search without
-/// alpha has none); those of [`best_under_limit`].
-pub fn derive_under_limit(
-    run: &Path,
-    table: &LatencyTable,
-    file: &Path,
-    form: Form,
-    part: LimitedPart,
-    milliseconds: f64,
-) -> Result<UnderLimit> {
-    let costs = NetworkCosts::of(table, file, form, Quantity::Milliseconds)?;
+/// alpha has none); a limit on parameters, whose sizes no search records; those of [`Knapsack::new`].
+pub fn derive_within_limits(run: &Path, latency: &Latency, settings: &LimitSettings) -> Result<Derived> {
     let folder = RunFolder::at(run);
-    let (searched, measured) = (folder.inputs()?.task, table.task.to_string());
+    let (searched, measured) = (folder.inputs()?.task, latency.table.task.to_string());
     if searched != measured {
-        return Err(BundleError::invalid(file, "task", format!("{searched}, as searched"), measured).into());
+        return Err(BundleError::invalid(&latency.file, "task", format!("{searched}, as searched"), measured).into());
     }
+    let parameters = || {
+        let expected = "a limit in a recipe, for mmnas-search search: a search does not record the sizes of its data";
+        Err(BundleError::invalid(run, "parameters", expected, "a limit").into())
+    };
+    let limits = limits(settings, Some(latency), parameters)?;
     let log = folder.file(LOG);
     let records: Vec<EpochRecord> = mmnas_bundle::samples::read_json_lines(&log)?;
     let last = records.iter().rev().find_map(probabilities).ok_or_else(|| {
         let expected = "probabilities of operations, which a search with alpha logs";
         BundleError::invalid(&log, "probabilities", expected, "none")
     })?;
-    let mut scored = ScoredBlocks { encoder: Vec::new(), decoder: Vec::new() };
-    for (block, probabilities) in blocks(&folder, &records)?.into_iter().zip(last) {
-        let mut choices = Vec::new();
-        for (name, p) in block.operations.iter().zip(probabilities) {
-            let operation: Operation = name.parse().map_err(|_| {
-                BundleError::invalid(&log, block.name(), "the name of an operation", format!("{name:?}"))
-            })?;
-            // A probability of 0 is one too small to write.
-            choices.push((operation, p.max(f64::MIN_POSITIVE).ln()));
-        }
-        if block.decoder { scored.decoder.push(choices) } else { scored.encoder.push(choices) }
+    let (mut encoder, mut decoder) = (Vec::new(), Vec::new());
+    for block in blocks(&folder, &records)? {
+        let operation = |name: &String| {
+            let wrong = || BundleError::invalid(&log, block.name(), "the name of an operation", format!("{name:?}"));
+            name.parse::<Operation>().map_err(|_| wrong())
+        };
+        let operations = block.operations.iter().map(operation).collect::<std::result::Result<Vec<_>, _>>()?;
+        if block.decoder { decoder.push(operations) } else { encoder.push(operations) }
     }
-    best_under_limit(&scored, &costs, part, milliseconds, file)
+    let knapsack = Knapsack::new(&encoder, &decoder, limits, &latency.file)?;
+    let best = knapsack.best(&log_probabilities(&last));
+    let taken = knapsack.taken(&best.choices).unwrap_or_default();
+    let mut picked = encoder.iter().chain(&decoder).zip(&best.choices).map(|(block, &choice)| block[choice]);
+    let encoder = picked.by_ref().take(encoder.len()).collect();
+    let architecture = Architecture { encoder, decoder: picked.collect() };
+    Ok(Derived { architecture, taken, log_probability: best.score })
 }

@@ -23,3 +23,6 @@ pub(crate) const LOG: &str = "log.jsonl";
 
 /// File of a run's examples, one example a line.
 pub const EXAMPLES: &str = "examples.jsonl";
+
+/// The table of the device that a search's limits are for.
+pub const LATENCY: &str = "latency.json";

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::run::files::{LOG, NETWORK};
+use crate::space::limits::Latency;
 
 /// The folder of a run: resolved recipe, checkpoint, log and results.
 #[derive(Debug, Clone)]
@@ -63,6 +64,16 @@ pub struct RunInputs {
     pub features_sha256: String,
     /// The architecture that is trained; none in a search.
     pub architecture: Option<Architecture>,
+    /// SHA-256 of the table of the device that a search's limits are for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_sha256: Option<String>,
+}
+
+impl RunInputs {
+    /// The inputs of a run that also reads this table, if there is one.
+    pub fn with_latency(self, latency: Option<&Latency>) -> RunInputs {
+        RunInputs { latency_sha256: latency.map(|latency| latency.sha256.clone()), ..self }
+    }
 }
 
 /// Checks that the file that a run was started with holds `now`.
@@ -249,6 +260,7 @@ mod tests {
             vision_sha256: "b".to_owned(),
             features_sha256: "c".to_owned(),
             architecture: None,
+            latency_sha256: None,
         }
     }
 

@@ -9,7 +9,6 @@ use crate::operations::pool::Pool;
 use crate::recipe::Recipe;
 use crate::recipe::strategy::StrategySettings;
 use crate::recipe::wrong::WrongOf;
-use crate::space::cost::relative_costs;
 use crate::space::presets::preset;
 use crate::space::search_space::Space;
 
@@ -121,15 +120,6 @@ impl Recipe {
             other => (String::new(), "a space".to_owned(), other.to_string()),
         };
         let space = self.space(pool).map_err(parts).map_err(|(place, e, f)| (format!("space.{place}"), e, f))?;
-        if let Some(cost) = &self.search.cost {
-            if !(cost.weight >= 0.0 && cost.weight.is_finite()) {
-                let found = cost.weight.to_string();
-                return Err(("search.cost.weight".to_owned(), "a number from 0".to_owned(), found));
-            }
-            let expected = || "milliseconds from 0 of every operation of the space".to_owned();
-            let missing = |name| ("search.cost.milliseconds".to_owned(), expected(), format!("none of {name}"));
-            relative_costs(cost, &space).map_err(missing)?;
-        }
         let hidden = self.search.weights.hidden;
         space
             .check(&self.widths(hidden))

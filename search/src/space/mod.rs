@@ -1,9 +1,10 @@
-//! The search space, its architectures and the cost of its operations.
+//! The search space, its architectures and what they may take on a device.
 
 pub mod arch_path;
-pub mod cost;
 pub mod from_recipe;
-pub mod limited_part;
+pub mod knapsack;
+#[cfg(test)]
+mod knapsack_tests;
+pub mod limits;
 pub mod presets;
 pub mod search_space;
-pub mod under_limit;

@@ -1,9 +1,39 @@
 //! The trait of search strategies, and what they are given.
 
+use rand::RngExt as _;
+
 use crate::error::Result;
 use crate::nn::tensors::TensorMap;
 use crate::space::arch_path::ArchPath;
+use crate::space::knapsack::Knapsack;
 use crate::space::search_space::Space;
+
+/// Limits that a search keeps.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// The space within the limits.
+    pub knapsack: Knapsack,
+    /// Loss of an architecture step for an expectation twice the limit.
+    pub weight: f64,
+}
+
+/// How often an architecture is drawn anew before one that fits is made.
+const DRAWS: usize = 1000;
+
+/// Draws an architecture of the space, one operation a block, within the limits if there are some.
+///
+/// Without limits it is uniform. With them it is uniform among those that fit, unless these are so
+/// rare that a thousand draws meet none. Then it is the best one by random scores.
+pub(crate) fn draw(space: &Space, bounds: Option<&Bounds>, rng: &mut impl rand::Rng) -> Vec<usize> {
+    let Some(Bounds { knapsack, .. }) = bounds else { return space.draw(rng) };
+    let mut draws = (0..DRAWS).map(|_| space.draw(rng));
+    if let Some(fitting) = draws.find(|choices| knapsack.fits(choices)) {
+        return fitting;
+    }
+    let scores: Vec<Vec<f64>> =
+        space.blocks().map(|block| block.iter().map(|_| rng.random::<f64>()).collect()).collect();
+    knapsack.best(&scores).choices
+}
 
 /// Progress of a run, for strategies that change over it.
 #[derive(Debug, Clone, Copy, PartialEq)]

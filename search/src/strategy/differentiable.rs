@@ -8,10 +8,9 @@ use crate::recipe::Recipe;
 use crate::recipe::adam::AdamSettings;
 use crate::recipe::strategy::SamplingMode;
 use crate::space::arch_path::ArchPath;
-use crate::space::cost::relative_costs;
 use crate::space::search_space::Space;
 use crate::strategy::alpha::{Alpha, AlphaStart};
-use crate::strategy::decision::{GateGradients, Schedule, Strategy};
+use crate::strategy::decision::{Bounds, GateGradients, Schedule, Strategy};
 
 /// Draws paths from alpha and estimates alpha's gradients.
 pub(crate) trait Estimator: std::fmt::Debug {
@@ -41,32 +40,32 @@ pub(crate) trait Estimator: std::fmt::Debug {
 
 /// A strategy that learns alpha by an estimator's gradients.
 ///
-/// The expected cost of the operations adds its own gradient.
+/// Limits add the gradient of their hinge, and what is derived keeps them.
 #[derive(Debug)]
 pub(crate) struct Differentiable<E> {
     estimator: E,
     alpha: Alpha,
-    costs: Option<Vec<Vec<f64>>>,
+    bounds: Option<Bounds>,
     adam: AdamSettings,
 }
 
 impl<E: Estimator> Differentiable<E> {
-    pub(crate) fn new(estimator: E, recipe: &Recipe, space: &Space) -> Differentiable<E> {
+    pub(crate) fn new(estimator: E, recipe: &Recipe, space: &Space, bounds: Option<Bounds>) -> Differentiable<E> {
         let start = if recipe.published.alpha_start { AlphaStart::Published } else { AlphaStart::Uniform };
-        // The recipe's check has found a cost for every operation.
-        let costs = recipe.search.cost.as_ref().and_then(|cost| relative_costs(cost, space).ok());
-        Differentiable { estimator, alpha: Alpha::start(space, start), costs, adam: recipe.search.alpha }
+        Differentiable { estimator, alpha: Alpha::start(space, start), bounds, adam: recipe.search.alpha }
     }
 }
 
-/// Adds the gradient of the expected costs to `gradients`.
+/// Adds the gradient of `weight · Σ max(0, E / limit − 1)` to `gradients`.
 ///
-/// It is `p_i (c_i − Σ_j p_j c_j)` in each block.
-pub(crate) fn add_cost(costs: Option<&[Vec<f64>]>, alpha: &Alpha, gradients: &mut [Tensor]) {
-    for ((gradient, p), c) in gradients.iter_mut().zip(alpha.probabilities()).zip(costs.unwrap_or_default()) {
-        let mean: f64 = p.iter().zip(c).map(|(p, c)| p * c).sum();
-        let of_cost: Vec<f32> = p.iter().zip(c).map(|(p, c)| (p * (c - mean)) as f32).collect();
-        *gradient += Tensor::from_slice(&of_cost);
+/// With d its gradient by the probabilities p it is `p_i (d_i − Σ_j p_j d_j)` in each block.
+pub(crate) fn add_hinge(bounds: &Bounds, alpha: &Alpha, gradients: &mut [Tensor]) {
+    let probabilities = alpha.probabilities();
+    let by_probabilities = bounds.knapsack.hinge_gradient(&probabilities);
+    for ((gradient, p), d) in gradients.iter_mut().zip(probabilities).zip(by_probabilities) {
+        let mean: f64 = p.iter().zip(&d).map(|(p, d)| p * d).sum();
+        let of_hinge: Vec<f32> = p.iter().zip(&d).map(|(p, d)| (bounds.weight * p * (d - mean)) as f32).collect();
+        *gradient += Tensor::from_slice(&of_hinge);
     }
 }
 
@@ -81,7 +80,9 @@ impl<E: Estimator> Strategy for Differentiable<E> {
 
     fn architecture_step(&mut self, schedule: Schedule, of_gates: &mut GateGradients<'_>) -> Result<()> {
         let (path, mut gradients) = self.estimator.gradients(&self.alpha, schedule, of_gates)?;
-        add_cost(self.costs.as_deref(), &self.alpha, &mut gradients);
+        if let Some(bounds) = &self.bounds {
+            add_hinge(bounds, &self.alpha, &mut gradients);
+        }
         self.alpha.step(&path, gradients, self.adam, self.estimator.mode());
         Ok(())
     }
@@ -91,7 +92,8 @@ impl<E: Estimator> Strategy for Differentiable<E> {
     }
 
     fn best(&self) -> Vec<usize> {
-        self.alpha.best()
+        let Some(bounds) = &self.bounds else { return self.alpha.best() };
+        bounds.knapsack.best(&log_probabilities(&self.probabilities())).choices
     }
 
     fn probabilities(&self) -> Vec<Vec<f64>> {
@@ -105,4 +107,11 @@ impl<E: Estimator> Strategy for Differentiable<E> {
     fn load(&mut self, from: &TensorMap) -> std::result::Result<(), String> {
         self.alpha.load(from)
     }
+}
+
+/// Scores whose sum is the logarithm of an architecture's probability.
+pub(crate) fn log_probabilities(probabilities: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    // A probability of 0 is one too small to write.
+    let log = |p: &f64| p.max(f64::MIN_POSITIVE).ln();
+    probabilities.iter().map(|block| block.iter().map(log).collect()).collect()
 }

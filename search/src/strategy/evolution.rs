@@ -7,12 +7,16 @@ use rand::RngExt as _;
 use crate::error::Result;
 use crate::seed::rng;
 use crate::space::search_space::Space;
+use crate::strategy::decision::{Bounds, draw};
 use crate::strategy::single_path_one_shot::Chooser;
+
+/// How often a child is bred anew that does not fit the limits.
+const BREEDINGS: usize = 100;
 
 /// Evolution over the trained supernet (Guo et al., "Single Path One-Shot", 2020).
 ///
 /// The better half of a generation is kept. The other half are crossings of it, some of whose
-/// blocks are drawn anew.
+/// blocks are drawn anew. A child that does not fit the limits is bred anew (Once-for-All, 2020).
 #[derive(Debug)]
 pub(crate) struct Evolution {
     /// Architectures of a generation.
@@ -45,11 +49,17 @@ impl Chooser for Evolution {
         "evolution"
     }
 
-    fn choose(&self, space: &Space, seed: u64, score: &mut dyn FnMut(&[usize]) -> Result<f64>) -> Result<Vec<usize>> {
+    fn choose(
+        &self,
+        space: &Space,
+        bounds: Option<&Bounds>,
+        seed: u64,
+        score: &mut dyn FnMut(&[usize]) -> Result<f64>,
+    ) -> Result<Vec<usize>> {
         // The same architecture always scores the same, so it is run once.
         let mut known: BTreeMap<Vec<usize>, f64> = BTreeMap::new();
         let population = self.population.max(2);
-        let first = |k: usize| space.draw(&mut rng(seed, "first generation", k as u64));
+        let first = |k: usize| draw(space, bounds, &mut rng(seed, "first generation", k as u64));
         let mut generation: Vec<Vec<usize>> = (0..population).map(first).collect();
         for number in 0..=self.generations {
             for member in &generation {
@@ -64,7 +74,9 @@ impl Chooser for Evolution {
                 let parents = generation.clone();
                 let mut rng = rng(seed, "generation", number as u64);
                 while generation.len() < population {
-                    generation.push(self.child(space, &parents, &mut rng));
+                    let fits = |child: &Vec<usize>| bounds.is_none_or(|bounds| bounds.knapsack.fits(child));
+                    let child = (0..BREEDINGS).map(|_| self.child(space, &parents, &mut rng)).find(fits);
+                    generation.push(child.unwrap_or_else(|| draw(space, bounds, &mut rng)));
                 }
             }
         }

@@ -20,38 +20,39 @@ mod tests;
 use crate::recipe::Recipe;
 use crate::recipe::strategy::StrategySettings;
 use crate::space::search_space::Space;
-use crate::strategy::decision::Strategy;
+use crate::strategy::decision::{Bounds, Strategy};
 use crate::strategy::differentiable::Differentiable;
 use crate::strategy::single_path_one_shot::SinglePathOneShot;
 
-/// The strategy that a recipe asks for.
-pub fn build(recipe: &Recipe, space: &Space, device: tch::Device) -> Box<dyn Strategy> {
+/// The strategy that a recipe asks for, which keeps `bounds` if there are some.
+pub fn build(recipe: &Recipe, space: &Space, device: tch::Device, bounds: Option<Bounds>) -> Box<dyn Strategy> {
     let seed = recipe.seed;
     match &recipe.search.strategy {
         StrategySettings::Gradient { mode } => {
             let gradient =
                 crate::strategy::gradient::Gradient { mode: *mode, every: recipe.search.alpha_every, seed, device };
-            Box::new(Differentiable::new(gradient, recipe, space))
+            Box::new(Differentiable::new(gradient, recipe, space, bounds))
         }
         StrategySettings::Darts {} => Box::new(Differentiable::new(
             crate::strategy::darts_gumbel::Mixture { temperature: None, seed, device },
             recipe,
             space,
+            bounds,
         )),
         StrategySettings::Gumbel { temperature } => {
             let mixture = crate::strategy::darts_gumbel::Mixture { temperature: Some(*temperature), seed, device };
-            Box::new(Differentiable::new(mixture, recipe, space))
+            Box::new(Differentiable::new(mixture, recipe, space, bounds))
         }
         StrategySettings::Random { candidates, samples } => Box::new(SinglePathOneShot::new(
             crate::strategy::random::Random { candidates: *candidates },
             *samples,
-            space,
+            (space, bounds),
             seed,
         )),
         StrategySettings::Evolution { population, generations, mutation, samples } => {
             let (population, generations, mutation) = (*population, *generations, *mutation);
             let breeding = crate::strategy::evolution::Evolution { population, generations, mutation };
-            Box::new(SinglePathOneShot::new(breeding, *samples, space, seed))
+            Box::new(SinglePathOneShot::new(breeding, *samples, (space, bounds), seed))
         }
         StrategySettings::Fixed { .. } => Box::new(crate::strategy::fixed::Fixed::new(space)),
     }

@@ -5,7 +5,7 @@ use crate::nn::tensors::TensorMap;
 use crate::seed::rng;
 use crate::space::arch_path::ArchPath;
 use crate::space::search_space::Space;
-use crate::strategy::decision::{Schedule, SharedScore, Strategy, choices_from, choices_tensor, one_hot};
+use crate::strategy::decision::{Bounds, Schedule, SharedScore, Strategy, choices_from, choices_tensor, draw, one_hot};
 
 /// Chooses an architecture once the supernet is trained.
 pub(crate) trait Chooser: std::fmt::Debug {
@@ -13,7 +13,15 @@ pub(crate) trait Chooser: std::fmt::Debug {
     fn name(&self) -> &'static str;
 
     /// Chooses the best of the architectures that it compares, one operation a block.
-    fn choose(&self, space: &Space, seed: u64, score: &mut dyn FnMut(&[usize]) -> Result<f64>) -> Result<Vec<usize>>;
+    ///
+    /// All of them keep the limits, if there are some.
+    fn choose(
+        &self,
+        space: &Space,
+        bounds: Option<&Bounds>,
+        seed: u64,
+        score: &mut dyn FnMut(&[usize]) -> Result<f64>,
+    ) -> Result<Vec<usize>>;
 }
 
 /// One-shot search over a supernet that is trained on uniform paths.
@@ -26,15 +34,21 @@ pub(crate) struct SinglePathOneShot {
     /// Largest number of samples of the alpha part for a score.
     samples: usize,
     space: Space,
+    bounds: Option<Bounds>,
     seed: u64,
     /// Any architecture until the end.
     best: Vec<usize>,
 }
 
 impl SinglePathOneShot {
-    pub(crate) fn new(chooser: impl Chooser + 'static, samples: usize, space: &Space, seed: u64) -> SinglePathOneShot {
-        let best = space.draw(&mut rng(seed, "any architecture", 0));
-        SinglePathOneShot { chooser: Box::new(chooser), samples, space: space.clone(), seed, best }
+    pub(crate) fn new(
+        chooser: impl Chooser + 'static,
+        samples: usize,
+        (space, bounds): (&Space, Option<Bounds>),
+        seed: u64,
+    ) -> SinglePathOneShot {
+        let best = draw(space, bounds.as_ref(), &mut rng(seed, "any architecture", 0));
+        SinglePathOneShot { chooser: Box::new(chooser), samples, space: space.clone(), bounds, seed, best }
     }
 }
 
@@ -48,7 +62,8 @@ impl Strategy for SinglePathOneShot {
     }
 
     fn conclude(&mut self, score: &mut SharedScore<'_>) -> Result<()> {
-        self.best = self.chooser.choose(&self.space, self.seed, &mut |choices| score(choices, self.samples))?;
+        let mut score = |choices: &[usize]| score(choices, self.samples);
+        self.best = self.chooser.choose(&self.space, self.bounds.as_ref(), self.seed, &mut score)?;
         Ok(())
     }
 

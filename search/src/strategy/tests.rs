@@ -9,10 +9,15 @@ use crate::space::arch_path::ArchPath;
 use crate::strategy::decision::Schedule;
 use std::path::Path as File;
 
+use mmnas_bundle::Operation;
+use mmnas_bundle::latency::costs::{BlockCost, NetworkCosts, StageCosts};
 use tch::{Kind, Tensor};
 
+use crate::recipe::limited_part::LimitedPart;
+use crate::space::knapsack::Knapsack;
+use crate::space::limits::Limit;
 use crate::strategy::alpha::Alpha;
-use crate::strategy::differentiable::add_cost;
+use crate::strategy::differentiable::add_hinge;
 use crate::strategy::*;
 
 /// The best operation of each block.
@@ -40,7 +45,7 @@ const ALL: [&str; 7] = [
 ];
 
 fn strategy(settings: &str) -> Box<dyn Strategy> {
-    build(&recipe(settings), &space(), tch::Device::Cpu)
+    build(&recipe(settings), &space(), tch::Device::Cpu, None)
 }
 
 /// Gradients of the gates for a synthetic loss.
@@ -140,52 +145,153 @@ fn counts_and_temperatures_are_checked() {
     }
 }
 
-const COSTS: &str = r#"search.cost={ weight = 1.0, milliseconds = { self_att_64 = 3.0, rel_self_att_64 = 4.0, guided_att_64 = 5.0, feed_forward = 1.0 } }"#;
+/// Milliseconds of SA, RSA, GA and FFN.
+const MILLISECONDS: [f64; 4] = [3.0, 4.0, 5.0, 1.0];
 
-/// Costs decide only where the data do not.
+/// Limits on the sum of the blocks' milliseconds.
+fn bounds(at_most: f64, weight: f64) -> Bounds {
+    let operations = space().operations();
+    let cost = |operation: Operation| {
+        let place = Operation::DECODER.iter().position(|known| *known == operation).unwrap();
+        (operation, BlockCost { each: MILLISECONDS[place], first: 0.0 })
+    };
+    let stage = |operations: &[Operation], shared: &[Operation]| StageCosts {
+        fixed: 0.0,
+        blocks: operations.iter().copied().map(cost).collect(),
+        shared: shared.iter().map(|operation| (*operation, BlockCost { each: 0.0, first: 0.0 })).collect(),
+    };
+    let costs = NetworkCosts {
+        text: stage(&Operation::ENCODER, &Operation::DECODER),
+        image: stage(&Operation::DECODER, &Operation::DECODER),
+        fusion: stage(&Operation::DECODER, &[]),
+    };
+    let limit = Limit { name: "milliseconds", unit: "ms", costs, part: LimitedPart::All, at_most };
+    let knapsack = Knapsack::new(&operations[..2], &operations[2..], vec![limit], File::new("latency.json")).unwrap();
+    Bounds { knapsack, weight }
+}
+
+/// Every architecture of the space.
+fn all() -> Vec<Vec<usize>> {
+    let mut found: Vec<Vec<usize>> = vec![Vec::new()];
+    for block in space().blocks() {
+        found = found.iter().flat_map(|known| (0..block.len()).map(|k| [known.as_slice(), &[k]].concat())).collect();
+    }
+    found
+}
+
+/// Every strategy finds the best that fits, which none of the limits allows to be the target.
 ///
-/// If the data are indifferent, the cheaper operation wins. If they gain more than it costs, the
-/// better one wins.
+/// The target takes 17 ms.
 #[test]
-fn costs_decide_where_the_data_do_not() {
-    let text = include_str!("../../experiments/easy_vqa/easy_vqa.toml");
-    for settings in &ALL[..4] {
-        let set = [format!("search.strategy={settings}"), "search.alpha_every=1".to_owned(), COSTS.to_owned()];
-        let recipe = Recipe::parse(text, File::new("easy_vqa.toml"), &set).unwrap();
-        let run = |strength: f64| {
-            let mut strategy = build(&recipe, &space(), tch::Device::Cpu);
-            let mut gradients = |path: &ArchPath| Ok(gradients(path)?.into_iter().map(|g| g * strength).collect());
-            for step in 0..STEPS {
-                strategy.architecture_step(Schedule { step, of: STEPS }, &mut gradients).unwrap();
+fn each_finds_what_is_best_within_limits() {
+    let recipe = |settings: &str| recipe(settings);
+    let whole = bounds(17.0, 1.0);
+    assert!(whole.knapsack.fits(&TARGET) && !bounds(16.5, 1.0).knapsack.fits(&TARGET));
+    for at_most in [17.0, 14.0, 9.0, 6.0] {
+        let bounds = bounds(at_most, 1.0);
+        let fitting: Vec<Vec<usize>> = all().into_iter().filter(|choices| bounds.knapsack.fits(choices)).collect();
+        let most = fitting.iter().map(|choices| score(choices, 10).unwrap()).fold(0.0, f64::max);
+        for settings in &ALL[..6] {
+            let mut strategy = build(&recipe(settings), &space(), tch::Device::Cpu, Some(bounds.clone()));
+            run(strategy.as_mut(), 0..STEPS);
+            let mut compared = Vec::new();
+            strategy
+                .conclude(&mut |choices, samples| {
+                    compared.push(choices.to_vec());
+                    score(choices, samples)
+                })
+                .unwrap();
+            assert!(compared.iter().all(|choices| fitting.contains(choices)), "{settings}");
+            let best = strategy.best();
+            assert!(fitting.contains(&best), "{settings} {at_most}: {best:?}");
+            if strategy.learns_alpha() {
+                // By alpha, the most probable of those that fit.
+                let p = strategy.probabilities();
+                let probability = |choices: &Vec<usize>| choices.iter().zip(&p).map(|(&k, p)| p[k].ln()).sum::<f64>();
+                let highest = fitting.iter().map(probability).fold(f64::NEG_INFINITY, f64::max);
+                assert!((probability(&best) - highest).abs() < 1e-9, "{settings} {at_most}");
+            } else {
+                assert_eq!(score(&best, 10).unwrap(), most, "{settings} {at_most}: {best:?}");
             }
-            strategy.best()
+        }
+    }
+}
+
+/// The hinge decides where the data are indifferent, until the expectation keeps the limit.
+#[test]
+fn the_hinge_moves_alpha_below_the_limit_and_no_further() {
+    for settings in &ALL[..4] {
+        let expected = |weight: f64| {
+            let bounds = bounds(8.0, weight);
+            let mut strategy = build(&recipe(settings), &space(), tch::Device::Cpu, Some(bounds.clone()));
+            let mut indifferent = |path: &ArchPath| Ok(gradients(path)?.into_iter().map(|g| g * 0.0).collect());
+            for step in 0..STEPS {
+                strategy.architecture_step(Schedule { step, of: STEPS }, &mut indifferent).unwrap();
+            }
+            bounds.knapsack.expectation(0, &strategy.probabilities())
         };
-        // FFN is the last of every block's operations.
-        assert_eq!(run(0.0), [1, 1, 3, 3, 3, 3], "{settings}");
-        assert_eq!(run(50.0), TARGET, "{settings}");
+        // Uniform: two blocks of 2 ms, four of 3.25.
+        assert!((expected(0.0) - 17.0).abs() < 1e-6, "{settings}");
+        let found = expected(1.0);
+        assert!(found <= 8.5 && found > 6.1, "{settings}: {found}");
     }
 }
 
 #[test]
-fn the_gradient_of_costs_is_that_of_their_expectation() {
-    let values = [0.3f32, -0.2, 0.9, 0.1];
-    let costs = [1.0, 4.0, 2.0, 0.5];
-    let alpha = Alpha::from_values(&Space::published(0, 1), &[values.to_vec()]);
-    let mut ours = [Tensor::zeros([4], (Kind::Float, tch::Device::Cpu))];
-    add_cost(Some(&[costs.to_vec()]), &alpha, &mut ours);
-    let leaf = Tensor::from_slice(&values).set_requires_grad(true);
-    let expectation = (leaf.softmax(0, Kind::Float) * Tensor::from_slice(&costs.map(|c| c as f32))).sum(Kind::Float);
-    let expected = Tensor::run_backward(&[expectation], &[&leaf], false, false);
-    assert!((&ours[0] - &expected[0]).abs().max().double_value(&[]) < 1e-6);
+fn rare_architectures_that_fit_are_drawn() {
+    // FFN alone takes 6 ms: one architecture of 1,024 fits.
+    let bounds = bounds(6.0, 1.0);
+    for seed in 0..3 {
+        let drawn = decision::draw(&space(), Some(&bounds), &mut crate::seed::rng(seed, "rare", 0));
+        assert_eq!(drawn, [1, 1, 3, 3, 3, 3]);
+    }
 }
 
 #[test]
-fn every_operation_needs_a_cost() {
+fn the_gradient_of_the_hinge_is_that_of_its_expectation() {
+    let values =
+        [vec![0.3f32, -0.2], vec![0.1, 0.4], vec![0.9, 0.1, -0.3, 0.2], vec![0.0; 4], vec![0.0; 4], vec![0.5; 4]];
+    let bounds = bounds(7.0, 2.0);
+    let of = |values: &[Vec<f32>]| Alpha::from_values(&space(), values);
+    let hinge =
+        |values: &[Vec<f32>]| 2.0 * (bounds.knapsack.expectation(0, &of(values).probabilities()) / 7.0 - 1.0).max(0.0);
+    let mut ours: Vec<Tensor> =
+        values.iter().map(|v| Tensor::zeros([v.len() as i64], (Kind::Float, tch::Device::Cpu))).collect();
+    add_hinge(&bounds, &of(&values), &mut ours);
+    for (block, gradient) in ours.iter().enumerate() {
+        for choice in 0..values[block].len() {
+            let moved = |by: f32| {
+                let mut moved = values.to_vec();
+                moved[block][choice] += by;
+                hinge(&moved)
+            };
+            let slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+            assert!((gradient.double_value(&[choice as i64]) - slope).abs() < 1e-4, "{block} {choice}");
+        }
+    }
+}
+
+#[test]
+fn limits_are_checked() {
     let text = include_str!("../../experiments/easy_vqa/easy_vqa.toml");
-    let error = |cost: &str| {
-        let set = [format!("search.cost={cost}")];
+    let error = |limits: &str| {
+        let set = [format!("search.limits={limits}")];
         Recipe::parse(text, File::new("r.toml"), &set).unwrap_err().to_string()
     };
-    assert!(error("{ weight = 1.0, milliseconds = { self_att_64 = 3.0 } }").contains("feed_forward"));
-    assert!(error("{ weight = -1.0, milliseconds = {} }").contains("search.cost.weight"));
+    for (limits, words) in [
+        ("{ milliseconds = 0.0 }", "search.limits.milliseconds"),
+        ("{ milliseconds = nan }", "search.limits.milliseconds"),
+        ("{ megabytes = -1.0 }", "search.limits.megabytes"),
+        ("{ memory = inf }", "search.limits.memory"),
+        ("{ millijoules = 0 }", "search.limits.millijoules"),
+        ("{ parameters = 0 }", "search.limits.parameters"),
+        ("{ }", "at least one of milliseconds"),
+        ("{ milliseconds = 1.0, weight = -1.0 }", "search.limits.weight"),
+        ("{ milliseconds = 1.0, of = \"pixel\" }", "search.limits"),
+        ("{ milliseconds = 1.0, form = \"ort-fp8\" }", "ort-fp8"),
+        ("{ seconds = 1.0 }", "seconds"),
+    ] {
+        let error = error(limits);
+        assert!(error.contains(words) && error.contains("r.toml"), "{limits}: {error}");
+    }
 }

@@ -1,6 +1,8 @@
 //! The loop of a run: weight steps, architecture steps, epochs.
 
+pub mod bounds;
 pub mod learnable_check;
+pub mod parameter_costs;
 pub mod retrain;
 pub mod search;
 pub mod step_position;

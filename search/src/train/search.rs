@@ -2,8 +2,8 @@
 //!
 //! See MMnas, section 3.3, Algorithm 1.
 
-use mmnas_bundle::Architecture;
 use mmnas_bundle::manifest::Dimensions;
+use mmnas_bundle::{Architecture, write_atomically};
 use rand::seq::SliceRandom;
 use tch::Tensor;
 
@@ -17,15 +17,18 @@ use crate::operations::pool::Pool;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::run::epoch_log::EpochRecord;
-use crate::run::files::EXAMPLES;
+use crate::run::files::{EXAMPLES, LATENCY};
 use crate::run::folder::RunFolder;
 use crate::seed::{rng, seed, seed_torch};
 use crate::space::arch_path::ArchPath;
+use crate::space::limits::{Latency, Taken};
+use crate::space::search_space::Space;
 use crate::strategy;
-use crate::strategy::decision::{Schedule, Strategy};
+use crate::strategy::decision::{Bounds, Schedule, Strategy};
 use crate::strategy::diagnostics::SearchDiagnostics;
 use crate::task::example::Example;
 use crate::task::{Evaluation, Task};
+use crate::train::bounds::bounds;
 use crate::train::step_position::StepPosition;
 use crate::train::trainer::{Learner, Trainer, evaluate, misfit};
 use crate::train::weight_step::{MicroBatch, StepSettings, weight_step};
@@ -39,6 +42,8 @@ pub struct SearchResult {
     pub architecture: Architecture,
     /// One record per epoch.
     pub records: Vec<EpochRecord>,
+    /// What the architecture is predicted to take of what the recipe limits.
+    pub taken: Vec<Taken>,
 }
 
 struct SearchLearner<'a> {
@@ -47,6 +52,7 @@ struct SearchLearner<'a> {
     network: Network,
     adam: Adam,
     strategy: Box<dyn Strategy>,
+    bounds: Option<Bounds>,
     steps: u64,
     before: Option<Vec<usize>>,
     examples: Option<Vec<Example>>,
@@ -63,6 +69,11 @@ impl SearchLearner<'_> {
         order.shuffle(&mut rng(self.recipe.seed, "alpha order", counter / per_pass));
         let start = (counter % per_pass) as usize * batch;
         order[start..start + batch].to_vec()
+    }
+
+    /// What the architecture of these choices is predicted to take of what is limited.
+    fn taken(&self, choices: &[usize]) -> Vec<Taken> {
+        self.bounds.as_ref().and_then(|bounds| bounds.knapsack.taken(choices)).unwrap_or_default()
     }
 
     fn schedule(&self, step: u64) -> Schedule {
@@ -168,6 +179,10 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
             "architecture": self.network.space().architecture(&best).to_string(),
             "shares": diagnostics.shares,
         });
+        let taken = self.taken(&best);
+        if !taken.is_empty() {
+            notes["predicted"] = taken.iter().map(|taken| (taken.name, taken.amount)).collect();
+        }
         // A strategy without alpha has not made up its mind before its end, so there is nothing to
         // watch.
         if self.strategy.learns_alpha() {
@@ -259,10 +274,14 @@ pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> D
     }
 }
 
-/// Builds a search before its first step.
-fn prepare<'a, T: Task>(recipe: &'a Recipe, pool: &Pool, task: &T, parts: &'a Splits) -> Result<SearchLearner<'a>> {
+/// Builds a search of `space` before its first step.
+fn prepare<'a, T: Task>(
+    recipe: &'a Recipe,
+    (space, bounds): (Space, Option<Bounds>),
+    task: &T,
+    parts: &'a Splits,
+) -> Result<SearchLearner<'a>> {
     let settings = &recipe.search;
-    let space = recipe.space(pool)?;
     seed_torch(recipe.seed, "initial weights", 0);
     let dimensions = dimensions(recipe, task, settings.weights.hidden);
     space.check(&dimensions)?;
@@ -274,22 +293,46 @@ fn prepare<'a, T: Task>(recipe: &'a Recipe, pool: &Pool, task: &T, parts: &'a Sp
     }
     task.start(&parts.weights, &mut network)?;
     let steps = Trainer::<T>::total_steps(&settings.weights, parts.weights.len());
-    let strategy = strategy::build(recipe, &space, device);
-    let adam = Adam::default();
-    Ok(SearchLearner { recipe, alpha_part: &parts.alpha, network, adam, strategy, steps, before: None, examples: None })
+    let strategy = strategy::build(recipe, &space, device, bounds.clone());
+    Ok(SearchLearner {
+        recipe,
+        alpha_part: &parts.alpha,
+        network,
+        adam: Adam::default(),
+        strategy,
+        bounds,
+        steps,
+        before: None,
+        examples: None,
+    })
 }
 
 /// Searches an architecture, or goes on with the search that lies in `run`.
 ///
+/// `latency` is the table of the device that the recipe's limits are for; it is kept in the run's
+/// folder.
+///
 /// # Errors
 /// - A space that cannot be built at the recipe's sizes.
+/// - Those of [`bounds`].
 /// - Parts without samples.
 /// - A loss that is not finite.
 /// - A checkpoint that does not fit.
 /// - Files that cannot be read or written.
-pub fn search<T: Task>(recipe: &Recipe, pool: &Pool, task: &T, run: &RunFolder) -> Result<SearchResult> {
+pub fn search<T: Task>(
+    recipe: &Recipe,
+    pool: &Pool,
+    task: &T,
+    run: &RunFolder,
+    latency: Option<&Latency>,
+) -> Result<SearchResult> {
     let parts = Splits::for_search(task.data(), recipe)?;
-    let mut learner = prepare(recipe, pool, task, &parts)?;
+    let space = recipe.space(pool)?;
+    let bounds = bounds(recipe, pool, task, &space, latency)?;
+    let mut learner = prepare(recipe, (space, bounds), task, &parts)?;
+    if let Some(latency) = latency {
+        write_atomically(&run.file(LATENCY), &latency.bytes)?;
+    }
     run.write_json("space.json", &learner.network.space().names())?;
     let trainer = Trainer {
         task,
@@ -311,8 +354,9 @@ pub fn search<T: Task>(recipe: &Recipe, pool: &Pool, task: &T, run: &RunFolder) 
         ));
     }
     let records = trainer.run(&mut learner)?;
-    let architecture = learner.network.space().architecture(&learner.strategy.best());
-    Ok(SearchResult { architecture, records })
+    let best = learner.strategy.best();
+    let (architecture, taken) = (learner.network.space().architecture(&best), learner.taken(&best));
+    Ok(SearchResult { architecture, records, taken })
 }
 
 /// Scores, 0 to 1, of architectures with the weights that a search has trained.
@@ -330,7 +374,7 @@ pub fn shared_scores<T: Task>(
     architectures: &[Vec<usize>],
 ) -> Result<Vec<f64>> {
     let parts = Splits::for_search(task.data(), recipe)?;
-    let mut learner = prepare(recipe, pool, task, &parts)?;
+    let mut learner = prepare(recipe, (recipe.space(pool)?, None), task, &parts)?;
     let file = run.checkpoint();
     let checkpoint: Checkpoint<serde_json::Value> = Checkpoint::load(&file)?;
     Learner::<T>::load(&mut learner, &checkpoint.tensors, &file)?;

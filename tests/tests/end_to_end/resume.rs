@@ -47,10 +47,12 @@ fn a_search_that_is_stopped_resumes_to_the_same_alpha_and_weights() {
             match stop {
                 Some(step) => {
                     let stopping = Stopping::before(&data, step, recipe.seed);
-                    assert!(was_stopped(search::search(&recipe, &Pool::standard(), &stopping, &run)));
+                    assert!(was_stopped(search::search(&recipe, &Pool::standard(), &stopping, &run, None)));
                     (None, path)
                 }
-                None => (Some(search::search(&recipe, &Pool::standard(), &data, &run).unwrap().architecture), path),
+                None => {
+                    (Some(search::search(&recipe, &Pool::standard(), &data, &run, None).unwrap().architecture), path)
+                }
             }
         };
         let (found, whole) = run("whole", false, None);
@@ -89,7 +91,7 @@ fn resumes_to_the_same_weights(more: &[&str], stops: &[u64]) {
         match stop {
             Some(step) => {
                 let stopping = Stopping::before(&data, step, recipe.seed);
-                let ended = retrain::retrain(&recipe, &Pool::standard(), &architecture, &stopping, &run);
+                let ended = retrain::retrain(&recipe, &Pool::standard(), &architecture, &stopping, &run, None);
                 assert!(was_stopped(ended));
             }
             None => drop(retrain::retrain(&recipe, &Pool::standard(), &architecture, &data, &run).unwrap()),

@@ -358,10 +358,10 @@ pub(super) mod tests {
         let costs = NetworkCosts::of(&table, file, Form::ORT_FP32, Quantity::Milliseconds).unwrap();
         let architecture = Architecture {
             encoder: vec![Operation::FeedForward],
-            decoder: vec![Operation::GuidedAttention, Operation::RelationSelfAttention],
+            decoder: vec![Operation::RelationSelfAttention, Operation::GuidedAttention],
         };
         let error = costs.predict(&architecture, file).unwrap_err().to_string();
-        assert!(error.contains("rel_self_att_64 in the fusion stage"), "{error}");
+        assert!(error.contains("rel_self_att_64 in the image stage"), "{error}");
 
         let mut unserved = table.clone();
         unserved.measurements.retain(|m| !matches!(m.part, Part::Shared { .. }));

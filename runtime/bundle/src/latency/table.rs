@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::files::read_text;
 use crate::latency::probes::{Part, Probes, Stack};
-use crate::manifest::{Dimensions, Form, Format, Precision, TaskName, Variant, parse_format};
+use crate::manifest::{Dimensions, EmbeddingDimensions, Form, Format, Precision, TaskName, Variant, parse_format};
 
 /// The format name that a file of latencies carries.
 pub const LATENCY_FORMAT: &str = "mmnas-latency";
@@ -123,6 +123,40 @@ impl LatencyTable {
             }
         }
         Ok(table)
+    }
+
+    /// Checks that the table is of networks of this task and these sizes; `file` names the table in errors.
+    ///
+    /// The vocabulary may differ: looking up a word takes the same time among few words and among many.
+    ///
+    /// # Errors
+    /// Another task; the first size that is another.
+    pub fn check_network(&self, task: TaskName, dimensions: &Dimensions, file: &Path) -> Result<()> {
+        if self.task != task {
+            return Err(Error::invalid(file, "task", format!("{task}, as the network's"), self.task));
+        }
+        let (own, other) = (&self.dimensions, dimensions);
+        let sizes = [
+            ("hidden", own.hidden, other.hidden),
+            ("feature", own.feature, other.feature),
+            ("embedding", own.embedding, other.embedding),
+            ("outputs", own.outputs, other.outputs),
+            ("attflat", own.attflat, other.attflat),
+            ("head", own.head, other.head),
+            ("relation", own.relation, other.relation),
+        ];
+        for (name, measured, wanted) in sizes {
+            if measured != wanted {
+                let (field, expected) = (format!("dimensions.{name}"), format!("{wanted}, as the network's"));
+                return Err(Error::invalid(file, field, expected, measured));
+            }
+        }
+        if own.embeddings != other.embeddings {
+            let told = |e: &Option<EmbeddingDimensions>| e.map_or_else(|| "none".to_owned(), |e| format!("{e:?}"));
+            let expected = format!("{}, as the network's", told(&other.embeddings));
+            return Err(Error::invalid(file, "dimensions of the embeddings", expected, told(&own.embeddings)));
+        }
+        Ok(())
     }
 
     /// What a graph took, if it was measured.

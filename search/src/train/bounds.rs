@@ -1,0 +1,57 @@
+//! The limits that a recipe sets on a search.
+
+use std::path::Path;
+
+use mmnas_bundle::manifest::TaskName;
+
+use crate::error::Result;
+use crate::operations::pool::Pool;
+use crate::recipe::Recipe;
+use crate::space::knapsack::Knapsack;
+use crate::space::limits::{Latency, limits};
+use crate::space::search_space::Space;
+use crate::strategy::decision::Bounds;
+use crate::task::{Reduction, Task};
+use crate::train::parameter_costs::parameter_costs;
+use crate::train::search::dimensions;
+
+/// What the recipe's search of `space` has to keep; none without limits.
+///
+/// # Errors
+///
+/// [`crate::error::Error::NothingFits`] if no architecture of the space keeps the limits.
+/// [`crate::error::Error::Bundle`] for a limit without its table, or a table of another task, of
+/// other sizes, or that lacks an operation of the space.
+pub fn bounds<T: Task>(
+    recipe: &Recipe,
+    pool: &Pool,
+    task: &T,
+    space: &Space,
+    latency: Option<&Latency>,
+) -> Result<Option<Bounds>> {
+    let Some(settings) = &recipe.search.limits else {
+        return match latency {
+            Some(Latency { file, .. }) => {
+                let found = format!("none, and the table {}", file.display());
+                Err(mmnas_bundle::Error::invalid("recipe", "search.limits", "a limit that the table is for", found)
+                    .into())
+            }
+            None => Ok(None),
+        };
+    };
+    let dimensions = dimensions(recipe, task, recipe.retrain.hidden);
+    if let Some(Latency { table, file, .. }) = latency {
+        let task = serde_json::from_value::<TaskName>(T::NAME.into()).map_err(|_| {
+            let (expected, found) = (format!("{}, as the network's", T::NAME), table.task.to_string());
+            mmnas_bundle::Error::invalid(file, "task", expected, found)
+        })?;
+        table.check_network(task, &dimensions, file)?;
+    }
+    let list = limits(settings, latency, || parameter_costs::<T>(space, pool, &dimensions))?;
+    let operations = space.operations();
+    let (encoder, decoder) = operations.split_at(space.encoder.len());
+    let file = latency.map_or(Path::new("recipe"), |latency| latency.file.as_path());
+    // The loss of an architecture step is a sum over its samples, or their mean.
+    let samples = if T::REDUCTION == Reduction::Sum { recipe.search.alpha_batch as f64 } else { 1.0 };
+    Ok(Some(Bounds { knapsack: Knapsack::new(encoder, decoder, list, file)?, weight: settings.weight * samples }))
+}
