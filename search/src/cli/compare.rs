@@ -4,11 +4,14 @@ use mmnas_search::Pool;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use mmnas_bundle::manifest::Form;
 use mmnas_search::compare::contender::Contender;
+use mmnas_search::compare::equal_time::EqualTime;
 use mmnas_search::compare::record::Comparison;
-use mmnas_search::compare::runs::{Rules, claim, run_contender};
+use mmnas_search::compare::runs::{Rules, check_run, claim, run_contender};
 use mmnas_search::compare::supernet_ranking::rank_supernet;
 use mmnas_search::recipe::Recipe;
+use mmnas_search::space::limits::Latency;
 use mmnas_search::task::Task;
 use mmnas_search::train::learnable_check as learnable;
 use mmnas_search::train::learnable_check::RunKind;
@@ -22,8 +25,12 @@ use super::{DataArguments, WithTask, output, table};
 Contenders:
   gradient, gradient-two, darts, gumbel, random, evolution
       a search, then a retraining of what it found
-  random-architecture
-      drawn afresh for each seed, retrained
+  evolution-fair, evolution-within
+      the supernet trained on every operation in turn, or only on architectures within the limits
+  random-architecture, best-of-random:N
+      drawn afresh for each seed, retrained; the best of N by their validation
+  mcan-in-time
+      MCAN scaled by layers and width to the time of --at-most
   mmnas-vqa, mmnas-itm, mmnas-vgd, mcan, mcan:LAYERS
       presets, retrained
   NAME=FILE
@@ -44,6 +51,8 @@ Examples:
       --contenders gradient,random,random-architecture,mcan:1 --seeds 3 --ranking 10 --out compare
   mmnas-search compare … --contenders gradient,random-architecture,mcan:2,text-only:mcan:2 \\
       --parameters 1500000 --out compare
+  mmnas-search compare … --contenders gradient,random-architecture,mcan:1,mcan-in-time --at-most 1.2 \\
+      --latency latency-128.json --latency latency-64.json --out equal-time
   mmnas-search table compare/compare.json")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -54,14 +63,28 @@ pub(super) struct Arguments {
     /// Number of seeds, from the recipe's on
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: u64,
-    /// Also train this many random architectures from scratch, at the recipe's H, and correlate their scores with those that the first searching
-    /// contender's supernet gives them
+    /// Also train this many random architectures from scratch, at the recipe's H, and correlate their scores with those that each searching
+    /// contender's supernet gives them; with --at-most they take nine tenths of it or more
     #[arg(long, value_parser = clap::value_parser!(u16).range(2..=1000))]
     ranking: Option<u16>,
     /// Give every retrained network as nearly this number of parameters as its width allows: the number of heads stays, their
     /// width and H change. Without it H is the recipe's
     #[arg(long, value_name = "N")]
     parameters: Option<u64>,
+    /// Give every network at most this many milliseconds, predicted: searches keep it, random architectures take nine tenths of
+    /// it or more, mcan-in-time comes nearest. Presets stay as they are, to be set beside it
+    #[arg(long, value_name = "MS", requires = "latency", conflicts_with = "parameters", value_parser = super::derive::positive)]
+    at_most: Option<f64>,
+    /// Tables that `mmnas profile` wrote on the device: one of the recipe's H, and for mcan-in-time of other widths. As often as
+    /// needed
+    #[arg(long, requires = "at_most")]
+    latency: Vec<PathBuf>,
+    /// Which part of a call the limit is for
+    #[arg(long, value_enum, default_value = "known-image")]
+    of: super::derive::PartArgument,
+    /// Form of the graphs that the limit is for
+    #[arg(long, default_value = "ort-fp32")]
+    variant: Form,
     /// Folder of the runs
     #[arg(long)]
     out: PathBuf,
@@ -88,15 +111,17 @@ impl WithTask for &Arguments {
         std::fs::create_dir_all(&self.out).map_err(mmnas_bundle::Error::io(&self.out, "create"))?;
         let file = self.record.clone().unwrap_or_else(|| self.out.join(Comparison::FILE));
         let lock = self.out.join("compare.lock");
-        let mut comparison = Comparison::new(recipe, task, self.parameters)?.with_known(&file)?;
         let pool = Pool::standard();
-        let rules = Rules { out: &self.out, pool: &pool, parameters: self.parameters };
+        let time = self.equal_time()?;
+        time.as_ref().map_or(Ok(()), |time| time.check(recipe, task))?;
+        let rules = Rules { out: &self.out, pool: &pool, parameters: self.parameters, time: time.as_ref() };
+        let mut comparison = Comparison::new(recipe, task, &rules)?.with_known(&file)?;
         let seeds = recipe.seed..recipe.seed.saturating_add(self.seeds);
         let runs: Vec<(u64, &Contender)> =
             seeds.flat_map(|seed| contenders.iter().map(move |contender| (seed, contender))).collect();
         // Before the first run, which may take hours.
         for &(seed, contender) in &runs {
-            contender.check(recipe, &pool, seed, &[&self.out, &file])?;
+            check_run(recipe, task, (contender, seed), rules, &[&self.out, &file])?;
         }
         let mut busy = Vec::new();
         // What another process was at is looked at again after each pass with work in it: that
@@ -125,15 +150,20 @@ impl WithTask for &Arguments {
             }
             passes &= !busy.is_empty();
         }
-        if let Some((count, searching)) = ranking.filter(|_| comparison.ranking.is_none()) {
+        for searching in contenders.iter().filter(|c| matches!(c, Contender::Search { .. })) {
+            let Some((count, _)) = ranking else { break };
+            let name = searching.to_string();
+            if comparison.rankings.iter().any(|known| known.contender == name && known.seed == recipe.seed) {
+                continue;
+            }
             match claim_unless_busy(&self.out, searching, recipe.seed)? {
                 Some(_own) => {
                     output::note(format_args!("ranking {count} architectures by the supernet of {searching}"));
                     let place = (count, recipe.seed);
                     let ranking = rank_supernet(recipe, task, searching, place, rules)?;
-                    comparison.update((&file, &lock), |known| known.ranking = Some(ranking))?;
+                    comparison.update((&file, &lock), |known| known.rankings.push(ranking))?;
                 }
-                None => busy.push("the ranking".to_owned()),
+                None => busy.push(format!("the ranking of {searching}")),
             }
         }
         if !busy.is_empty() {
@@ -160,6 +190,13 @@ fn claim_unless_busy(out: &Path, contender: &Contender, seed: u64) -> Result<Opt
 }
 
 impl Arguments {
+    /// The time limit with its tables, if there is one.
+    fn equal_time(&self) -> Result<Option<EqualTime>> {
+        let Some(milliseconds) = self.at_most else { return Ok(None) };
+        let tables = self.latency.iter().map(|file| Latency::read(file)).collect::<Result<Vec<_>>>()?;
+        EqualTime::new(milliseconds, self.of.part(), self.variant, tables).map(Some)
+    }
+
     fn no_search(&self) -> Error {
         let names = "at least one that searches, whose supernet is to rank".to_owned();
         Error::Contender { found: self.contenders.join(", "), names }

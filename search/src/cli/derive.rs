@@ -61,7 +61,7 @@ pub(super) struct Arguments {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum PartArgument {
+pub(super) enum PartArgument {
     /// A question about an image that is known: text and fusion stage
     KnownImage,
     /// All three stages, from region features on
@@ -75,7 +75,7 @@ enum PartArgument {
 }
 
 impl PartArgument {
-    fn part(self) -> LimitedPart {
+    pub(super) fn part(self) -> LimitedPart {
         match self {
             PartArgument::KnownImage => LimitedPart::KnownImage,
             PartArgument::All => LimitedPart::All,
@@ -86,7 +86,7 @@ impl PartArgument {
     }
 }
 
-fn positive(text: &str) -> std::result::Result<f64, String> {
+pub(super) fn positive(text: &str) -> std::result::Result<f64, String> {
     let value = text.parse::<f64>().ok().filter(|value| *value > 0.0 && value.is_finite());
     value.ok_or_else(|| "expected a number above 0".to_owned())
 }
@@ -101,10 +101,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         megabytes: arguments.at_most_megabytes,
         memory: arguments.at_most_memory,
         millijoules: arguments.at_most_millijoules,
-        parameters: None,
         of: arguments.of.part(),
         form: arguments.variant,
-        weight: 0.0,
+        ..LimitSettings::default()
     };
     let found = derive_within_limits(&arguments.run, &latency, &settings)?;
     let text = found.architecture.to_published_json();

@@ -96,6 +96,9 @@ fn row(comparison: &Comparison, summary: &Summary, first: &str) -> Vec<String> {
         if *first == summary.contender || differences.is_empty() { "–".to_owned() } else { points(&differences) };
     let mut cells = vec![summary.contender.clone(), score, against];
     cells.extend(figures(&comparison.task).iter().map(metric));
+    if comparison.time.is_some() {
+        cells.push(summary.milliseconds.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.3}")));
+    }
     cells.push(summary.seeds.to_string());
     cells.extend([summary.parameters, summary.search_seconds, summary.retrain_seconds].map(|v| format!("{v:.0}")));
     cells
@@ -146,14 +149,16 @@ pub(super) fn print(comparisons: &[(String, &Comparison)], against: Option<&str>
         // Seeds cut the data too, so runs of one seed differ less than runs of several.
         head.push(format!("against {first}, by seed"));
         head.extend(figures(&comparison.task).iter().map(|name| format!("{name} %")));
+        head.extend(comparison.time.iter().map(|limit| format!("ms (at most {})", limit.milliseconds)));
         head.extend(["seeds", "parameters", "search s", "retrain s"].map(str::to_owned));
         let mut summaries: Vec<&Summary> = comparison.summaries.iter().collect();
         summaries.sort_by_key(|summary| summary.contender != first);
         let rows: Vec<Vec<String>> = summaries.into_iter().map(|summary| row(comparison, summary, first)).collect();
         print_rows(&head, &rows, markdown);
-        if let Some(ranking) = &comparison.ranking {
+        for ranking in &comparison.rankings {
             output::line(format_args!(
-                "supernet's ranking of {} architectures: Kendall tau {:.2}, Spearman rho {:.2}",
+                "{} ranks {} architectures by its supernet: Kendall tau {:.2}, Spearman rho {:.2}",
+                if ranking.contender.is_empty() { "the search" } else { &ranking.contender },
                 ranking.shared.len(),
                 ranking.kendall_tau,
                 ranking.spearman_rho

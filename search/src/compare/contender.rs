@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::operations::pool::Pool;
 use crate::recipe::Recipe;
 use crate::recipe::model::Modalities;
-use crate::recipe::strategy::{SamplingMode, StrategySettings};
+use crate::recipe::strategy::{PathSampling, SamplingMode, StrategySettings};
 use crate::seed::rng;
 
 /// A contender of a comparison.
@@ -30,6 +30,13 @@ pub enum Contender {
     },
     /// A baseline: an architecture of the space drawn afresh for each seed, retrained.
     RandomArchitecture,
+    /// A baseline: the best of several architectures drawn for each seed, all of them retrained.
+    BestOfRandom {
+        /// How many.
+        count: u64,
+    },
+    /// A baseline: MCAN, scaled by layers and width to the time limit, retrained.
+    ScaledMcan,
     /// An architecture of a file, retrained: for example one found for another task.
     File {
         /// Its name on the command line.
@@ -48,14 +55,18 @@ pub enum Contender {
 
 impl Contender {
     /// Names of the contenders, besides those of presets.
-    pub const NAMES: [&str; 10] = [
+    pub const NAMES: [&str; 14] = [
         "gradient",
         "gradient-two",
         "darts",
         "gumbel",
         "random",
         "evolution",
+        "evolution-fair",
+        "evolution-within",
         "random-architecture",
+        "best-of-random:N",
+        "mcan-in-time",
         "text-only:PRESET",
         "image-only:PRESET",
         "NAME=ARCHITECTURE-FILE",
@@ -76,6 +87,13 @@ impl Contender {
                 return Ok(Contender::UnimodalBaseline { modalities, preset: preset.to_owned() });
             }
         }
+        if let Some(count) = name.strip_prefix("best-of-random:") {
+            let count = count.parse().ok().filter(|count| (1..=1000).contains(count));
+            let names = "best-of-random:N with N of 1 to 1000".to_owned();
+            return count
+                .map(|count| Contender::BestOfRandom { count })
+                .ok_or_else(|| Error::Contender { found: name.to_owned(), names });
+        }
         if let Some((own, path)) = name.split_once('=').filter(|(own, _)| is_name(own)) {
             return Ok(Contender::File { name: own.to_owned(), path: path.to_owned() });
         }
@@ -84,9 +102,12 @@ impl Contender {
             "gradient-two" => StrategySettings::Gradient { mode: SamplingMode::Two },
             "darts" => StrategySettings::Darts {},
             "gumbel" => StrategySettings::Gumbel { temperature: (5.0, 0.5) },
-            "random" => StrategySettings::Random { candidates: 100, samples: 1000 },
-            "evolution" => StrategySettings::Evolution { population: 20, generations: 9, mutation: 0.1, samples: 1000 },
+            "random" => StrategySettings::Random { candidates: 100, samples: 1000, sampling: PathSampling::Uniform },
+            "evolution" => evolution(recipe, None),
+            "evolution-fair" => evolution(recipe, Some(PathSampling::Fair)),
+            "evolution-within" => evolution(recipe, Some(PathSampling::Within)),
             "random-architecture" => return Ok(Contender::RandomArchitecture),
+            "mcan-in-time" => return Ok(Contender::ScaledMcan),
             other => {
                 return match crate::space::presets::preset(other) {
                     Ok(_) => Ok(Contender::Architecture { preset: other.to_owned() }),
@@ -99,7 +120,8 @@ impl Contender {
         };
         let own = &recipe.search.strategy;
         let same_kind = std::mem::discriminant(own) == std::mem::discriminant(&strategy);
-        let same_kind = same_kind && !matches!(own, StrategySettings::Gradient { .. });
+        let same_kind =
+            same_kind && !matches!(own, StrategySettings::Gradient { .. } | StrategySettings::Evolution { .. });
         Ok(Contender::Search { name: name.to_owned(), strategy: if same_kind { own.clone() } else { strategy } })
     }
 
@@ -162,9 +184,13 @@ impl Contender {
                     mmnas_bundle::Error::invalid(path, "outcomes", expected, "none").into()
                 })
             }
-            Contender::Search { .. } | Contender::RandomArchitecture => {
+            Contender::ScaledMcan => Err(Error::Contender {
+                found: self.to_string(),
+                names: "a time that it is scaled to (--latency and --at-most)".to_owned(),
+            }),
+            Contender::Search { .. } | Contender::RandomArchitecture | Contender::BestOfRandom { .. } => {
                 let space = recipe.open_space(pool)?;
-                Ok(space.architecture(&space.draw(&mut rng(recipe.seed, "random architecture", 0))))
+                Ok(space.architecture(&space.draw(&mut rng(recipe.seed, RANDOM_ARCHITECTURE, 0))))
             }
         }
     }
@@ -174,6 +200,22 @@ impl Contender {
         self.to_string().replace(':', "-")
     }
 }
+
+/// Evolution with the recipe's constants, if it has some; `paths` replaces their sampling of paths.
+fn evolution(recipe: &Recipe, paths: Option<PathSampling>) -> StrategySettings {
+    let (mut population, mut generations, mut mutation, mut samples) = (20, 9, 0.1, 1000);
+    let mut sampling = PathSampling::default();
+    if let StrategySettings::Evolution { population: p, generations: g, mutation: m, samples: s, sampling: of } =
+        recipe.search.strategy
+    {
+        (population, generations, mutation, samples, sampling) = (p, g, m, s, of);
+    }
+    let sampling = paths.unwrap_or(sampling);
+    StrategySettings::Evolution { population, generations, mutation, samples, sampling }
+}
+
+/// What random architectures of baselines are drawn for.
+pub(crate) const RANDOM_ARCHITECTURE: &str = "random architecture";
 
 /// Whether `path` is `place` or lies in it.
 ///
@@ -206,6 +248,8 @@ impl fmt::Display for Contender {
         match self {
             Contender::Search { name, .. } | Contender::Architecture { preset: name } => f.write_str(name),
             Contender::RandomArchitecture => f.write_str("random-architecture"),
+            Contender::BestOfRandom { count } => write!(f, "best-of-random:{count}"),
+            Contender::ScaledMcan => f.write_str("mcan-in-time"),
             Contender::File { name, .. } => f.write_str(name),
             Contender::UnimodalBaseline { modalities: Modalities::Image, preset } => write!(f, "image-only:{preset}"),
             Contender::UnimodalBaseline { preset, .. } => write!(f, "text-only:{preset}"),

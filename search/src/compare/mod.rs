@@ -4,6 +4,7 @@
 
 pub mod contender;
 pub mod equal;
+pub mod equal_time;
 pub mod outcome;
 pub mod ranking;
 pub mod record;

@@ -28,6 +28,9 @@ pub struct Outcome {
     pub search_seconds: f64,
     /// Seconds of retraining.
     pub retrain_seconds: f64,
+    /// Predicted milliseconds of the part that a time limit is for, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<f64>,
 }
 
 /// One row of the table.
@@ -47,6 +50,9 @@ pub struct Summary {
     pub retrain_seconds: f64,
     /// Mean number of trained parameters.
     pub parameters: f64,
+    /// Mean of the predicted milliseconds, if there was a time limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<f64>,
 }
 
 /// A row for each contender, in the order of their first outcomes.
@@ -69,6 +75,7 @@ pub fn summaries(outcomes: &[Outcome]) -> Vec<Summary> {
             search_seconds: mean(|o| o.search_seconds).0,
             retrain_seconds: mean(|o| o.retrain_seconds).0,
             parameters: mean(|o| o.parameters as f64).0,
+            milliseconds: own.iter().map(|o| o.milliseconds).sum::<Option<f64>>().map(|ms| ms / own.len() as f64),
         }
     };
     names.iter().map(summary).collect()

@@ -9,8 +9,10 @@ use std::path::Path;
 use mmnas_bundle::{Architecture, write_atomically};
 use serde::{Deserialize, Serialize};
 
+use crate::compare::equal_time::TimeLimit;
 use crate::compare::outcome::{Outcome, Summary, summaries};
-use crate::compare::ranking::Ranking;
+use crate::compare::ranking::{Ranking, one_or_many};
+use crate::compare::runs::Rules;
 use crate::error::{Error, Result};
 use crate::recipe::{Recipe, recipe_of_today};
 use crate::task::Task;
@@ -25,6 +27,9 @@ pub struct Comparison {
     /// The networks come as near to it as their width allows. Without it they have the recipe's H.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,
+    /// The time that the networks may take, if it was limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeLimit>,
     /// Version of the program that began it.
     pub version: String,
     /// Name and SHA-256 of every file of the data.
@@ -37,9 +42,9 @@ pub struct Comparison {
     pub summaries: Vec<Summary>,
     /// One outcome a contender and seed.
     pub outcomes: Vec<Outcome>,
-    /// Ranking quality of a supernet, if it was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ranking: Option<Ranking>,
+    /// Ranking quality of supernets, if it was asked for.
+    #[serde(default, alias = "ranking", deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub rankings: Vec<Ranking>,
 }
 
 impl Comparison {
@@ -51,20 +56,21 @@ impl Comparison {
     /// # Errors
     ///
     /// [`Error::Bundle`] if the recipe cannot be written as JSON.
-    pub fn new<T: Task>(recipe: &Recipe, task: &T, parameters: Option<u64>) -> Result<Comparison> {
+    pub fn new<T: Task>(recipe: &Recipe, task: &T, rules: &Rules<'_>) -> Result<Comparison> {
         let inputs = task.data().run_inputs(T::NAME, None);
         let mut data = task.data().provenance();
         data.insert("vision".to_owned(), inputs.vision_sha256);
         data.insert("features".to_owned(), inputs.features_sha256);
         Ok(Comparison {
             task: T::NAME.to_owned(),
-            parameters,
+            parameters: rules.parameters,
+            time: rules.time.map(|time| time.limit().clone()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             data,
             recipe: serde_json::to_value(recipe).map_err(|e| mmnas_bundle::Error::json("recipe", &e))?,
             summaries: Vec::new(),
             outcomes: Vec::new(),
-            ranking: None,
+            rankings: Vec::new(),
         })
     }
 
@@ -153,6 +159,8 @@ impl Comparison {
             }
         };
         note("parameters", self.parameters.map(|n| n.to_string()), other.parameters.map(|n| n.to_string()));
+        let time = |record: &Comparison| record.time.as_ref().map(|limit| format!("{limit:?}"));
+        note("time", time(self), time(other));
         let names: BTreeSet<&String> = self.data.keys().chain(other.data.keys()).collect();
         for name in names {
             note(name, self.data.get(name).cloned(), other.data.get(name).cloned());
@@ -246,18 +254,20 @@ mod tests {
             hidden: 1,
             search_seconds: 0.0,
             retrain_seconds: 0.0,
+            milliseconds: None,
         };
         let outcomes = vec![outcome("a", 1, 0.5), outcome("b", 2, 0.75), outcome("b", 1, 0.25), outcome("b", 3, 0.0)];
         let outcomes = [outcomes, vec![outcome("a", 2, 0.25)]].concat();
         let comparison = Comparison {
             task: "vqa".to_owned(),
             parameters: None,
+            time: None,
             version: String::new(),
             data: BTreeMap::new(),
             recipe: serde_json::Value::Null,
             summaries: Vec::new(),
             outcomes,
-            ranking: None,
+            rankings: Vec::new(),
         };
         assert_eq!(comparison.differences("b", "a"), [-0.25, 0.5]);
         assert!(comparison.differences("c", "a").is_empty());
@@ -268,12 +278,13 @@ mod tests {
         let record = |epochs: u64| Comparison {
             task: "vqa".to_owned(),
             parameters: Some(1000),
+            time: None,
             version: String::new(),
             data: [("train.jsonl".to_owned(), "a".to_owned())].into(),
             recipe: serde_json::json!({"retrain": {"epochs": epochs}, "seed": 1}),
             summaries: Vec::new(),
             outcomes: Vec::new(),
-            ranking: None,
+            rankings: Vec::new(),
         };
         let file = Path::new("compare.json");
         assert_eq!(record(3).go_on(record(3), file).unwrap(), record(3));
@@ -295,12 +306,13 @@ mod tests {
         let record = |parameters: Option<u64>, recipe: serde_json::Value| Comparison {
             task: "itm".to_owned(),
             parameters,
+            time: None,
             version: String::new(),
             data: BTreeMap::new(),
             recipe,
             summaries: Vec::new(),
             outcomes: Vec::new(),
-            ranking: None,
+            rankings: Vec::new(),
         };
         let one = record(Some(7), serde_json::json!({"retrain": {"epochs": 3, "average": 0.5}, "seed": 1}));
         let other = record(None, serde_json::json!({"retrain": {"epochs": 4}, "seed": 1}));

@@ -3,13 +3,17 @@
 use mmnas_bundle::Architecture;
 use std::path::Path;
 
-use crate::compare::contender::Contender;
+use crate::compare::contender::{Contender, RANDOM_ARCHITECTURE};
+use crate::compare::equal_time::EqualTime;
 use crate::compare::outcome::Outcome;
 use crate::error::Result;
 use crate::operations::pool::Pool;
 use crate::recipe::Recipe;
 use crate::run::folder::RunFolder;
+use crate::seed::rng;
+use crate::space::limits::Latency;
 use crate::task::Task;
+use crate::train::bounds::bounds;
 use crate::train::{retrain, search};
 
 pub(crate) fn seconds(records: &[crate::run::epoch_log::EpochRecord]) -> f64 {
@@ -43,6 +47,8 @@ pub struct Rules<'a> {
     ///
     /// The networks come as near to it as their width allows. Without it they have the recipe's H.
     pub parameters: Option<u64>,
+    /// The time that the networks may take, if it is limited.
+    pub time: Option<&'a EqualTime>,
 }
 
 /// Locks a contender's runs with one seed while the returned value lives.
@@ -53,6 +59,34 @@ pub struct Rules<'a> {
 /// [`Error::Bundle`](crate::error::Error::Bundle) if the folder or its lock cannot be created.
 pub fn claim(out: &Path, contender: &Contender, seed: u64) -> Result<RunFolder> {
     RunFolder::claim(&folder(out, contender, seed))
+}
+
+/// Checks that a contender's run with `seed` can begin: before the first run, which may take hours.
+///
+/// A file in one of the places `made_here` may come from an earlier contender and is not checked.
+///
+/// # Errors
+///
+/// Those of [`Contender::check`]. [`Error::NothingFits`](crate::error::Error::NothingFits) if
+/// nothing keeps the time limit, or the recipe's own limits.
+pub fn check_run<T: Task>(
+    recipe: &Recipe,
+    task: &T,
+    (contender, seed): (&Contender, u64),
+    rules: Rules<'_>,
+    made_here: &[&Path],
+) -> Result<()> {
+    let own = recipe_of(recipe, contender, seed);
+    match (contender, rules.time) {
+        (Contender::Search { .. }, time) => {
+            let latency = time.map(|time| time.table(&own)).transpose()?;
+            let own = time.map_or_else(|| own.clone(), |time| time.limited(&own));
+            bounds(&own, rules.pool, task, &own.space(rules.pool)?, latency).map(|_| ())
+        }
+        (Contender::RandomArchitecture | Contender::BestOfRandom { .. }, Some(_)) => random(&own, rules, 0).map(|_| ()),
+        (Contender::ScaledMcan, Some(time)) => time.scaled_mcan(&own).map(|_| ()),
+        _ => contender.check(recipe, rules.pool, seed, made_here),
+    }
 }
 
 /// Searches, if the contender does, and retrains its architecture.
@@ -71,24 +105,29 @@ pub fn run_contender<T: Task>(
     seed: u64,
     rules: Rules<'_>,
 ) -> Result<Outcome> {
-    let Rules { out, pool, parameters } = rules;
+    let Rules { out, pool, parameters, time } = rules;
     let recipe = recipe_of(recipe, contender, seed);
     task.data_mut().set_modalities(recipe.model.modalities);
     let task = &*task;
     let folder = folder(out, contender, seed);
-    let (architecture, search_seconds) = match contender {
-        Contender::Search { .. } => {
-            let run = RunFolder::open(&folder.join("search"), &recipe, &task.data().run_inputs(T::NAME, None), true)?;
-            let found = search::search(&recipe, pool, task, &run, None)?;
-            (found.architecture, seconds(&found.records))
+    let found = match contender {
+        Contender::Search { .. } => searched(&recipe, task, &folder.join("search"), rules)?,
+        Contender::BestOfRandom { count } => best_of_random(&recipe, task, *count, &folder, rules)?,
+        Contender::RandomArchitecture => Found::new(random(&recipe, rules, 0)?),
+        Contender::ScaledMcan if let Some(time) = time => {
+            let (recipe, architecture) = time.scaled_mcan(&recipe)?;
+            Found { recipe: Some(recipe), ..Found::new(architecture) }
         }
-        _ => (contender.architecture(&recipe, pool)?, 0.0),
+        _ => Found::new(contender.architecture(&recipe, pool)?),
     };
+    let (architecture, search_seconds) = (found.architecture, found.search_seconds);
+    let recipe = found.recipe.unwrap_or(recipe);
     let recipe = match parameters {
         Some(parameters) => crate::compare::equal::of_equal_size(&recipe, pool, task, &architecture, parameters)?,
         None => recipe,
     };
-    let trained = retrained(&recipe, task, &architecture, &folder.join("retrain"), rules)?;
+    let trained = retrained(&recipe, task, &architecture, &folder.join(found.retraining), rules)?;
+    let milliseconds = time.map(|time| time.predict(&recipe, &architecture)).transpose()?;
     Ok(Outcome {
         contender: contender.to_string(),
         seed,
@@ -99,7 +138,86 @@ pub fn run_contender<T: Task>(
         hidden: recipe.retrain.hidden,
         search_seconds,
         retrain_seconds: seconds(&trained.records),
+        milliseconds,
     })
+}
+
+/// What a contender is to retrain.
+struct Found {
+    architecture: Architecture,
+    /// The recipe of its width, where that is not the comparison's.
+    recipe: Option<Recipe>,
+    search_seconds: f64,
+    /// Folder of its retraining.
+    retraining: String,
+}
+
+impl Found {
+    fn new(architecture: Architecture) -> Found {
+        Found { architecture, recipe: None, search_seconds: 0.0, retraining: "retrain".to_owned() }
+    }
+}
+
+/// The folder of a search, its recipe within the time limit if there is one, and the table of that.
+pub(crate) fn search_run<'a, T: Task>(
+    recipe: &Recipe,
+    task: &T,
+    folder: &Path,
+    rules: Rules<'a>,
+) -> Result<(RunFolder, Recipe, Option<&'a Latency>)> {
+    let latency = rules.time.map(|time| time.table(recipe)).transpose()?;
+    let recipe = rules.time.map_or_else(|| recipe.clone(), |time| time.limited(recipe));
+    let inputs = task.data().run_inputs(T::NAME, None).with_latency(latency);
+    Ok((RunFolder::open(folder, &recipe, &inputs, true)?, recipe, latency))
+}
+
+/// What a search finds, within the time limit if there is one.
+fn searched<T: Task>(recipe: &Recipe, task: &T, folder: &Path, rules: Rules<'_>) -> Result<Found> {
+    let (run, recipe, latency) = search_run(recipe, task, folder, rules)?;
+    let found = search::search(&recipe, rules.pool, task, &run, latency)?;
+    Ok(Found { search_seconds: seconds(&found.records), ..Found::new(found.architecture) })
+}
+
+/// Choices `number` of those drawn with the recipe's seed, just within the time limit if there is one.
+pub(crate) fn random_choices(recipe: &Recipe, rules: Rules<'_>, purpose: &str, number: u64) -> Result<Vec<usize>> {
+    let mut rng = rng(recipe.seed, purpose, number);
+    let space = recipe.open_space(rules.pool)?;
+    match rules.time {
+        Some(time) => time.random(recipe, &space, &mut rng),
+        None => Ok(space.draw(&mut rng)),
+    }
+}
+
+/// The architecture of [`random_choices`].
+fn random(recipe: &Recipe, rules: Rules<'_>, number: u64) -> Result<Architecture> {
+    let choices = random_choices(recipe, rules, RANDOM_ARCHITECTURE, number)?;
+    Ok(recipe.open_space(rules.pool)?.architecture(&choices))
+}
+
+/// The best of `count` drawn architectures by the validation of their retrainings in `folder`.
+///
+/// The retrainings of the others are its cost of search.
+fn best_of_random<T: Task>(recipe: &Recipe, task: &T, count: u64, folder: &Path, rules: Rules<'_>) -> Result<Found> {
+    let (mut best, mut spent): (Option<(retrain::RetrainResult, Found)>, f64) = (None, 0.0);
+    for number in 0..count {
+        let architecture = random(recipe, rules, number)?;
+        let recipe = match rules.parameters {
+            Some(parameters) => {
+                crate::compare::equal::of_equal_size(recipe, rules.pool, task, &architecture, parameters)?
+            }
+            None => recipe.clone(),
+        };
+        let retraining = format!("candidate-{number:03}");
+        let trained = retrained(&recipe, task, &architecture, &folder.join(&retraining), rules)?;
+        spent += seconds(&trained.records);
+        if best.as_ref().is_none_or(|(known, _)| trained.validation > known.validation) {
+            best = Some((trained, Found { retraining, ..Found::new(architecture) }));
+        }
+    }
+    match best {
+        Some((trained, found)) => Ok(Found { search_seconds: spent - seconds(&trained.records), ..found }),
+        None => Ok(Found::new(random(recipe, rules, 0)?)),
+    }
 }
 
 pub(crate) fn retrained<T: Task>(

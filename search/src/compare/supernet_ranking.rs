@@ -1,24 +1,24 @@
-//! Trains drawn architectures alone and ranks them by the supernet that a search trained.
+//! Trains drawn architectures alone and ranks them by the supernets that searches trained.
 
 use crate::compare::contender::Contender;
 use crate::compare::ranking::Ranking;
-use crate::compare::runs::{Rules, folder, recipe_of, retrained};
+use crate::compare::runs::{Rules, folder, random_choices, recipe_of, retrained, search_run};
 use crate::compare::statistics::{kendall_tau, spearman_rho};
 use crate::error::Result;
 use crate::recipe::Recipe;
-use crate::run::folder::RunFolder;
-use crate::seed::rng;
 use crate::task::Task;
 use crate::train::search;
 
-/// Ranks `count` different drawn architectures with a supernet and by training alone.
+/// Ranks `count` different drawn architectures with a contender's supernet and by training alone.
 ///
-/// The supernet is the one that the contender's search in `out` trained. Each architecture is also
-/// trained from scratch, at the recipe's H.
+/// The supernet is the one that the contender's search with `seed` in `out` trained. Each
+/// architecture is also trained from scratch, at the recipe's H, once for all contenders. Within a
+/// time limit all of them take nearly as long.
 ///
 /// # Errors
 ///
-/// Those of [`RunFolder::open`] and [`retrain`](crate::train::retrain::retrain).
+/// Those of [`crate::run::folder::RunFolder::open`] and
+/// [`retrain`](crate::train::retrain::retrain).
 /// [`Error::Checkpoint`](crate::error::Error::Checkpoint) or
 /// [`Error::Bundle`](crate::error::Error::Bundle) if the search's supernet cannot be read.
 pub fn rank_supernet<T: Task>(
@@ -29,29 +29,31 @@ pub fn rank_supernet<T: Task>(
     rules: Rules<'_>,
 ) -> Result<Ranking> {
     let Rules { out, pool, .. } = rules;
-    let recipe = recipe_of(recipe, contender, seed);
-    task.data_mut().set_modalities(recipe.model.modalities);
+    let base = Recipe { seed, ..recipe.clone() };
+    task.data_mut().set_modalities(base.model.modalities);
     let task = &*task;
-    let folder = folder(out, contender, seed);
-    let space = recipe.space(pool)?;
-    let mut rng = rng(seed, "ranked architectures", 0);
+    let space = base.open_space(pool)?;
     let mut drawn: Vec<Vec<usize>> = Vec::new();
     // A space with fewer members than asked for gives those that it has.
-    for _ in 0..100 * count {
-        let choices = space.draw(&mut rng);
-        if drawn.len() < count && !drawn.contains(&choices) {
+    for number in 0..100 * count as u64 {
+        if drawn.len() == count {
+            break;
+        }
+        let choices = random_choices(&base, rules, "ranked architectures", number)?;
+        if !drawn.contains(&choices) {
             drawn.push(choices);
         }
     }
-    let run = RunFolder::open(&folder.join("search"), &recipe, &task.data().run_inputs(T::NAME, None), true)?;
-    let shared = search::shared_scores(&recipe, pool, task, &run, &drawn)?;
+    let own = recipe_of(recipe, contender, seed);
+    let (run, own, _) = search_run(&own, task, &folder(out, contender, seed).join("search"), rules)?;
+    let shared = search::shared_scores(&own, pool, task, &run, &drawn)?;
     let (mut architectures, mut alone) = (Vec::new(), Vec::new());
     for (number, choices) in drawn.iter().enumerate() {
         let architecture = space.architecture(choices);
-        let folder = folder.join(format!("ranked-{number:02}"));
-        alone.push(retrained(&recipe, task, &architecture, &folder, rules)?.validation);
+        let folder = out.join("ranked").join(format!("seed-{seed}")).join(format!("{number:02}"));
+        alone.push(retrained(&base, task, &architecture, &folder, rules)?.validation);
         architectures.push(architecture.to_string());
     }
     let (kendall_tau, spearman_rho) = (kendall_tau(&shared, &alone), spearman_rho(&shared, &alone));
-    Ok(Ranking { architectures, shared, alone, kendall_tau, spearman_rho })
+    Ok(Ranking { contender: contender.to_string(), seed, architectures, shared, alone, kendall_tau, spearman_rho })
 }

@@ -53,6 +53,22 @@ fn one() -> f64 {
     1.0
 }
 
+impl Default for LimitSettings {
+    /// No limit, of a known image in fp32.
+    fn default() -> LimitSettings {
+        LimitSettings {
+            milliseconds: None,
+            megabytes: None,
+            memory: None,
+            millijoules: None,
+            parameters: None,
+            of: LimitedPart::default(),
+            form: fp32(),
+            weight: one(),
+        }
+    }
+}
+
 impl LimitSettings {
     /// Whether a limit needs a table of the device.
     pub fn need_table(&self) -> bool {

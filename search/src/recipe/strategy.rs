@@ -32,17 +32,20 @@ pub enum StrategySettings {
     },
     /// Random search with weight sharing.
     ///
-    /// Uniform paths train the weights. Then `candidates` random architectures are compared, on at
-    /// most `samples` samples of the alpha part. Both are 1 to 16777216.
+    /// Paths that `sampling` draws train the weights. Then `candidates` random architectures are
+    /// compared, on at most `samples` samples of the alpha part. Both are 1 to 16777216.
     Random {
         /// Architectures that are compared, 1 to 16777216.
         candidates: usize,
         /// Samples of the alpha part that they are compared on, at most.
         samples: usize,
+        /// How the paths are drawn that train the weights.
+        #[serde(default)]
+        sampling: PathSampling,
     },
     /// Regularised evolution over the trained supernet.
     ///
-    /// Uniform paths train the weights. Then generations of `population` architectures are bred: a
+    /// Paths that `sampling` draws train the weights. Then generations of `population` architectures are bred: a
     /// random one, and `generations` after it. `mutation`, 0 to 1, is the probability that a block
     /// of a child is drawn anew. Architectures are compared on at most `samples` samples of the
     /// alpha part. The three counts are 1 to 16777216.
@@ -55,6 +58,9 @@ pub enum StrategySettings {
         mutation: f64,
         /// Samples of the alpha part that architectures are compared on, at most.
         samples: usize,
+        /// How the paths are drawn that train the weights.
+        #[serde(default)]
+        sampling: PathSampling,
     },
     /// No search: one architecture is the space's only member.
     ///
@@ -68,7 +74,7 @@ pub enum StrategySettings {
 impl StrategySettings {
     pub(crate) fn check(&self) -> std::result::Result<(), Wrong> {
         let counts = match self {
-            StrategySettings::Random { candidates, samples } => vec![*candidates, *samples],
+            StrategySettings::Random { candidates, samples, .. } => vec![*candidates, *samples],
             StrategySettings::Evolution { population, generations, samples, .. } => {
                 vec![*population, *generations, *samples]
             }
@@ -90,6 +96,22 @@ impl StrategySettings {
             Err(("search.strategy", "temperatures above 0, mutation 0 to 1", format!("{self:?}")))
         }
     }
+}
+
+/// How the paths are drawn that train the weights of a one-shot search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PathSampling {
+    /// Each uniformly from the whole space.
+    #[default]
+    Uniform,
+    /// Each uniformly from the architectures within `search.limits`.
+    Within,
+    /// In turns: every operation of a block is trained equally often (FairNAS, 2021).
+    ///
+    /// With `search.weights.accumulate` as large as the number of operations, all of them are
+    /// trained in every step, each on its part of the batch.
+    Fair,
 }
 
 /// How an architecture step estimates the gradient of alpha.

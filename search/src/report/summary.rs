@@ -18,6 +18,15 @@ fn task(name: &str) -> &'static str {
     }
 }
 
+/// What is limited and how a page calls it.
+const PREDICTED: [(&str, &str); 5] = [
+    ("milliseconds", "predicted milliseconds"),
+    ("megabytes", "predicted megabytes on disk"),
+    ("memory", "predicted megabytes of memory"),
+    ("millijoules", "predicted millijoules"),
+    ("parameters", "parameters of what is found"),
+];
+
 fn percent(value: f64) -> String {
     format!("{:.2} %", 100.0 * value)
 }
@@ -49,6 +58,14 @@ pub(crate) fn summary(content: &Content) -> Vec<SummaryRow> {
     rows.push((format!("{}{of}", records.len()), "epochs", still));
     if let Some(entropy) = records.last().and_then(|record| notes::number(record, "entropy")) {
         rows.push((format!("{entropy:.2}"), "entropy of alpha", "1 undecided, 0 decided".to_owned()));
+    }
+    for (quantity, amount) in records.last().into_iter().flat_map(|record| notes::numbers(record, "predicted")) {
+        let limit =
+            recipe.get("search").and_then(|search| search.get("limits")?.get(quantity)).map(toml::Value::to_string);
+        let most = limit.map_or_else(String::new, |limit| format!("at most {limit}"));
+        let name = PREDICTED.iter().find(|(known, _)| *known == quantity).map(|(_, name)| *name);
+        let amount = if amount >= 1000.0 { grouped(amount.round() as u64) } else { format!("{amount:.3}") };
+        rows.extend(name.map(|name| (amount, name, most)));
     }
     let name = &content.inputs.task;
     rows.push((name.to_uppercase(), "task", task(name).to_owned()));

@@ -67,6 +67,11 @@ pub trait Strategy: std::fmt::Debug {
     /// Random choices are drawn for `purpose` at the schedule's step.
     fn path(&self, schedule: Schedule, purpose: &str) -> ArchPath;
 
+    /// The paths of a weight step, for its `parts` in turn.
+    fn weight_paths(&self, schedule: Schedule, _parts: usize) -> Vec<ArchPath> {
+        vec![self.path(schedule, "weight path")]
+    }
+
     /// Learns from a batch of the alpha part.
     ///
     /// # Errors

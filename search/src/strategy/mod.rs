@@ -43,16 +43,16 @@ pub fn build(recipe: &Recipe, space: &Space, device: tch::Device, bounds: Option
             let mixture = crate::strategy::darts_gumbel::Mixture { temperature: Some(*temperature), seed, device };
             Box::new(Differentiable::new(mixture, recipe, space, bounds))
         }
-        StrategySettings::Random { candidates, samples } => Box::new(SinglePathOneShot::new(
+        StrategySettings::Random { candidates, samples, sampling } => Box::new(SinglePathOneShot::new(
             crate::strategy::random::Random { candidates: *candidates },
-            *samples,
+            (*sampling, *samples),
             (space, bounds),
             seed,
         )),
-        StrategySettings::Evolution { population, generations, mutation, samples } => {
+        StrategySettings::Evolution { population, generations, mutation, samples, sampling } => {
             let (population, generations, mutation) = (*population, *generations, *mutation);
             let breeding = crate::strategy::evolution::Evolution { population, generations, mutation };
-            Box::new(SinglePathOneShot::new(breeding, *samples, (space, bounds), seed))
+            Box::new(SinglePathOneShot::new(breeding, (*sampling, *samples), (space, bounds), seed))
         }
         StrategySettings::Fixed { .. } => Box::new(crate::strategy::fixed::Fixed::new(space)),
     }

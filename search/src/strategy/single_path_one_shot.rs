@@ -1,7 +1,10 @@
 //! Strategies that choose after a supernet is trained on uniform paths.
 
+use rand::seq::SliceRandom as _;
+
 use crate::error::Result;
 use crate::nn::tensors::TensorMap;
+use crate::recipe::strategy::PathSampling;
 use crate::seed::rng;
 use crate::space::arch_path::ArchPath;
 use crate::space::search_space::Space;
@@ -24,13 +27,14 @@ pub(crate) trait Chooser: std::fmt::Debug {
     ) -> Result<Vec<usize>>;
 }
 
-/// One-shot search over a supernet that is trained on uniform paths.
+/// One-shot search over a supernet that is trained on single paths.
 ///
-/// These train the weights that all architectures share. Then a chooser compares some of the
-/// architectures.
+/// These train the weights that all architectures share; how they are drawn is the recipe's
+/// [`PathSampling`]. Then a chooser compares some of the architectures.
 #[derive(Debug)]
 pub(crate) struct SinglePathOneShot {
     chooser: Box<dyn Chooser>,
+    sampling: PathSampling,
     /// Largest number of samples of the alpha part for a score.
     samples: usize,
     space: Space,
@@ -43,13 +47,26 @@ pub(crate) struct SinglePathOneShot {
 impl SinglePathOneShot {
     pub(crate) fn new(
         chooser: impl Chooser + 'static,
-        samples: usize,
+        (sampling, samples): (PathSampling, usize),
         (space, bounds): (&Space, Option<Bounds>),
         seed: u64,
     ) -> SinglePathOneShot {
         let best = draw(space, bounds.as_ref(), &mut rng(seed, "any architecture", 0));
-        SinglePathOneShot { chooser: Box::new(chooser), samples, space: space.clone(), bounds, seed, best }
+        SinglePathOneShot { chooser: Box::new(chooser), sampling, samples, space: space.clone(), bounds, seed, best }
     }
+}
+
+/// The path whose turn it is: every operation of a block has one in as many turns as there are.
+///
+/// The order is drawn anew once all have had theirs.
+fn fair_path(space: &Space, seed: u64, turn: u64) -> ArchPath {
+    let choice = |(block, operations): (usize, usize)| {
+        let (round, place) = (turn / operations as u64, turn % operations as u64);
+        let mut order: Vec<usize> = (0..operations).collect();
+        order.shuffle(&mut rng(seed, &format!("fair order {block}"), round));
+        order[place as usize]
+    };
+    ArchPath::single(&space.blocks().map(<[_]>::len).enumerate().map(choice).collect::<Vec<_>>())
 }
 
 impl Strategy for SinglePathOneShot {
@@ -59,6 +76,20 @@ impl Strategy for SinglePathOneShot {
 
     fn path(&self, schedule: Schedule, purpose: &str) -> ArchPath {
         ArchPath::single(&self.space.draw(&mut rng(self.seed, purpose, schedule.step)))
+    }
+
+    fn weight_paths(&self, schedule: Schedule, parts: usize) -> Vec<ArchPath> {
+        match self.sampling {
+            PathSampling::Uniform => vec![self.path(schedule, "weight path")],
+            PathSampling::Within => {
+                let mut rng = rng(self.seed, "weight path", schedule.step);
+                vec![ArchPath::single(&draw(&self.space, self.bounds.as_ref(), &mut rng))]
+            }
+            PathSampling::Fair => {
+                let first = schedule.step * parts as u64;
+                (first..first + parts as u64).map(|turn| fair_path(&self.space, self.seed, turn)).collect()
+            }
+        }
     }
 
     fn conclude(&mut self, score: &mut SharedScore<'_>) -> Result<()> {
@@ -82,5 +113,30 @@ impl Strategy for SinglePathOneShot {
     fn load(&mut self, from: &TensorMap) -> std::result::Result<(), String> {
         self.best = choices_from(&self.space, "strategy.best", from)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::arch_path::Choice;
+
+    #[test]
+    fn every_operation_has_as_many_turns() {
+        let space = Space::published(2, 3);
+        let choices = |turn: u64| -> Vec<usize> {
+            let of = |choice: &Choice| (0..4).find(|&k| choice.is_active(k)).unwrap();
+            fair_path(&space, 3, turn).0.iter().map(of).collect()
+        };
+        let drawn: Vec<Vec<usize>> = (0..40).map(choices).collect();
+        for turns in drawn.chunks(4) {
+            for block in 0..5 {
+                let of = |k: usize| turns.iter().filter(|choices| choices[block] == k).count();
+                let expected = if block < 2 { vec![2, 2, 0, 0] } else { vec![1; 4] };
+                assert_eq!((0..4).map(of).collect::<Vec<_>>(), expected);
+            }
+        }
+        // Blocks take turns in orders of their own.
+        assert!(drawn.iter().any(|choices| choices[2] != choices[3]) && drawn[..4] != drawn[4..8]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mmnas_bundle::manifest::TaskName;
+use mmnas_bundle::manifest::{Dimensions, TaskName};
 
 use crate::error::Result;
 use crate::operations::pool::Pool;
@@ -14,6 +14,19 @@ use crate::strategy::decision::Bounds;
 use crate::task::{Reduction, Task};
 use crate::train::parameter_costs::parameter_costs;
 use crate::train::search::dimensions;
+
+/// Checks that a table is of networks of the task with these sizes.
+///
+/// # Errors
+///
+/// [`crate::error::Error::Bundle`] with the first field that differs.
+pub(crate) fn check_table<T: Task>(Latency { table, file, .. }: &Latency, dimensions: &Dimensions) -> Result<()> {
+    let task = serde_json::from_value::<TaskName>(T::NAME.into()).map_err(|_| {
+        let (expected, found) = (format!("{}, as the network's", T::NAME), table.task.to_string());
+        mmnas_bundle::Error::invalid(file, "task", expected, found)
+    })?;
+    Ok(table.check_network(task, dimensions, file)?)
+}
 
 /// What the recipe's search of `space` has to keep; none without limits.
 ///
@@ -40,13 +53,7 @@ pub fn bounds<T: Task>(
         };
     };
     let dimensions = dimensions(recipe, task, recipe.retrain.hidden);
-    if let Some(Latency { table, file, .. }) = latency {
-        let task = serde_json::from_value::<TaskName>(T::NAME.into()).map_err(|_| {
-            let (expected, found) = (format!("{}, as the network's", T::NAME), table.task.to_string());
-            mmnas_bundle::Error::invalid(file, "task", expected, found)
-        })?;
-        table.check_network(task, &dimensions, file)?;
-    }
+    latency.map_or(Ok(()), |latency| check_table::<T>(latency, &dimensions))?;
     let list = limits(settings, latency, || parameter_costs::<T>(space, pool, &dimensions))?;
     let operations = space.operations();
     let (encoder, decoder) = operations.split_at(space.encoder.len());

@@ -78,7 +78,7 @@ impl<T: Task> Learner<T> for RetrainLearner<'_> {
             dropout: self.recipe.model.dropout,
             momentum_drift: false,
         };
-        let loss = weight_step((&self.network, &mut self.adam), (task, parts), &path, settings, at)?;
+        let loss = weight_step((&self.network, &mut self.adam), (task, parts), &[path], settings, at)?;
         if let Some(average) = &self.average {
             average.take(&self.network, at.total + 1);
         }

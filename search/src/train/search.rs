@@ -148,14 +148,14 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
         at: StepPosition,
     ) -> Result<f64> {
         let search = &self.recipe.search;
-        let path = self.strategy.path(self.schedule(at.total), "weight path");
+        let paths = self.strategy.weight_paths(self.schedule(at.total), parts.len());
         let settings = StepSettings {
             train: &search.weights,
             learning_rate,
             dropout: self.recipe.model.dropout,
             momentum_drift: self.recipe.published.momentum_drift,
         };
-        let loss = weight_step((&self.network, &mut self.adam), (task, parts), &path, settings, at)?;
+        let loss = weight_step((&self.network, &mut self.adam), (task, parts), &paths, settings, at)?;
         if self.alpha_moves(at.epoch) && (at.total + 1).is_multiple_of(search.alpha_every) {
             self.architecture_step(task, epoch_state, at)?;
         }

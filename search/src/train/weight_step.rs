@@ -47,11 +47,11 @@ pub struct StepSettings<'a> {
     pub momentum_drift: bool,
 }
 
-/// Makes one step on the weights along `path`.
+/// Makes one step on the weights along `paths`.
 ///
-/// The operations on the path move; the others keep weights and moments. The step's samples come in
-/// `parts` that are run one after the other; their gradients add up. It returns the loss, reduced
-/// as the task does.
+/// The operations on the paths move; the others keep weights and moments. The step's samples come
+/// in `parts` that are run one after the other, along one path after the other, beginning anew
+/// after the last; their gradients add up. It returns the loss, reduced as the task does.
 ///
 /// # Errors
 /// [`Error::NotFinite`]: a loss or gradient norm that is not finite, in which case the weights are
@@ -59,15 +59,19 @@ pub struct StepSettings<'a> {
 pub fn weight_step<T: Task, B: Borrow<T::Batch>>(
     (network, adam): (&Network, &mut Adam),
     (task, parts): (&T, &[MicroBatch<B>]),
-    path: &ArchPath,
+    paths: &[ArchPath],
     settings: StepSettings<'_>,
     at: StepPosition,
 ) -> Result<f64> {
-    let names = network.parameters_on(path);
+    let mut names: Vec<&String> = Vec::new();
+    for path in &paths[..parts.len().min(paths.len())] {
+        let more: Vec<&String> = network.parameters_on(path).into_iter().filter(|name| !names.contains(name)).collect();
+        names.extend(more);
+    }
     let parameters: Vec<&Tensor> = names.iter().map(|&name| &network.parameters()[name]).collect();
     let all = parts.iter().map(|part| part.samples).sum();
     let (mut value, mut sums): (f64, Vec<Tensor>) = (0.0, Vec::new());
-    for part in parts {
+    for (part, path) in parts.iter().zip(paths.iter().cycle()) {
         let loss =
             task.loss(part.batch.borrow(), &mut |inputs| network.forward(inputs, path, Dropout(settings.dropout)));
         let loss = loss * part.weight::<T>(all);
@@ -124,7 +128,7 @@ mod tests {
         let (network, mut adam) = (supernet(), Adam::default());
         let batch = TOY.batch(&[], &(), 0).unwrap();
         let step = |adam: &mut Adam, path: &ArchPath| {
-            weight_step((&network, adam), (&TOY, &[whole(&batch)]), path, STEP, START).unwrap()
+            weight_step((&network, adam), (&TOY, &[whole(&batch)]), std::slice::from_ref(path), STEP, START).unwrap()
         };
         // Encoder SA; decoder RSA, GA. Then FFN everywhere: the first path's operations must rest,
         // momentum or not.
@@ -157,8 +161,9 @@ mod tests {
         let mut batch = TOY.batch(&[], &(), 0).unwrap();
         let path = ArchPath::single(&[0, 1, 2]);
         let settings = StepSettings { learning_rate: 1e-3, ..STEP };
-        let mut step =
-            |batch: &VqaBatch| weight_step((&network, &mut adam), (&TOY, &[whole(batch)]), &path, settings, START);
+        let mut step = |batch: &VqaBatch| {
+            weight_step((&network, &mut adam), (&TOY, &[whole(batch)]), std::slice::from_ref(&path), settings, START)
+        };
         let losses: Vec<f64> = (0..30).map(|_| step(&batch).unwrap()).collect();
         assert!(losses[29] < 0.9 * losses[0], "{losses:?}");
         batch.target = Tensor::full([4, 3], f64::INFINITY, (Kind::Float, Device::Cpu));
@@ -200,12 +205,39 @@ mod tests {
     }
 
     #[test]
+    fn parts_run_along_one_path_after_the_other() {
+        let (network, mut adam) = (supernet(), Adam::default());
+        let all = TOY.batch(&[], &(), 0).unwrap();
+        let parts = [rows(&all, 0, 2), rows(&all, 2, 2)];
+        let paths = [ArchPath::single(&[0, 0, 2]), ArchPath::single(&[1, 3, 3]), ArchPath::single(&[0, 1, 1])];
+        let before = copy(&network);
+        let parts: Vec<MicroBatch<&VqaBatch>> = parts.iter().map(whole).collect();
+        weight_step((&network, &mut adam), (&TOY, &parts), &paths, STEP, START).unwrap();
+        let on = |path: usize| network.parameters_on(&paths[path]);
+        for name in network.parameters().keys().filter(|name| name.contains("candidate_ops")) {
+            let moved = !before[name].equal(&network.parameters()[name]);
+            let expected = on(0).contains(&name) || on(1).contains(&name);
+            assert!(moved == expected, "{name}: moved {moved}");
+        }
+        // Gradients of two paths add up to the mean loss's.
+        let loss = |part: &MicroBatch<&VqaBatch>, path: &ArchPath| {
+            tch::no_grad(|| {
+                TOY.loss(part.batch, &mut |inputs| network.forward(inputs, path, Dropout(0.0))).double_value(&[])
+            })
+        };
+        let expected = loss(&parts[0], &paths[0]) + loss(&parts[1], &paths[1]);
+        let again = weight_step((&network, &mut adam), (&TOY, &parts), &paths, STEP, START).unwrap();
+        assert!((again - expected).abs() < 1e-5 * expected.abs(), "{again} {expected}");
+    }
+
+    #[test]
     fn published_drift_moves_what_rests() {
         let (network, mut adam) = (supernet(), Adam::default());
         let batch = [TOY.batch(&[], &(), 0).unwrap()];
         let settings = StepSettings { momentum_drift: true, ..STEP };
         let mut step = |path: &ArchPath| {
-            weight_step((&network, &mut adam), (&TOY, &[whole(&batch[0])]), path, settings, START).unwrap()
+            weight_step((&network, &mut adam), (&TOY, &[whole(&batch[0])]), std::slice::from_ref(path), settings, START)
+                .unwrap()
         };
         step(&ArchPath::single(&[0, 0, 0]));
         let between = copy(&network);
@@ -245,7 +277,14 @@ mod tests {
         let run = |parts: &[VqaBatch]| {
             tch::no_grad(|| start.iter().for_each(|(name, p)| network.parameters()[name].shallow_clone().copy_(p)));
             let parts: Vec<MicroBatch<&VqaBatch>> = parts.iter().map(whole).collect();
-            let loss = weight_step((&network, &mut Adam::default()), (task, &parts), &path, settings, START).unwrap();
+            let loss = weight_step(
+                (&network, &mut Adam::default()),
+                (task, &parts),
+                std::slice::from_ref(&path),
+                settings,
+                START,
+            );
+            let loss = loss.unwrap();
             (loss, copy(&network))
         };
         let (one, two) = (run(&parts), run(std::slice::from_ref(&all)));

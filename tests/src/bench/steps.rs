@@ -68,7 +68,7 @@ impl Steps {
             StepSettings { train: &SETTINGS, learning_rate: LEARNING_RATE, dropout: DROPOUT, momentum_drift: false };
         let at = StepPosition { epoch: 0, step: 0, total: number };
         let part = MicroBatch { batch, samples: batch.target.size()[0] as usize };
-        weight_step((&self.network, &mut self.adam), (&SyntheticTask, &[part]), &path, settings, at)?;
+        weight_step((&self.network, &mut self.adam), (&SyntheticTask, &[part]), &[path], settings, at)?;
         machine::synchronize(self.network.device());
         Ok(())
     }

@@ -62,9 +62,13 @@ fn contenders_are_compared_over_seeds() {
             assert_eq!(outcome["architecture"], published);
         }
     }
-    let ranking = &first["ranking"];
-    assert_eq!(ranking["shared"].as_array().unwrap().len(), 3);
-    assert_eq!(ranking["alone"].as_array().unwrap().len(), 3);
+    // One ranking a supernet; architectures are trained alone once for all.
+    let rankings = first["rankings"].as_array().unwrap();
+    assert_eq!(rankings.iter().map(|ranking| &ranking["contender"]).collect::<Vec<_>>(), ["gradient", "random"]);
+    for ranking in rankings {
+        assert_eq!(ranking["shared"].as_array().unwrap().len(), 3);
+        assert_eq!(ranking["alone"], rankings[0]["alone"]);
+    }
     // Means and deviations by hand.
     for row in first["summaries"].as_array().unwrap() {
         let own = outcomes.iter().filter(|o| o["contender"] == row["contender"]);
@@ -91,6 +95,66 @@ fn contenders_are_compared_over_seeds() {
     let error = String::from_utf8(other.stderr).unwrap();
     assert!(error.contains("recipe.retrain.epochs 2") && error.contains("found 3"), "{error}");
     assert_eq!(read(), first);
+}
+
+/// Networks of an equal predicted time: each keeps the limit, and MCAN is scaled by layers and width.
+#[test]
+fn networks_of_equal_time_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    // Twice as wide takes 1.9 times as long.
+    for (hidden, factor) in [(64, 1.0), (128, 1.9)] {
+        let mut table = crate::limits::table();
+        table.dimensions.hidden = hidden;
+        table.measurements.iter_mut().for_each(|m| m.milliseconds *= factor);
+        let file = folder.path().join(format!("latency-{hidden}.json"));
+        crate::limits::write(&table, &file);
+        files.push(file.display().to_string());
+    }
+    let latency = ["--seeds", "1", "--latency", &files[0], "--latency", &files[1]];
+    let run = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let output = compare(&out, &[&latency, more].concat()).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{error}");
+        let record = std::fs::read(out.join("compare.json")).unwrap();
+        (String::from_utf8(output.stdout).unwrap(), serde_json::from_slice::<serde_json::Value>(&record).unwrap())
+    };
+    let names = "random,evolution-within,random-architecture,best-of-random:2,mcan-in-time,mcan:2";
+    let (table, record) = run("time", &["--contenders", names, "--at-most", "3.7"]);
+    assert!(table.contains("ms (at most 3.7)") && table.contains("3.625"), "{table}");
+    assert_eq!(record["time"]["milliseconds"], 3.7);
+    let outcome = |name: &str| {
+        let outcomes = record["outcomes"].as_array().unwrap();
+        outcomes.iter().find(|outcome| outcome["contender"] == name).unwrap().clone()
+    };
+    for name in ["random", "evolution-within", "random-architecture", "best-of-random:2"] {
+        let ms = outcome(name)["milliseconds"].as_f64().unwrap();
+        assert!(ms <= 3.7 && (ms >= 0.9 * 3.7 || !name.ends_with("architecture")), "{name}: {ms}");
+    }
+    let (scaled, whole) = (outcome("mcan-in-time"), outcome("mcan:2"));
+    assert_eq!((scaled["milliseconds"].as_f64(), scaled["hidden"].as_u64()), (Some(3.625), Some(64)));
+    assert_eq!((whole["milliseconds"].as_f64(), whole["hidden"].as_u64()), (Some(7.25), Some(64)));
+    // The best of two that are drawn: not worse than the first, and their retrainings are its search.
+    assert!(outcome("best-of-random:2")["search_seconds"].as_f64().unwrap() > 0.0);
+    // At H 128 one layer takes 6.89 ms; at H 64 two take 7.25.
+    for (name, at_most, hidden) in [("wide", "7.0", 128), ("deep", "7.3", 64)] {
+        let (_, record) = run(name, &["--contenders", "mcan-in-time", "--at-most", at_most]);
+        assert_eq!(record["outcomes"][0]["hidden"], hidden, "{name}");
+    }
+    for (more, words) in [
+        (vec!["--contenders", "mcan-in-time", "--at-most", "0.5"], "mcan:1 with"),
+        // Before the first run, although a contender that fits comes first.
+        (vec!["--contenders", "mcan:1,random", "--at-most", "0.5"], "nearest in the space comes"),
+        (vec!["--contenders", "mcan-in-time"], "--at-most"),
+        (vec!["--contenders", "mcan:1", "--at-most", "3", "--latency", &files[0]], "a width that no other table has"),
+        (vec!["--contenders", "mcan:1", "--at-most", "3", "--set", "retrain.hidden=192"], "a table of H 192"),
+    ] {
+        let output = compare(&folder.path().join("wrong"), &[&latency, &more[..]].concat()).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && error.contains(words), "{error}");
+        assert!(!folder.path().join("wrong/mcan-1").exists(), "{error}");
+    }
 }
 
 /// A comparison that two processes are at: each run is one's, and the record has them all, once.

@@ -22,7 +22,7 @@ fn each(operation: Operation) -> f64 {
 }
 
 /// A table of the networks that the small run retrains.
-fn table() -> LatencyTable {
+pub(crate) fn table() -> LatencyTable {
     let model = load();
     let Form { variant, precision } = Form::ORT_FP32;
     let mut measurements = Vec::new();
@@ -46,9 +46,11 @@ fn table() -> LatencyTable {
         add(stack, Part::Fixed, 0.5);
         for operation in Operation::DECODER {
             let blocks = |count: usize| Part::Blocks { operation, count, after: None };
-            [1, 4].map(|count| add(stack, blocks(count), 0.5 + count as f64 * each(operation)));
-            if stack.serves(operation) {
-                [1, 4].map(|count| add(stack, Part::Shared { operation, count }, 0.5 + 0.125 * count as f64));
+            for count in [1, 4] {
+                add(stack, blocks(count), 0.5 + count as f64 * each(operation));
+                if stack.serves(operation) {
+                    add(stack, Part::Shared { operation, count }, 0.5 + 0.125 * count as f64);
+                }
             }
         }
     }
@@ -71,7 +73,7 @@ fn table() -> LatencyTable {
     }
 }
 
-fn write(table: &LatencyTable, file: &Path) {
+pub(crate) fn write(table: &LatencyTable, file: &Path) {
     std::fs::write(file, serde_json::to_string(table).unwrap()).unwrap();
 }
 
@@ -85,8 +87,8 @@ fn a_search_keeps_its_limits_and_what_cannot_be_kept_is_told_at_once() {
         let out = folder.path().join(name);
         let mut command = search_command(&out);
         command.args(["--set", "search.weights.epochs=2"]);
-        limits.iter().for_each(|limit| drop(command.args(["--set", &format!("search.limits.{limit}")])));
-        latency.iter().for_each(|file| drop(command.arg("--latency").arg(file)));
+        command.args(limits.iter().map(|limit| format!("--set=search.limits.{limit}")));
+        command.args(latency.iter().flat_map(|file| [Path::new("--latency"), file]));
         (command.output().unwrap(), out)
     };
     // All blocks FFN take 0.5 + 2 · 0.25 in the text stage; 0.5 ms of them in the image stage do not count.

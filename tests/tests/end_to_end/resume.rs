@@ -91,7 +91,7 @@ fn resumes_to_the_same_weights(more: &[&str], stops: &[u64]) {
         match stop {
             Some(step) => {
                 let stopping = Stopping::before(&data, step, recipe.seed);
-                let ended = retrain::retrain(&recipe, &Pool::standard(), &architecture, &stopping, &run, None);
+                let ended = retrain::retrain(&recipe, &Pool::standard(), &architecture, &stopping, &run);
                 assert!(was_stopped(ended));
             }
             None => drop(retrain::retrain(&recipe, &Pool::standard(), &architecture, &data, &run).unwrap()),
@@ -126,6 +126,7 @@ fn a_run_is_neither_overwritten_nor_resumed_as_another() {
         vision_sha256: "b".into(),
         features_sha256: "c".into(),
         architecture: Some(architecture(json)),
+        latency_sha256: None,
     };
     let open = |recipe: &_, json: &str, resume| RunFolder::open(folder.path(), recipe, &inputs(json), resume);
     open(&recipe(&[]), ARCHITECTURE, false).unwrap();
