@@ -50,7 +50,7 @@ PARAMETERS_vgd := $(if $(SUFFIX),6800000,1000000)
 CONTENDERS := gradient,random-architecture,mcan:$(LAYERS),text-only:mcan:$(LAYERS),image-only:mcan:$(LAYERS),evolution
 
 .PHONY: photos-vqa photos-itm photos-vgd photos-itm-exhaustive compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables \
-ablation-vqa ablation-itm ablation-vgd
+ablation-vqa ablation-itm ablation-vgd latency-vqa latency-itm latency-vgd time-vqa time-itm time-vgd
 .PRECIOUS: $(PHOTOS)/%/vision/vision.json $(PHOTOS)/%/features/features.json $(PHOTOS)/%/search.done $(PHOTOS)/%/retrain.done \
 $(PHOTOS)/%/bundle/manifest.json
 
@@ -118,6 +118,26 @@ transfer-vqa transfer-itm transfer-vgd: transfer-%: | $(PHOTOS)/%/features/featu
 	|| { echo "transfer: run compare-$$task first" >&2; exit 1; }; done
 	@$(call compare,$(DATASET_$*)$(SUFFIX),$(PHOTOS)/$*/compare) --contenders \
 	$(subst $(SPACE),$(COMMA),$(strip $(foreach task,$(filter-out $*,vqa itm vgd),of-$(task)=$(PHOTO_RECORDS)/$(DATASET_$(task))$(SUFFIX).json)))
+
+# At equal time. The tables of a device are measured once and committed, since a comparison goes on with them; `make latency-vqa LATENCY=DIR` measures
+# those of your device, with `make time-vqa LATENCY=DIR` a comparison of your own.
+LATENCY := search/experiments/photos/latency
+WIDTHS := 64 96 128
+ANSWERS_vqa := --answers 384
+DEVICE_RECIPE_OF = search/experiments/photos/$(DATASET_$*)_device.toml
+latency-vqa latency-itm latency-vgd: latency-%: | $(PHOTOS)/%/vision/vision.json
+	@mkdir -p $(LATENCY)
+	@for h in $(WIDTHS); do rm -rf $(PHOTOS)/$*/probes-$$h; $(SEARCH) probes --task $* --recipe $(DEVICE_RECIPE_OF) --set retrain.hidden=$$h \
+	--vision $(PHOTOS)/$*/vision $(ANSWERS_$*) --tokens 10 --checks 0 --out $(PHOTOS)/$*/probes-$$h \
+	&& $(MMNAS) profile $(PHOTOS)/$*/probes-$$h --threads 1 --rounds 150 --out $(LATENCY)/$(DATASET_$*)-$$h.json || exit; done
+
+# Six tenths of what MCAN takes at H 128, by these tables.
+AT_MOST_vqa := 0.486
+TIMED := mcan:1,mcan-in-time,gradient,evolution,random-architecture,best-of-random:3
+time-vqa time-itm time-vgd: time-%: | $(PHOTOS)/%/features/features.json $(WORDS)
+	@mkdir -p $(PHOTO_RECORDS)/time && $(SEARCH) compare $(call RUN_OF,$(DEVICE_RECIPE_OF)) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 \
+	--of all --at-most $(or $(AT_MOST_$*),$(error AT_MOST_$*=MS is the limit)) $(foreach h,$(WIDTHS),--latency $(LATENCY)/$(DATASET_$*)-$(h).json) --contenders $(TIMED) \
+	--out $(PHOTOS)/$*/time --record $(PHOTO_RECORDS)/time/$(DATASET_$*).json
 
 # What single values of the recipes do: MCAN with the same seeds, the same number of parameters and something else in one place.
 ABLATIONS_vqa := sigmoid last-weights less-dropout

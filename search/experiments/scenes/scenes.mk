@@ -11,7 +11,7 @@ SCENES_EVALUATE_itm := --shortlist 50
 SCENE_RUN = --task $* --recipe search/experiments/scenes/scenes_$*.toml --samples $(SCENES)/data/train.$*.jsonl \
 --features $(SCENES)/features --resume
 
-.PHONY: bundles bundle-vqa bundle-itm bundle-vgd compare-scenes
+.PHONY: bundles bundle-vqa bundle-itm bundle-vgd compare-scenes latency-scenes time-scenes
 .PRECIOUS: $(SCENES)/%/search.done $(SCENES)/%/retrain.done
 
 $(SCENES)/data/objects.jsonl: | build
@@ -48,3 +48,19 @@ compare-scenes: | $(SCENES)/features/features.json
 	@$(SEARCH) compare --task vqa --recipe search/experiments/scenes/scenes_compare.toml --samples $(SCENES)/data/train.vqa.jsonl \
 	--features $(SCENES)/features --seeds 3 --parameters 830000 --contenders gradient,random-architecture,mcan:1 \
 	--out $(SCENES)/compare --record $(SCENE_RECORDS)/scenes.json
+
+# At equal time, as photos.mk compares on photographs: the committed tables, or those of your device by SCENE_LATENCY=DIR.
+SCENE_LATENCY := search/experiments/scenes/latency
+SCENE_WIDTHS := 64 128
+latency-scenes: | $(SCENES)/vision/vision.json
+	@mkdir -p $(SCENE_LATENCY)
+	@for h in $(SCENE_WIDTHS); do rm -rf $(SCENES)/probes-$$h; $(SEARCH) probes --recipe search/experiments/scenes/scenes_device.toml --set retrain.hidden=$$h \
+	--feature 197 --answers 30 --regions 6 --tokens 9 --checks 0 --out $(SCENES)/probes-$$h \
+	&& $(MMNAS) profile $(SCENES)/probes-$$h --threads 1 --rounds 150 --out $(SCENE_LATENCY)/scenes-$$h.json || exit; done
+
+# Six tenths of what MCAN takes at H 128, by these tables.
+SCENES_AT_MOST := 0.240
+time-scenes: | $(SCENES)/features/features.json
+	@$(SEARCH) compare --task vqa --recipe search/experiments/scenes/scenes_device.toml --samples $(SCENES)/data/train.vqa.jsonl \
+	--features $(SCENES)/features --seeds 3 --of all --at-most $(SCENES_AT_MOST) $(foreach h,$(SCENE_WIDTHS),--latency $(SCENE_LATENCY)/scenes-$(h).json) \
+	--contenders mcan:1,mcan-in-time,gradient,evolution,random-architecture,best-of-random:3 --out $(SCENES)/time --record $(SCENE_RECORDS)/time.json

@@ -266,7 +266,7 @@ mod tests {
         let files = folders.iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
         let files: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
         let files: Vec<_> = files.into_iter().filter(|file| file.extension().is_some_and(|e| e == "toml")).collect();
-        assert_eq!(files.len(), 19);
+        assert_eq!(files.len(), 23);
         for file in files {
             let recipe = Recipe::read(&file, &[]).unwrap_or_else(|e| panic!("{e}"));
             // What a run stores is the resolved recipe, which stands alone.
