@@ -52,6 +52,8 @@ enum PartArgument {
     KnownImage,
     /// All three stages, from region features on
     All,
+    /// From pixels on: the vision stage too (`mmnas-search probes --vision`)
+    Pixels,
     /// The text stage
     Text,
     /// The image stage
@@ -74,6 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let part = match arguments.of {
         PartArgument::KnownImage => LimitedPart::KnownImage,
         PartArgument::All => LimitedPart::All,
+        PartArgument::Pixels => LimitedPart::Pixels,
         PartArgument::Text => LimitedPart::Text,
         PartArgument::Image => LimitedPart::Image,
         PartArgument::Fusion => LimitedPart::Fusion,

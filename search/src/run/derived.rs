@@ -4,17 +4,29 @@ use std::path::Path;
 
 use mmnas_bundle::latency::costs::{NetworkCosts, Quantity};
 use mmnas_bundle::latency::table::LatencyTable;
-use mmnas_bundle::manifest::Form;
-use mmnas_bundle::{Error as BundleError, Operation};
+use mmnas_bundle::manifest::{Dimensions, Form};
+use mmnas_bundle::{Error as BundleError, Operation, read_text_file};
 
 use crate::error::Result;
+use crate::recipe::Recipe;
 use crate::run::epoch_log::EpochRecord;
 use crate::run::epoch_notes::probabilities;
-use crate::run::files::LOG;
+use crate::run::files::{LOG, RECIPE};
 use crate::run::folder::RunFolder;
 use crate::run::searched_blocks::blocks;
 use crate::space::limited_part::LimitedPart;
 use crate::space::under_limit::{ScoredBlocks, UnderLimit, best_under_limit};
+
+/// Checks that a table is of networks as wide as the run's recipe retrains them.
+///
+/// What the data decides is not in the recipe: features, words and outputs are the table's.
+fn check_sizes(folder: &RunFolder, table: &LatencyTable, file: &Path) -> Result<()> {
+    let recipe_file = folder.file(RECIPE);
+    let recipe = Recipe::parse_checked(&read_text_file(&recipe_file)?, &recipe_file, &[], |_| Ok(()))?;
+    let Dimensions { feature, vocabulary, outputs, embeddings, .. } = table.dimensions;
+    let sizes = Dimensions { feature, vocabulary, outputs, embeddings, ..recipe.widths(recipe.retrain.hidden) };
+    Ok(table.check_network(table.task, &sizes, file)?)
+}
 
 /// Derives the most probable architecture of the search in `run` within a limit, without any training.
 ///
@@ -22,7 +34,7 @@ use crate::space::under_limit::{ScoredBlocks, UnderLimit, best_under_limit};
 /// table in errors. The limit holds at the sizes, tokens and regions of the table.
 ///
 /// # Errors
-/// A table of another task, or without the form; a run that cannot be read, or without probabilities (a search without
+/// A table of another task or of other sizes than the run's recipe retrains at, or without the form; a run that cannot be read, or without probabilities (a search without
 /// alpha has none); those of [`best_under_limit`].
 pub fn derive_under_limit(
     run: &Path,
@@ -38,6 +50,7 @@ pub fn derive_under_limit(
     if searched != measured {
         return Err(BundleError::invalid(file, "task", format!("{searched}, as searched"), measured).into());
     }
+    check_sizes(&folder, table, file)?;
     let log = folder.file(LOG);
     let records: Vec<EpochRecord> = mmnas_bundle::samples::read_json_lines(&log)?;
     let last = records.iter().rev().find_map(probabilities).ok_or_else(|| {

@@ -91,6 +91,8 @@ impl Partial {
 struct Costs<'a> {
     costs: &'a NetworkCosts,
     counts: [bool; 3],
+    /// Milliseconds before the network's own stages.
+    before: f64,
     file: &'a Path,
 }
 
@@ -113,6 +115,10 @@ impl Costs<'_> {
         };
         if self.counts[stage] {
             add(stage, known(stage, "in", self.stage(stage).blocks.get(&operation))?);
+            // What the first served block brings is there with a block of the stage's own.
+            if let Some(shared) = self.stage(stage).shared.get(&operation).filter(|_| stage < 2) {
+                add(3 + stage, BlockCost { each: 0.0, first: shared.first });
+            }
         }
         for other in (0..2).filter(|&other| stage == 2 && self.counts[other]) {
             if Stack::ALL[other].serves(operation) {
@@ -124,7 +130,8 @@ impl Costs<'_> {
 
     /// Nanoseconds of the counted stages without any block.
     fn fixed(&self) -> u64 {
-        (0..3).filter(|&stage| self.counts[stage]).map(|stage| nanoseconds(self.stage(stage).fixed)).sum()
+        let own = (0..3).filter(|&stage| self.counts[stage]).map(|stage| nanoseconds(self.stage(stage).fixed));
+        nanoseconds(self.before) + own.sum::<u64>()
     }
 
     fn choices(
@@ -144,7 +151,7 @@ impl Costs<'_> {
 ///
 /// # Errors
 /// [`Error::NothingFits`], with the fastest architecture, if none is fast enough; an operation that was not measured
-/// where it may stand.
+/// where it may stand; a limit from pixels on, and no vision stage that was measured.
 pub fn best_under_limit(
     blocks: &ScoredBlocks,
     costs: &NetworkCosts,
@@ -152,7 +159,7 @@ pub fn best_under_limit(
     milliseconds: f64,
     file: &Path,
 ) -> Result<UnderLimit> {
-    let costs = Costs { costs, counts: part.stages(), file };
+    let costs = Costs { costs, counts: part.stages(), before: part.before(costs, file)?, file };
     let limit = nanoseconds(milliseconds.max(0.0));
     let (mut best, mut fastest): (Option<Partial>, Option<Partial>) = (None, None);
     for first_guided in 0..=blocks.decoder.len() {
@@ -260,6 +267,7 @@ mod tests {
         };
         use Operation::{FeedForward, GuidedAttention, RelationSelfAttention, SelfAttention};
         NetworkCosts {
+            vision: Some(3.0),
             text: stage(&Operation::ENCODER, &[GuidedAttention]),
             image: stage(&[SelfAttention, RelationSelfAttention, FeedForward], &[RelationSelfAttention]),
             fusion: stage(&Operation::DECODER, &[]),
@@ -350,6 +358,9 @@ mod tests {
         let error = |costs: &NetworkCosts, part| {
             best_under_limit(&blocks, costs, part, 9.0, Path::new(FILE)).unwrap_err().to_string()
         };
+        costs.vision = None;
+        let unseen = error(&costs, LimitedPart::Pixels);
+        assert!(unseen.contains(FILE) && unseen.contains("mmnas-search probes --vision"), "{unseen}");
         costs.text.shared.clear();
         let unserved = error(&costs, LimitedPart::All);
         assert!(unserved.contains(FILE) && unserved.contains("guided_att_64 served by the text stage"), "{unserved}");
