@@ -8,9 +8,10 @@ GPU := $(TARGET)/gpu-check
 
 .PHONY: bench bench-latency bench-without-vnni fuzz gpu-bundle gpu-check check-large check-photos
 
-# What the sum of the probes predicts beside what random architectures take: LATENCY_BENCH=OPTIONS.
+# What the sum of the probes predicts beside what random networks take: LATENCY_BENCH=OPTIONS. It goes on where it ended;
+# remove the folder to measure anew.
 bench-latency: setup
-	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-latency -- $(LATENCY_BENCH)
+	@$(CARGO) run --release --locked --quiet -p mmnas-tests --bin bench-latency -- --keep "$(TARGET)/bench-latency" $(LATENCY_BENCH)
 
 bench: setup
 	@$(CARGO) build --release --locked --quiet -p mmnas-tests --bin bench-search --bin bench-export \

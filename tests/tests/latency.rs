@@ -2,13 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use mmnas_bundle::latency::probes::{Part, Probes};
+use mmnas_bundle::latency::probes::{Part, Probes, Stack};
 use mmnas_bundle::latency::table::LatencyTable;
-use mmnas_bundle::manifest::Form;
-use mmnas_bundle::{Architecture, Operation};
+use mmnas_bundle::manifest::{Dimensions, Form, Provenance, TaskName};
+use mmnas_bundle::{Architecture, Operation, Vocabulary};
+use mmnas_search::{NetworkRecord, TensorMap, save_tensors};
+use mmnas_tests::alone::alone;
 use mmnas_tests::c_consumer::workspace_root;
+use mmnas_tests::exported::{bundle_for_pixels, formula_network};
 use mmnas_tests::programs::run;
 use serde_json::{Value, json};
+
+/// The key of easy-VQA's width.
+const WIDTH: &str = "hidden = 128";
+
+/// The recipe of easy-VQA.
+fn easy_vqa() -> PathBuf {
+    workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml")
+}
 
 /// A folder with the probes of easy-VQA's space at a small width, measured.
 struct Place(tempfile::TempDir);
@@ -16,7 +27,7 @@ struct Place(tempfile::TempDir);
 impl Place {
     fn new() -> Place {
         let place = Place(tempfile::tempdir().unwrap());
-        let recipe = workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml").display().to_string();
+        let recipe = easy_vqa().display().to_string();
         let told = run(
             "mmnas-search",
             &[
@@ -35,6 +46,8 @@ impl Place {
                 "5",
                 "--tokens",
                 "4",
+                "--checks",
+                "3",
                 "--out",
                 &place.text("probes"),
                 "--json",
@@ -65,6 +78,8 @@ impl Place {
 fn searched(folder: &Path, space: Value, probabilities: Value) {
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join("space.json"), space.to_string()).unwrap();
+    let recipe = std::fs::read_to_string(easy_vqa()).unwrap();
+    std::fs::write(folder.join("recipe.toml"), recipe.replace(WIDTH, "hidden = 64")).unwrap();
     let inputs = json!({ "task": "vqa", "samples_sha256": "a", "vision_sha256": "b", "architecture": null });
     std::fs::write(folder.join("inputs.json"), inputs.to_string()).unwrap();
     let record = json!({
@@ -89,6 +104,21 @@ fn probes_are_measured_and_a_network_is_derived_under_a_limit() {
         }
     }
     assert_eq!((table.tokens, table.regions, table.environment.threads), (4, 5, 1));
+    // Three networks are measured whole beside the probes, and told by the profile and by predict.
+    assert_eq!((probes.checks.len(), &table.checks), (3, &probes.checks));
+    let profiled: Value = serde_json::from_str(&told.stdout).unwrap();
+    for (place, form) in probes.forms().into_iter().enumerate() {
+        let checks = &profiled["checks"][place];
+        assert_eq!((&checks["variant"], &checks["networks"]), (&json!(form.to_string()), &json!(3)), "{profiled}");
+        assert!(checks["mean_error"].as_f64().unwrap() >= 0.0, "{profiled}");
+    }
+    let checked = run("mmnas-search", &["predict", "--latency", &place.text("latency.json")]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    assert!(
+        checked.stdout.contains("ort-int8: mean error") && checked.stdout.contains("over 3 networks"),
+        "{}",
+        checked.stdout
+    );
     // It is there: nothing is overwritten.
     let again = place.profile(&[]);
     assert!(again.code == Some(1) && again.stderr.contains("latency.json"), "{}", again.stderr);
@@ -103,6 +133,8 @@ fn probes_are_measured_and_a_network_is_derived_under_a_limit() {
                 count as f64 * of(operation) + after.map_or(0.0, of)
             }
             Part::Shared { count, .. } => 0.125 * count as f64,
+            // As if it were one block.
+            Part::Check { .. } => 1.0,
         };
         m.milliseconds = 0.5 + blocks;
     }
@@ -118,6 +150,18 @@ fn probes_are_measured_and_a_network_is_derived_under_a_limit() {
         [("text", 0.5 + 1.25 + 0.125), ("image", 1.5), ("fusion", 0.5 + 1.25), ("known_image", 3.625)]
     {
         assert!((predicted[0][key].as_f64().unwrap() - expected).abs() < 1e-9, "{key}: {predicted}");
+    }
+
+    // The networks that were measured whole, each stage 1.5 ms.
+    let checked = run("mmnas-search", &["predict", "--latency", &latency, "--variant", "ort-fp32", "--json"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    let checked: Value = serde_json::from_str(&checked.stdout).unwrap();
+    for (network, architecture) in checked[0]["networks"].as_array().unwrap().iter().zip(&known.checks) {
+        assert_eq!(network["architecture"], json!(architecture));
+        let (predicted, measured) = (&network["predicted"]["all"], &network["measured"]["all"]);
+        assert_eq!(measured, 4.5, "{network}");
+        let error = (predicted.as_f64().unwrap() / 4.5 - 1.0).abs();
+        assert!((network["error"].as_f64().unwrap() - error).abs() < 1e-9, "{network}");
     }
 
     let space = json!({
@@ -144,6 +188,22 @@ fn probes_are_measured_and_a_network_is_derived_under_a_limit() {
         "{}",
         none.stderr
     );
+    // A limit from pixels on wants a vision stage.
+    let (search, pixels) = (place.text("search"), place.text("pixels.json"));
+    let arguments = ["derive", &search, "--latency", &latency, "--at-most", "100", "--of", "pixels", "--out", &pixels];
+    let unseen = run("mmnas-search", &arguments);
+    assert!(unseen.code == Some(1) && unseen.stderr.contains("mmnas-search probes --vision"), "{}", unseen.stderr);
+    // A table of another width is refused by the field.
+    let recipe = std::fs::read_to_string(easy_vqa()).unwrap();
+    assert!(recipe.contains(WIDTH), "{recipe}");
+    std::fs::write(place.path("search/recipe.toml"), &recipe).unwrap();
+    let wide = derive("100", "wide.json");
+    assert!(
+        wide.code == Some(1) && wide.stderr.contains("known.json: dimensions.hidden: expected "),
+        "{}",
+        wide.stderr
+    );
+    std::fs::write(place.path("search/recipe.toml"), recipe.replace(WIDTH, "hidden = 64")).unwrap();
     // A file that is there is kept.
     let kept = derive("100", "free.json");
     assert!(kept.code == Some(1) && kept.stderr.contains("free.json"), "{}", kept.stderr);
@@ -188,6 +248,9 @@ fn a_bad_table_is_an_error_that_says_what_is_wrong() {
         (&|t: &mut Value| t["format"]["name"] = json!("mmnas-bundle"), "mmnas-latency"),
         (&|t: &mut Value| t["measurements"] = json!([]), "measurements"),
         (&|t: &mut Value| t["dimensions"]["hidden"] = json!(0), "dimensions.hidden"),
+        (&|t: &mut Value| t["checks"] = json!([]), "a check of the 0 that are listed"),
+        (&|t: &mut Value| t["measurements"][0]["millijoules"] = json!(-1), "measurements[0].millijoules"),
+        (&|t: &mut Value| t["measurements"][0]["stack"] = json!("head"), "broken.json"),
     ] {
         let error = predict(&changed(change), &["--variant", "ort-fp32"]);
         assert!(error.contains("broken.json") && error.contains(words), "{words}: {error}");
@@ -213,4 +276,122 @@ fn a_bad_table_is_an_error_that_says_what_is_wrong() {
     let refused = place.profile(&[]);
     assert!(refused.code != Some(0) && refused.stderr.contains(graph.as_str()), "{}", refused.stderr);
     assert!(!place.path("latency.json").exists());
+}
+
+/// The folder of a retrained network of the formula's weights.
+fn retrained(folder: &Path, architecture: &Architecture, dimensions: &Dimensions) {
+    let network = formula_network(TaskName::Vqa, architecture, dimensions);
+    let tensors: TensorMap = network.parameters().iter().map(|(n, p)| (n.clone(), p.detach().copy())).collect();
+    std::fs::create_dir_all(folder).unwrap();
+    save_tensors(&folder.join("network.safetensors"), &tensors, Default::default()).unwrap();
+    let recipe = mmnas_search::recipe::Recipe::read(&easy_vqa(), &[]).unwrap();
+    let record = NetworkRecord {
+        task: "vqa".to_owned(),
+        architecture: architecture.clone(),
+        dimensions: dimensions.clone(),
+        max_tokens: 5,
+        parameters: 1,
+        validation: 0.5,
+        vision_sha256: "abc".to_owned(),
+        provenance: Provenance { recipe: serde_json::to_value(&recipe).unwrap(), ..Provenance::default() },
+    };
+    std::fs::write(folder.join("network.json"), serde_json::to_string(&record).unwrap()).unwrap();
+    let labels: Vec<String> = (0..dimensions.outputs).map(|k| k.to_string()).collect();
+    std::fs::write(folder.join("labels.json"), json!(labels).to_string()).unwrap();
+    std::fs::write(folder.join("tokenizer.json"), Vocabulary::new().to_tokenizer_json()).unwrap();
+}
+
+#[test]
+fn bundles_are_told_beside_what_is_predicted_of_them_and_from_pixels() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let text = |name: &str| folder.path().join(name).display().to_string();
+    let bundle = bundle_for_pixels(folder.path(), TaskName::Vqa, None).display().to_string();
+    let recipe = easy_vqa().display().to_string();
+    let (vision, probes, latency) = (text("vision"), text("probes"), text("latency.json"));
+    let sizes = ["retrain.hidden=64", "model.embedding=48", "model.attflat=96"];
+    let sets: Vec<&str> = sizes.iter().flat_map(|set| ["--set", set]).collect();
+    let write = |more: &[&str]| {
+        let fixed = ["probes", "--recipe", &recipe, "--vision", &vision, "--tokens", "5", "--variants", "ort-fp32"];
+        run("mmnas-search", &[&fixed, &sets[..], more].concat())
+    };
+    // Probes of other features or regions than the vision stage gives are refused.
+    for (more, field) in [(["--feature", "8"], "vision.feature"), (["--regions", "36"], "vision.regions")] {
+        let refused = write(&[&more[..], &["--out", &probes]].concat());
+        assert!(refused.code == Some(1) && refused.stderr.contains(field), "{}", refused.stderr);
+        assert!(refused.stderr.contains("vision.json") && !Path::new(&probes).exists(), "{}", refused.stderr);
+    }
+    let written = write(&["--answers", "17", "--checks", "0", "--out", &probes]);
+    assert_eq!(written.code, Some(0), "{}", written.stderr);
+    let profile = ["profile", &probes, "--out", &latency, "--rounds", "5", "--threads", "1", "--max-spread", "100"];
+    let told = run("mmnas", &profile);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    // Without networks that were measured whole nothing is told of them.
+    assert!(!told.stdout.contains("whole networks"), "{}", told.stdout);
+    let energy = LatencyTable::read(Path::new(&latency)).unwrap().measurements.iter().all(|m| m.millijoules.is_none());
+    assert_eq!(told.stdout.contains("energy: not counted"), energy, "{}", told.stdout);
+    let unchecked = run("mmnas-search", &["predict", "--latency", &latency]);
+    assert!(unchecked.code == Some(1) && unchecked.stderr.contains("--checks"), "{}", unchecked.stderr);
+
+    let table = LatencyTable::read(Path::new(&latency)).unwrap();
+    let measured = table.measurements.iter().find(|m| m.stack == Stack::Vision).unwrap();
+    assert_eq!(
+        (measured.form().to_string().as_str(), table.regions, table.dimensions.feature),
+        ("portable-fp32", 4, 512)
+    );
+    let predicted = run("mmnas-search", &["predict", "mmnas-vqa", "--latency", &latency, "--json"]);
+    let predicted: Value = serde_json::from_str(&predicted.stdout).unwrap();
+    let number = |key: &str| predicted[0][key].as_f64().unwrap();
+    assert!((number("from_pixels") - number("all") - measured.milliseconds).abs() < 1e-9, "{predicted}");
+    let shown = run("mmnas-search", &["predict", "mmnas-vqa", "--latency", &latency]);
+    assert!(shown.stdout.contains("from pixels"), "{}", shown.stdout);
+
+    // The bundle is the published network.
+    let verify = |latency: &str, more: &[&str]| {
+        let fixed = ["verify", &bundle, "--time", "--variant", "ort-fp32", "--latency", latency];
+        run("mmnas", &[&fixed, more].concat())
+    };
+    let verified = verify(&latency, &["--json"]);
+    assert_eq!(verified.code, Some(0), "{}", verified.stderr);
+    let verified: Value = serde_json::from_str(&verified.stdout).unwrap();
+    for (stage, key) in [("text", "text"), ("image", "image"), ("fusion", "fusion"), ("network", "all")] {
+        let found = verified["predicted"]["forms"][0][stage].as_f64().unwrap();
+        assert!((found - number(key)).abs() < 1e-9, "{stage}: {verified}");
+    }
+    let shown = verify(&latency, &[]).stdout;
+    assert!(shown.contains("predicted") && !shown.contains("not comparable"), "{shown}");
+    // Other tokens than the recorded item's are told.
+    let changed = |name: &str, change: &dyn Fn(&mut LatencyTable)| {
+        let mut table = table.clone();
+        change(&mut table);
+        std::fs::write(text(name), serde_json::to_string(&table).unwrap()).unwrap();
+        text(name)
+    };
+    let longer = verify(&changed("longer.json", &|t| t.tokens = 9), &[]).stdout;
+    assert!(longer.contains("predicted for 9 tokens and 4 regions, timed with 5 and 4: not comparable"), "{longer}");
+    let many = changed("many.json", &|t| t.dimensions.outputs = 18);
+    let refused = verify(&many, &[]);
+    assert!(refused.code == Some(1) && refused.stdout.is_empty(), "{}", refused.stdout);
+    assert!(refused.stderr.contains("many.json: dimensions.outputs: expected 17"), "{}", refused.stderr);
+
+    // An export tells the same, and writes nothing for a table of another network.
+    let architecture = mmnas_search::space::presets::preset("mmnas-vqa").unwrap();
+    retrained(&folder.path().join("retrain"), &architecture, &table.dimensions);
+    let export = |latency: &str, out: &str| {
+        let arguments = ["export", &text("retrain"), "--variants", "ort-fp32", "--latency", latency, "--out", out];
+        run("mmnas-search", &[&arguments[..], &["--no-measure"]].concat())
+    };
+    let exported = export(&latency, &text("exported"));
+    assert_eq!(exported.code, Some(0), "{}", exported.stderr);
+    let expected = format!("for 5 tokens and 4 regions: ort-fp32 {:.2} ms", number("all"));
+    assert!(exported.stdout.contains(&expected), "{expected}: {}", exported.stdout);
+    for (table, words) in [
+        (changed("wide.json", &|t| t.dimensions.hidden = 128), "wide.json: dimensions.hidden: expected 64"),
+        (changed("other.json", &|t| t.task = TaskName::Itm), "other.json: task: expected vqa"),
+        (text("none.json"), "none.json"),
+    ] {
+        let refused = export(&table, &text("never"));
+        assert!(refused.code == Some(1) && refused.stderr.contains(words), "{words}: {}", refused.stderr);
+        assert!(!folder.path().join("never").exists());
+    }
 }

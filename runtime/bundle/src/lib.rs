@@ -34,7 +34,7 @@ pub use files::text_file::{BYTE_ORDER_MARK, read_json_file, read_text_file, skip
 pub use files::writer_lock::WriterLock;
 pub use files::{is_unfinished, remove_unfinished, write_atomically};
 pub use manifest::Manifest;
-pub use metrics::{answers, recall};
+pub use metrics::{answers, rank_correlation, recall};
 pub use network::architecture::Architecture;
 pub use network::operation::{Operation, OperationName, OperationNameError};
 pub use network::operation_kind::{Heads, OperationKind};

@@ -12,5 +12,6 @@ pub(crate) mod session;
 pub(crate) mod spec_check;
 pub(crate) mod stage;
 pub(crate) mod stage_sources;
+pub(crate) mod stopwatch;
 pub(crate) mod tensor;
 pub(crate) mod tensor_names;

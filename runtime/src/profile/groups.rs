@@ -18,6 +18,8 @@ pub(super) struct Group<'a> {
 }
 
 /// The groups of `probes` in the form `wanted`, or in every form; `file` names the description in errors.
+///
+/// What comes before a network has one form, and is measured whatever is wanted.
 pub(super) fn groups<'a>(probes: &'a Probes, wanted: Option<Form>, file: &Path) -> Result<Vec<Group<'a>>> {
     let forms = probes.forms();
     if let Some(form) = wanted.filter(|form| !forms.contains(form)) {
@@ -25,6 +27,12 @@ pub(super) fn groups<'a>(probes: &'a Probes, wanted: Option<Form>, file: &Path) 
         return Err(Error::invalid(file, "probes.graphs", format!("graphs {form}"), found));
     }
     let mut groups = Vec::new();
+    for stack in Stack::BEFORE {
+        for probe in probes.probes.iter().filter(|probe| probe.stack == stack) {
+            let form = probe.stage.graphs.iter().map(|graph| (graph.form(), vec![probe]));
+            groups.extend(form.map(|(form, probes)| Group { form, stack, probes }));
+        }
+    }
     for form in forms.into_iter().filter(|form| wanted.is_none_or(|wanted| wanted == *form)) {
         for stack in Stack::ALL {
             let probes: Vec<&Probe> = probes.probes.iter().filter(|probe| probe.stack == stack).collect();
@@ -51,7 +59,7 @@ mod tests {
     use mmnas_bundle::Operation;
     use mmnas_bundle::latency::probes::Part;
     use mmnas_bundle::latency::table::{Environment, Measurement};
-    use mmnas_bundle::manifest::{Graph, Precision, Stage};
+    use mmnas_bundle::manifest::{Graph, Precision, Stage, Variant};
 
     use super::*;
     use crate::profile::inputs::tests::probes;
@@ -79,6 +87,14 @@ mod tests {
         let fp16 = Form { precision: Precision::Fp16, ..INT8 };
         let error = groups(&probes, Some(fp16), file).unwrap_err().to_string();
         assert_eq!(error, "probes.json: probes.graphs: expected graphs ort-fp16, found ort-fp32, ort-int8");
+        let mut with_vision = some();
+        let Form { variant, precision } = Form { variant: Variant::Portable, ..Form::ORT_FP32 };
+        let graphs = vec![Graph { variant, precision, file: "v.onnx".to_owned(), data: None }];
+        let stage = Stage { graphs, inputs: vec![], outputs: vec![] };
+        with_vision.probes.push(Probe { stack: Stack::Vision, part: Part::Fixed, stage });
+        let found = groups(&with_vision, Some(INT8), file).unwrap();
+        let found: Vec<_> = found.iter().map(|g| format!("{} {}", g.form, g.stack)).collect();
+        assert_eq!(found, ["portable-fp32 vision", "ort-int8 text", "ort-int8 fusion"]);
     }
 
     #[test]

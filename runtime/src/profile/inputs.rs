@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use fastrand::Rng;
-use mmnas_bundle::latency::probes::{Probe, Probes};
+use mmnas_bundle::latency::probes::{Probe, Probes, Stack};
 use mmnas_bundle::manifest::{Dim, Dtype, TensorSpec};
 
 use crate::engine::spec_check::describe_spec;
 use crate::engine::stage::Tensors;
 use crate::engine::tensor::{Data, Tensor};
-use crate::engine::tensor_names::{BOXES, REGION_COUNT, TOKEN_COUNT, TOKENS};
+use crate::engine::tensor_names::{BOXES, PIXELS, REGION_COUNT, ROIS, TOKEN_COUNT, TOKENS};
 use crate::error::{Error, Result};
 
 /// Of the numbers.
@@ -27,14 +27,37 @@ const MOST_NUMBERS: usize = 1 << 28;
 /// A size that is none of `batch`, `tokens` and `regions`; a tensor that no stage of a network reads.
 pub(super) fn inputs(probe: &Probe, probes: &Probes, file: &Path) -> Result<Tensors> {
     let mut random = Rng::with_seed(SEED);
+    let sees = Stack::BEFORE.contains(&probe.stack);
     let of = |spec: &TensorSpec| {
         let field = format!("probes.{}.inputs.{}", probe.name(), spec.name);
-        Ok((spec.name.clone(), tensor(spec, probes, &mut random, file, &field)?))
+        Ok((spec.name.clone(), tensor(spec, probes, sees, &mut random, file, &field)?))
     };
-    probe.stage.inputs.iter().map(of).collect()
+    let mut inputs: Tensors = probe.stage.inputs.iter().map(of).collect::<Result<_>>()?;
+    // Boxes lie in the pixels that are read with them.
+    if let (Some([_, height, width, 3]), Some(rois)) = (inputs.get(PIXELS).map(Tensor::shape), inputs.get(ROIS)) {
+        let (x, y) = (*width as f64 / IMAGE.0, *height as f64 / IMAGE.1);
+        let count = rois.shape().iter().product::<usize>() / 4;
+        let boxes = (0..count).flat_map(|_| {
+            let [x1, y1, x2, y2] = corners(&mut random).map(f64::from);
+            [x1 * x, y1 * y, x2 * x, y2 * y].map(|side| side as f32)
+        });
+        let rois = Tensor::new(rois.shape().to_vec(), Data::F32(boxes.collect()));
+        let field = format!("probes.{}.inputs.{ROIS}", probe.name());
+        let rois = rois.ok_or_else(|| Error::invalid(file, field, "four numbers a region", "another number"))?;
+        inputs.insert(ROIS.to_owned(), rois);
+    }
+    Ok(inputs)
 }
 
-fn tensor(spec: &TensorSpec, probes: &Probes, random: &mut Rng, file: &Path, field: &str) -> Result<Tensor> {
+/// A tensor as `spec` says; `sees` where the stage reads images.
+fn tensor(
+    spec: &TensorSpec,
+    probes: &Probes,
+    sees: bool,
+    random: &mut Rng,
+    file: &Path,
+    field: &str,
+) -> Result<Tensor> {
     let shape = spec.shape.iter().map(|dim| size(dim, probes, file, field)).collect::<Result<Vec<_>>>()?;
     let numbers = shape.iter().try_fold(1usize, |numbers, side| numbers.checked_mul(*side));
     let numbers = numbers.filter(|numbers| (1..=MOST_NUMBERS).contains(numbers)).ok_or_else(|| {
@@ -53,8 +76,9 @@ fn tensor(spec: &TensorSpec, probes: &Probes, random: &mut Rng, file: &Path, fie
         (BOXES, Dtype::F32) if shape.last() == Some(&4) => {
             Data::F32((0..numbers / 4).flat_map(|_| corners(random)).collect())
         }
+        (_, Dtype::U8) if sees => Data::U8((0..numbers).map(|_| random.u8(..)).collect()),
         (BOXES, _) | (_, Dtype::I64 | Dtype::U8) => {
-            let expected = "what a text, image or fusion stage reads";
+            let expected = "what a text, image, fusion or vision stage reads";
             return Err(Error::invalid(file, field, expected, describe_spec(spec)));
         }
         (_, Dtype::F32) if spec.logarithm => {
@@ -105,7 +129,7 @@ fn corners(random: &mut Rng) -> [f32; 4] {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use mmnas_bundle::latency::probes::{PROBES_FORMAT, Part, Stack};
+    use mmnas_bundle::latency::probes::{PROBES_FORMAT, Part};
     use mmnas_bundle::manifest::{Dimensions, Format, Stage, TaskName};
 
     use super::*;
@@ -129,6 +153,7 @@ pub(super) mod tests {
             dimensions,
             tokens: 7,
             regions: 36,
+            checks: vec![],
             probes,
             version: "0.1.0".to_owned(),
             files: Default::default(),
@@ -170,6 +195,27 @@ pub(super) mod tests {
         let features = found["features"].as_f32().unwrap();
         assert!(features.iter().any(|f| *f < -0.5) && features.iter().any(|f| *f > 0.5));
         assert_eq!(inputs_of(specs).unwrap(), found);
+    }
+
+    #[test]
+    fn a_vision_stage_sees_pixels_and_boxes_in_them() {
+        let inputs = vec![
+            TensorSpec::new(PIXELS, Dtype::U8, &["batch", "64", "32", "3"]),
+            TensorSpec::new(ROIS, Dtype::F32, &["batch", "regions", "4"]),
+            TensorSpec::new("class_scores", Dtype::F32, &["batch", "regions", "9"]),
+        ];
+        let probe =
+            Probe { stack: Stack::Vision, part: Part::Fixed, stage: Stage { graphs: vec![], inputs, outputs: vec![] } };
+        let found = super::inputs(&probe, &probes(vec![]), Path::new("probes.json")).unwrap();
+        assert_eq!(found[PIXELS].shape(), [1, 64, 32, 3]);
+        assert!(matches!(found[PIXELS].data(), Data::U8(pixels) if pixels.iter().any(|p| *p > 200)));
+        let rois = found[ROIS].as_f32().unwrap();
+        assert_eq!(rois.len(), 36 * 4);
+        for corners in rois.chunks(4) {
+            let [x1, y1, x2, y2] = corners else { panic!("four") };
+            assert!(0.0 <= *x1 && x1 < x2 && *x2 <= 32.0 && 0.0 <= *y1 && y1 < y2 && *y2 <= 64.0, "{corners:?}");
+        }
+        assert_eq!(found["class_scores"].shape(), [1, 36, 9]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What probes take on this machine: the table that latencies of networks are predicted from.
 
+mod energy;
 mod environment;
 mod groups;
 mod inputs;
@@ -12,14 +13,19 @@ mod table_file;
 
 use std::path::Path;
 
+use mmnas_bundle::latency::checks::Checks;
 use mmnas_bundle::latency::probes::{PROBES, Probes};
+use mmnas_bundle::latency::quantity::Quantity;
 use mmnas_bundle::latency::table::LatencyTable;
 use mmnas_bundle::sha256_of_file;
 
 use crate::engine::limits::{CancelToken, Limits};
 use crate::engine::options::LoadOptions;
+use crate::engine::provider::Provider;
 use crate::engine::session::Sessions;
+use crate::engine::stopwatch::Stopwatch;
 use crate::error::{Error, Result};
+use crate::profile::energy::EnergyCounters;
 use crate::profile::groups::groups;
 use crate::profile::runner::ProbeRunner;
 use crate::profile::settings::ProfileSettings;
@@ -44,6 +50,23 @@ pub struct ProfileReport {
 }
 
 impl ProfileReport {
+    /// Whether the machine's energy was counted.
+    pub fn has_energy(&self) -> bool {
+        self.table.measurements.iter().any(|measurement| measurement.millijoules.is_some())
+    }
+
+    /// Predicted beside measured milliseconds of the networks that were measured whole, of each form.
+    ///
+    /// `file` names the table in errors.
+    ///
+    /// # Errors
+    /// A table that lacks what a prediction needs.
+    pub fn checks(&self, file: &Path) -> Result<Vec<Checks>> {
+        let of = |form| Checks::of(&self.table, file, form, Quantity::Milliseconds);
+        let checks = self.table.forms().into_iter().map(of).collect::<std::result::Result<Vec<_>, _>>()?;
+        Ok(checks.into_iter().filter(|checks| !checks.networks.is_empty()).collect())
+    }
+
     /// The largest spread of all graphs.
     pub fn largest_spread(&self) -> f64 {
         self.table.measurements.iter().fold(0.0, |largest, measurement| largest.max(measurement.spread))
@@ -90,6 +113,10 @@ pub fn profile_until(
     let groups = groups(&probes, options.form, &file)?;
     let target = TableFile::new(out)?;
     let sessions = Sessions::new(options)?;
+    let threads = options.thread_count()?;
+    // Counters of the processor tell nothing of a GPU.
+    let energy = (sessions.provider() == Provider::Cpu).then(|| EnergyCounters::open(Path::new(energy::FOLDER)));
+    let energy = energy.flatten();
     let runner = ProbeRunner {
         folder,
         file: &file,
@@ -97,11 +124,13 @@ pub fn profile_until(
         sessions: &sessions,
         check_hashes: options.check_hashes,
         settings,
+        stopwatch: Stopwatch::new(sessions.provider(), threads),
+        energy: energy.as_ref(),
         stop: Limits::none().cancelled_by(stop),
     };
     // A file that is missing or cut is told now, not after minutes.
     groups.iter().try_for_each(|group| runner.check_lengths(group))?;
-    let environment = environment::here(sessions.provider(), options.thread_count()?);
+    let environment = environment::here(sessions.provider(), threads);
     let mut table = target.resume(LatencyTable::new(&probes, sha256_of_file(&file)?, environment))?;
 
     let graphs: usize = groups.iter().map(|group| group.probes.len()).sum();

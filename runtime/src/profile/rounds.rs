@@ -14,12 +14,22 @@ use crate::profile::statistics::Summary;
 const WARM_UP: usize = 3;
 /// A graph that is faster runs several times a round: clocks tell shorter times badly.
 const LEAST: Duration = Duration::from_micros(200);
+/// The same where energy is counted, whose counters move about once a millisecond.
+const LEAST_FOR_ENERGY: Duration = Duration::from_millis(5);
 /// Most runs of a graph in a round.
 const MOST_REPEATS: u128 = 1000;
 /// So many times the rounds that were asked for there are at most.
 const MOST_ROUNDS: usize = 3;
 /// Of the orders.
 const SEED: u64 = 1;
+
+/// What some runs of a graph took together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sample {
+    pub time: Duration,
+    /// Energy of the machine meanwhile, where it is counted.
+    pub microjoules: Option<u64>,
+}
 
 /// What one graph took.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +38,8 @@ pub(super) struct GraphTimes {
     pub milliseconds: Vec<f64>,
     /// Runs of each round.
     pub repeats: usize,
+    /// Energy of all runs that count; none where it could not be read in all rounds.
+    microjoules: Option<u64>,
 }
 
 impl GraphTimes {
@@ -40,26 +52,42 @@ impl GraphTimes {
     pub(super) fn runs(&self) -> usize {
         self.milliseconds.len() * self.repeats
     }
+
+    /// Millijoules of one run.
+    pub(super) fn millijoules(&self) -> Option<f64> {
+        self.microjoules.map(|all| all as f64 / 1e3 / self.runs().max(1) as f64)
+    }
+
+    fn add(&mut self, sample: Sample) {
+        self.milliseconds.push(sample.time.as_secs_f64() * 1e3 / self.repeats as f64);
+        self.microjoules = self.microjoules.zip(sample.microjoules).map(|(all, more)| all.saturating_add(more));
+    }
 }
 
 /// Times `graphs` graphs in rounds.
 ///
 /// There are as many rounds as `settings` say, and up to three times as many where times are spread too far. `time`
-/// runs one graph some times and gives the time of all; `after` is called after each round with the number of rounds
-/// that there are to be.
+/// runs one graph some times and gives what all took, with energy if `energy` says so; `after` is called after each
+/// round with the number of rounds that there are to be.
+///
+/// In every round a graph runs once before the runs that count, so that its weights are in the caches as they are where
+/// a network answers one question after another. Without that a graph that is larger than the caches would be measured
+/// warm or cold by chance, and a sum of small graphs would not tell what a large one takes.
 pub(super) fn measure(
     graphs: usize,
     settings: &ProfileSettings,
-    time: &mut dyn FnMut(usize, usize) -> Result<Duration>,
+    energy: bool,
+    time: &mut dyn FnMut(usize, usize) -> Result<Sample>,
     after: &mut dyn FnMut(usize),
 ) -> Result<Vec<GraphTimes>> {
     let mut times = Vec::with_capacity(graphs);
     for graph in 0..graphs {
         let mut fastest = Duration::MAX;
         for _ in 0..WARM_UP {
-            fastest = fastest.min(time(graph, 1)?);
+            fastest = fastest.min(time(graph, 1)?.time);
         }
-        times.push(GraphTimes { milliseconds: Vec::new(), repeats: repeats(fastest) });
+        let repeats = repeats(fastest, if energy { LEAST_FOR_ENERGY } else { LEAST });
+        times.push(GraphTimes { milliseconds: Vec::new(), repeats, microjoules: energy.then_some(0) });
     }
     let mut random = Rng::with_seed(SEED);
     let mut order: Vec<usize> = (0..graphs).collect();
@@ -68,9 +96,9 @@ pub(super) fn measure(
         while done < planned {
             random.shuffle(&mut order);
             for &graph in &order {
-                let repeats = times[graph].repeats;
-                let milliseconds = time(graph, repeats)?.as_secs_f64() * 1e3 / repeats as f64;
-                times[graph].milliseconds.push(milliseconds);
+                time(graph, 1)?;
+                let sample = time(graph, times[graph].repeats)?;
+                times[graph].add(sample);
             }
             done += 1;
             after(planned);
@@ -83,9 +111,9 @@ pub(super) fn measure(
     }
 }
 
-/// Runs a round of a graph whose fastest run took `fastest`.
-fn repeats(fastest: Duration) -> usize {
-    let repeats = LEAST.as_nanos().div_ceil(fastest.as_nanos().max(1));
+/// Runs a round of a graph whose fastest run took `fastest`, for `least` in all.
+fn repeats(fastest: Duration, least: Duration) -> usize {
+    let repeats = least.as_nanos().div_ceil(fastest.as_nanos().max(1));
     // At most a thousand.
     repeats.clamp(1, MOST_REPEATS) as usize
 }
@@ -97,10 +125,14 @@ mod tests {
 
     const SETTINGS: ProfileSettings = ProfileSettings { rounds: 6, max_spread: 0.25 };
 
+    fn sample(time: Duration) -> Sample {
+        Sample { time, microjoules: None }
+    }
+
     #[test]
     fn fast_graphs_run_several_times_a_round() {
         for (nanoseconds, expected) in [(0, 1000), (1_000, 200), (150_000, 2), (200_000, 1), (5_000_000, 1)] {
-            assert_eq!(repeats(Duration::from_nanos(nanoseconds)), expected, "{nanoseconds}");
+            assert_eq!(repeats(Duration::from_nanos(nanoseconds), LEAST), expected, "{nanoseconds}");
         }
     }
 
@@ -111,22 +143,51 @@ mod tests {
         let mut time = |graph: usize, repeats: usize| {
             calls.push(graph);
             // The second graph takes 50 microseconds.
-            Ok(Duration::from_micros([1000, 50, 2000][graph]) * repeats as u32)
+            Ok(sample(Duration::from_micros([1000, 50, 2000][graph]) * repeats as u32))
         };
-        let times = measure(3, &SETTINGS, &mut time, &mut |of| {
+        let times = measure(3, &SETTINGS, false, &mut time, &mut |of| {
             rounds += 1;
             planned = of;
         });
         let times = times.unwrap();
         assert_eq!((rounds, planned), (6, 6));
         assert_eq!(calls[..9], [0, 0, 0, 1, 1, 1, 2, 2, 2]);
-        let orders: Vec<&[usize]> = calls[9..].chunks(3).collect();
+        // Each once before the runs that count.
+        assert!(calls[9..].chunks(2).all(|pair| pair[0] == pair[1]), "{calls:?}");
+        let once: Vec<usize> = calls[9..].iter().copied().step_by(2).collect();
+        let orders: Vec<&[usize]> = once.chunks(3).collect();
         assert_eq!(orders.len(), 6);
         assert!(orders.iter().all(|order| (0..3).all(|graph| order.contains(&graph))), "{orders:?}");
         assert!(orders.iter().any(|order| *order != orders[0]), "{orders:?}");
         let medians: Vec<f64> = times.iter().map(|times| times.summary().median).collect();
         assert_eq!(medians, [1.0, 0.05, 2.0]);
         assert_eq!(times.iter().map(GraphTimes::runs).collect::<Vec<_>>(), [6, 24, 6]);
+        assert!(times.iter().all(|times| times.millijoules().is_none()));
+    }
+
+    #[test]
+    fn energy_is_summed_over_the_rounds_of_longer_samples() {
+        // 3 W, told in steps of 15 mJ.
+        let mut clock = 0u64;
+        let mut time = |_: usize, repeats: usize| {
+            let time = Duration::from_micros(500) * repeats as u32;
+            let before = clock;
+            clock += time.as_micros() as u64 * 3;
+            Ok(Sample { time, microjoules: Some(clock / 15_000 * 15_000 - before / 15_000 * 15_000) })
+        };
+        let times = measure(1, &SETTINGS, true, &mut time, &mut |_| {}).unwrap();
+        assert_eq!((times[0].repeats, times[0].runs()), (10, 60));
+        let millijoules = times[0].millijoules().unwrap();
+        assert!((millijoules - 1.5).abs() < 0.2, "{millijoules}");
+        // Counters that fail once tell nothing.
+        let mut calls = 0;
+        let mut once = |_: usize, repeats: usize| {
+            calls += 1;
+            let microjoules = (calls != 9).then_some(7);
+            Ok(Sample { time: Duration::from_millis(9) * repeats as u32, microjoules })
+        };
+        let times = measure(1, &SETTINGS, true, &mut once, &mut |_| {}).unwrap();
+        assert_eq!(times[0].millijoules(), None);
     }
 
     #[test]
@@ -134,23 +195,24 @@ mod tests {
         let (mut calls, mut planned) = (0u64, Vec::new());
         let mut never = |_, _| {
             calls += 1;
-            Ok(Duration::from_millis(1 + 9 * (calls % 2)))
+            // Every second of the runs that count.
+            Ok(sample(Duration::from_millis(1 + 9 * (calls / 2 % 2))))
         };
-        let times = measure(1, &SETTINGS, &mut never, &mut |of| planned.push(of)).unwrap();
+        let times = measure(1, &SETTINGS, false, &mut never, &mut |of| planned.push(of)).unwrap();
         assert_eq!((times[0].milliseconds.len(), planned.len(), planned.last()), (18, 18, Some(&18)));
         assert!(times[0].summary().spread > SETTINGS.max_spread);
         let mut calls = 0;
         let mut soon = |_, _| {
             calls += 1;
-            Ok(Duration::from_millis(if calls <= WARM_UP + 3 { 9 } else { 1 }))
+            Ok(sample(Duration::from_millis(if calls <= WARM_UP + 6 { 9 } else { 1 })))
         };
-        let times = measure(1, &SETTINGS, &mut soon, &mut |_| {}).unwrap();
+        let times = measure(1, &SETTINGS, false, &mut soon, &mut |_| {}).unwrap();
         assert!(times[0].milliseconds.len() < 18 && times[0].summary().spread <= SETTINGS.max_spread);
     }
 
     #[test]
     fn a_run_that_fails_ends_all() {
-        let outcome = measure(2, &SETTINGS, &mut |_, _| Err(Error::Cancelled), &mut |_| {});
+        let outcome = measure(2, &SETTINGS, false, &mut |_, _| Err(Error::Cancelled), &mut |_| {});
         assert!(matches!(outcome, Err(Error::Cancelled)));
     }
 }

@@ -1,7 +1,6 @@
 //! Runs the graphs of a group and tells what each took.
 
 use std::path::Path;
-use std::time::Instant;
 
 use mmnas_bundle::FileRecord;
 use mmnas_bundle::latency::probes::{Probe, Probes};
@@ -11,11 +10,13 @@ use mmnas_bundle::manifest::{Form, Graph};
 use crate::engine::limits::Limits;
 use crate::engine::session::{GraphFile, Sessions};
 use crate::engine::stage::{StageRunner, Tensors};
+use crate::engine::stopwatch::Stopwatch;
 use crate::error::{Error, Result};
+use crate::profile::energy::EnergyCounters;
 use crate::profile::groups::Group;
 use crate::profile::inputs::inputs;
 use crate::profile::memory::resident;
-use crate::profile::rounds::measure;
+use crate::profile::rounds::{Sample, measure};
 use crate::profile::settings::ProfileSettings;
 
 /// What runs the graphs of a folder.
@@ -27,6 +28,9 @@ pub(super) struct ProbeRunner<'a> {
     pub sessions: &'a Sessions,
     pub check_hashes: bool,
     pub settings: &'a ProfileSettings,
+    pub stopwatch: Stopwatch,
+    /// What counts the machine's energy, where it does.
+    pub energy: Option<&'a EnergyCounters>,
     /// Looked at between runs.
     pub stop: Limits,
 }
@@ -71,13 +75,15 @@ impl ProbeRunner<'_> {
         let mut time = |place: usize, repeats: usize| {
             self.stop.check()?;
             let Loaded { runner, inputs, .. } = &loaded[place];
-            let start = Instant::now();
-            for _ in 0..repeats {
-                runner.run(&[inputs])?;
-            }
-            Ok(start.elapsed())
+            let before = self.energy.and_then(EnergyCounters::read);
+            let (done, time) = self.stopwatch.time(|| (0..repeats).try_for_each(|_| runner.run(&[inputs]).map(|_| ())));
+            done?;
+            let after = self.energy.and_then(EnergyCounters::read);
+            let microjoules = self.energy.zip(before.zip(after));
+            let microjoules = microjoules.map(|(counters, (before, after))| counters.between(&before, &after));
+            Ok(Sample { time, microjoules })
         };
-        let times = measure(loaded.len(), self.settings, &mut time, after)?;
+        let times = measure(loaded.len(), self.settings, self.energy.is_some(), &mut time, after)?;
         let mut measurements = Vec::with_capacity(times.len());
         for ((probe, times), Loaded { memory, .. }) in group.probes.iter().zip(&times).zip(&loaded) {
             let (summary, limit) = (times.summary(), self.settings.max_spread);
@@ -96,7 +102,7 @@ impl ProbeRunner<'_> {
                 runs: times.runs(),
                 bytes: self.records(graph).map(|(_, record)| record.bytes).sum(),
                 memory: *memory,
-                millijoules: None,
+                millijoules: times.millijoules(),
             });
         }
         Ok(measurements)

@@ -14,6 +14,7 @@ use crate::engine::options::LoadOptions;
 use crate::engine::session::{GraphFile, Sessions};
 use crate::engine::stage::{StageRunner, Tensors};
 use crate::engine::stage_sources;
+use crate::engine::stopwatch::Stopwatch;
 use crate::engine::tensor_names::{FEATURES, REGION_COUNT, TOKEN_COUNT, TOKENS};
 use crate::error::{Error, Result};
 use crate::verify::golden::Golden;
@@ -127,7 +128,9 @@ pub fn verify(folder: &Path, options: &LoadOptions, timed: Timed) -> Result<Veri
     }
     let golden = Golden::read(&bundle)?;
     let sessions = Sessions::new(options)?;
-    let verifier = Verifier { bundle: &bundle, golden: &golden, sessions: &sessions, timed };
+    let threads = options.thread_count()?;
+    let stopwatch = Stopwatch::new(sessions.provider(), threads);
+    let verifier = Verifier { bundle: &bundle, golden: &golden, sessions: &sessions, stopwatch, timed };
     let mut report = VerifyReport {
         bundle: folder.to_path_buf(),
         provider: sessions.provider().to_string(),
@@ -141,7 +144,7 @@ pub fn verify(folder: &Path, options: &LoadOptions, timed: Timed) -> Result<Veri
         sessions.graph(&manifest.stages.text, "stages.text", &folder.join(MANIFEST))?;
     }
     for form in forms {
-        verifier.network(form, &mut report, options.thread_count()?)?;
+        verifier.network(form, &mut report, threads)?;
     }
     if let Some(merged) = &manifest.merged {
         for graph in merged.graphs.iter().filter(|graph| options.form.is_none_or(|form| form == graph.form())) {
@@ -169,6 +172,7 @@ struct Verifier<'a> {
     bundle: &'a Bundle<'a>,
     golden: &'a Golden,
     sessions: &'a Sessions,
+    stopwatch: Stopwatch,
     timed: Timed,
 }
 
@@ -187,7 +191,7 @@ impl Verifier<'_> {
         let recorded = self.golden.outputs(outputs, &stage.outputs)?;
         let mut check = outcome(name, graph.form(), graph.file.clone(), (&found, &recorded), stage);
         if self.timed == Timed::Yes {
-            check.milliseconds = Some(median_milliseconds(&runner, &first_item(inputs))?);
+            check.milliseconds = Some(median_milliseconds(&runner, &first_item(inputs), self.stopwatch)?);
         }
         Ok((check, runner))
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::machine::{cpuinfo, processor};
 use crate::engine::stage::{StageRunner, Tensors};
+use crate::engine::stopwatch::Stopwatch;
 use crate::engine::tensor::{Data, Tensor};
 use crate::error::Result;
 
@@ -33,16 +34,16 @@ pub(crate) fn first_item(batch: &Tensors) -> Tensors {
 }
 
 /// Median milliseconds of a stage on `inputs`.
-pub(crate) fn median_milliseconds(runner: &StageRunner, inputs: &Tensors) -> Result<f64> {
+pub(crate) fn median_milliseconds(runner: &StageRunner, inputs: &Tensors, stopwatch: Stopwatch) -> Result<f64> {
     for _ in 0..WARM_UP {
         runner.run(&[inputs])?;
     }
     let mut times = Vec::new();
     let begin = Instant::now();
     while times.len() < RUNS.0 || times.len() < RUNS.1 && begin.elapsed() < ENOUGH {
-        let start = Instant::now();
-        runner.run(&[inputs])?;
-        times.push(start.elapsed().as_secs_f64() * 1e3);
+        let (done, time) = stopwatch.time(|| runner.run(&[inputs]));
+        done?;
+        times.push(time.as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
     Ok(times[times.len() / 2])

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mmnas_bundle::latency::probes::{PROBES, PROBES_FORMAT, Part, Probe, Probes, Stack};
 use mmnas_bundle::manifest::{Dimensions, Form, Format, TaskName};
-use mmnas_bundle::{Architecture, Operation};
+use mmnas_bundle::{Architecture, Operation, VisionBundle};
 
 use crate::error::Result;
 use crate::folder_writer::FolderWriter;
@@ -65,6 +65,15 @@ pub fn plan(encoder: &[Operation], decoder: &[Operation]) -> Vec<PlannedProbe> {
     planned
 }
 
+/// The stages of networks that are measured whole.
+fn plan_checks(checks: &[Architecture]) -> Vec<PlannedProbe> {
+    let of = |(number, architecture): (usize, &Architecture)| {
+        let architecture = architecture.clone();
+        Stack::ALL.map(|stack| PlannedProbe { stack, part: Part::Check { number }, architecture: architecture.clone() })
+    };
+    checks.iter().enumerate().flat_map(of).collect()
+}
+
 /// What the probes are of.
 #[derive(Debug)]
 pub struct ProbeSettings<'a> {
@@ -82,6 +91,10 @@ pub struct ProbeSettings<'a> {
     pub int8: Int8Scheme,
     /// Most bytes of weights that are stored in a graph.
     pub external_over: u64,
+    /// Networks whose stages are written too, to see whether what is predicted of them holds.
+    pub checks: &'a [Architecture],
+    /// A vision stage that is measured too, for calls from pixels on.
+    pub vision: Option<&'a VisionBundle>,
 }
 
 /// Writes the probes to the new folder `out`, complete or not at all; gives their description.
@@ -100,9 +113,14 @@ pub fn write_probes(
         return Err(mmnas_bundle::Error::invalid(PROBES, "forms", "at least one form", "none").into());
     }
     let mut writer = FolderWriter::create(out)?;
-    let mut probes = Vec::new();
-    for (number, probe) in planned.iter().enumerate() {
-        let weights = weights(&probe.architecture)?;
+    let mut probes = settings.vision.map_or_else(|| Ok(Vec::new()), |vision| add_vision(&mut writer, vision))?;
+    // Stages of one network follow each other.
+    let mut known: Option<(Architecture, Weights)> = None;
+    for (number, probe) in planned.iter().chain(&plan_checks(settings.checks)).enumerate() {
+        let (architecture, weights) = match known.take().filter(|(known, _)| *known == probe.architecture) {
+            Some(known) => known,
+            None => (probe.architecture.clone(), weights(&probe.architecture)?),
+        };
         let parameters = Parameters { weights: &weights, dimensions: settings.dimensions };
         let mut written = Vec::new();
         for &form in settings.forms {
@@ -111,11 +129,14 @@ pub fn write_probes(
                 Stack::Text => text::build(parameters, &probe.architecture, graph)?,
                 Stack::Image => image::build(parameters, &probe.architecture, graph)?,
                 Stack::Fusion => fusion::build(parameters, &probe.architecture, settings.task, graph)?,
+                // They have no blocks, and are not planned.
+                Stack::Vision | Stack::Detector => continue,
             };
             let file = format!("{number:03}.{}.{form}.onnx", probe.stack);
             written.push(writer.add_graph(BuiltGraph::new(graph, form, file, settings.external_over)?)?);
         }
         probes.push(Probe { stack: probe.stack, part: probe.part, stage: stage_of(&written) });
+        known = Some((architecture, weights));
     }
     let described = Probes {
         format: Format::current(PROBES_FORMAT),
@@ -123,6 +144,7 @@ pub fn write_probes(
         dimensions: settings.dimensions.clone(),
         tokens: settings.tokens,
         regions: settings.regions,
+        checks: settings.checks.to_vec(),
         probes,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         files: writer.files().clone(),
@@ -130,6 +152,23 @@ pub fn write_probes(
     writer.describe(PROBES, &described)?;
     writer.finish()?;
     Ok(described)
+}
+
+/// Copies the graphs of a vision stage and of its detector; gives them as probes.
+fn add_vision(writer: &mut FolderWriter, vision: &VisionBundle) -> Result<Vec<Probe>> {
+    let detector = vision.vision().regions.detector().map(|detector| (Stack::Detector, detector.stage()));
+    let stages = detector.into_iter().chain([(Stack::Vision, vision.vision().stage.clone())]);
+    let mut probes = Vec::new();
+    for (stack, mut stage) in stages {
+        for graph in &mut stage.graphs {
+            let content = vision.read(&graph.file)?;
+            // Names of our own, which no other graph of the folder has.
+            graph.file = format!("{stack}.{}.onnx", graph.form());
+            writer.add(&graph.file, &content)?;
+        }
+        probes.push(Probe { stack, part: Part::Fixed, stage });
+    }
+    Ok(probes)
 }
 
 #[cfg(test)]

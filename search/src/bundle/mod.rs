@@ -1,5 +1,6 @@
 //! Export of a run or a checkpoint to a bundle.
 
+pub mod check_networks;
 pub mod export;
 pub mod golden;
 pub mod import;

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use mmnas_bundle::latency::probes::Probes;
 use mmnas_bundle::manifest::{Dimensions, Form, TaskName};
-use mmnas_bundle::{Architecture, Operation};
+use mmnas_bundle::{Architecture, Error as BundleError, Operation, VisionBundle};
 use mmnas_export::{ExportSettings, Int8Scheme, ProbeSettings, Weight, Weights, plan, write_probes};
 
+use crate::bundle::check_networks::check_networks;
 use crate::bundle::export::derived_network;
 use crate::error::Result;
 use crate::operations::pool::Pool;
@@ -44,19 +45,49 @@ pub fn network_sizes(recipe: &Recipe, task: TaskName, sizes: ProbeSizes) -> Dime
     }
 }
 
+/// What is written of a space.
+#[derive(Debug)]
+pub struct ProbesWanted<'a> {
+    /// The forms of the graphs, at least one.
+    pub forms: &'a [Form],
+    /// How the fused operators compute with weights in 8 bits.
+    pub int8: Int8Scheme,
+    /// Random networks of the space that are measured whole, to see whether predictions hold.
+    pub checks: usize,
+    /// The vision stage that gives the networks' features, for calls from pixels on.
+    pub vision: Option<&'a VisionBundle>,
+}
+
+/// Checks that a vision stage gives what networks of these sizes read.
+fn check_vision(vision: &VisionBundle, sizes: ProbeSizes) -> Result<()> {
+    let (described, file) = (vision.vision(), vision.file());
+    if described.feature != sizes.feature {
+        let expected = format!("{}, as the measured networks read", sizes.feature);
+        return Err(BundleError::invalid(file, "vision.feature", expected, described.feature).into());
+    }
+    let most = described.regions.count();
+    let fits = if described.regions.detector().is_some() { sizes.regions <= most } else { sizes.regions == most };
+    if !fits {
+        let expected = format!("{} regions, as the measured networks read", sizes.regions);
+        return Err(BundleError::invalid(file, "vision.regions", expected, most).into());
+    }
+    Ok(())
+}
+
 /// Writes the probes of the recipe's space at the retraining's width to the new folder `out`.
 ///
 /// # Errors
-/// Operations that do not fit the width or cannot be exported; a folder that cannot be written.
+/// Operations that do not fit the width or cannot be exported; a vision stage that gives other features, or another
+/// number of regions; a folder that cannot be written.
 pub fn probes(
     recipe: &Recipe,
     task: TaskName,
     sizes: ProbeSizes,
-    forms: &[Form],
-    int8: Int8Scheme,
+    wanted: &ProbesWanted<'_>,
     out: &Path,
 ) -> Result<Probes> {
     let dimensions = network_sizes(recipe, task, sizes);
+    wanted.vision.map_or(Ok(()), |vision| check_vision(vision, sizes))?;
     let space = recipe.open_space(&Pool::standard())?;
     space.check(&dimensions)?;
     let different = |blocks: &[Vec<crate::operations::pool::Candidate>]| {
@@ -70,8 +101,18 @@ pub fn probes(
     };
     let planned = plan(&different(&space.encoder), &different(&space.decoder));
     let external_over = ExportSettings::default().external_over;
-    let (tokens, regions) = (sizes.tokens, sizes.regions);
-    let settings = ProbeSettings { task, dimensions: &dimensions, tokens, regions, forms, int8, external_over };
+    let checks = check_networks(&space, wanted.checks, recipe.seed);
+    let settings = ProbeSettings {
+        task,
+        dimensions: &dimensions,
+        tokens: sizes.tokens,
+        regions: sizes.regions,
+        forms: wanted.forms,
+        int8: wanted.int8,
+        external_over,
+        checks: &checks,
+        vision: wanted.vision,
+    };
     // Any weights will do; the same ones every time keep the files the same.
     seed_torch(recipe.seed, "probes", 0);
     let weights = |architecture: &Architecture| {
@@ -80,8 +121,7 @@ pub fn probes(
         for (name, tensor) in network.parameters() {
             let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
             let values = Vec::<f32>::try_from(tensor.detach().flatten(0, -1));
-            let values =
-                values.map_err(|e| mmnas_bundle::Error::invalid("probes", name, "32-bit numbers", e.to_string()))?;
+            let values = values.map_err(|e| BundleError::invalid("probes", name, "32-bit numbers", e.to_string()))?;
             weights.push((name.clone(), Weight::new(&shape, values)));
         }
         Ok(weights.into_iter().collect::<Weights>())
@@ -93,8 +133,6 @@ pub fn probes(
 fn of_export(error: crate::error::Error) -> mmnas_export::Error {
     match error {
         crate::error::Error::Export(error) => error,
-        other => {
-            mmnas_bundle::Error::invalid("probes", "architecture", "a network of the space", other.to_string()).into()
-        }
+        other => BundleError::invalid("probes", "architecture", "a network of the space", other.to_string()).into(),
     }
 }

@@ -66,6 +66,8 @@ pub(super) enum PartArgument {
     KnownImage,
     /// All three stages, from region features on
     All,
+    /// From pixels on: the vision stage too (`mmnas-search probes --vision`)
+    Pixels,
     /// The text stage
     Text,
     /// The image stage
@@ -79,6 +81,7 @@ impl PartArgument {
         match self {
             PartArgument::KnownImage => LimitedPart::KnownImage,
             PartArgument::All => LimitedPart::All,
+            PartArgument::Pixels => LimitedPart::Pixels,
             PartArgument::Text => LimitedPart::Text,
             PartArgument::Image => LimitedPart::Image,
             PartArgument::Fusion => LimitedPart::Fusion,

@@ -14,6 +14,7 @@ use super::write::WriteArguments;
 #[command(after_help = "Examples:
   mmnas-search export retrain --vision vision --out bundle
   mmnas-search export retrain --variants all --merged --licence CC-BY-4.0 --out bundle
+  mmnas-search export retrain --latency latency.json --out bundle
   mmnas-search export retrain --variants portable-fp16 --layout triton --out model_repository")]
 pub(super) struct Arguments {
     /// Folder of the retraining run

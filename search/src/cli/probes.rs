@@ -3,15 +3,19 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use mmnas_bundle::VisionBundle;
 use mmnas_export::Int8Scheme;
 use mmnas_search::Result;
-use mmnas_search::bundle::probes::{ProbeSizes, probes};
+use mmnas_search::bundle::probes::{ProbeSizes, ProbesWanted, probes};
 use mmnas_search::recipe::Recipe;
 use serde_json::json;
 
 use super::data::TaskArgument;
 use super::output;
 use super::write::FormChoice;
+
+/// Regions of the measured image where nothing says how many, as in the published ITM models.
+const REGIONS: usize = 36;
 
 /// Writes small graphs that `mmnas profile` times on the device where networks are to run
 #[derive(Args)]
@@ -20,8 +24,15 @@ The folder holds, for each operation of the recipe's space and each stage, chain
 blocks, and each stage without blocks, at the retraining's width. The exporter writes them as it writes
 bundles. It needs no libtorch to be measured: copy it to the device.
 
-Example:
+--checks random networks of the space are among the probes. `mmnas profile` measures them too, and
+`mmnas-search predict` sets what it predicts of them beside what they took: so you see whether
+predictions hold on your device.
+
+With --vision the vision stage is measured too, and predictions have a column from pixels on.
+
+Examples:
   mmnas-search probes --recipe recipe.toml --feature 1285 --vocabulary 2000 --answers 200 --out probes
+  mmnas-search probes --recipe recipe.toml --vision vision --answers 200 --checks 30 --out probes
   mmnas profile probes --out latency.json
   mmnas-search predict mcan:1 search/architecture.json --latency latency.json")]
 pub(super) struct Arguments {
@@ -34,24 +45,30 @@ pub(super) struct Arguments {
     /// Replace a value of the recipe, as often as needed
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Width of a region's features: features.json says it
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65536))]
-    feature: u32,
+    /// Width of a region's features: features.json says it [default with --vision: the stage's]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=65536), required_unless_present = "vision")]
+    feature: Option<u32>,
     /// Number of words
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(4..=4_000_000))]
     vocabulary: u32,
     /// Number of answers (vqa)
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     answers: u32,
-    /// Regions of the measured image
-    #[arg(long, default_value_t = 36, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    regions: u32,
+    /// Regions of the measured image [default: 36; with --vision as many as the stage gives]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    regions: Option<u32>,
     /// Tokens of the measured text
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=4096))]
     tokens: u32,
     /// Forms of the graphs, separated by commas: ort or portable operators in fp32, fp16 or int8; or `all`
     #[arg(long, value_delimiter = ',', value_parser = FormChoice::parse, default_value = "ort-fp32,ort-int8")]
     variants: Vec<FormChoice>,
+    /// Random networks of the space to measure whole, 0 to 256
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(0..=256))]
+    checks: u32,
+    /// Vision stage to measure too, as `mmnas-search vision` writes it
+    #[arg(long, value_name = "FOLDER")]
+    vision: Option<PathBuf>,
     /// Folder to write; must not exist
     #[arg(long)]
     out: PathBuf,
@@ -62,27 +79,38 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let recipe = Recipe::read(&arguments.recipe, &arguments.set)?;
+    let vision = arguments.vision.as_deref().map(VisionBundle::open).transpose()?;
     let number = |value: u32| value as usize;
+    let of_vision = vision.as_ref().map(VisionBundle::vision);
     let sizes = ProbeSizes {
-        feature: number(arguments.feature),
+        // Without a vision stage the width must be there, with one the number of regions is its own.
+        feature: arguments.feature.map_or_else(|| of_vision.map_or(0, |vision| vision.feature), number),
         vocabulary: number(arguments.vocabulary),
         answers: number(arguments.answers),
         tokens: number(arguments.tokens),
-        regions: number(arguments.regions),
+        regions: arguments.regions.map_or_else(|| of_vision.map_or(REGIONS, |vision| vision.regions.count()), number),
     };
     let forms = FormChoice::forms(&arguments.variants);
-    let written = probes(&recipe, arguments.task.name(), sizes, &forms, Int8Scheme::default(), &arguments.out)?;
+    let wanted = ProbesWanted {
+        forms: &forms,
+        int8: Int8Scheme::default(),
+        checks: number(arguments.checks),
+        vision: vision.as_ref(),
+    };
+    let written = probes(&recipe, arguments.task.name(), sizes, &wanted, &arguments.out)?;
     let bytes: u64 = written.files.values().map(|file| file.bytes).sum();
     if arguments.json {
         let forms: Vec<String> = forms.iter().map(ToString::to_string).collect();
         return output::json(&json!({
-            "out": arguments.out, "probes": written.probes.len(), "forms": forms, "bytes": bytes,
+            "out": arguments.out, "probes": written.probes.len(), "checks": written.checks.len(), "forms": forms,
+            "bytes": bytes,
         }));
     }
     output::line(format_args!(
-        "{}: {} probes in {} forms, {:.1} MB; measure them with `mmnas profile {} --out latency.json`",
+        "{}: {} probes, {} networks as checks among them, in {} forms, {:.1} MB; measure them with `mmnas profile {} --out latency.json`",
         arguments.out.display(),
         written.probes.len(),
+        written.checks.len(),
         forms.len(),
         bytes as f64 / 1e6,
         arguments.out.display()

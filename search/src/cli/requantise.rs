@@ -54,5 +54,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let what = format!("{} columns of {} rounded anew", done.columns, done.graphs.join(", "));
     let told = arguments.json.then(|| json!({ "columns": done.columns, "graphs": done.graphs }));
-    write::written(&arguments.out, &what, &done.left_out, told)
+    write::written(&arguments.out, &what, &done.left_out, None, told)
 }

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use mmnas_bundle::latency::costs::{NetworkCosts, Predicted};
+use mmnas_bundle::latency::quantity::Quantity;
+use mmnas_bundle::latency::table::LatencyTable;
 use mmnas_bundle::manifest::{Form, Measured};
 use mmnas_bundle::{Bundle, VisionBundle};
 use mmnas_export::{ExportSettings, FailedGraphs, Int8Scheme, TritonSettings, Verified, write_triton};
@@ -44,6 +47,9 @@ pub(super) struct WriteArguments {
     /// Most items of a batch in a Triton repository
     #[arg(long, default_value_t = 64)]
     triton_batch: u32,
+    /// What `mmnas profile` wrote on a device: tells what the network is predicted to take there
+    #[arg(long, value_name = "FILE")]
+    latency: Option<PathBuf>,
     #[command(flatten)]
     measure: MeasureArguments,
     /// Print JSON
@@ -107,9 +113,17 @@ impl WriteArguments {
         let vision = self.vision.as_deref().map(VisionBundle::open).transpose()?;
         let forms = FormChoice::forms(&self.variants);
         let program = self.measure.program()?;
-        let measure = |bundle: &Path| match &program {
-            Some(program) => measure::measure(program, bundle),
-            None => Ok(Verified::default()),
+        let table = self.latency.as_deref().map(LatencyTable::read).transpose()?;
+        let latency = table.as_ref().zip(self.latency.as_deref());
+        // Before the bundle appears in its place, as everything that can be wrong with it.
+        let measure = |bundle: &Path| {
+            if let Some(latency) = latency {
+                predictions(&Bundle::open(bundle, false)?, latency)?;
+            }
+            match &program {
+                Some(program) => measure::measure(program, bundle),
+                None => Ok(Verified::default()),
+            }
         };
         let int8 = match self.int8 {
             Int8Choice::PerTensor => Int8Scheme::PerTensor,
@@ -118,12 +132,12 @@ impl WriteArguments {
         let options = ExportOptions {
             settings: ExportSettings { forms: forms.clone(), merged: self.merged, int8, ..ExportSettings::default() },
             licence: self.licence.clone(),
-            measure: program.is_some().then_some(&measure),
+            measure: (program.is_some() || latency.is_some()).then_some(&measure),
         };
         match self.layout {
             Layout::Bundle => {
                 let left_out = write(vision.as_ref(), &self.out, &options)?;
-                written(&self.out, "written", &left_out, self.json.then(|| json!({})))
+                written(&self.out, "written", &left_out, latency, self.json.then(|| json!({})))
             }
             Layout::Triton => {
                 // Through a bundle beside it, so that what is served was checked like any other.
@@ -152,15 +166,48 @@ impl WriteArguments {
     }
 }
 
+/// What a bundle's network is predicted to take in each of its forms that a table has.
+///
+/// # Errors
+/// A table of another task or other sizes, which is named with the field; one that lacks an operation.
+fn predictions(
+    bundle: &Bundle<'_>,
+    (table, file): (&LatencyTable, &Path),
+) -> mmnas_bundle::Result<Vec<(Form, Predicted)>> {
+    let manifest = bundle.manifest();
+    table.check_network(manifest.task, &manifest.dimensions, file)?;
+    let measured = table.forms();
+    let forms = manifest.forms().into_iter().filter(|form| measured.contains(form));
+    let of = |form| {
+        let costs = NetworkCosts::of(table, file, form, Quantity::Milliseconds)?;
+        Ok((form, costs.predict(&manifest.architecture, file)?))
+    };
+    forms.map(of).collect()
+}
+
 /// Tells of the bundle `out` what it has, and what was left out of it.
-pub(super) fn written(out: &Path, what: &str, left_out: &[FailedGraphs], json: Option<Value>) -> Result<ExitCode> {
+///
+/// With a table of latencies and its file it tells what the network is predicted to take.
+pub(super) fn written(
+    out: &Path,
+    what: &str,
+    left_out: &[FailedGraphs],
+    latency: Option<(&LatencyTable, &Path)>,
+    json: Option<Value>,
+) -> Result<ExitCode> {
     let bundle = Bundle::open(out, true)?;
     let manifest = bundle.manifest();
+    let predicted = latency.map(|latency| predictions(&bundle, latency)).transpose()?.unwrap_or_default();
+    let as_json = json.is_some();
     if let Some(mut told) = json {
         told["out"] = json!(out);
         told["variants"] = manifest.forms().iter().map(Form::to_string).collect();
         told["measured"] = json!(manifest.measured);
         told["left_out"] = json!(left_out);
+        if latency.is_some() {
+            let of = |(form, p): &(Form, Predicted)| json!({ "variant": form.to_string(), "milliseconds": p.all() });
+            told["predicted"] = predicted.iter().map(of).collect();
+        }
         output::json(&told)?;
     } else if manifest.measured.is_empty() {
         output::line(format_args!("{}: {what}; check it with `mmnas verify {}`", out.display(), out.display()));
@@ -171,6 +218,13 @@ pub(super) fn written(out: &Path, what: &str, left_out: &[FailedGraphs], json: O
         };
         let forms = manifest.measured.iter().map(of_form).collect::<Vec<_>>().join("; ");
         output::line(format_args!("{}: {what} and verified ({forms})", out.display()));
+    }
+    if let Some((table, _)) = latency.filter(|_| !as_json) {
+        let of = |(form, p): &(Form, Predicted)| format!("{form} {:.2} ms", p.all());
+        let told = predicted.iter().map(of).collect::<Vec<_>>().join("; ");
+        let told = if told.is_empty() { "no form of the bundle was measured there" } else { &told };
+        let (device, tokens, regions) = (&table.environment.device, table.tokens, table.regions);
+        output::line(format_args!("predicted on {device} for {tokens} tokens and {regions} regions: {told}"));
     }
     Ok(output::left_out(left_out))
 }

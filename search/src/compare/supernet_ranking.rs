@@ -1,9 +1,11 @@
 //! Trains drawn architectures alone and ranks them by the supernets that searches trained.
 
+use mmnas_bundle::rank_correlation::spearman_rho;
+
 use crate::compare::contender::Contender;
 use crate::compare::ranking::Ranking;
 use crate::compare::runs::{Rules, folder, random_choices, recipe_of, retrained, search_run};
-use crate::compare::statistics::{kendall_tau, spearman_rho};
+use crate::compare::statistics::kendall_tau;
 use crate::error::Result;
 use crate::recipe::Recipe;
 use crate::task::Task;

@@ -16,10 +16,10 @@ pub struct LimitSettings {
     /// Most milliseconds of the part `of`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milliseconds: Option<f64>,
-    /// Most megabytes (10⁶ bytes) of all graphs and weights on disk.
+    /// Most megabytes (10⁶ bytes) of all graphs and weights on disk, without the vision stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub megabytes: Option<f64>,
-    /// Most megabytes (10⁶ bytes) of memory that all stages hold, where the table has them.
+    /// Most megabytes (10⁶ bytes) of memory that the network's stages hold, where the table has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<f64>,
     /// Most millijoules of the part `of`, where the table has them.
@@ -31,7 +31,8 @@ pub struct LimitSettings {
     /// Which part of a call takes the milliseconds and millijoules.
     ///
     /// `known-image` (default): text and fusion stage. `all`: the image stage too, from region
-    /// features on. `text`, `image`, `fusion`: that stage alone.
+    /// features on. `pixels`: the vision stage as well, if it was measured. `text`, `image`,
+    /// `fusion`: that stage alone.
     #[serde(default)]
     pub of: LimitedPart,
     /// The form of the graphs, such as `ort-fp32` (default) or `ort-int8`.

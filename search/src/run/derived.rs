@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use mmnas_bundle::{Architecture, Error as BundleError, Operation};
+use mmnas_bundle::manifest::Dimensions;
+use mmnas_bundle::{Architecture, Error as BundleError, Operation, read_text_file};
 
 use crate::error::Result;
+use crate::recipe::Recipe;
 use crate::recipe::limits::LimitSettings;
 use crate::run::epoch_log::EpochRecord;
 use crate::run::epoch_notes::probabilities;
-use crate::run::files::LOG;
+use crate::run::files::{LOG, RECIPE};
 use crate::run::folder::RunFolder;
 use crate::run::searched_blocks::blocks;
 use crate::space::knapsack::Knapsack;
@@ -26,20 +28,33 @@ pub struct Derived {
     pub log_probability: f64,
 }
 
+/// Checks that a table is of networks as wide as the run's recipe retrains them.
+///
+/// What the data decides is not in the recipe: features, words and outputs are the table's.
+fn check_sizes(folder: &RunFolder, Latency { table, file, .. }: &Latency) -> Result<()> {
+    let recipe_file = folder.file(RECIPE);
+    let recipe = Recipe::parse_checked(&read_text_file(&recipe_file)?, &recipe_file, &[], |_| Ok(()))?;
+    let Dimensions { feature, vocabulary, outputs, embeddings, .. } = table.dimensions;
+    let sizes = Dimensions { feature, vocabulary, outputs, embeddings, ..recipe.widths(recipe.retrain.hidden) };
+    Ok(table.check_network(table.task, &sizes, file)?)
+}
+
 /// Derives the most probable architecture of the search in `run` within limits, without any training.
 ///
 /// Probabilities are those that alpha gave the operations in the last epoch. The limits hold at the
 /// sizes, tokens and regions of the table.
 ///
 /// # Errors
-/// A table of another task, or without the form; a run that cannot be read, or without probabilities (a search without
-/// alpha has none); a limit on parameters, whose sizes no search records; those of [`Knapsack::new`].
+/// A table of another task or of other sizes than the run's recipe retrains at, or without the
+/// form; a run that cannot be read, or without probabilities (a search without alpha has none); a
+/// limit on parameters, whose sizes no search records; those of [`Knapsack::new`].
 pub fn derive_within_limits(run: &Path, latency: &Latency, settings: &LimitSettings) -> Result<Derived> {
     let folder = RunFolder::at(run);
     let (searched, measured) = (folder.inputs()?.task, latency.table.task.to_string());
     if searched != measured {
         return Err(BundleError::invalid(&latency.file, "task", format!("{searched}, as searched"), measured).into());
     }
+    check_sizes(&folder, latency)?;
     let parameters = || {
         let expected = "a limit in a recipe, for mmnas-search search: a search does not record the sizes of its data";
         Err(BundleError::invalid(run, "parameters", expected, "a limit").into())

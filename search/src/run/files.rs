@@ -18,6 +18,9 @@ pub(crate) const FEATURE_MEAN: &str = "feature_norm.mean";
 /// Deviation of the features, beside the weights.
 pub(crate) const FEATURE_STD: &str = "feature_norm.std";
 
+/// File of the recipe that a run was started with.
+pub(crate) const RECIPE: &str = "recipe.toml";
+
 /// The file of a run's records, one a line.
 pub(crate) const LOG: &str = "log.jsonl";
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
-use crate::run::files::{LOG, NETWORK};
+use crate::run::files::{LOG, NETWORK, RECIPE};
 use crate::space::limits::Latency;
 
 /// The folder of a run: resolved recipe, checkpoint, log and results.
@@ -121,7 +121,7 @@ impl RunFolder {
     /// - [`Error::Recipe`] if the recipe cannot be written as TOML.
     pub fn open(path: &Path, recipe: &Recipe, inputs: &RunInputs, resume: bool) -> Result<RunFolder> {
         let mut run = RunFolder::at(path);
-        let (recipe_file, inputs_file) = (run.file("recipe.toml"), run.file("inputs.json"));
+        let (recipe_file, inputs_file) = (run.file(RECIPE), run.file("inputs.json"));
         let recipe = recipe.to_toml()?;
         let inputs = serde_json::to_string_pretty(inputs).map_err(|e| mmnas_bundle::Error::json(&inputs_file, &e))?;
         if run.checkpoint().exists() || recipe_file.exists() {

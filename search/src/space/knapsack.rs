@@ -109,7 +109,8 @@ impl Knapsack {
     /// # Errors
     ///
     /// [`Error::NothingFits`], with the architecture that comes nearest, if none keeps the limits.
-    /// [`Error::Bundle`] for an operation that was not measured where it may stand.
+    /// [`Error::Bundle`] for an operation that was not measured where it may stand, or a limit from
+    /// pixels on and no vision stage that was measured.
     pub fn new(
         encoder: &[Vec<Operation>],
         decoder: &[Vec<Operation>],
@@ -142,7 +143,7 @@ impl Knapsack {
                 placements.push(Placement(blocks));
             }
         }
-        let fixed = limits.iter().map(|limit| [fixed(limit), 0, 0, 0, 0, 0]).collect();
+        let fixed = limits.iter().map(|limit| Ok([fixed(limit, file)?, 0, 0, 0, 0, 0])).collect::<Result<_>>()?;
         let at_most = limits.iter().map(|limit| millionths(limit.at_most)).collect();
         let knapsack = Knapsack { placements, fixed, limits, at_most };
         let nearest = knapsack.nearest();
@@ -328,7 +329,12 @@ fn amount(limit: &Limit, stage: usize, operation: Operation, file: &Path) -> Res
         Ok(*cost.ok_or_else(missing)?)
     };
     if counts[stage] {
-        add(1 + stage, known(stage, "in", stage_costs(&limit.costs, stage).blocks.get(&operation))?);
+        let costs = stage_costs(&limit.costs, stage);
+        add(1 + stage, known(stage, "in", costs.blocks.get(&operation))?);
+        // What the first served block brings is there with a block of the stage's own.
+        if let Some(shared) = costs.shared.get(&operation).filter(|_| stage < 2) {
+            add(4 + stage, BlockCost { each: 0.0, first: shared.first });
+        }
     }
     for other in (0..2).filter(|&other| stage == 2 && counts[other]) {
         if Stack::ALL[other].serves(operation) {
@@ -339,9 +345,10 @@ fn amount(limit: &Limit, stage: usize, operation: Operation, file: &Path) -> Res
 }
 
 /// What the counted stages take without any block.
-fn fixed(limit: &Limit) -> u64 {
+fn fixed(limit: &Limit, file: &Path) -> Result<u64> {
     let counted = (0..3).filter(|&stage| limit.part.stages()[stage]);
-    counted.map(|stage| millionths(stage_costs(&limit.costs, stage).fixed)).sum()
+    let own: u64 = counted.map(|stage| millionths(stage_costs(&limit.costs, stage).fixed)).sum();
+    Ok(millionths(limit.part.before(&limit.costs, file)?) + own)
 }
 
 fn stage_costs(costs: &NetworkCosts, stage: usize) -> &StageCosts {

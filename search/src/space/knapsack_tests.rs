@@ -26,6 +26,7 @@ fn random_costs(rng: &mut impl rand::Rng) -> NetworkCosts {
     };
     use Operation::{FeedForward, GuidedAttention, RelationSelfAttention, SelfAttention};
     NetworkCosts {
+        vision: Some(3.0),
         text: stage(&Operation::ENCODER, &[GuidedAttention]),
         image: stage(&[SelfAttention, RelationSelfAttention, FeedForward], &[RelationSelfAttention]),
         fusion: stage(&Operation::DECODER, &[]),
@@ -191,6 +192,9 @@ fn an_operation_that_was_not_measured_is_named() {
     let error = |costs: &NetworkCosts, part| {
         Knapsack::new(&encoder, &decoder, vec![limit(costs, part, 9.0)], Path::new(FILE)).unwrap_err().to_string()
     };
+    costs.vision = None;
+    let unseen = error(&costs, LimitedPart::Pixels);
+    assert!(unseen.contains(FILE) && unseen.contains("mmnas-search probes --vision"), "{unseen}");
     costs.text.shared.clear();
     let unserved = error(&costs, LimitedPart::All);
     assert!(unserved.contains(FILE) && unserved.contains("guided_att_64 served by the text stage"), "{unserved}");

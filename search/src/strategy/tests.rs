@@ -161,6 +161,7 @@ fn bounds(at_most: f64, weight: f64) -> Bounds {
         shared: shared.iter().map(|operation| (*operation, BlockCost { each: 0.0, first: 0.0 })).collect(),
     };
     let costs = NetworkCosts {
+        vision: None,
         text: stage(&Operation::ENCODER, &Operation::DECODER),
         image: stage(&Operation::DECODER, &Operation::DECODER),
         fusion: stage(&Operation::DECODER, &[]),

@@ -46,6 +46,7 @@ pub fn parameter_costs<T: Task>(space: &Space, pool: &Pool, dimensions: &Dimensi
     };
     // All of it is counted where a block stands, nothing where another stage serves it.
     Ok(NetworkCosts {
+        vision: None,
         text: StageCosts { fixed, blocks: text, shared: served(&image) },
         image: StageCosts { fixed: 0.0, blocks: image.clone(), shared: served(&image) },
         fusion: StageCosts { fixed: 0.0, blocks: image, shared: BTreeMap::new() },

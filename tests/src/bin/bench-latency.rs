@@ -1,28 +1,30 @@
-//! Predicted milliseconds of random architectures beside measured ones.
+//! Predicted milliseconds of random networks beside measured ones.
 
-use std::path::Path;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use mmnas_bundle::latency::costs::{NetworkCosts, Quantity};
+use mmnas_bundle::latency::checks::Checks;
+use mmnas_bundle::latency::quantity::Quantity;
+use mmnas_bundle::latency::table::LatencyTable;
 use mmnas_bundle::manifest::{Dimensions, Form, Precision, TaskName, Variant};
 use mmnas_bundle::{Architecture, Operation};
 use mmnas_export::{ExportSettings, Int8Scheme, ProbeSettings, plan, write_probes};
-use mmnas_runtime::{LoadOptions, ProfileSettings, Timed};
-use mmnas_search::bundle::golden::record_stages;
-use mmnas_search::compare::statistics::spearman_rho;
-use mmnas_search::rng;
+use mmnas_runtime::{LoadOptions, ProfileSettings};
+use mmnas_search::Space;
+use mmnas_search::bundle::check_networks::check_networks;
 use mmnas_tests::bench::machine;
-use mmnas_tests::exported::{formula_network, weights_of, write};
-use mmnas_tests::fixtures::official;
-use rand::RngExt as _;
+use mmnas_tests::exported::{formula_network, weights_of};
+use mmnas_tests::fixtures::{official, official_full};
 use serde_json::{Value, json};
 use tch::Device;
 
 #[derive(Parser)]
 #[command(
-    about = "Profiles the probes of the published space, then writes bundles of random architectures, and sets what \
-             the sum of the probes predicts beside what their graphs take. `make bench-latency` runs it."
+    about = "Measures probes of the published space and random networks of it in the same rounds, and sets what the sum \
+             of the probes predicts beside what the networks take. `make bench-latency` runs it, small (H 128) and at \
+             the published sizes (H 512)."
 )]
 struct Options {
     /// Print JSON
@@ -31,18 +33,21 @@ struct Options {
     /// Tiny sizes: whether it runs, not how well it predicts
     #[arg(long)]
     quick: bool,
-    /// H of the networks
-    #[arg(long, default_value_t = 128)]
-    hidden: usize,
-    /// Random architectures of each task
+    /// Only the small networks, or only those of the published sizes
+    #[arg(long, value_parser = ["128", "512"])]
+    hidden: Option<String>,
+    /// Random networks of each task
     #[arg(long, default_value_t = 30)]
-    architectures: u64,
-    /// Most blocks of encoder and decoder
-    #[arg(long, default_value_t = 6)]
-    blocks: usize,
+    networks: usize,
     /// Threads of an operator
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
+    #[arg(long, default_value_t = NonZeroUsize::MIN)]
+    threads: NonZeroUsize,
+    /// Rounds of the measurement
+    #[arg(long, default_value_t = 60)]
+    rounds: usize,
+    /// Folder where measured tables are kept, and taken from when it is called again
+    #[arg(long)]
+    keep: Option<PathBuf>,
 }
 
 const FORMS: [Form; 2] = [Form::ORT_FP32, Form { variant: Variant::Ort, precision: Precision::Int8 }];
@@ -50,126 +55,131 @@ const FORMS: [Form; 2] = [Form::ORT_FP32, Form { variant: Variant::Ort, precisio
 const TOKENS: usize = 7;
 const REGIONS: usize = 36;
 
-/// An architecture with 1 to `blocks` encoder blocks, and as many to twice as many decoder blocks.
-fn random_architecture(number: u64, blocks: usize) -> Architecture {
-    let mut rng = rng(5, "latency architectures", number);
-    let mut draw = |from: &[Operation], count: usize| {
-        (0..count).map(|_| from[rng.random_range(0..from.len())]).collect::<Vec<Operation>>()
-    };
-    let size = 1 + number as usize % blocks.max(1);
-    Architecture { encoder: draw(&Operation::ENCODER, size), decoder: draw(&Operation::DECODER, 2 * size) }
+/// Sizes of networks.
+#[derive(Clone, Copy)]
+struct Size {
+    name: &'static str,
+    /// Most blocks of encoder and decoder.
+    blocks: (usize, usize),
+    dimensions: fn(usize) -> Dimensions,
+}
+
+const SMALL: Size = Size { name: "H 128", blocks: (6, 12), dimensions: |outputs| official(128, outputs) };
+const PUBLISHED: Size = Size { name: "H 512", blocks: (12, 18), dimensions: official_full };
+const TINY: Size = Size { name: "H 64", blocks: (2, 3), dimensions: |outputs| official(64, outputs) };
+
+/// The table of a task at a size, from an earlier call or measured now.
+fn table(
+    task: TaskName,
+    size: Size,
+    options: &Options,
+    folder: &Path,
+) -> Result<LatencyTable, Box<dyn std::error::Error>> {
+    let name = format!("{task}-{}", size.name.replace(' ', "").to_lowercase());
+    let file = folder.join(format!("{name}.json"));
+    let probes = folder.join(format!("{name}-probes"));
+    if file.exists() {
+        return Ok(LatencyTable::read(&file)?);
+    }
+    if !probes.exists() {
+        let d = (size.dimensions)(if task == TaskName::Vqa { 17 } else { 1 });
+        let checks = check_networks(&Space::published(size.blocks.0, size.blocks.1), options.networks, 5);
+        let settings = ProbeSettings {
+            task,
+            dimensions: &d,
+            tokens: TOKENS,
+            regions: REGIONS,
+            forms: &FORMS,
+            int8: Int8Scheme::default(),
+            external_over: ExportSettings::default().external_over,
+            checks: &checks,
+            vision: None,
+        };
+        let weights = |architecture: &Architecture| Ok(weights_of(&formula_network(task, architecture, &d)));
+        write_probes(&plan(&Operation::ENCODER, &Operation::DECODER), &settings, &probes, weights)?;
+    }
+    let profiling = ProfileSettings { rounds: options.rounds, max_spread: 10.0 };
+    let load = LoadOptions { threads: Some(options.threads), check_hashes: false, ..LoadOptions::default() };
+    let table = mmnas_runtime::profile(&probes, &file, &profiling, &load, &mut |_| {})?.table;
+    std::fs::remove_dir_all(&probes)?;
+    Ok(table)
 }
 
 struct Row {
     task: TaskName,
-    form: Form,
-    predicted: Vec<f64>,
-    measured: Vec<f64>,
+    size: Size,
+    checks: Checks,
 }
 
 impl Row {
-    fn errors(&self) -> impl Iterator<Item = f64> {
-        self.predicted.iter().zip(&self.measured).map(|(predicted, measured)| (predicted / measured - 1.0).abs())
-    }
-
-    fn mean_error(&self) -> f64 {
-        self.errors().sum::<f64>() / self.measured.len().max(1) as f64
-    }
-
-    fn correlation(&self) -> f64 {
-        spearman_rho(&self.predicted, &self.measured)
-    }
-
     fn json(&self) -> Value {
+        let of = |network: &mmnas_bundle::latency::checks::CheckedNetwork| {
+            let stages = |p: &mmnas_bundle::latency::costs::Predicted| json!([p.text, p.image, p.fusion]);
+            let architecture = network.architecture.to_string();
+            json!({ "architecture": architecture, "predicted": stages(&network.predicted), "measured": stages(&network.measured) })
+        };
         json!({
-            "task": self.task.to_string(), "form": self.form.to_string(), "mean_error": self.mean_error(),
-            "worst_error": self.errors().fold(0.0, f64::max), "spearman": self.correlation(),
-            "predicted": self.predicted, "measured": self.measured,
+            "task": self.task.to_string(), "size": self.size.name, "form": self.checks.form.to_string(),
+            "mean_error": self.checks.mean_error(), "worst_error": self.checks.worst_error(),
+            "rank_correlation": self.checks.rank_correlation(),
+            "networks": self.checks.networks.iter().map(of).collect::<Vec<_>>(),
         })
     }
-}
 
-fn measure(task: TaskName, options: &Options, folder: &Path) -> Result<Vec<Row>, Box<dyn std::error::Error>> {
-    let outputs = if task == TaskName::Vqa { 17 } else { 1 };
-    let d = Dimensions { hidden: options.hidden, ..official(options.hidden, outputs) };
-    let load = LoadOptions { threads: std::num::NonZeroUsize::new(options.threads), ..LoadOptions::default() };
-    let probes = folder.join(format!("probes-{task}"));
-    let settings = ProbeSettings {
-        task,
-        dimensions: &d,
-        tokens: TOKENS,
-        regions: REGIONS,
-        forms: &FORMS,
-        int8: Int8Scheme::default(),
-        external_over: ExportSettings::default().external_over,
-    };
-    let weights = |architecture: &Architecture| Ok(weights_of(&formula_network(task, architecture, &d)));
-    write_probes(&plan(&Operation::ENCODER, &Operation::DECODER), &settings, &probes, weights)?;
-    let rounds = if options.quick { 5 } else { 60 };
-    let profiling = ProfileSettings { rounds, max_spread: 10.0 };
-    let mut rows: Vec<Row> =
-        FORMS.map(|form| Row { task, form, predicted: Vec::new(), measured: Vec::new() }).into_iter().collect();
-    for number in 0..options.architectures {
-        let architecture = random_architecture(number, options.blocks);
-        let network = formula_network(task, &architecture, &d);
-        let recorded = record_stages(&network, task, TOKENS, REGIONS, number)?;
-        let out = folder.join(format!("{task}-{number}"));
-        let exported = ExportSettings { forms: FORMS.to_vec(), ..ExportSettings::default() };
-        write((task, &network), &architecture, &weights_of(&network), &recorded, exported, &out);
-        // In turns: processors that other work shares change their speed within minutes.
-        let file = folder.join(format!("latency-{task}-{number}.json"));
-        let table = mmnas_runtime::profile(&probes, &file, &profiling, &load, &mut |_| {})?.table;
-        let report = mmnas_runtime::verify(&out, &load, Timed::Yes)?;
-        for row in &mut rows {
-            let measured = report.measured.iter().find(|m| m.form() == row.form).and_then(|m| m.milliseconds);
-            let Some(measured) = measured else { continue };
-            row.predicted.push(
-                NetworkCosts::of(&table, &file, row.form, Quantity::Milliseconds)?.predict(&architecture, &file)?.all(),
-            );
-            row.measured.push(measured);
-        }
-        std::fs::remove_dir_all(&out)?;
+    fn line(&self) -> String {
+        let measured = self.checks.networks.iter().map(|network| network.measured.all());
+        let (least, most) = measured.fold((f64::INFINITY, 0.0f64), |(least, most), ms| (least.min(ms), most.max(ms)));
+        let number = |value: Option<f64>, scale: f64| value.unwrap_or(f64::NAN) * scale;
+        format!(
+            "| {} | {} | {} | {} | {least:.2} to {most:.2} | {:.1} % | {:.1} % | {:.3} |",
+            self.size.name,
+            self.task,
+            self.checks.form,
+            self.checks.networks.len(),
+            number(self.checks.mean_error(), 100.0),
+            number(self.checks.worst_error(), 100.0),
+            number(self.checks.rank_correlation(), 1.0),
+        )
     }
-    Ok(rows)
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
-    let folder = tempfile::tempdir()?;
+    let temporary = tempfile::tempdir()?;
+    let folder = options.keep.as_deref().unwrap_or(temporary.path());
+    std::fs::create_dir_all(folder)?;
+    let sizes: Vec<Size> = match (options.quick, options.hidden.as_deref()) {
+        (true, _) => vec![TINY],
+        (false, Some("128")) => vec![SMALL],
+        (false, Some(_)) => vec![PUBLISHED],
+        (false, None) => vec![SMALL, PUBLISHED],
+    };
     let mut rows = Vec::new();
-    for task in [TaskName::Vqa, TaskName::Itm, TaskName::Vgd] {
-        rows.extend(measure(task, options, folder.path())?);
+    for size in sizes {
+        for task in [TaskName::Vqa, TaskName::Itm, TaskName::Vgd] {
+            let table = table(task, size, options, folder)?;
+            for form in FORMS {
+                let checks = Checks::of(&table, folder, form, Quantity::Milliseconds)?;
+                rows.push(Row { task, size, checks });
+            }
+        }
     }
+    let (machine, threads) = (machine::describe(Device::Cpu), options.threads);
     if options.json {
         let rows: Vec<Value> = rows.iter().map(Row::json).collect();
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&json!({ "machine": machine::describe(Device::Cpu), "rows": rows }))?
-        );
+        println!("{}", serde_json::to_string_pretty(&json!({ "machine": machine, "threads": threads, "rows": rows }))?);
         return Ok(());
     }
-    println!("{}; {} of the runtime, H {}", machine::describe(Device::Cpu), options.threads, options.hidden);
-    println!("| task | form | networks | ms | mean error | worst | rank correlation |");
-    println!("|---|---|---:|---:|---:|---:|---:|");
-    for row in &rows {
-        let (least, most) =
-            row.measured.iter().fold((f64::INFINITY, 0.0f64), |(least, most), ms| (least.min(*ms), most.max(*ms)));
-        println!(
-            "| {} | {} | {} | {least:.2} to {most:.2} | {:.1} % | {:.1} % | {:.3} |",
-            row.task,
-            row.form,
-            row.measured.len(),
-            100.0 * row.mean_error(),
-            100.0 * row.errors().fold(0.0, f64::max),
-            row.correlation()
-        );
-    }
+    println!("{machine}; {threads} of the runtime; {TOKENS} tokens, {REGIONS} regions");
+    println!("| size | task | form | networks | ms | mean error | worst | rank correlation |");
+    println!("|---|---|---|---:|---:|---:|---:|---:|");
+    rows.iter().for_each(|row| println!("{}", row.line()));
     Ok(())
 }
 
 fn main() -> ExitCode {
     let mut options = Options::parse();
     if options.quick {
-        options = Options { hidden: 64, architectures: 3, blocks: 2, ..options };
+        options = Options { networks: 3, rounds: 5, ..options };
     }
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,

@@ -31,6 +31,11 @@ impl VisionBundle {
         Ok(VisionBundle { folder: folder.to_path_buf(), manifest })
     }
 
+    /// The file of the description, for errors.
+    pub fn file(&self) -> PathBuf {
+        self.folder.join(VISION)
+    }
+
     /// The stage.
     pub fn vision(&self) -> &Vision {
         &self.manifest.vision

@@ -7,64 +7,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
+use crate::latency::chains::Chain;
 use crate::latency::probes::{Part, Stack};
+pub use crate::latency::quantity::Quantity;
 use crate::latency::table::{LatencyTable, Measurement};
 use crate::manifest::Form;
 use crate::network::architecture::Architecture;
 use crate::network::operation::Operation;
-
-/// What is added up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Quantity {
-    /// Median time of one item, in milliseconds.
-    Milliseconds,
-    /// Graphs and weights on disk, in megabytes (10⁶ bytes).
-    Megabytes,
-    /// Memory that the sessions hold, in megabytes (10⁶ bytes).
-    Memory,
-    /// Energy of one item, in millijoules.
-    Millijoules,
-}
-
-impl Quantity {
-    /// All quantities, in the order of a table's columns.
-    pub const ALL: [Quantity; 4] =
-        [Quantity::Milliseconds, Quantity::Megabytes, Quantity::Memory, Quantity::Millijoules];
-
-    /// Short name of the unit: `ms`, `MB`, `MB of memory`, `mJ`.
-    pub fn unit(self) -> &'static str {
-        match self {
-            Quantity::Milliseconds => "ms",
-            Quantity::Megabytes => "MB",
-            Quantity::Memory => "MB of memory",
-            Quantity::Millijoules => "mJ",
-        }
-    }
-
-    /// The field of a measurement that holds it.
-    fn field(self) -> &'static str {
-        match self {
-            Quantity::Milliseconds => "milliseconds",
-            Quantity::Megabytes => "bytes",
-            Quantity::Memory => "memory",
-            Quantity::Millijoules => "millijoules",
-        }
-    }
-
-    /// What a graph took, if that could be read where it was measured.
-    pub fn of(self, measurement: &Measurement) -> Option<f64> {
-        match self {
-            Quantity::Milliseconds => Some(measurement.milliseconds),
-            Quantity::Megabytes => Some(measurement.bytes as f64 / 1e6),
-            Quantity::Memory => measurement.memory.map(|bytes| bytes as f64 / 1e6),
-            Quantity::Millijoules => measurement.millijoules,
-        }
-    }
-}
 
 /// What blocks of one operation add to a stage.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -76,7 +26,7 @@ pub struct BlockCost {
 }
 
 impl BlockCost {
-    const NONE: BlockCost = BlockCost { each: 0.0, first: 0.0 };
+    pub(super) const NONE: BlockCost = BlockCost { each: 0.0, first: 0.0 };
 }
 
 /// What a stage takes.
@@ -93,6 +43,8 @@ pub struct StageCosts {
 /// What networks of one form take on one device, of one quantity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkCosts {
+    /// From pixels to region features, where a vision stage was measured; the same for every network.
+    pub vision: Option<f64>,
     /// The text stage.
     pub text: StageCosts,
     /// The image stage.
@@ -101,9 +53,11 @@ pub struct NetworkCosts {
     pub fusion: StageCosts,
 }
 
-/// What one item is predicted to take in each stage.
+/// What one item takes in each stage.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Predicted {
+    /// Of the vision stage, where one was measured: from pixels of its size to region features.
+    pub vision: Option<f64>,
     /// Of the text stage.
     pub text: f64,
     /// Of the image stage.
@@ -118,9 +72,14 @@ impl Predicted {
         self.text + self.fusion
     }
 
-    /// All three stages.
+    /// All three stages of the network, from region features on.
     pub fn all(&self) -> f64 {
         self.text + self.image + self.fusion
+    }
+
+    /// The vision stage and all three stages, where a vision stage was measured.
+    pub fn from_pixels(&self) -> Option<f64> {
+        self.vision.map(|vision| vision + self.all())
     }
 }
 
@@ -153,18 +112,12 @@ impl StageCosts {
             let expected = format!("a measurement of the {stack} stage {part} as {form}");
             Error::invalid(file, "measurements", expected, "none")
         };
-        let value = |m: &Measurement| {
-            let unread = || {
-                let field = format!("measurements[].{} of the {stack} stage as {form}", quantity.field());
-                Error::invalid(file, field, format!("a number of {}", quantity.unit()), "none")
-            };
-            quantity.of(m).ok_or_else(unread)
-        };
+        let value = |m: &Measurement| value(m, quantity, file);
         let fixed = value(table.find(form, stack, Part::Fixed).ok_or_else(|| missing("without blocks"))?)?;
         let mut chains: [BTreeMap<Operation, Chain>; 2] = Default::default();
         for m in table.measurements.iter().filter(|m| m.form() == form && m.stack == stack) {
             let (place, operation, count, after) = match m.part {
-                Part::Fixed => continue,
+                Part::Fixed | Part::Check { .. } => continue,
                 Part::Blocks { operation, count, after } => (0, operation, count, after),
                 Part::Shared { operation, count } => (1, operation, count, None),
             };
@@ -184,33 +137,48 @@ impl StageCosts {
         let costs = |chains: &BTreeMap<Operation, Chain>| {
             chains.iter().map(|(operation, chain)| (*operation, BlockCost::of(chain))).collect()
         };
-        let (blocks, shared) = (costs(&chains[0]), costs(&chains[1]));
+        let (mut blocks, shared): (BTreeMap<_, BlockCost>, BTreeMap<_, BlockCost>) =
+            (costs(&chains[0]), costs(&chains[1]));
+        // What the first of its own blocks and the first of the served ones both bring is there once.
+        for (operation, cost) in &mut blocks {
+            cost.first = (cost.first - shared.get(operation).map_or(0.0, |shared| shared.first)).max(0.0);
+        }
         Ok(StageCosts { fixed, blocks, shared })
     }
-}
 
-/// What chains of one operation took.
-#[derive(Debug, Default)]
-struct Chain {
-    /// Of the stage without the chain.
-    base: f64,
-    /// Length of a chain and what the stage takes with it.
-    times: Vec<(usize, f64)>,
-}
-
-impl BlockCost {
-    /// From what chains of some lengths took.
-    ///
-    /// The shortest and the longest chain give what each block takes; what the shortest takes beyond that came with the
-    /// first block. Noise may make either negative, which no block is.
-    fn of(Chain { base, times }: &Chain) -> BlockCost {
-        let shortest = times.iter().min_by_key(|(count, _)| *count);
-        let longest = times.iter().max_by_key(|(count, _)| *count);
-        let (Some(&(few, short)), Some(&(many, long))) = (shortest, longest) else { return BlockCost::NONE };
-        let each = if many > few { (long - short) / (many - few) as f64 } else { (long - base) / many.max(1) as f64 };
-        let each = each.max(0.0);
-        BlockCost { each, first: (short - base - few as f64 * each).max(0.0) }
+    /// What a stage with these blocks of its own takes that computes something for `served` blocks of another one.
+    fn predict(&self, own: &BTreeMap<Operation, usize>, served: &BTreeMap<Operation, usize>) -> Found {
+        let blocks = sum(&self.blocks, own).map_err(|operation| ("in", operation))?;
+        let mut shared = sum(&self.shared, served).map_err(|operation| ("served by", operation))?;
+        let known = |operations: &BTreeMap<Operation, usize>| {
+            let firsts = operations.keys().filter_map(|operation| Some(self.shared.get(operation)?.first));
+            firsts.fold(0.0, f64::max)
+        };
+        shared += (known(own) - known(served)).max(0.0);
+        Ok(self.fixed + blocks + shared)
     }
+}
+
+/// A sum, or an operation without a cost and what it does in the stage.
+type Found = std::result::Result<f64, (&'static str, Operation)>;
+
+/// What comes before a network: the vision stage, and its detector if it has one.
+fn vision(table: &LatencyTable, file: &Path, quantity: Quantity) -> Result<Option<f64>> {
+    let mut sum = None;
+    for stack in Stack::BEFORE {
+        let found = table.measurements.iter().find(|m| (m.stack, m.part) == (stack, Part::Fixed));
+        let Some(m) = found else { continue };
+        sum = Some(sum.unwrap_or(0.0) + value(m, quantity, file)?);
+    }
+    Ok(sum)
+}
+
+/// What a graph took, or an error where that could not be read.
+fn value(m: &Measurement, quantity: Quantity, file: &Path) -> Result<f64> {
+    quantity.of(m).ok_or_else(|| {
+        let field = format!("measurements[].{} of the {} stage as {}", quantity.field(), m.stack, m.form());
+        Error::invalid(file, field, format!("a number of {}", quantity.unit()), "none")
+    })
 }
 
 impl NetworkCosts {
@@ -220,7 +188,8 @@ impl NetworkCosts {
     /// A form in which a stage without blocks was not measured; a quantity that could not be read where it was.
     pub fn of(table: &LatencyTable, file: &Path, form: Form, quantity: Quantity) -> Result<NetworkCosts> {
         let of = |stack| StageCosts::of(table, file, form, quantity, stack);
-        Ok(NetworkCosts { text: of(Stack::Text)?, image: of(Stack::Image)?, fusion: of(Stack::Fusion)? })
+        let vision = vision(table, file, quantity)?;
+        Ok(NetworkCosts { vision, text: of(Stack::Text)?, image: of(Stack::Image)?, fusion: of(Stack::Fusion)? })
     }
 
     /// What a network of this architecture takes; `file` names the table in errors.
@@ -230,22 +199,18 @@ impl NetworkCosts {
     pub fn predict(&self, architecture: &Architecture, file: &Path) -> Result<Predicted> {
         let (early, late) = architecture.decoder.split_at(architecture.image_blocks());
         let late_counts = counts(late);
-        let missing = |stack: Stack, what: &'static str| {
-            move |operation: Operation| {
-                let expected = format!("a measurement of {operation} {what} the {stack} stage");
-                Error::invalid(file, "measurements", expected, "none")
-            }
-        };
         let served = |stack: Stack| {
             let served = late_counts.iter().filter(|(operation, _)| stack.serves(**operation));
             served.map(|(operation, count)| (*operation, *count)).collect::<BTreeMap<_, _>>()
         };
-        let stage = |costs: &StageCosts, stack, own: &BTreeMap<Operation, usize>| -> Result<f64> {
-            let blocks = sum(&costs.blocks, own).map_err(missing(stack, "in"))?;
-            let shared = sum(&costs.shared, &served(stack)).map_err(missing(stack, "served by"))?;
-            Ok(costs.fixed + blocks + shared)
+        let stage = |costs: &StageCosts, stack: Stack, own: &BTreeMap<Operation, usize>| -> Result<f64> {
+            costs.predict(own, &served(stack)).map_err(|(what, operation)| {
+                let expected = format!("a measurement of {operation} {what} the {stack} stage");
+                Error::invalid(file, "measurements", expected, "none")
+            })
         };
         Ok(Predicted {
+            vision: self.vision,
             text: stage(&self.text, Stack::Text, &counts(&architecture.encoder))?,
             image: stage(&self.image, Stack::Image, &counts(early))?,
             fusion: stage(&self.fusion, Stack::Fusion, &late_counts)?,
@@ -254,81 +219,9 @@ impl NetworkCosts {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use crate::latency::table::{Environment, LATENCY_FORMAT};
-    use crate::manifest::{Dimensions, Format, TaskName};
-
-    /// A device whose times are known: `fixed + Σ each + max first`.
-    pub(in crate::latency) fn table() -> LatencyTable {
-        let each = |stack: Stack, operation: Operation| match (stack, operation) {
-            (Stack::Text, _) => 0.25,
-            (_, Operation::FeedForward) => 0.5,
-            _ => 0.75,
-        };
-        let mut measurements = Vec::new();
-        let mut add = |stack, part, milliseconds| {
-            let Form { variant, precision } = Form::ORT_FP32;
-            let m = Measurement {
-                stack,
-                part,
-                variant,
-                precision,
-                milliseconds,
-                spread: 0.0,
-                runs: 9,
-                bytes: 1,
-                memory: None,
-                millijoules: None,
-            };
-            measurements.push(m);
-        };
-        for (stack, fixed) in [(Stack::Text, 1.0), (Stack::Image, 2.0), (Stack::Fusion, 3.0)] {
-            add(stack, Part::Fixed, fixed);
-            for operation in [Operation::SelfAttention, Operation::FeedForward, Operation::GuidedAttention] {
-                for count in [1usize, 4] {
-                    let first = if operation == Operation::FeedForward { 0.0 } else { 0.125 };
-                    let ms = fixed + count as f64 * each(stack, operation) + first;
-                    // In the fusion stage a block that reads the text stands before others.
-                    let guided = stack == Stack::Fusion && operation != Operation::GuidedAttention;
-                    let after = guided.then_some(Operation::GuidedAttention);
-                    let ms = if guided { ms + each(stack, Operation::GuidedAttention) } else { ms };
-                    add(stack, Part::Blocks { operation, count, after }, ms);
-                }
-            }
-        }
-        for count in [1usize, 4] {
-            let operation = Operation::GuidedAttention;
-            add(Stack::Text, Part::Shared { operation, count }, 1.0 + 0.0625 * count as f64);
-        }
-        LatencyTable {
-            format: Format::current(LATENCY_FORMAT),
-            probes_sha256: String::new(),
-            task: TaskName::Vqa,
-            dimensions: Dimensions {
-                hidden: 64,
-                feature: 8,
-                embedding: 8,
-                vocabulary: 9,
-                outputs: 3,
-                attflat: 8,
-                head: 64,
-                relation: 8,
-                embeddings: None,
-            },
-            tokens: 7,
-            regions: 36,
-            environment: Environment {
-                device: String::new(),
-                flags: Vec::new(),
-                provider: "cpu".to_owned(),
-                threads: 1,
-                onnxruntime: String::new(),
-                system: String::new(),
-            },
-            measurements,
-        }
-    }
+    use crate::latency::fixture::{measurement, table};
 
     #[test]
     fn a_sum_is_predicted_to_the_last_digit() {
@@ -341,12 +234,63 @@ pub(super) mod tests {
         };
         let predicted = costs.predict(&architecture, file).unwrap();
         let expected = Predicted {
+            vision: None,
             text: 1.0 + 2.0 * 0.25 + 0.125 + 2.0 * 0.0625,
             image: 2.0 + 0.75 + 0.125,
             fusion: 3.0 + 2.0 * 0.75 + 0.5 + 0.125,
         };
         assert_eq!(predicted, expected);
         assert_eq!(predicted.known_image(), expected.text + expected.fusion);
+    }
+
+    /// An image stage computes relations once, for its own blocks and for those of the fusion stage.
+    #[test]
+    fn what_own_and_served_blocks_both_bring_is_there_once() {
+        let (mut table, file) = (table(), Path::new("latency.json"));
+        let operation = Operation::RelationSelfAttention;
+        for count in [1usize, 4] {
+            let n = count as f64;
+            let part = Part::Blocks { operation, count, after: None };
+            // 0.5 of relations, and 0.125 of a mask.
+            table.measurements.push(measurement(Stack::Image, part, 2.0 + 0.625 + n));
+            table.measurements.push(measurement(Stack::Image, Part::Shared { operation, count }, 2.5 + 0.25 * n));
+            let part = Part::Blocks { operation, count, after: Some(Operation::GuidedAttention) };
+            table.measurements.push(measurement(Stack::Fusion, part, 3.875 + n));
+        }
+        let costs = NetworkCosts::of(&table, file, Form::ORT_FP32, Quantity::Milliseconds).unwrap();
+        use Operation::{FeedForward, GuidedAttention, SelfAttention};
+        let image = |decoder: &[Operation]| {
+            let architecture = Architecture { encoder: vec![FeedForward], decoder: decoder.to_vec() };
+            costs.predict(&architecture, file).unwrap().image
+        };
+        for (decoder, expected) in [
+            (&[operation, GuidedAttention][..], 2.0 + 0.625 + 1.0),
+            (&[GuidedAttention, operation], 2.0 + 0.5 + 0.25),
+            (&[operation, GuidedAttention, operation], 2.0 + 0.625 + 1.0 + 0.25),
+            (&[SelfAttention, GuidedAttention, operation], 2.0 + 0.125 + 0.75 + 0.5 + 0.25),
+        ] {
+            assert!((image(decoder) - expected).abs() < 1e-12, "{decoder:?}: {} {expected}", image(decoder));
+        }
+    }
+
+    #[test]
+    fn a_call_from_pixels_has_the_vision_stage_and_its_detector() {
+        let (mut table, file) = (table(), Path::new("latency.json"));
+        let predict = |table: &LatencyTable| {
+            let costs = NetworkCosts::of(table, file, Form::ORT_FP32, Quantity::Milliseconds).unwrap();
+            let (encoder, decoder) = (vec![Operation::FeedForward], vec![Operation::GuidedAttention]);
+            costs.predict(&Architecture { encoder, decoder }, file).unwrap()
+        };
+        let known = predict(&table);
+        assert_eq!((known.vision, known.from_pixels()), (None, None));
+        for (stack, ms) in [(Stack::Vision, 20.0), (Stack::Detector, 40.0)] {
+            let m = measurement(stack, Part::Fixed, ms);
+            table.measurements.push(Measurement { variant: crate::manifest::Variant::Portable, ..m });
+        }
+        let predicted = predict(&table);
+        assert_eq!(predicted, Predicted { vision: Some(60.0), ..known });
+        assert_eq!(predicted.from_pixels(), Some(60.0 + known.all()));
+        assert_eq!(table.forms(), [Form::ORT_FP32]);
     }
 
     #[test]
@@ -387,13 +331,5 @@ pub(super) mod tests {
             let error = of(quantity).unwrap_err().to_string();
             assert!(error.contains(&format!("measurements[].{field} of the text stage as ort-fp32")), "{error}");
         }
-    }
-
-    #[test]
-    fn noise_makes_no_negative_cost() {
-        let of = |times: &[(usize, f64)]| BlockCost::of(&Chain { base: 2.0, times: times.to_vec() });
-        assert_eq!(of(&[(1, 1.9), (4, 1.8)]), BlockCost { each: 0.0, first: 0.0 });
-        assert_eq!(of(&[(4, 4.0)]), BlockCost { each: 0.5, first: 0.0 });
-        assert_eq!(of(&[]), BlockCost::NONE);
     }
 }

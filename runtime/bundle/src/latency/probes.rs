@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::files::file_record::FileRecord;
 use crate::files::{inside, read_text};
 use crate::manifest::{Dimensions, Form, Format, Stage, TaskName, parse_format};
+use crate::network::architecture::Architecture;
 use crate::network::operation::Operation;
 
 /// File name of the description in a folder of probes.
@@ -30,11 +31,20 @@ pub enum Stack {
     Image,
     /// The decoder from that block on, in the fusion stage.
     Fusion,
+    /// No blocks: the vision stage, pixels to features of regions.
+    Vision,
+    /// No blocks: the vision stage's detector, where it has one.
+    Detector,
 }
 
 impl Stack {
-    /// All stacks, in the order of the stages.
+    /// The stacks of a network, in the order of its stages.
     pub const ALL: [Stack; 3] = [Stack::Text, Stack::Image, Stack::Fusion];
+
+    /// What comes before a network: from pixels to region features.
+    ///
+    /// It has no blocks, and one form whatever the network's.
+    pub const BEFORE: [Stack; 2] = [Stack::Detector, Stack::Vision];
 
     /// The name in files.
     pub fn name(self) -> &'static str {
@@ -42,6 +52,8 @@ impl Stack {
             Stack::Text => "text",
             Stack::Image => "image",
             Stack::Fusion => "fusion",
+            Stack::Vision => "vision",
+            Stack::Detector => "detector",
         }
     }
 
@@ -52,7 +64,7 @@ impl Stack {
         match self {
             Stack::Text => operation.reads_text(),
             Stack::Image => operation.kind().is_some_and(|kind| kind.relation_heads().is_some()),
-            Stack::Fusion => false,
+            Stack::Fusion | Stack::Vision | Stack::Detector => false,
         }
     }
 }
@@ -88,6 +100,11 @@ pub enum Part {
         /// How many, at least 1.
         count: usize,
     },
+    /// All that a network has in this stage: whether the sum of the others holds.
+    Check {
+        /// Which of the networks that are listed beside the graphs, from 0.
+        number: usize,
+    },
 }
 
 /// One small graph, in one form or more.
@@ -102,7 +119,12 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// A name for messages: `text`, `fusion 4 x feed_forward`, `image for 2 x rel_self_att_64`.
+    /// The forms of its graphs.
+    fn forms(&self) -> impl Iterator<Item = Form> {
+        self.stage.graphs.iter().map(|graph| graph.form())
+    }
+
+    /// A name for messages: `text`, `fusion 4 x feed_forward`, `image for 2 x rel_self_att_64`, `text of check 3`.
     pub fn name(&self) -> String {
         let stack = self.stack;
         match self.part {
@@ -110,6 +132,7 @@ impl Probe {
             Part::Blocks { operation, count, after: None } => format!("{stack} {count} x {operation}"),
             Part::Blocks { operation, count, after: Some(first) } => format!("{stack} {first}, {count} x {operation}"),
             Part::Shared { operation, count } => format!("{stack} for {count} x {operation}"),
+            Part::Check { number } => format!("{stack} of check {number}"),
         }
     }
 }
@@ -127,6 +150,9 @@ pub struct Probes {
     pub tokens: usize,
     /// Regions of the measured image.
     pub regions: usize,
+    /// Networks that are measured whole, to see whether what is predicted of them holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Architecture>,
     /// The graphs.
     pub probes: Vec<Probe>,
     /// Version of the program that wrote them.
@@ -153,9 +179,10 @@ impl Probes {
         Ok(probes)
     }
 
-    /// The forms that every probe has, in the order of the first.
+    /// The forms that every probe of a network's stages has, in the order of the first.
     pub fn forms(&self) -> Vec<Form> {
-        self.probes.first().map_or_else(Vec::new, |probe| probe.stage.graphs.iter().map(|graph| graph.form()).collect())
+        let first = self.probes.iter().find(|probe| Stack::ALL.contains(&probe.stack));
+        first.map_or_else(Vec::new, |probe| probe.forms().collect())
     }
 
     fn check(&self, file: &Path) -> Result<()> {
@@ -176,11 +203,13 @@ impl Probes {
                 return Err(Error::invalid(file, field, "every graph once", "one twice"));
             }
             probe.stage.check(file, &field)?;
-            if probe.stage.graphs.iter().map(|graph| graph.form()).ne(forms.iter().copied()) {
+            check_part(probe.stack, probe.part, self.checks.len(), file, &field)?;
+            if Stack::BEFORE.contains(&probe.stack) {
+                if probe.stage.graphs.len() > 1 {
+                    return Err(Error::invalid(file, field, "one graph", probe.stage.graphs.len()));
+                }
+            } else if probe.forms().ne(forms.iter().copied()) {
                 return Err(Error::invalid(file, field, "the same forms in every probe", "others"));
-            }
-            if let Part::Blocks { count: 0, .. } | Part::Shared { count: 0, .. } = probe.part {
-                return Err(Error::invalid(file, field, "at least 1 block", 0));
             }
             for name in probe.stage.graphs.iter().flat_map(|graph| graph.files()) {
                 inside(folder, name, file, &field)?;
@@ -193,35 +222,96 @@ impl Probes {
     }
 }
 
+/// Checks that a stage can have a part; there are `checks` networks that are measured whole.
+pub(super) fn check_part(stack: Stack, part: Part, checks: usize, file: &Path, field: &str) -> Result<()> {
+    match part {
+        Part::Blocks { count: 0, .. } | Part::Shared { count: 0, .. } => {
+            Err(Error::invalid(file, field, "at least 1 block", 0))
+        }
+        Part::Check { number } if number >= checks => {
+            let expected = format!("a check of the {checks} that are listed, from 0");
+            Err(Error::invalid(file, field, expected, number))
+        }
+        Part::Blocks { .. } | Part::Shared { .. } | Part::Check { .. } if Stack::BEFORE.contains(&stack) => {
+            Err(Error::invalid(file, field, format!("the {stack} stage alone"), "blocks"))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::latency::costs::tests::table;
+    use crate::latency::fixture::table;
     use crate::manifest::Graph;
 
-    #[test]
-    fn a_graph_that_stands_twice_is_named() {
-        let Form { variant, precision } = Form::ORT_FP32;
-        let graph = Graph { variant, precision, file: "a.onnx".to_owned(), data: None };
-        let of = |stack, part| {
-            let stage = Stage { graphs: vec![graph.clone()], inputs: vec![], outputs: vec![] };
-            Probe { stack, part, stage }
-        };
-        let blocks = |count| Part::Blocks { operation: Operation::FeedForward, count, after: None };
-        let mut probes = Probes {
+    fn graph(Form { variant, precision }: Form) -> Graph {
+        Graph { variant, precision, file: "a.onnx".to_owned(), data: None }
+    }
+
+    fn probe(stack: Stack, part: Part) -> Probe {
+        let stage = Stage { graphs: vec![graph(Form::ORT_FP32)], inputs: vec![], outputs: vec![] };
+        Probe { stack, part, stage }
+    }
+
+    fn blocks(count: usize) -> Part {
+        Part::Blocks { operation: Operation::FeedForward, count, after: None }
+    }
+
+    fn probes(probes: Vec<Probe>) -> Probes {
+        Probes {
             format: Format::current(PROBES_FORMAT),
             task: TaskName::Vqa,
             dimensions: table().dimensions,
             tokens: 7,
             regions: 36,
-            probes: vec![of(Stack::Text, blocks(1)), of(Stack::Fusion, blocks(1)), of(Stack::Fusion, blocks(2))],
+            checks: vec![Architecture {
+                encoder: vec![Operation::FeedForward],
+                decoder: vec![Operation::GuidedAttention],
+            }],
+            probes,
             version: "0.1.0".to_owned(),
             files: BTreeMap::from([("a.onnx".to_owned(), FileRecord::of(b""))]),
-        };
+        }
+    }
+
+    fn error(more: Probe) -> String {
         let file = Path::new("probes.json");
+        let mut probes = probes(vec![probe(Stack::Text, blocks(1)), probe(Stack::Fusion, blocks(1))]);
         probes.check(file).unwrap();
-        probes.probes.push(of(Stack::Fusion, blocks(1)));
-        let error = probes.check(file).unwrap_err().to_string();
+        probes.probes.push(more);
+        probes.check(file).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_graph_that_stands_twice_is_named() {
+        let error = error(probe(Stack::Fusion, blocks(1)));
         assert_eq!(error, "probes.json: probes.fusion 1 x feed_forward: expected every graph once, found one twice");
+    }
+
+    #[test]
+    fn a_check_of_no_network_is_named() {
+        let file = Path::new("probes.json");
+        let check = |number| probe(Stack::Text, Part::Check { number });
+        probes(vec![check(0), probe(Stack::Image, Part::Check { number: 0 })]).check(file).unwrap();
+        let error = error(check(1));
+        let expected = "probes.text of check 1: expected a check of the 1 that are listed, from 0, found 1";
+        assert_eq!(error, format!("probes.json: {expected}"));
+    }
+
+    #[test]
+    fn what_comes_before_a_network_has_one_graph_and_no_blocks() {
+        let portable = Form { variant: crate::manifest::Variant::Portable, ..Form::ORT_FP32 };
+        let mut vision = probe(Stack::Vision, Part::Fixed);
+        vision.stage.graphs = vec![graph(portable)];
+        let with_vision = probes(vec![vision.clone(), probe(Stack::Text, blocks(1))]);
+        with_vision.check(Path::new("probes.json")).unwrap();
+        assert_eq!(with_vision.forms(), [Form::ORT_FP32]);
+        vision.stage.graphs.push(graph(Form::ORT_FP32));
+        assert!(error(vision).ends_with("probes.vision: expected one graph, found 2"));
+        for part in [blocks(1), Part::Check { number: 0 }] {
+            let error = error(probe(Stack::Detector, part));
+            assert!(error.ends_with("expected the detector stage alone, found blocks"), "{error}");
+        }
     }
 }

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::files::read_text;
-use crate::latency::probes::{Part, Probes, Stack};
+use crate::latency::probes::{Part, Probes, Stack, check_part};
 use crate::manifest::{Dimensions, EmbeddingDimensions, Form, Format, Precision, TaskName, Variant, parse_format};
+use crate::network::architecture::Architecture;
 
 /// The format name that a file of latencies carries.
 pub const LATENCY_FORMAT: &str = "mmnas-latency";
@@ -80,6 +81,9 @@ pub struct LatencyTable {
     pub regions: usize,
     /// Where and with what it was measured.
     pub environment: Environment,
+    /// Networks that were measured whole, to see whether what is predicted of them holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Architecture>,
     /// What each graph took.
     pub measurements: Vec<Measurement>,
 }
@@ -95,6 +99,7 @@ impl LatencyTable {
             tokens: probes.tokens,
             regions: probes.regions,
             environment,
+            checks: probes.checks.clone(),
             measurements: Vec::new(),
         }
     }
@@ -103,7 +108,7 @@ impl LatencyTable {
     ///
     /// # Errors
     /// A file that cannot be read, of another format or a later major version; times that are no times; one graph
-    /// twice.
+    /// twice; a check of a network that is not listed.
     pub fn read(file: &Path) -> Result<LatencyTable> {
         let table: LatencyTable = parse_format(&read_text(file, 16 << 20)?, file, LATENCY_FORMAT)?;
         table.dimensions.check(table.task, file)?;
@@ -118,6 +123,7 @@ impl LatencyTable {
             if let Some(energy) = m.millijoules.filter(|energy| !(energy.is_finite() && *energy >= 0.0)) {
                 return Err(Error::invalid(file, field("millijoules"), "a number from 0", energy));
             }
+            check_part(m.stack, m.part, table.checks.len(), file, &field("part"))?;
             if table.measurements[..place].iter().any(|known| known.is_of(m.form(), m.stack, m.part)) {
                 return Err(Error::invalid(file, field("part"), "every graph once", "one twice"));
             }
@@ -164,9 +170,10 @@ impl LatencyTable {
         self.measurements.iter().find(|m| m.is_of(form, stack, part))
     }
 
-    /// The forms that something was measured in.
+    /// The forms that stages of networks were measured in.
     pub fn forms(&self) -> Vec<Form> {
-        let mut forms: Vec<Form> = self.measurements.iter().map(Measurement::form).collect();
+        let of_networks = self.measurements.iter().filter(|m| Stack::ALL.contains(&m.stack));
+        let mut forms: Vec<Form> = of_networks.map(Measurement::form).collect();
         forms.sort_unstable();
         forms.dedup();
         forms
@@ -176,5 +183,59 @@ impl LatencyTable {
 impl Measurement {
     fn is_of(&self, form: Form, stack: Stack, part: Part) -> bool {
         self.form() == form && self.stack == stack && self.part == part
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::latency::fixture::{measurement, table};
+
+    #[test]
+    fn a_network_of_other_sizes_is_refused_by_the_field() {
+        let (table, file) = (table(), Path::new("latency.json"));
+        let check = |task, change: fn(&mut Dimensions)| {
+            let mut network = table.dimensions.clone();
+            change(&mut network);
+            table.check_network(task, &network, file).map_err(|e| e.to_string())
+        };
+        assert_eq!(check(TaskName::Vqa, |_| {}), Ok(()));
+        assert_eq!(check(TaskName::Vqa, |d| d.vocabulary = 900), Ok(()));
+        let error = check(TaskName::Itm, |_| {}).unwrap_err();
+        assert_eq!(error, "latency.json: task: expected itm, as the network's, found vqa");
+        let changes: [(&str, fn(&mut Dimensions)); 8] = [
+            ("dimensions.hidden", |d| d.hidden = 7),
+            ("dimensions.feature", |d| d.feature = 7),
+            ("dimensions.embedding", |d| d.embedding = 7),
+            ("dimensions.outputs", |d| d.outputs = 7),
+            ("dimensions.attflat", |d| d.attflat = 7),
+            ("dimensions.head", |d| d.head = 7),
+            ("dimensions.relation", |d| d.relation = 7),
+            ("dimensions of the embeddings", |d| d.embeddings = Some(EmbeddingDimensions::dual_encoder(7))),
+        ];
+        for (field, change) in changes {
+            let error = check(TaskName::Vqa, change).unwrap_err();
+            assert!(error.starts_with(&format!("latency.json: {field}: expected ")) && error.contains('7'), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_check_that_is_not_listed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("latency.json");
+        let mut table = table();
+        table.measurements.push(measurement(Stack::Text, Part::Check { number: 0 }, 1.0));
+        let read = |table: &LatencyTable| {
+            std::fs::write(&file, serde_json::to_string(table).unwrap()).unwrap();
+            LatencyTable::read(&file).map_err(|e| e.to_string())
+        };
+        let place = table.measurements.len() - 1;
+        let error = read(&table).unwrap_err();
+        assert!(error.contains(&format!("measurements[{place}].part: expected a check of the 0")), "{error}");
+        table.checks = vec![crate::Architecture {
+            encoder: vec![crate::Operation::FeedForward],
+            decoder: vec![crate::Operation::FeedForward],
+        }];
+        assert_eq!(read(&table).unwrap(), table);
     }
 }

@@ -2,4 +2,5 @@
 
 pub mod answers;
 mod contractions;
+pub mod rank_correlation;
 pub mod recall;

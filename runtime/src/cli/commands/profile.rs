@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use mmnas_runtime::bundle::latency::checks::Checks;
 use mmnas_runtime::{Error, LoadOptions, ProfileProgress, ProfileReport, ProfileSettings, profile_until};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
 use crate::cli::signals::Signals;
@@ -21,6 +22,13 @@ The graphs of one form and stage are in memory together. They run on random inpu
 rounds whose order changes. A time is the median; the spread is half the distance between the
 quartiles, relative to the median. Where one is above --max-spread there are up to three times as
 many rounds, and then an error: keep the machine quiet, use fewer threads, or allow more spread.
+With one thread, time in which Linux ran other programs instead is left out.
+
+The last line says how well the sum of the probes predicts whole networks that were measured in the
+same rounds (`mmnas-search probes --checks`). `mmnas-search predict --latency FILE` shows each.
+
+Where Linux counts energy (/sys/class/powercap, which often only root can read) the table has
+millijoules: of all processor packages, with what the machine takes when idle.
 
 What is measured lies in FILE.partial until all is. The same command goes on from there: after
 Ctrl-C (SIGINT), SIGTERM, an error or a kill the form and stage that was running is measured again.
@@ -74,6 +82,7 @@ pub(crate) fn run(arguments: &Arguments, options: &LoadOptions, signals: &Signal
         error => error.into(),
     })?;
     let seconds = start.elapsed().as_secs_f64();
+    let checks = report.checks(out)?;
     if arguments.json {
         return output::print_json(&json!({
             "out": out.display().to_string(),
@@ -83,10 +92,41 @@ pub(crate) fn run(arguments: &Arguments, options: &LoadOptions, signals: &Signal
             "provider": report.table.environment.provider,
             "threads": report.table.environment.threads,
             "largest_spread": report.largest_spread(),
+            "energy": report.has_energy(),
+            "checks": checks.iter().map(of_checks).collect::<Vec<_>>(),
             "seconds": seconds,
         }));
     }
-    Ok(output::print(&format!("{}: {}, {seconds:.0} s", out.display(), text(&report)))?)
+    let mut lines = vec![format!("{}: {}, {seconds:.0} s", out.display(), text(&report))];
+    lines.extend((!report.has_energy()).then(|| {
+        "energy: not counted, since no counters of the processor could be read in /sys/class/powercap".to_owned()
+    }));
+    lines.extend(checks_text(&checks));
+    Ok(output::print(&lines.join("\n"))?)
+}
+
+/// Errors of the predictions of one form for programs.
+fn of_checks(checks: &Checks) -> Value {
+    json!({
+        "variant": checks.form.to_string(),
+        "networks": checks.networks.len(),
+        "mean_error": checks.mean_error(),
+        "worst_error": checks.worst_error(),
+        "rank_correlation": checks.rank_correlation(),
+    })
+}
+
+/// Errors of the predictions for people, in one line; none without a network that was measured whole.
+fn checks_text(checks: &[Checks]) -> Option<String> {
+    let of = |checks: &Checks| {
+        let error = 100.0 * checks.mean_error()?;
+        let correlation =
+            checks.rank_correlation().map_or_else(String::new, |rho| format!(", rank correlation {rho:.3}"));
+        Some(format!("{} mean error {error:.1} %{correlation}", checks.form))
+    };
+    let told: Vec<String> = checks.iter().filter_map(of).collect();
+    let networks = checks.iter().map(|checks| checks.networks.len()).max()?;
+    Some(format!("predicted beside measured, {networks} whole networks: {}", told.join("; ")))
 }
 
 /// Counts, provider and spread for people.
