@@ -3,6 +3,7 @@
 pub mod arch_path;
 pub mod cost;
 pub mod from_recipe;
+pub mod front;
 pub mod limited_part;
 pub mod presets;
 pub mod search_space;

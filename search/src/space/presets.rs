@@ -5,6 +5,7 @@ use std::path::Path;
 use mmnas_bundle::{Architecture, Operation};
 
 use crate::error::{Error, Result};
+use crate::space::front::{FRONT_FORMAT, Front};
 
 /// The architectures that MMnas found, in the published file form.
 const SEARCHED: [(&str, &str); 3] = [
@@ -56,18 +57,46 @@ pub fn preset(name: &str) -> Result<Architecture> {
     layers.map(mcan).ok_or_else(|| Error::UnknownArchitecture { found: name.to_owned(), presets: names() })
 }
 
-/// The preset of that name, or the architecture in that file.
+/// The preset of that name, the architecture in that file, or a point of a front.
+///
+/// `front.json:3` is the third point of the front in `front.json`, unless a file of that name
+/// exists.
 ///
 /// # Errors
 ///
-/// [`Error::UnknownArchitecture`] if it is neither. [`Error::Bundle`] if the file cannot be read or
-/// is not an architecture.
+/// [`Error::UnknownArchitecture`] if it is none of them. [`Error::Bundle`] if the file cannot be
+/// read, is no architecture, or is a front without that point.
 pub fn open(name_or_file: &Path) -> Result<Architecture> {
-    match name_or_file.to_str().map(preset) {
-        Some(Ok(architecture)) => Ok(architecture),
-        Some(Err(unknown)) if !name_or_file.exists() => Err(unknown),
-        _ => Ok(Architecture::read(name_or_file)?),
+    let name = name_or_file.to_str();
+    let unknown = match name.map(preset) {
+        Some(Ok(architecture)) => return Ok(architecture),
+        Some(Err(unknown)) => unknown,
+        None => Error::UnknownArchitecture { found: name_or_file.to_string_lossy().into_owned(), presets: names() },
+    };
+    if name_or_file.exists() {
+        return architecture_of(name_or_file);
     }
+    match name.and_then(|name| name.rsplit_once(':')) {
+        Some((front, number)) if Path::new(front).is_file() => {
+            Front::read(Path::new(front))?.architecture(number, front)
+        }
+        _ => Err(unknown),
+    }
+}
+
+/// The architecture in `file`; that of a front says how to name one of its points.
+fn architecture_of(file: &Path) -> Result<Architecture> {
+    let error = match Architecture::read(file) {
+        Ok(architecture) => return Ok(architecture),
+        Err(error) => error,
+    };
+    let is_front = |text: String| text.contains(&format!("\"{FRONT_FORMAT}\""));
+    if mmnas_bundle::read_text_file(file).is_ok_and(is_front) {
+        let count = Front::read(file)?.points.len();
+        let expected = format!("an architecture; of this front {0}:1 to {0}:{count}", file.display());
+        return Err(mmnas_bundle::Error::invalid(file, "(file)", expected, "the whole front").into());
+    }
+    Err(error.into())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod learnable_check;
 pub mod retrain;
 pub mod search;
+pub mod shared_scorer;
 pub mod step_position;
 pub mod trainer;
 pub mod weight_step;

@@ -26,6 +26,7 @@ use crate::strategy::decision::{Schedule, Strategy};
 use crate::strategy::diagnostics::SearchDiagnostics;
 use crate::task::example::Example;
 use crate::task::{Evaluation, Task};
+use crate::train::shared_scorer::{SharedScorer, samples_to_compare};
 use crate::train::step_position::StepPosition;
 use crate::train::trainer::{Learner, Trainer, evaluate, misfit};
 use crate::train::weight_step::{MicroBatch, StepSettings, weight_step};
@@ -193,8 +194,7 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
     fn conclude(&mut self, task: &T) -> Result<bool> {
         let before = self.strategy.best();
         let (network, part, batch) = (&self.network, self.alpha_part, self.recipe.search.weights.evaluated_at_once());
-        let mut part = part.to_vec();
-        part.shuffle(&mut rng(self.recipe.seed, "samples to compare on", 0));
+        let part = samples_to_compare(part, self.recipe.seed);
         let mut score = |choices: &[usize], samples: usize| {
             let samples = &part[..samples.min(part.len())];
             Ok(evaluate(task, (network, &ArchPath::single(choices)), samples, batch)?.score)
@@ -315,6 +315,32 @@ pub fn search<T: Task>(recipe: &Recipe, pool: &Pool, task: &T, run: &RunFolder) 
     Ok(SearchResult { architecture, records })
 }
 
+/// Opens the supernet that the search in `run` has trained, to score architectures with it.
+///
+/// # Errors
+/// A checkpoint that is missing, does not fit, or is of a search that has not ended.
+pub fn shared_scorer<'a, T: Task>(
+    recipe: &Recipe,
+    pool: &Pool,
+    task: &'a T,
+    run: &RunFolder,
+) -> Result<SharedScorer<'a, T>> {
+    let parts = Splits::for_search(task.data(), recipe)?;
+    let mut learner = prepare(recipe, pool, task, &parts)?;
+    let file = run.checkpoint();
+    let checkpoint: Checkpoint<serde_json::Value> = Checkpoint::load(&file)?;
+    if checkpoint.state["concluded"] != true {
+        let (field, expected) = ("concluded".to_owned(), "a search that has ended".to_owned());
+        let found = format!("one at epoch {}, which search --resume goes on with", checkpoint.state["next"]["epoch"]);
+        return Err(Error::Checkpoint { file, field, expected, found });
+    }
+    Learner::<T>::load(&mut learner, &checkpoint.tensors, &file)?;
+    let network = learner.network;
+    let to_compare = samples_to_compare(&parts.alpha, recipe.seed);
+    let batch = recipe.search.weights.evaluated_at_once();
+    Ok(SharedScorer { task, network, to_compare, validation: parts.validation, batch })
+}
+
 /// Scores, 0 to 1, of architectures with the weights that a search has trained.
 ///
 /// The search lies in `run`. The scores are on the validation part; an architecture is one
@@ -329,15 +355,6 @@ pub fn shared_scores<T: Task>(
     run: &RunFolder,
     architectures: &[Vec<usize>],
 ) -> Result<Vec<f64>> {
-    let parts = Splits::for_search(task.data(), recipe)?;
-    let mut learner = prepare(recipe, pool, task, &parts)?;
-    let file = run.checkpoint();
-    let checkpoint: Checkpoint<serde_json::Value> = Checkpoint::load(&file)?;
-    Learner::<T>::load(&mut learner, &checkpoint.tensors, &file)?;
-    let batch = recipe.search.weights.evaluated_at_once();
-    let score = |choices: &Vec<usize>| {
-        let path = ArchPath::single(choices);
-        Ok(evaluate(task, (&learner.network, &path), &parts.validation, batch)?.score)
-    };
-    architectures.iter().map(score).collect()
+    let scorer = shared_scorer(recipe, pool, task, run)?;
+    architectures.iter().map(|choices| scorer.score(choices, &scorer.validation)).collect()
 }

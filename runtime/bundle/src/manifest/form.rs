@@ -62,7 +62,8 @@ impl Precision {
 }
 
 /// Operators and number format of a graph: `ort-fp32`, `portable-int8`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Form {
     /// Which operators.
     pub variant: Variant,
@@ -85,6 +86,20 @@ impl Form {
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.variant.name(), self.precision.name())
+    }
+}
+
+impl From<Form> for String {
+    fn from(form: Form) -> String {
+        form.to_string()
+    }
+}
+
+impl TryFrom<String> for Form {
+    type Error = FormError;
+
+    fn try_from(name: String) -> Result<Form, FormError> {
+        name.parse()
     }
 }
 
