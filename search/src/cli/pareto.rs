@@ -12,7 +12,7 @@ use mmnas_search::pareto::plan::{FrontPlan, FrontRequest};
 use mmnas_search::recipe::Recipe;
 use mmnas_search::report::front::{check_picture, write_picture};
 use mmnas_search::run::folder::RunFolder;
-use mmnas_search::space::front::{Front, FrontSettings};
+use mmnas_search::space::front::{Front, FrontPoint, FrontSettings, FrontSource};
 use mmnas_search::space::limited_part::LimitedPart;
 use mmnas_search::space::presets;
 use mmnas_search::task::Task;
@@ -157,19 +157,17 @@ pub(super) fn told(
     let scored: usize = front.sources.iter().map(|source| source.scored).sum();
     let (first, last) = (front.points.first(), front.points.last());
     if json {
-        let range = |of: &dyn Fn(&mmnas_search::space::front::FrontPoint) -> f64| [first.map(of), last.map(of)];
+        let range = |of: &dyn Fn(&FrontPoint) -> f64| [first.map(of), last.map(of)];
+        let sizes =
+            |s: &FrontSource| json!({ "name": s.name, "hidden": s.hidden, "tokens": s.tokens, "regions": s.regions });
         return output::json(&json!({
             "out": out, "picture": picture, "points": front.points.len(), "scored": scored, "quantity": front.quantity,
             "cost": range(&|point| point.cost.amount()), "accuracy": range(&|point| point.accuracy),
-            "hidden": front.sources.iter().map(|s| s.hidden).collect::<Vec<_>>(),
-            "tokens": front.sources.iter().map(|s| s.tokens).collect::<Vec<_>>(),
-            "regions": front.sources.iter().map(|s| s.regions).collect::<Vec<_>>(), "seconds": seconds,
+            "sources": front.sources.iter().map(sizes).collect::<Vec<_>>(), "seconds": seconds,
         }));
     }
     let (Some(first), Some(last)) = (first, last) else { return Ok(()) };
-    let sizes = |s: &mmnas_search::space::front::FrontSource| {
-        format!("H {}, {} tokens and {} regions", s.hidden, s.tokens, s.regions)
-    };
+    let sizes = |s: &FrontSource| format!("H {}, {} tokens and {} regions", s.hidden, s.tokens, s.regions);
     let sizes: Vec<String> = front.sources.iter().map(sizes).collect();
     let count = front.points.len();
     output::line(format_args!(

@@ -109,3 +109,76 @@ pub fn merge(fronts: &[NamedFront]) -> Result<Front> {
     merged.check(&first.file)?;
     Ok(merged)
 }
+
+#[cfg(test)]
+mod tests {
+    use mmnas_bundle::latency::costs::Quantity;
+    use mmnas_bundle::manifest::{Form, Precision, TaskName};
+
+    use super::*;
+    use crate::space::front::Cost;
+    use crate::space::front_tests::front;
+    use crate::space::limited_part::LimitedPart;
+
+    fn named(name: &str, points: &[(f64, f64)], added: f64) -> NamedFront {
+        NamedFront { name: name.to_owned(), file: format!("{name}.json").into(), front: front("run", points), added }
+    }
+
+    fn told(front: &Front) -> Vec<(f64, f64, &str)> {
+        front.points.iter().map(|p| (p.cost.amount(), p.accuracy, p.from.as_deref().unwrap_or("none"))).collect()
+    }
+
+    #[test]
+    fn what_no_network_of_any_front_beats_is_kept() {
+        let mut small = named("small", &[(1.0, 0.3), (2.0, 0.5), (8.0, 0.6)], 0.0);
+        let large = named("large", &[(1.0, 0.4), (2.0, 0.7)], 4.0);
+        let reference = FrontReference {
+            name: "mcan:1".to_owned(),
+            architecture: small.front.points[0].architecture.clone(),
+            cost: Cost::Milliseconds(1.5),
+            accuracy: None,
+            from: None,
+        };
+        small.front.baselines.push(reference.clone());
+        let merged = merge(&[large.clone(), small.clone()]).unwrap();
+        assert_eq!(told(&merged), [(1.0, 0.3, "small"), (2.0, 0.5, "small"), (6.0, 0.7, "large")]);
+        assert_eq!(merged.points[2].architecture, large.front.points[1].architecture);
+        let sources: Vec<(&str, f64)> = merged.sources.iter().map(|s| (s.name.as_str(), s.added)).collect();
+        assert_eq!(sources, [("large", 4.0), ("small", 0.0)]);
+        assert_eq!(merged.baselines, [FrontReference { from: Some("small".to_owned()), ..reference }]);
+
+        // What was merged is a front like any other, and merges again.
+        let once = NamedFront { name: "once".to_owned(), file: "once.json".into(), front: merged, added: 1.0 };
+        let again = merge(&[once, named("tiny", &[(0.5, 0.1)], 0.0)]).unwrap();
+        let expected =
+            [(0.5, 0.1, "tiny"), (2.0, 0.3, "once/small"), (3.0, 0.5, "once/small"), (7.0, 0.7, "once/large")];
+        assert_eq!(told(&again), expected);
+        assert_eq!(again.sources.iter().map(|s| s.added).collect::<Vec<_>>(), [5.0, 1.0, 0.0]);
+        again.check("again.json".as_ref()).unwrap();
+        // One front alone gets its addition.
+        assert_eq!(told(&merge(&[named("a", &[(1.0, 0.5)], 2.0)]).unwrap()), [(3.0, 0.5, "a")]);
+    }
+
+    #[test]
+    fn networks_that_cannot_be_compared_are_refused() {
+        let a = named("a", &[(1.0, 0.5)], 0.0);
+        let changes: [(&dyn Fn(&mut Front), &str); 7] = [
+            (&|f| f.task = TaskName::Itm, "task: expected \"vqa\", as in a.json, found \"itm\""),
+            (&|f| f.form = Form { precision: Precision::Int8, ..f.form }, "form"),
+            (&|f| f.of = LimitedPart::All, "of: expected \"known-image\", as in a.json, found \"all\""),
+            (&|f| f.quantity = Quantity::Megabytes, "quantity"),
+            (&|f| f.environment.device = "another board".to_owned(), "environment.device"),
+            (&|f| f.environment.provider = "cuda".to_owned(), "environment.provider"),
+            (&|f| f.environment.threads = 2, "environment.threads"),
+        ];
+        for (change, words) in changes {
+            let mut b = named("b", &[(2.0, 0.6)], 0.0);
+            change(&mut b.front);
+            let error = merge(&[a.clone(), b]).unwrap_err().to_string();
+            assert!(error.starts_with("b.json: ") && error.contains(words), "{error}");
+        }
+        let twice = merge(&[a.clone(), a]).unwrap_err().to_string();
+        assert!(twice.contains("a.json: name") && twice.contains("\"a\" twice"), "{twice}");
+        assert!(merge(&[]).is_err());
+    }
+}

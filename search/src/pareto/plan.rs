@@ -33,7 +33,7 @@ pub struct FrontRequest {
     pub of: LimitedPart,
     /// What the networks take.
     pub quantity: Quantity,
-    /// The constants; without a seed the recipe's.
+    /// The constants.
     pub settings: FrontSettings,
     /// Architectures to compare with.
     pub baselines: Vec<Baseline>,

@@ -232,3 +232,57 @@ fn frame(front: &Front) -> String {
     }
     svg
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::front::{Cost, FrontReference};
+    use crate::space::front_tests::front;
+
+    fn places(svg: &str, class: &str) -> Vec<(f64, f64)> {
+        let number = |element: &str, name: &str| -> f64 {
+            element.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+        };
+        let circles = svg.split("<circle class=\"").skip(1).filter(|circle| circle.starts_with(class));
+        circles.map(|circle| (number(circle, "cx"), number(circle, "cy"))).collect()
+    }
+
+    #[test]
+    fn points_stand_where_their_numbers_say() {
+        let mut front = front("run", &[(0.5, 0.0), (2.0, 1.0)]);
+        let named = |name: &str, milliseconds: f64, accuracy| FrontReference {
+            name: name.to_owned(),
+            architecture: front.points[0].architecture.clone(),
+            cost: Cost::Milliseconds(milliseconds),
+            accuracy,
+            from: None,
+        };
+        let (one, two) = (named("a<b", 1.0, Some(0.25)), named("outside", 99.0, None));
+        (front.random, front.baselines) = (vec![named("random 1", 1.0, Some(0.5))], vec![one, two]);
+        let svg = draw(&front).body;
+        // From 62 to 696 for 0 to 2 ms, from 374 to 44 for 0 to 100 %.
+        assert_eq!(places(&svg, "s0 fill edge"), [(220.5, 374.0), (696.0, 44.0)]);
+        assert_eq!(places(&svg, "drawn\" cx=\"379")[0], (379.0, 209.0));
+        assert!(svg.contains("d=\"M220.5 374.0L696.0 44.0\""), "{svg}");
+        assert!(
+            svg.contains(">a&lt;b</text>") && svg.contains("point 2\n2.00 ms, 100.0 %\nenc SA FFN SA FFN"),
+            "{svg}"
+        );
+        assert!(!svg.contains("outside"), "without a score it has no place");
+        assert!(svg.contains("predicted ms (known image)"), "{svg}");
+    }
+
+    #[test]
+    fn labels_keep_off_marks_and_one_another() {
+        let crowd: Vec<(f64, f64)> = (0..60).map(|k| (1.0 + 0.05 * f64::from(k), 0.5 + 0.005 * f64::from(k))).collect();
+        let body = draw(&front("run", &crowd)).body;
+        let numbers: Vec<&str> = body.split("<text class=\"bold small\"").skip(1).collect();
+        // Not each finds room, and those that do are apart.
+        assert!((20..=60).contains(&numbers.len()), "{}", numbers.len());
+        let x = |text: &str| text.split("x=\"").nth(1).unwrap().split('"').next().unwrap().parse::<f64>().unwrap();
+        let places: Vec<f64> = numbers.iter().map(|text| x(text)).collect();
+        assert!(places.windows(2).all(|pair| pair[1] - pair[0] >= 7.0), "{places:?}");
+        let single = draw(&front("run", &[(1.0, 0.5)])).body;
+        assert!(single.contains(">1</text>") && !single.contains("NaN"), "{single}");
+    }
+}

@@ -223,7 +223,7 @@ impl Front {
         };
         if self.points.is_empty() || self.sources.is_empty() {
             let field = if self.points.is_empty() { "points" } else { "sources" };
-            return Ok(wrong(field.to_owned(), "at least one", "none".to_owned())?);
+            wrong(field.to_owned(), "at least one", "none".to_owned())?;
         }
         let points = self.points.iter().map(|p| (p.cost, Some(p.accuracy), p.from.as_ref()));
         let lists = [

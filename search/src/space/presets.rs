@@ -141,4 +141,28 @@ mod tests {
             assert!(error.to_string().contains("mmnas-vqa, mmnas-itm, mmnas-vgd, mcan, mcan:LAYERS"), "{error}");
         }
     }
+
+    #[test]
+    fn a_point_of_a_front_is_named_by_its_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("front.json");
+        crate::space::front_tests::front("run", &[(1.0, 0.3), (2.0, 0.5)]).write(&file).unwrap();
+        let point = |number: &str| open(Path::new(&format!("{}:{number}", file.display())));
+        assert_eq!(point("1").unwrap(), mcan(1));
+        assert_eq!(point("2").unwrap(), mcan(2));
+        for number in ["0", "3", "-1", "x", "", "99999999999999999999"] {
+            let error = point(number).unwrap_err().to_string();
+            let words = "front.json: points: expected the number of a point, 1 to 2, found ";
+            assert!(error.contains(&format!("{words}{number}")), "{error}");
+        }
+        let whole = open(&file).unwrap_err().to_string();
+        assert!(whole.contains("front.json:1 to ") && whole.contains("front.json:2"), "{whole}");
+        // A file of that name wins.
+        std::fs::write(folder.path().join("front.json:2"), mcan(5).to_published_json()).unwrap();
+        assert_eq!(point("2").unwrap(), mcan(5));
+        let missing = open(&folder.path().join("none.json:1")).unwrap_err();
+        assert!(matches!(missing, Error::UnknownArchitecture { .. }), "{missing}");
+        std::fs::write(&file, "{}").unwrap();
+        assert!(matches!(point("1"), Err(Error::Bundle(_))), "a broken front is not an unknown name");
+    }
 }

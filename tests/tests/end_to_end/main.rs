@@ -7,6 +7,7 @@ mod compare;
 mod disk_full;
 mod old_run;
 mod other_tasks;
+mod pareto;
 mod resume;
 
 use mmnas_search::Pool;
