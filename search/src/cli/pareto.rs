@@ -21,12 +21,13 @@ use serde_json::{Value, json};
 
 use super::{FileArguments, WithTask, output};
 
-/// Finds the networks of a finished search that no other beats both in accuracy and in milliseconds
+/// Finds the front of a finished search: accuracy against predicted milliseconds
 #[derive(Args)]
 #[command(after_help = "\
-Nothing is trained. NSGA-II evolves architectures; each is scored with the weights that all share in the
-search's supernet, on the samples that trained alpha, and timed by the table's prediction. The data are
-those of the search. A killed command, given again, goes on from FRONT.partial to the same front.
+The front are the networks that no other beats both in accuracy and in time. Nothing is trained. NSGA-II
+evolves architectures. Each is scored with the weights that all share in the search's supernet, on the
+samples that trained alpha, and timed by the table's prediction. The data are those of the search. A
+killed command, given again, goes on from OUT.partial to the same front.
 
 A point is an architecture like any other: --architecture front.json:3 is the third one.
 

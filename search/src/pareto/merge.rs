@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn networks_that_cannot_be_compared_are_refused() {
         let a = named("a", &[(1.0, 0.5)], 0.0);
-        let changes: [(&dyn Fn(&mut Front), &str); 7] = [
+        type Change<'a> = &'a dyn Fn(&mut Front);
+        let changes: [(Change<'_>, &str); 7] = [
             (&|f| f.task = TaskName::Itm, "task: expected \"vqa\", as in a.json, found \"itm\""),
             (&|f| f.form = Form { precision: Precision::Int8, ..f.form }, "form"),
             (&|f| f.of = LimitedPart::All, "of: expected \"known-image\", as in a.json, found \"all\""),

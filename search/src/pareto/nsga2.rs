@@ -42,7 +42,7 @@ pub struct Nsga2 {
 /// How often a child that is known already is drawn anew.
 const TRIES: usize = 32;
 
-/// The members of ever lower fronts: no member of one is dominated but by earlier ones.
+/// Sorts members into fronts: each is dominated by members of earlier fronts alone.
 ///
 /// This is the fast non-dominated sorting of section III-A.
 pub fn sorted_fronts(members: &[Objectives]) -> Vec<Vec<usize>> {
@@ -103,22 +103,20 @@ struct Parent {
     crowding: f64,
 }
 
+/// Objectives of the new architectures of a generation, which is numbered from 0.
+pub type ScoreNew<'a> = dyn FnMut(usize, &[Vec<usize>]) -> Result<Vec<Objectives>> + 'a;
+
 /// The architectures that were scored.
 pub type Scored = BTreeMap<Vec<usize>, Objectives>;
 
 impl Nsga2 {
-    /// Evolves architectures of as many choices a block as `blocks` says; returns all that were
-    /// scored.
+    /// Evolves architectures; returns all that were scored.
     ///
-    /// `score` is given the number of a generation and its new architectures.
+    /// `blocks` are the numbers of operations that each block may be.
     ///
     /// # Errors
     /// Those of `score`.
-    pub fn evolve(
-        &self,
-        blocks: &[usize],
-        score: &mut dyn FnMut(usize, &[Vec<usize>]) -> Result<Vec<Objectives>>,
-    ) -> Result<Scored> {
+    pub fn evolve(&self, blocks: &[usize], score: &mut ScoreNew<'_>) -> Result<Scored> {
         let (mut scored, mut parents) = (Scored::new(), Vec::new());
         for generation in 0..=self.generations {
             // A generator a generation, so that the numbers of one do not depend on earlier ones.

@@ -74,8 +74,9 @@ impl Canvas {
         }
     }
 
-    /// A label at the first place beside a mark where it covers nothing; the first place if `always`.
+    /// Writes a label beside a mark, at the first place where it covers nothing.
     ///
+    /// If there is none it is left out, or with `always` at the first place all the same.
     /// Places are right, left, above, below, and where the front never is: above left, below right.
     fn label(&mut self, (x, y): (f64, f64), text: &str, class: &str, places: &[usize], always: bool) {
         let (w, h) = (CHARACTER.0 * text.chars().count() as f64, CHARACTER.1);

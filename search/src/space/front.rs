@@ -1,4 +1,4 @@
-//! `front.json`: the networks that no other beats both in accuracy and in what they take.
+//! `front.json`: networks that no other beats in both accuracy and cost.
 
 use std::path::Path;
 
@@ -142,7 +142,7 @@ pub struct FrontSource {
     pub added: f64,
 }
 
-/// The networks of a search that no other beats both in accuracy and in what they take.
+/// Networks of a search that no other beats in both accuracy and cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Front {
     /// Name and version of the format.
@@ -285,9 +285,9 @@ impl Front {
     }
 }
 
-/// Those of some points that no other beats, the cheapest first; of equal ones the first stays.
+/// The points that no other beats, the cheapest first.
 ///
-/// `of` gives cost and accuracy.
+/// Of equal ones the first stays. `of` gives cost and accuracy.
 pub fn undominated<P>(mut points: Vec<P>, of: impl Fn(&P) -> (f64, f64)) -> Vec<P> {
     points.sort_by(|a, b| {
         let ((cost_a, accuracy_a), (cost_b, accuracy_b)) = (of(a), of(b));

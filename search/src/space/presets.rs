@@ -57,7 +57,7 @@ pub fn preset(name: &str) -> Result<Architecture> {
     layers.map(mcan).ok_or_else(|| Error::UnknownArchitecture { found: name.to_owned(), presets: names() })
 }
 
-/// The preset of that name, the architecture in that file, or a point of a front.
+/// The preset of that name, the architecture in that file, or a front's point.
 ///
 /// `front.json:3` is the third point of the front in `front.json`, unless a file of that name
 /// exists.
