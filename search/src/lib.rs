@@ -24,6 +24,7 @@ pub mod error;
 pub mod model;
 pub mod nn;
 pub mod operations;
+pub mod pareto;
 pub mod precision;
 pub mod progress;
 pub mod recipe;

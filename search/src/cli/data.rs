@@ -28,6 +28,23 @@ pub(super) struct DataArguments {
     /// The recipe, TOML
     #[arg(long)]
     recipe: PathBuf,
+    #[command(flatten)]
+    files: FileArguments,
+    /// Replace a value of the recipe, as often as needed
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Do this as the published code does it, although there is better: all, alpha-start, validate-on-alpha, momentum-drift,
+    /// resume-skips-decays, false-negatives, padding, score-padding (see docs/src/concepts/differences-from-the-paper.md). As often as needed
+    #[arg(long, value_name = "SWITCH")]
+    published: Vec<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// The files of a task's data, and where to compute.
+#[derive(Args)]
+pub(super) struct FileArguments {
     /// Samples, JSON lines: image, question, answer, answers (vqa); image, captions (itm); image, phrase, box_xyxy (vgd). As
     /// often as needed
     #[arg(long, required = true)]
@@ -57,22 +74,12 @@ pub(super) struct DataArguments {
     /// Leave out samples that are broken, and say so, where the first would be an error
     #[arg(long)]
     skip_broken: bool,
-    /// Replace a value of the recipe, as often as needed
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Do this as the published code does it, although there is better: all, alpha-start, validate-on-alpha, momentum-drift,
-    /// resume-skips-decays, false-negatives, padding, score-padding (see docs/src/concepts/differences-from-the-paper.md). As often as needed
-    #[arg(long, value_name = "SWITCH")]
-    published: Vec<String>,
-    /// Where to train: cpu, cuda or cuda:N. CUDA needs a full libtorch 2.11, found through --cuda-libraries or LD_LIBRARY_PATH
+    /// Where to compute: cpu, cuda or cuda:N. CUDA needs a full libtorch 2.11, found through --cuda-libraries or LD_LIBRARY_PATH
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Folder of libtorch_cuda.so
     #[arg(long)]
     cuda_libraries: Option<PathBuf>,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -109,6 +116,13 @@ impl DataArguments {
 
     /// Loads the data and goes on with it.
     pub(super) fn load(&self, recipe: &Recipe, then: impl WithTask) -> Result<()> {
+        self.files.load(self.task.name(), recipe, then)
+    }
+}
+
+impl FileArguments {
+    /// Loads the data of `task` and goes on with it.
+    pub(super) fn load(&self, task: TaskName, recipe: &Recipe, then: impl WithTask) -> Result<()> {
         let files = DataFiles {
             samples: self.samples.clone(),
             validation: self.validation.clone(),
@@ -123,24 +137,24 @@ impl DataArguments {
         // Before anything else of libtorch is used: what it does first settles whether the process
         // has CUDA.
         let device = mmnas_search::device::select(&self.device, self.cuda_libraries.as_deref())?;
-        match self.task {
-            TaskArgument::Vqa => self.with(recipe, VqaData::load(&files, recipe, device)?, then),
-            TaskArgument::Itm => self.with(recipe, ItmData::load(&files, recipe, device)?, then),
-            TaskArgument::Vgd => self.with(recipe, VgdData::load(&files, recipe, device)?, then),
+        match task {
+            TaskName::Vqa => with(recipe, VqaData::load(&files, recipe, device)?, then),
+            TaskName::Itm => with(recipe, ItmData::load(&files, recipe, device)?, then),
+            TaskName::Vgd => with(recipe, VgdData::load(&files, recipe, device)?, then),
         }
     }
+}
 
-    fn with<T: Task>(&self, recipe: &Recipe, mut task: T, then: impl WithTask) -> Result<()> {
-        let broken = task.data().broken();
-        if broken.count > 0 {
-            output::note(broken);
-        }
-        if let Some(vectors) = task.data().word_vectors() {
-            let words = task.data().vocabulary().len();
-            output::note(format_args!("{} of {words} words have a vector", vectors.found()));
-        }
-        then.run(recipe, &mut task)
+fn with<T: Task>(recipe: &Recipe, mut task: T, then: impl WithTask) -> Result<()> {
+    let broken = task.data().broken();
+    if broken.count > 0 {
+        output::note(broken);
     }
+    if let Some(vectors) = task.data().word_vectors() {
+        let words = task.data().vocabulary().len();
+        output::note(format_args!("{} of {words} words have a vector", vectors.found()));
+    }
+    then.run(recipe, &mut task)
 }
 
 /// What searching and retraining are given alike.

@@ -5,10 +5,12 @@ mod convert;
 mod data;
 mod derive;
 mod export;
+mod fronts;
 mod import;
 mod measure;
 mod output;
 mod pack;
+mod pareto;
 mod predict;
 mod probes;
 mod report;
@@ -25,7 +27,7 @@ mod write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use data::{DataArguments, RunArguments, WithTask};
+use data::{DataArguments, FileArguments, RunArguments, WithTask};
 
 /// Searches a multimodal network, trains what it found, exports it as an ONNX bundle.
 #[derive(Parser)]
@@ -75,6 +77,8 @@ enum Command {
     Probes(probes::Arguments),
     Predict(predict::Arguments),
     Derive(derive::Arguments),
+    Pareto(pareto::Arguments),
+    Fronts(fronts::Arguments),
     Export(export::Arguments),
     Import(import::Arguments),
     Requantise(requantise::Arguments),
@@ -98,6 +102,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Probes(arguments) => probes::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Derive(arguments) => derive::run(&arguments),
+        Command::Pareto(arguments) => pareto::run(&arguments),
+        Command::Fronts(arguments) => fronts::run(&arguments),
         Command::Export(arguments) => return ended(export::run(&arguments)),
         Command::Import(arguments) => return ended(import::run(&arguments)),
         Command::Requantise(arguments) => return ended(requantise::run(&arguments)),

@@ -19,7 +19,8 @@ folder holds an events file: tensorboard --logdir FOLDER
 Examples:
   mmnas-search report target/demo-search/search
   mmnas-search report retrain --images photos --examples 40
-  mmnas-search report search --svg architecture.svg --alpha-svg alpha.svg")]
+  mmnas-search report search --svg architecture.svg --alpha-svg alpha.svg
+  mmnas-search report search --front front.json")]
 pub(super) struct Arguments {
     /// Folder of a search or retraining run
     run: PathBuf,
@@ -38,6 +39,9 @@ pub(super) struct Arguments {
     /// Writes the picture of alpha over time to a file of its own, too
     #[arg(long, value_name = "FILE")]
     alpha_svg: Option<PathBuf>,
+    /// A front of the search, that `mmnas-search pareto` or `mmnas-search fronts` wrote, for the page
+    #[arg(long, value_name = "FILE")]
+    front: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
@@ -46,6 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         svg: arguments.svg.clone(),
         alpha_svg: arguments.alpha_svg.clone(),
         images: arguments.images.clone(),
+        front: arguments.front.clone(),
         examples: arguments.examples,
     };
     for file in report::report(&arguments.run, &options)? {

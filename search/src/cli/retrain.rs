@@ -24,8 +24,8 @@ Example:
   mmnas-search retrain --recipe recipe.toml --architecture searched/architecture.json \\
       --samples train.jsonl --features features --out retrain")]
 pub(super) struct Arguments {
-    /// The architecture: a file in the published JSON form, or a published one by its name: mmnas-vqa, mmnas-itm, mmnas-vgd,
-    /// mcan, mcan:LAYERS
+    /// The architecture: a file in the published JSON form; a published one by its name, mmnas-vqa, mmnas-itm, mmnas-vgd,
+    /// mcan, mcan:LAYERS; or a point of a front, front.json:3
     #[arg(long)]
     architecture: PathBuf,
     #[command(flatten)]

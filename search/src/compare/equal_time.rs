@@ -19,7 +19,7 @@ use crate::space::presets::preset;
 use crate::space::search_space::Space;
 use crate::task::Task;
 use crate::train::bounds::check_table;
-use crate::train::search::dimensions;
+use crate::train::dimensions::dimensions;
 
 /// The time that networks of a comparison may take, and on what device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

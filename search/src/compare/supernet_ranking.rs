@@ -9,7 +9,7 @@ use crate::compare::statistics::kendall_tau;
 use crate::error::Result;
 use crate::recipe::Recipe;
 use crate::task::Task;
-use crate::train::search;
+use crate::train::shared_scorer::shared_scores;
 
 /// Ranks `count` different drawn architectures with a contender's supernet and by training alone.
 ///
@@ -48,7 +48,7 @@ pub fn rank_supernet<T: Task>(
     }
     let own = recipe_of(recipe, contender, seed);
     let (run, own, _) = search_run(&own, task, &folder(out, contender, seed).join("search"), rules)?;
-    let shared = search::shared_scores(&own, pool, task, &run, &drawn)?;
+    let shared = shared_scores(&own, pool, task, &run, &drawn)?;
     let (mut architectures, mut alone) = (Vec::new(), Vec::new());
     for (number, choices) in drawn.iter().enumerate() {
         let architecture = space.architecture(choices);

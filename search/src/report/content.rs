@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::error::Result;
 use crate::report::architecture::Stacks;
+use crate::report::front::NamedFront;
 use crate::report::palette::Palette;
 use crate::run::epoch_log::EpochRecord;
 use crate::run::epoch_notes as notes;
@@ -38,6 +39,8 @@ pub(crate) struct Content {
     pub network: Option<Value>,
     /// Examples of the network's outputs.
     pub examples: Vec<Example>,
+    /// A front to show; none unless one is asked for.
+    pub front: Option<NamedFront>,
     /// All operations that are shown.
     pub palette: Palette,
 }
@@ -85,7 +88,7 @@ impl Content {
         let path = run.canonicalize().unwrap_or_else(|_| run.to_path_buf());
         let title = path.file_name().map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned());
         let examples = lines(&folder.file(EXAMPLES))?;
-        Ok(Content { title, inputs, records, blocks, architecture, recipe, network, examples, palette })
+        Ok(Content { title, inputs, records, blocks, architecture, recipe, network, examples, front: None, palette })
     }
 
     /// The place of the record with the best validation, the first of them.

@@ -13,6 +13,8 @@ pub mod chart;
 pub mod content;
 pub mod curves;
 pub mod example_cards;
+pub mod front;
+pub mod front_picture;
 pub mod operation;
 pub mod overwrite_guard;
 pub mod page;
@@ -30,6 +32,7 @@ use mmnas_bundle::{Error as BundleError, write_atomically};
 
 use crate::error::Result;
 use crate::report::content::Content;
+use crate::report::front::NamedFront;
 use crate::report::overwrite_guard::check_earlier;
 use crate::report::thumbnail::Thumbnails;
 use crate::run::files::LOG;
@@ -43,6 +46,8 @@ pub struct ReportOptions {
     pub svg: Option<PathBuf>,
     /// File for the picture of alpha over time.
     pub alpha_svg: Option<PathBuf>,
+    /// A front of the run's task, for the page.
+    pub front: Option<PathBuf>,
     /// Folder of the images that the examples name.
     pub images: Option<PathBuf>,
     /// Largest number of examples that are shown.
@@ -51,7 +56,7 @@ pub struct ReportOptions {
 
 impl Default for ReportOptions {
     fn default() -> ReportOptions {
-        ReportOptions { out: None, svg: None, alpha_svg: None, images: None, examples: 24 }
+        ReportOptions { out: None, svg: None, alpha_svg: None, front: None, images: None, examples: 24 }
     }
 }
 
@@ -64,13 +69,19 @@ impl Default for ReportOptions {
 ///
 /// [`Error::Bundle`](crate::error::Error::Bundle), and nothing is written then:
 ///
-/// - if a file of the run cannot be read;
+/// - if a file of the run cannot be read, or the front, or if the front is of another task;
 /// - for a picture that is asked for and cannot be drawn yet;
 /// - for a file that is in the way and is no earlier page or picture of that kind.
 ///
 /// It also is the error if a file cannot be written.
 pub fn report(run: &Path, options: &ReportOptions) -> Result<Vec<PathBuf>> {
-    let content = Content::read(run)?;
+    let content = Content { front: options.front.as_deref().map(NamedFront::read).transpose()?, ..Content::read(run)? };
+    if let Some(NamedFront { file, front }) = &content.front
+        && front.task.to_string() != content.inputs.task
+    {
+        let expected = format!("{}, the run's", content.inputs.task);
+        return Err(BundleError::invalid(file, "task", expected, front.task).into());
+    }
     let missing =
         |file: &str, field: &str, expected: &str| BundleError::invalid(run.join(file), field, expected, "none");
     let page = crate::report::page::page(&content, options.examples, &mut Thumbnails::of(options.images.as_deref()));

@@ -9,6 +9,7 @@ use crate::report::axis::significant;
 use crate::report::content::Content;
 use crate::report::curves::curves;
 use crate::report::example_cards::cards;
+use crate::report::front::NamedFront;
 use crate::report::operation::Look;
 use crate::report::overwrite_guard::Marks;
 use crate::report::palette::Palette;
@@ -124,11 +125,12 @@ pub(crate) fn page(content: &Content, examples: usize, thumbnails: &mut Thumbnai
     let recipe = format!(
         "<details><summary>All constants of the run</summary><div class=\"wide\"><pre>{recipe}</pre></div></details>"
     );
-    let sections: [Section; 5] = [
+    let sections: [Section; 6] = [
         ("curves", "Curves", curve_section(content)),
         ("examples", "Examples", example_section(content, examples, thumbnails)),
         ("alpha", "Alpha", alpha_section(content)),
         ("architecture", "Architecture", architecture_section(content)),
+        ("front", "Front", content.front.as_ref().map_or_else(String::new, NamedFront::section)),
         ("recipe", "Numbers and recipe", number_section(content) + &recipe),
     ];
     let sections: Vec<&Section> = sections.iter().filter(|(_, _, html)| !html.is_empty()).collect();

@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use mmnas_bundle::manifest::Dimensions;
-use mmnas_bundle::{Architecture, Error as BundleError, Operation, read_text_file};
+use mmnas_bundle::{Architecture, Error as BundleError, Operation};
 
 use crate::error::Result;
-use crate::recipe::Recipe;
 use crate::recipe::limits::LimitSettings;
 use crate::run::epoch_log::EpochRecord;
 use crate::run::epoch_notes::probabilities;
-use crate::run::files::{LOG, RECIPE};
+use crate::run::files::LOG;
 use crate::run::folder::RunFolder;
 use crate::run::searched_blocks::blocks;
 use crate::space::knapsack::Knapsack;
@@ -32,8 +31,7 @@ pub struct Derived {
 ///
 /// What the data decides is not in the recipe: features, words and outputs are the table's.
 fn check_sizes(folder: &RunFolder, Latency { table, file, .. }: &Latency) -> Result<()> {
-    let recipe_file = folder.file(RECIPE);
-    let recipe = Recipe::parse_checked(&read_text_file(&recipe_file)?, &recipe_file, &[], |_| Ok(()))?;
+    let recipe = folder.recipe()?;
     let Dimensions { feature, vocabulary, outputs, embeddings, .. } = table.dimensions;
     let sizes = Dimensions { feature, vocabulary, outputs, embeddings, ..recipe.widths(recipe.retrain.hidden) };
     Ok(table.check_network(table.task, &sizes, file)?)

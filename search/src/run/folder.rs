@@ -21,6 +21,12 @@ pub struct RunFolder {
     _lock: Option<Arc<WriterLock>>,
 }
 
+/// File of the recipe that the run was started with.
+const RECIPE: &str = "recipe.toml";
+
+/// File of the [`RunInputs`].
+const INPUTS: &str = "inputs.json";
+
 /// The file that the process of a run holds locked.
 const LOCK: &str = ".lock";
 
@@ -76,6 +82,11 @@ impl RunInputs {
     }
 }
 
+/// Inputs as their file holds them.
+fn written(inputs: &RunInputs, file: &Path) -> Result<String> {
+    Ok(serde_json::to_string_pretty(inputs).map_err(|e| mmnas_bundle::Error::json(file, &e))?)
+}
+
 /// Checks that the file that a run was started with holds `now`.
 ///
 /// The error names the first line that differs.
@@ -121,9 +132,8 @@ impl RunFolder {
     /// - [`Error::Recipe`] if the recipe cannot be written as TOML.
     pub fn open(path: &Path, recipe: &Recipe, inputs: &RunInputs, resume: bool) -> Result<RunFolder> {
         let mut run = RunFolder::at(path);
-        let (recipe_file, inputs_file) = (run.file(RECIPE), run.file("inputs.json"));
-        let recipe = recipe.to_toml()?;
-        let inputs = serde_json::to_string_pretty(inputs).map_err(|e| mmnas_bundle::Error::json(&inputs_file, &e))?;
+        let (recipe_file, inputs_file) = (run.file(RECIPE), run.file(INPUTS));
+        let (recipe, inputs) = (recipe.to_toml()?, written(inputs, &inputs_file)?);
         if run.checkpoint().exists() || recipe_file.exists() {
             if !resume {
                 return Err(Error::RunExists { path: run.path });
@@ -140,7 +150,7 @@ impl RunFolder {
         // its own. Only what a killed start leaves behind is taken over.
         let entries = std::fs::read_dir(path).map_err(mmnas_bundle::Error::io(path, "list"))?;
         let own = |name: &std::ffi::OsStr| {
-            name == "inputs.json" || name == LOCK || mmnas_bundle::is_unfinished(&name.to_string_lossy())
+            name == INPUTS || name == LOCK || mmnas_bundle::is_unfinished(&name.to_string_lossy())
         };
         let foreign = entries.flatten().find(|entry| !own(&entry.file_name()));
         if let Some(entry) = foreign {
@@ -206,9 +216,33 @@ impl RunFolder {
     ///
     /// [`Error::Bundle`] if `inputs.json` cannot be read.
     pub fn inputs(&self) -> Result<RunInputs> {
-        let file = self.file("inputs.json");
+        let file = self.file(INPUTS);
         let text = std::fs::read_to_string(&file).map_err(mmnas_bundle::Error::io(&file, "read"))?;
         Ok(serde_json::from_str(&text).map_err(|e| mmnas_bundle::Error::json(&file, &e))?)
+    }
+
+    /// The recipe that the run was started with.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Bundle`] if `recipe.toml` cannot be read. [`Error::Recipe`] if this version cannot
+    /// follow it.
+    pub fn recipe(&self) -> Result<Recipe> {
+        let file = self.file(RECIPE);
+        let text = std::fs::read_to_string(&file).map_err(mmnas_bundle::Error::io(&file, "read"))?;
+        Recipe::parse(&text, &file, &[])
+    }
+
+    /// Checks that the run was started with these inputs, whatever table its limits were for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtherRun`] with the first line that differs. [`Error::Bundle`] if `inputs.json`
+    /// cannot be read.
+    pub fn check_inputs(&self, inputs: &RunInputs) -> Result<()> {
+        let file = self.file(INPUTS);
+        let inputs = RunInputs { latency_sha256: self.inputs()?.latency_sha256, ..inputs.clone() };
+        same_text(&file, &written(&inputs, &file)?)
     }
 
     /// Opens the run that lies in `path` for reading.

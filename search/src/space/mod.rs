@@ -2,6 +2,9 @@
 
 pub mod arch_path;
 pub mod from_recipe;
+pub mod front;
+#[cfg(test)]
+pub(crate) mod front_tests;
 pub mod knapsack;
 #[cfg(test)]
 mod knapsack_tests;

@@ -5,6 +5,7 @@ use std::path::Path;
 use mmnas_bundle::{Architecture, Operation};
 
 use crate::error::{Error, Result};
+use crate::space::front::{FRONT_FORMAT, Front};
 
 /// The architectures that MMnas found, in the published file form.
 const SEARCHED: [(&str, &str); 3] = [
@@ -56,18 +57,46 @@ pub fn preset(name: &str) -> Result<Architecture> {
     layers.map(mcan).ok_or_else(|| Error::UnknownArchitecture { found: name.to_owned(), presets: names() })
 }
 
-/// The preset of that name, or the architecture in that file.
+/// The preset of that name, the architecture in that file, or a front's point.
+///
+/// `front.json:3` is the third point of the front in `front.json`, unless a file of that name
+/// exists.
 ///
 /// # Errors
 ///
-/// [`Error::UnknownArchitecture`] if it is neither. [`Error::Bundle`] if the file cannot be read or
-/// is not an architecture.
+/// [`Error::UnknownArchitecture`] if it is none of them. [`Error::Bundle`] if the file cannot be
+/// read, is no architecture, or is a front without that point.
 pub fn open(name_or_file: &Path) -> Result<Architecture> {
-    match name_or_file.to_str().map(preset) {
-        Some(Ok(architecture)) => Ok(architecture),
-        Some(Err(unknown)) if !name_or_file.exists() => Err(unknown),
-        _ => Ok(Architecture::read(name_or_file)?),
+    let name = name_or_file.to_str();
+    let unknown = match name.map(preset) {
+        Some(Ok(architecture)) => return Ok(architecture),
+        Some(Err(unknown)) => unknown,
+        None => Error::UnknownArchitecture { found: name_or_file.to_string_lossy().into_owned(), presets: names() },
+    };
+    if name_or_file.exists() {
+        return architecture_of(name_or_file);
     }
+    match name.and_then(|name| name.rsplit_once(':')) {
+        Some((front, number)) if Path::new(front).is_file() => {
+            Front::read(Path::new(front))?.architecture(number, front)
+        }
+        _ => Err(unknown),
+    }
+}
+
+/// The architecture in `file`; that of a front says how to name one of its points.
+fn architecture_of(file: &Path) -> Result<Architecture> {
+    let error = match Architecture::read(file) {
+        Ok(architecture) => return Ok(architecture),
+        Err(error) => error,
+    };
+    let is_front = |text: String| text.contains(&format!("\"{FRONT_FORMAT}\""));
+    if mmnas_bundle::read_text_file(file).is_ok_and(is_front) {
+        let count = Front::read(file)?.points.len();
+        let expected = format!("an architecture; of this front {0}:1 to {0}:{count}", file.display());
+        return Err(mmnas_bundle::Error::invalid(file, "(file)", expected, "the whole front").into());
+    }
+    Err(error.into())
 }
 
 #[cfg(test)]
@@ -111,5 +140,29 @@ mod tests {
             assert!(matches!(error, Error::UnknownArchitecture { .. }), "{name}");
             assert!(error.to_string().contains("mmnas-vqa, mmnas-itm, mmnas-vgd, mcan, mcan:LAYERS"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_point_of_a_front_is_named_by_its_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("front.json");
+        crate::space::front_tests::front("run", &[(1.0, 0.3), (2.0, 0.5)]).write(&file).unwrap();
+        let point = |number: &str| open(Path::new(&format!("{}:{number}", file.display())));
+        assert_eq!(point("1").unwrap(), mcan(1));
+        assert_eq!(point("2").unwrap(), mcan(2));
+        for number in ["0", "3", "-1", "x", "", "99999999999999999999"] {
+            let error = point(number).unwrap_err().to_string();
+            let words = "front.json: points: expected the number of a point, 1 to 2, found ";
+            assert!(error.contains(&format!("{words}{number}")), "{error}");
+        }
+        let whole = open(&file).unwrap_err().to_string();
+        assert!(whole.contains("front.json:1 to ") && whole.contains("front.json:2"), "{whole}");
+        // A file of that name wins.
+        std::fs::write(folder.path().join("front.json:2"), mcan(5).to_published_json()).unwrap();
+        assert_eq!(point("2").unwrap(), mcan(5));
+        let missing = open(&folder.path().join("none.json:1")).unwrap_err();
+        assert!(matches!(missing, Error::UnknownArchitecture { .. }), "{missing}");
+        std::fs::write(&file, "{}").unwrap();
+        assert!(matches!(point("1"), Err(Error::Bundle(_))), "a broken front is not an unknown name");
     }
 }

@@ -138,6 +138,15 @@ impl Space {
         let decoder = picked.split_off(self.encoder.len());
         Architecture { encoder: picked, decoder }
     }
+
+    /// The choices that make `architecture`; none if it is no member of the space.
+    pub fn choices_of(&self, architecture: &Architecture) -> Option<Vec<usize>> {
+        if (architecture.encoder.len(), architecture.decoder.len()) != (self.encoder.len(), self.decoder.len()) {
+            return None;
+        }
+        let wanted = architecture.encoder.iter().chain(&architecture.decoder);
+        self.blocks().zip(wanted).map(|(block, one)| block.iter().position(|c| c.operation() == *one)).collect()
+    }
 }
 
 /// The operations of a list, each once and at least one.
@@ -176,6 +185,12 @@ mod tests {
         let written = "enc none self_att_128, dec guided_att_16 guided_att_16 guided_att_16";
         assert_eq!(architecture.to_string(), written);
         assert_eq!(Space::single(&architecture, &pool).unwrap().architecture(&[0; 5]), architecture);
+        assert_eq!(space.choices_of(&architecture), Some(vec![1, 0, 0, 0, 0]));
+        let mut other = architecture.clone();
+        other.encoder[0] = Operation::FeedForward;
+        assert_eq!(space.choices_of(&other), None, "an operation that the block has not");
+        other.encoder = architecture.encoder[1..].to_vec();
+        assert_eq!(space.choices_of(&other), None, "fewer blocks");
         assert_eq!(
             Space::new(
                 &["self_att_64", "feed_forward"],

@@ -12,8 +12,8 @@ use crate::space::limits::{Latency, limits};
 use crate::space::search_space::Space;
 use crate::strategy::decision::Bounds;
 use crate::task::{Reduction, Task};
+use crate::train::dimensions::dimensions;
 use crate::train::parameter_costs::parameter_costs;
-use crate::train::search::dimensions;
 
 /// Checks that a table is of networks of the task with these sizes.
 ///

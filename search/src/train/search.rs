@@ -2,7 +2,6 @@
 //!
 //! See MMnas, section 3.3, Algorithm 1.
 
-use mmnas_bundle::manifest::Dimensions;
 use mmnas_bundle::{Architecture, write_atomically};
 use rand::seq::SliceRandom;
 use tch::Tensor;
@@ -29,6 +28,7 @@ use crate::strategy::diagnostics::SearchDiagnostics;
 use crate::task::example::Example;
 use crate::task::{Evaluation, Task};
 use crate::train::bounds::bounds;
+use crate::train::dimensions::dimensions;
 use crate::train::step_position::StepPosition;
 use crate::train::trainer::{Learner, Trainer, evaluate, misfit};
 use crate::train::weight_step::{MicroBatch, StepSettings, weight_step};
@@ -46,10 +46,10 @@ pub struct SearchResult {
     pub taken: Vec<Taken>,
 }
 
-struct SearchLearner<'a> {
+pub(crate) struct SearchLearner<'a> {
     recipe: &'a Recipe,
     alpha_part: &'a [usize],
-    network: Network,
+    pub(crate) network: Network,
     adam: Adam,
     strategy: Box<dyn Strategy>,
     bounds: Option<Bounds>,
@@ -208,8 +208,7 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
     fn conclude(&mut self, task: &T) -> Result<bool> {
         let before = self.strategy.best();
         let (network, part, batch) = (&self.network, self.alpha_part, self.recipe.search.weights.evaluated_at_once());
-        let mut part = part.to_vec();
-        part.shuffle(&mut rng(self.recipe.seed, "samples to compare on", 0));
+        let part = samples_to_compare(part, self.recipe.seed);
         let mut score = |choices: &[usize], samples: usize| {
             let samples = &part[..samples.min(part.len())];
             Ok(evaluate(task, (network, &ArchPath::single(choices)), samples, batch)?.score)
@@ -248,6 +247,13 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
     }
 }
 
+/// The samples of the alpha part `part` in the order in which architectures are compared on them.
+pub(crate) fn samples_to_compare(part: &[usize], seed: u64) -> Vec<usize> {
+    let mut samples = part.to_vec();
+    samples.shuffle(&mut rng(seed, "samples to compare on", 0));
+    samples
+}
+
 /// Name in a checkpoint of the top choices at the end of the last epoch.
 const BEFORE: &str = "top_choices";
 
@@ -262,20 +268,8 @@ pub(crate) fn load_network(network: &Network, from: &TensorMap, file: &std::path
     Adam::load("net_optim", network.parameters(), from).map_err(|name| misfit(file, name))
 }
 
-/// Sizes of a network of hidden width `hidden` for `task`.
-pub(crate) fn dimensions<T: Task>(recipe: &Recipe, task: &T, hidden: usize) -> Dimensions {
-    let head = task.head_dimensions();
-    Dimensions {
-        feature: task.data().feature(),
-        vocabulary: task.data().vocabulary().len(),
-        outputs: head.outputs,
-        embeddings: head.embeddings,
-        ..recipe.widths(hidden)
-    }
-}
-
 /// Builds a search of `space` before its first step.
-fn prepare<'a, T: Task>(
+pub(crate) fn prepare<'a, T: Task>(
     recipe: &'a Recipe,
     (space, bounds): (Space, Option<Bounds>),
     task: &T,
@@ -357,31 +351,4 @@ pub fn search<T: Task>(
     let best = learner.strategy.best();
     let (architecture, taken) = (learner.network.space().architecture(&best), learner.taken(&best));
     Ok(SearchResult { architecture, records, taken })
-}
-
-/// Scores, 0 to 1, of architectures with the weights that a search has trained.
-///
-/// The search lies in `run`. The scores are on the validation part; an architecture is one
-/// operation per block.
-///
-/// # Errors
-/// A checkpoint that is missing or does not fit, features that cannot be read.
-pub fn shared_scores<T: Task>(
-    recipe: &Recipe,
-    pool: &Pool,
-    task: &T,
-    run: &RunFolder,
-    architectures: &[Vec<usize>],
-) -> Result<Vec<f64>> {
-    let parts = Splits::for_search(task.data(), recipe)?;
-    let mut learner = prepare(recipe, (recipe.space(pool)?, None), task, &parts)?;
-    let file = run.checkpoint();
-    let checkpoint: Checkpoint<serde_json::Value> = Checkpoint::load(&file)?;
-    Learner::<T>::load(&mut learner, &checkpoint.tensors, &file)?;
-    let batch = recipe.search.weights.evaluated_at_once();
-    let score = |choices: &Vec<usize>| {
-        let path = ArchPath::single(choices);
-        Ok(evaluate(task, (&learner.network, &path), &parts.validation, batch)?.score)
-    };
-    architectures.iter().map(score).collect()
 }

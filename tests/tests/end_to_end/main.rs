@@ -8,6 +8,7 @@ mod disk_full;
 mod limits;
 mod old_run;
 mod other_tasks;
+mod pareto;
 mod resume;
 
 use mmnas_search::Pool;

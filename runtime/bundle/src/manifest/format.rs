@@ -41,8 +41,11 @@ impl Format {
 
 /// Parses JSON, its `format` first.
 ///
-/// So a future version is reported as such and not as a field that is missing.
-pub(crate) fn parse<T: for<'de> Deserialize<'de>>(text: &str, file: &Path, name: &str) -> Result<T> {
+/// So a future version is reported as such and not as a field that is missing. `file` names the text in errors.
+///
+/// # Errors
+/// JSON of another form; a format of another name than `name`, or of a later major version.
+pub fn parse<T: for<'de> Deserialize<'de>>(text: &str, file: &Path, name: &str) -> Result<T> {
     #[derive(Deserialize)]
     struct Header {
         format: Format,

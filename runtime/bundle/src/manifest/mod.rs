@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use detector::{Channels, Corners, Detector, DetectorInput, DetectorOutput, Fit, Layout};
 pub use dimensions::{Dimensions, EmbeddingDimensions};
 pub use form::{Form, Precision, Variant};
-pub(crate) use format::parse as parse_format;
+pub use format::parse as parse_format;
 pub use format::{BUNDLE_FORMAT, Format, MAJOR, MANIFEST, MINOR, VISION, VISION_FORMAT};
 pub use limits::MAX_REGIONS;
 pub use measured::Measured;
