@@ -85,7 +85,11 @@ pub fn check_run<T: Task>(
         }
         (Contender::RandomArchitecture | Contender::BestOfRandom { .. }, Some(_)) => random(&own, rules, 0).map(|_| ()),
         (Contender::ScaledMcan, Some(time)) => time.scaled_mcan(&own).map(|_| ()),
-        _ => contender.check(recipe, rules.pool, seed, made_here),
+        (_, time) => {
+            // Its time is predicted in the end.
+            time.map_or(Ok(()), |time| time.table(&own).map(|_| ()))?;
+            contender.check(recipe, rules.pool, seed, made_here)
+        }
     }
 }
 

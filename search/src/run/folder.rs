@@ -21,9 +21,6 @@ pub struct RunFolder {
     _lock: Option<Arc<WriterLock>>,
 }
 
-/// File of the recipe that the run was started with.
-const RECIPE: &str = "recipe.toml";
-
 /// File of the [`RunInputs`].
 const INPUTS: &str = "inputs.json";
 

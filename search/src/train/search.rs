@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::network::{Naming, Network};
 use crate::nn::adam::Adam;
 use crate::nn::dropout::Dropout;
-use crate::nn::tensors::{Checkpoint, TensorMap};
+use crate::nn::tensors::TensorMap;
 use crate::operations::pool::Pool;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
