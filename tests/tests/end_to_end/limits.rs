@@ -69,6 +69,7 @@ pub(crate) fn table() -> LatencyTable {
             onnxruntime: "1.0.0".to_owned(),
             system: "linux".to_owned(),
         },
+        checks: Vec::new(),
         measurements,
     }
 }

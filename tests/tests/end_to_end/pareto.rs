@@ -81,7 +81,8 @@ fn table() -> LatencyTable {
         system: "linux".to_owned(),
     };
     let (format, probes_sha256, task) = (Format::current(LATENCY_FORMAT), String::new(), TaskName::Vqa);
-    LatencyTable { format, probes_sha256, task, dimensions, tokens: 4, regions: 5, environment, measurements }
+    let checks = Vec::new();
+    LatencyTable { format, probes_sha256, task, dimensions, tokens: 4, regions: 5, checks, environment, measurements }
 }
 
 fn write_table(file: &Path, table: &LatencyTable) {
