@@ -129,3 +129,23 @@ fn the_runtimes_benchmarks_measure_every_call_and_the_service() {
         assert!(load["p99_milliseconds"].as_f64() >= load["p50_milliseconds"].as_f64(), "{load}");
     }
 }
+
+#[test]
+fn predictions_are_set_beside_networks_and_kept_tables_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = folder.path().join("kept").display().to_string();
+    let bench = || output(env!("CARGO_BIN_EXE_bench-latency"), &["--quick", "--json", "--keep", &keep]);
+    let first = bench();
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    let report: Value = serde_json::from_slice(&first.stdout).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    // Three tasks in two forms.
+    assert_eq!(rows.len(), 6);
+    for row in rows {
+        assert_eq!(row["networks"].as_array().map(Vec::len), Some(3), "{row}");
+        assert!(row["mean_error"].as_f64().is_some_and(|error| error >= 0.0 && error.is_finite()), "{row}");
+    }
+    // Nothing is measured anew, and nothing but the tables lies there.
+    assert_eq!(bench().stdout, first.stdout);
+    assert_eq!(std::fs::read_dir(&keep).unwrap().count(), 3);
+}

@@ -23,15 +23,41 @@ impl Stopwatch {
 
     /// How long `work` takes, and what it gives.
     pub(crate) fn time<T>(self, work: impl FnOnce() -> T) -> (T, Duration) {
-        let waited = || self.without_waiting.then(waited).flatten();
-        let before = waited();
+        let before = self.without_waiting.then(undisturbed).flatten();
         let start = Instant::now();
         let done = work();
         let elapsed = start.elapsed();
-        let waiting = before.zip(waited()).map_or(0, |(before, after)| after.saturating_sub(before));
-        (done, elapsed.saturating_sub(Duration::from_nanos(waiting)))
+        let Some(before) = before else { return (done, elapsed) };
+        let reading = Instant::now();
+        let Some(after) = waited() else { return (done, elapsed) };
+        // Reading takes microseconds; where it took longer, part of the waiting came after the work.
+        let since = reading.elapsed();
+        let waiting = Duration::from_nanos(after.saturating_sub(before));
+        let waiting = if since > QUICK { waiting.saturating_sub(since) } else { waiting };
+        (done, elapsed.saturating_sub(waiting))
     }
 }
+
+/// Longest time of a reading in which no other program ran.
+const QUICK: Duration = Duration::from_micros(50);
+
+/// As [`waited`], read so quickly that nothing was waited for between the reading and now, if that can be had.
+fn undisturbed() -> Option<u64> {
+    let read = || {
+        let start = Instant::now();
+        Some((waited()?, start.elapsed()))
+    };
+    for _ in 0..READINGS {
+        let (waited, took) = read()?;
+        if took <= QUICK {
+            return Some(waited);
+        }
+    }
+    read().map(|(waited, _)| waited)
+}
+
+/// So many readings are tried.
+const READINGS: usize = 10;
 
 /// Nanoseconds for which this thread was ready and waited for a processor, where the system counts them.
 fn waited() -> Option<u64> {

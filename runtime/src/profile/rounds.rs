@@ -82,11 +82,12 @@ pub(super) fn measure(
 ) -> Result<Vec<GraphTimes>> {
     let mut times = Vec::with_capacity(graphs);
     for graph in 0..graphs {
-        let mut fastest = Duration::MAX;
+        let mut warm = Vec::with_capacity(WARM_UP);
         for _ in 0..WARM_UP {
-            fastest = fastest.min(time(graph, 1)?.time);
+            warm.push(time(graph, 1)?.time);
         }
-        let repeats = repeats(fastest, if energy { LEAST_FOR_ENERGY } else { LEAST });
+        warm.sort_unstable();
+        let repeats = repeats(warm[WARM_UP / 2], if energy { LEAST_FOR_ENERGY } else { LEAST });
         times.push(GraphTimes { milliseconds: Vec::new(), repeats, microjoules: energy.then_some(0) });
     }
     let mut random = Rng::with_seed(SEED);
@@ -111,9 +112,9 @@ pub(super) fn measure(
     }
 }
 
-/// Runs a round of a graph whose fastest run took `fastest`, for `least` in all.
-fn repeats(fastest: Duration, least: Duration) -> usize {
-    let repeats = least.as_nanos().div_ceil(fastest.as_nanos().max(1));
+/// Runs a round of a graph of which one run took `once`, for `least` in all.
+fn repeats(once: Duration, least: Duration) -> usize {
+    let repeats = least.as_nanos().div_ceil(once.as_nanos().max(1));
     // At most a thousand.
     repeats.clamp(1, MOST_REPEATS) as usize
 }

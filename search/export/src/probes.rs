@@ -17,6 +17,14 @@ use crate::weights::int8::Int8Scheme;
 
 /// Lengths of the chains: what lies between them is the blocks' own, what the first has beyond that is shared.
 const LENGTHS: [usize; 2] = [1, 4];
+/// Longest chain. Its weights leave the caches as those of a deep network do.
+const LONGEST: usize = 12;
+
+/// Lengths of the chains of a side with so many blocks.
+fn lengths(blocks: usize) -> impl Iterator<Item = usize> {
+    let longest = blocks.min(LONGEST);
+    LENGTHS.into_iter().chain((longest > LENGTHS[1] + 1).then_some(longest))
+}
 
 /// A probe before it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,21 +37,23 @@ pub struct PlannedProbe {
     pub architecture: Architecture,
 }
 
-/// The probes of a space with these operations.
+/// The probes of a space with these operations, in so many blocks of encoder and decoder at most.
 ///
 /// A stack that is not measured has no blocks.
-pub fn plan(encoder: &[Operation], decoder: &[Operation]) -> Vec<PlannedProbe> {
+pub fn plan(encoder: &[Operation], decoder: &[Operation], blocks: (usize, usize)) -> Vec<PlannedProbe> {
     let idle = Vec::new;
     let of =
         |stack, part, encoder, decoder| PlannedProbe { stack, part, architecture: Architecture { encoder, decoder } };
     let mut planned: Vec<PlannedProbe> =
         Stack::ALL.into_iter().map(|stack| of(stack, Part::Fixed, idle(), idle())).collect();
     let first_guided = decoder.iter().copied().find(|operation| operation.reads_text());
-    for count in LENGTHS {
+    for count in lengths(blocks.0) {
         for &operation in encoder {
             let part = Part::Blocks { operation, count, after: None };
             planned.push(of(Stack::Text, part, vec![operation; count], idle()));
         }
+    }
+    for count in lengths(blocks.1) {
         for &operation in decoder {
             let chain = vec![operation; count];
             let after = first_guided.filter(|_| !operation.reads_text());
@@ -178,7 +188,7 @@ mod tests {
     #[test]
     fn every_operation_is_measured_where_it_may_stand() {
         use Operation::{FeedForward, GuidedAttention, RelationSelfAttention, SelfAttention};
-        let planned = plan(&Operation::ENCODER, &Operation::DECODER);
+        let planned = plan(&Operation::ENCODER, &Operation::DECODER, (2, 4));
         let count = |stack: Stack, of: Operation| {
             let is = |p: &&PlannedProbe| {
                 p.stack == stack && matches!(p.part, Part::Blocks { operation, .. } if operation == of)
@@ -206,8 +216,26 @@ mod tests {
     }
 
     #[test]
+    fn deep_spaces_have_longer_chains() {
+        for (blocks, expected) in [(0, vec![1, 4]), (5, vec![1, 4]), (6, vec![1, 4, 6]), (18, vec![1, 4, 12])] {
+            assert_eq!(lengths(blocks).collect::<Vec<_>>(), expected, "{blocks}");
+        }
+        let planned = plan(&Operation::ENCODER, &Operation::DECODER, (2, 8));
+        let longest = |stack: Stack| {
+            let count = |p: &PlannedProbe| match p.part {
+                Part::Blocks { count, .. } | Part::Shared { count, .. } if p.stack == stack => Some(count),
+                _ => None,
+            };
+            planned.iter().filter_map(count).max()
+        };
+        // What the text stage computes for the decoder has the decoder's lengths.
+        assert_eq!(Stack::ALL.map(longest), [Some(8); 3]);
+        assert!(planned.iter().all(|p| p.architecture.encoder.len() <= 4), "{planned:?}");
+    }
+
+    #[test]
     fn a_space_that_never_reads_the_text_has_no_late_blocks() {
-        let planned = plan(&[Operation::FeedForward], &[Operation::FeedForward]);
+        let planned = plan(&[Operation::FeedForward], &[Operation::FeedForward], (2, 4));
         let late = planned.iter().filter(|p| p.stack == Stack::Fusion);
         assert_eq!(late.map(|p| p.part).collect::<Vec<_>>(), [Part::Fixed]);
     }

@@ -99,7 +99,8 @@ pub fn probes(
         }
         known
     };
-    let planned = plan(&different(&space.encoder), &different(&space.decoder));
+    let blocks = (space.encoder.len(), space.decoder.len());
+    let planned = plan(&different(&space.encoder), &different(&space.decoder), blocks);
     let external_over = ExportSettings::default().external_over;
     let checks = check_networks(&space, wanted.checks, recipe.seed);
     let settings = ProbeSettings {

@@ -20,8 +20,8 @@ const REGIONS: usize = 36;
 /// Writes small graphs that `mmnas profile` times on the device where networks are to run
 #[derive(Args)]
 #[command(after_help = "\
-The folder holds, for each operation of the recipe's space and each stage, chains of one and of four
-blocks, and each stage without blocks, at the retraining's width. The exporter writes them as it writes
+The folder holds, for each operation of the recipe's space and each stage, chains of one, of four
+and of up to twelve blocks, and each stage without blocks, at the retraining's width. The exporter writes them as it writes
 bundles. It needs no libtorch to be measured: copy it to the device.
 
 --checks random networks of the space are among the probes. `mmnas profile` measures them too, and

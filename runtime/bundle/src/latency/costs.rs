@@ -25,10 +25,6 @@ pub struct BlockCost {
     pub first: f64,
 }
 
-impl BlockCost {
-    pub(super) const NONE: BlockCost = BlockCost { each: 0.0, first: 0.0 };
-}
-
 /// What a stage takes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageCosts {
@@ -224,7 +220,7 @@ mod tests {
     use crate::latency::fixture::{measurement, table};
 
     #[test]
-    fn a_sum_is_predicted_to_the_last_digit() {
+    fn a_sum_is_predicted_by_its_terms() {
         let (table, file) = (table(), Path::new("latency.json"));
         let costs = NetworkCosts::of(&table, file, Form::ORT_FP32, Quantity::Milliseconds).unwrap();
         use Operation::{FeedForward, GuidedAttention, SelfAttention};
@@ -239,8 +235,11 @@ mod tests {
             image: 2.0 + 0.75 + 0.125,
             fusion: 3.0 + 2.0 * 0.75 + 0.5 + 0.125,
         };
-        assert_eq!(predicted, expected);
-        assert_eq!(predicted.known_image(), expected.text + expected.fusion);
+        let parts = |p: Predicted| [p.text, p.image, p.fusion, p.known_image(), p.all()];
+        for (found, expected) in parts(predicted).into_iter().zip(parts(expected)) {
+            assert!((found - expected).abs() < 1e-12, "{predicted:?} {expected}");
+        }
+        assert_eq!(predicted.known_image(), predicted.text + predicted.fusion);
     }
 
     /// An image stage computes relations once, for its own blocks and for those of the fusion stage.
@@ -306,6 +305,10 @@ mod tests {
         };
         let error = costs.predict(&architecture, file).unwrap_err().to_string();
         assert!(error.contains("rel_self_att_64 in the image stage"), "{error}");
+        let other = vec![Operation::GuidedAttention, "none".parse().unwrap()];
+        let error =
+            costs.predict(&Architecture { decoder: other, ..architecture.clone() }, file).unwrap_err().to_string();
+        assert!(error.contains("none in the fusion stage"), "{error}");
 
         let mut unserved = table.clone();
         unserved.measurements.retain(|m| !matches!(m.part, Part::Shared { .. }));
