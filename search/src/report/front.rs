@@ -105,7 +105,7 @@ impl NamedFront {
         html += "</tbody></table></div>";
         if !front.random.is_empty() {
             let (count, range) = (front.random.len(), range(front, &front.random));
-            let _ = write!(html, "<p class=\"soft\">{count} random architectures: {}.</p>", escape(&range));
+            let _ = write!(html, "<p class=\"soft\">Random architectures ({count}): {}.</p>", escape(&range));
         }
         html
     }
