@@ -82,7 +82,7 @@ impl NamedFront {
         let from = if several { "<th>from</th>" } else { "" };
         let _ = write!(
             html,
-            "<div class=\"wide\"><table><thead><tr><th>point</th><th>{}</th><th>accuracy</th>{from}<th>operations</th></tr></thead><tbody>",
+            "<h3>Points and baselines</h3><div class=\"wide\"><table><thead><tr><th>point</th><th>{}</th><th>accuracy</th>{from}<th>operations</th></tr></thead><tbody>",
             escape(unit)
         );
         let mut row = |name: &str, amount: f64, accuracy: Option<f64>, from: Option<&String>, architecture: String| {
