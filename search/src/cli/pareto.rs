@@ -33,7 +33,7 @@ A point is an architecture like any other: --architecture front.json:3 is the th
 
 Examples:
   mmnas-search pareto search --samples train.jsonl --features features --latency latency.json \\
-      --baselines mcan:1,mcan:2 --out front.json --picture front.svg
+      --baselines mcan:1,found=search/architecture.json --out front.json --picture front.svg
   mmnas-search retrain --recipe recipe.toml --architecture front.json:3 --samples train.jsonl \\
       --features features --out retrain-3
   mmnas-search report search --front front.json")]
@@ -46,8 +46,9 @@ pub(super) struct Arguments {
     #[arg(long)]
     latency: PathBuf,
     /// Which part of a call counts: known-image (text and fusion stage), all (from region features on), text, image, fusion
-    #[arg(long, default_value = "known-image", value_parser = named::<LimitedPart>)]
-    of: LimitedPart,
+    /// [default: known-image; of megabytes and memory all]
+    #[arg(long, value_parser = named::<LimitedPart>)]
+    of: Option<LimitedPart>,
     /// Form of the graphs
     #[arg(long, default_value = "ort-fp32")]
     variant: Form,
@@ -69,7 +70,7 @@ pub(super) struct Arguments {
     /// Seed of the evolution [default: the recipe's]
     #[arg(long)]
     seed: Option<u64>,
-    /// Architectures to compare with, separated by commas: names such as mcan:1, files, points of fronts
+    /// Architectures to compare with, separated by commas: names such as mcan:1, files, points of fronts; NAME=FILE names a file
     #[arg(long, value_delimiter = ',')]
     baselines: Vec<String>,
     /// Architectures, drawn uniformly, to compare with
@@ -97,8 +98,12 @@ fn probability(text: &str) -> std::result::Result<f64, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let baseline = |name: &String| -> Result<Baseline> {
-        Ok(Baseline { name: name.clone(), architecture: presets::open(Path::new(name))? })
+    let baseline = |text: &String| -> Result<Baseline> {
+        let (name, file) = match text.split_once('=') {
+            Some((name, file)) if !Path::new(text).exists() => (name, file),
+            _ => (text.as_str(), text.as_str()),
+        };
+        Ok(Baseline { name: name.to_owned(), architecture: presets::open(Path::new(file))? })
     };
     arguments.picture.iter().try_for_each(|file| check_picture(file))?;
     let seed = match arguments.seed {
@@ -109,7 +114,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         run: arguments.run.clone(),
         latency: arguments.latency.clone(),
         form: arguments.variant,
-        of: arguments.of,
+        of: arguments.of.unwrap_or(match arguments.quantity {
+            Quantity::Megabytes | Quantity::Memory => LimitedPart::All,
+            Quantity::Milliseconds | Quantity::Millijoules => LimitedPart::KnownImage,
+        }),
         quantity: arguments.quantity,
         settings: FrontSettings {
             population: arguments.population.into(),

@@ -36,8 +36,8 @@ pub type CostOf<'a> = dyn Fn(&Architecture) -> Result<f64> + 'a;
 
 /// Evolves the front of `space`; scores that are not `known` come from `score`.
 ///
-/// The front is of all architectures that the evolution scored. Baselines and random architectures
-/// stand beside it and are no part of it.
+/// The front is of all architectures that the evolution scored. Baselines of the space are in its
+/// first generation, so that it never lies below them. Random ones stand beside it.
 ///
 /// # Errors
 /// Those of `cost` and `score`; scores that cannot be kept.
@@ -58,9 +58,11 @@ pub fn evolve(
         Ok(FrontReference { name, architecture, cost, accuracy, from: None })
     };
     let mut found = Found { points: Vec::new(), baselines: Vec::new(), random: Vec::new() };
+    let mut first: Vec<Vec<usize>> = Vec::new();
     for Baseline { name, architecture } in baselines {
         let choices = space.choices_of(architecture);
-        let accuracy = choices.map(|choices| known.score(&choices, score)).transpose()?;
+        let accuracy = choices.as_deref().map(|choices| known.score(choices, score)).transpose()?;
+        first.extend(choices);
         found.baselines.push(reference(name.clone(), architecture.clone(), accuracy)?);
     }
     for (k, choices) in drawn(space, settings.random, seed).into_iter().enumerate() {
@@ -71,19 +73,20 @@ pub fn evolve(
     known.save()?;
     let blocks: Vec<usize> = space.blocks().map(<[_]>::len).collect();
     let mut best: Vec<Objectives> = Vec::new();
-    let scored = Nsga2 { population, generations, mutation, seed }.evolve(&blocks, &mut |generation, new| {
-        let mut scored = Vec::with_capacity(new.len());
-        for (k, choices) in new.iter().enumerate() {
-            let cost = cost(&space.architecture(choices))?;
-            scored.push(Objectives { cost, accuracy: known.score(choices, score)? });
-            progress.at((beside + population * generation + k + 1) as u64, || format!("generation {generation}"));
-        }
-        known.save()?;
-        best.extend(&scored);
-        best = undominated(std::mem::take(&mut best), |o| (o.cost, o.accuracy));
-        progress.line(&told(generation, &best, quantity));
-        Ok(scored)
-    })?;
+    let scored =
+        Nsga2 { population, generations, mutation, seed }.evolve(&blocks, &first, &mut |generation, new| {
+            let mut scored = Vec::with_capacity(new.len());
+            for (k, choices) in new.iter().enumerate() {
+                let cost = cost(&space.architecture(choices))?;
+                scored.push(Objectives { cost, accuracy: known.score(choices, score)? });
+                progress.at((beside + population * generation + k + 1) as u64, || format!("generation {generation}"));
+            }
+            known.save()?;
+            best.extend(&scored);
+            best = undominated(std::mem::take(&mut best), |o| (o.cost, o.accuracy));
+            progress.line(&told(generation, &best, quantity));
+            Ok(scored)
+        })?;
     progress.finish();
     let point = |(choices, o): (Vec<usize>, Objectives)| FrontPoint {
         architecture: space.architecture(&choices),
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn baselines_stand_beside_the_front() {
+    fn the_front_never_lies_below_a_baseline_of_the_space() {
         let folder = tempfile::tempdir().unwrap();
         let (found, calls) = evolved(&folder.path().join("front.json"), 3, usize::MAX);
         let found = found.unwrap();
@@ -183,6 +186,8 @@ mod tests {
         let [one, two] = found.baselines.as_slice() else { panic!("{:?}", found.baselines) };
         let choices = space.choices_of(&one.architecture).unwrap();
         assert_eq!((one.name.as_str(), one.accuracy), ("mcan:1", Some(accuracy(&choices))));
+        let reaches = |p: &FrontPoint| p.cost.amount() <= one.cost.amount() && Some(p.accuracy) >= one.accuracy;
+        assert!(found.points.iter().any(reaches), "{found:?}");
         assert_eq!((two.name.as_str(), two.accuracy), ("mcan:2", None), "of four and six blocks");
         assert!(two.cost.amount() > one.cost.amount());
         assert_eq!(found.random.len(), 5);

@@ -112,16 +112,24 @@ pub type Scored = BTreeMap<Vec<usize>, Objectives>;
 impl Nsga2 {
     /// Evolves architectures; returns all that were scored.
     ///
-    /// `blocks` are the numbers of operations that each block may be.
+    /// `blocks` are the numbers of operations that each block may be; `first` are members of the
+    /// first generation.
     ///
     /// # Errors
     /// Those of `score`.
-    pub fn evolve(&self, blocks: &[usize], score: &mut ScoreNew<'_>) -> Result<Scored> {
+    pub fn evolve(&self, blocks: &[usize], first: &[Vec<usize>], score: &mut ScoreNew<'_>) -> Result<Scored> {
         let (mut scored, mut parents) = (Scored::new(), Vec::new());
         for generation in 0..=self.generations {
             // A generator a generation, so that the numbers of one do not depend on earlier ones.
             let mut rng = rng(self.seed, "pareto generation", generation as u64);
-            let mut children: Vec<Vec<usize>> = if generation == 0 { self.ends(blocks) } else { Vec::new() };
+            let mut children: Vec<Vec<usize>> = Vec::new();
+            if generation == 0 {
+                for member in first.iter().cloned().chain(self.ends(blocks)) {
+                    if !children.contains(&member) {
+                        children.push(member);
+                    }
+                }
+            }
             for _ in children.len()..self.population {
                 let known = |child: &Vec<usize>| scored.contains_key(child) || children.contains(child);
                 let new = (0..TRIES).map(|_| self.child(blocks, &parents, &mut rng)).find(|child| !known(child));
@@ -276,7 +284,7 @@ mod tests {
             let evolution = Nsga2 { population: 24, generations: 20, mutation: 0.1, seed };
             let mut calls = 0;
             let scored = evolution
-                .evolve(&blocks, &mut |_, new| {
+                .evolve(&blocks, &[], &mut |_, new| {
                     calls += new.len();
                     Ok(new.iter().map(|choices| objectives(choices)).collect())
                 })
@@ -291,7 +299,7 @@ mod tests {
     fn a_space_with_fewer_members_than_a_generation_is_tried_whole() {
         let evolution = Nsga2 { population: 10, generations: 3, mutation: 0.5, seed: 1 };
         let score = &mut |_: usize, new: &[Vec<usize>]| Ok(new.iter().map(|c| objectives(c)).collect());
-        assert_eq!(evolution.evolve(&[2, 1, 2], score).unwrap().len(), 4);
-        assert_eq!(evolution.evolve(&[1], score).unwrap().len(), 1);
+        assert_eq!(evolution.evolve(&[2, 1, 2], &[vec![1, 0, 1], vec![1, 0, 1]], score).unwrap().len(), 4);
+        assert_eq!(evolution.evolve(&[1], &[], score).unwrap().len(), 1);
     }
 }

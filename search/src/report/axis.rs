@@ -41,6 +41,11 @@ fn decimals(step: f64) -> usize {
 impl Axis {
     /// Makes an axis around `values`; it starts at 0 if they come near it.
     pub(crate) fn around(values: impl Iterator<Item = f64>, unit: Unit) -> Axis {
+        Axis::with_steps(values, unit, 4)
+    }
+
+    /// Makes an axis as [`Axis::around`], with about `steps` steps: at most 10.
+    pub(crate) fn with_steps(values: impl Iterator<Item = f64>, unit: Unit, steps: u8) -> Axis {
         let finite = values.filter(|v| v.is_finite());
         let (mut low, mut high) =
             finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
@@ -54,7 +59,7 @@ impl Axis {
         if unit == Unit::Percent {
             (low, high) = (low.max(0.0), high.min(1.0));
         }
-        let step = round_up((high - low) / 4.0);
+        let step = round_up((high - low) / f64::from(steps));
         if !step.is_finite() || step <= 0.0 {
             return Axis { low: 0.0, high: 1.0, step: 0.5, unit };
         }

@@ -82,7 +82,7 @@ impl NamedFront {
         let from = if several { "<th>from</th>" } else { "" };
         let _ = write!(
             html,
-            "<div class=\"wide\"><table><thead><tr><th>point</th><th>{}</th><th>accuracy</th>{from}<th>operations</th></tr></thead><tbody>",
+            "<h3>Points and baselines</h3><div class=\"wide\"><table><thead><tr><th>point</th><th>{}</th><th>accuracy</th>{from}<th>operations</th></tr></thead><tbody>",
             escape(unit)
         );
         let mut row = |name: &str, amount: f64, accuracy: Option<f64>, from: Option<&String>, architecture: String| {
@@ -105,7 +105,7 @@ impl NamedFront {
         html += "</tbody></table></div>";
         if !front.random.is_empty() {
             let (count, range) = (front.random.len(), range(front, &front.random));
-            let _ = write!(html, "<p class=\"soft\">{count} random architectures: {}.</p>", escape(&range));
+            let _ = write!(html, "<p class=\"soft\">Random architectures ({count}): {}.</p>", escape(&range));
         }
         html
     }

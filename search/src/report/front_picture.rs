@@ -80,26 +80,33 @@ impl Canvas {
     /// Places are right, left, above, below, and where the front never is: above left, below right.
     fn label(&mut self, (x, y): (f64, f64), text: &str, class: &str, places: &[usize], always: bool) {
         let (w, h) = (CHARACTER.0 * text.chars().count() as f64, CHARACTER.1);
-        let corner = |place: usize| match place {
-            0 => (x + 10.0, y - h / 2.0),
-            1 => (x - 10.0 - w, y - h / 2.0),
-            2 => (x - w / 2.0, y - 8.0 - h),
-            3 => (x - w / 2.0, y + 8.0),
-            4 => (x - 5.0 - w, y - 5.0 - h),
-            _ => (x + 6.0, y + 5.0),
+        // Where the text begins, is centred or ends, and the top.
+        let anchor = |place: usize| match place {
+            0 => ("start", x + 10.0, y - h / 2.0),
+            1 => ("end", x - 10.0, y - h / 2.0),
+            2 => ("middle", x, y - 8.0 - h),
+            3 => ("middle", x, y + 8.0),
+            4 => ("end", x - 5.0, y - 5.0 - h),
+            _ => ("start", x + 6.0, y + 5.0),
         };
         let area = |place: usize| {
-            let (left, top) = corner(place);
+            let (anchor, x, top) = anchor(place);
+            let left = match anchor {
+                "start" => x,
+                "end" => x - w,
+                _ => x - w / 2.0,
+            };
             Area(left, top, left + w, top + h)
         };
         let free = |area: &Area| area.inside() && !self.taken.iter().any(|taken| taken.meets(*area));
-        let found = places.iter().map(|&place| area(place)).find(free);
-        let Some(area) = found.or_else(|| always.then(|| area(places[0]))) else { return };
-        self.taken.push(area);
-        let (x, y) = (area.0 + w / 2.0, area.3 - 2.0);
+        let found = places.iter().copied().find(|&place| free(&area(place)));
+        let Some(place) = found.or_else(|| places.first().copied().filter(|_| always)) else { return };
+        self.taken.push(area(place));
+        let (anchor, x, top) = anchor(place);
+        let y = top + h - 2.0;
         let _ = write!(
             self.svg,
-            "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{}</text>",
+            "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>",
             escape(text)
         );
     }
@@ -111,8 +118,8 @@ pub(crate) fn draw(front: &Front) -> Picture {
         .chain(front.baselines.iter().chain(&front.random).filter_map(|r| Some((r.cost.amount(), r.accuracy?))))
         .collect();
     let mut canvas = Canvas {
-        cost: Axis::around(scored.iter().map(|(amount, _)| *amount), Unit::Plain),
-        accuracy: Axis::around(scored.iter().map(|(_, accuracy)| *accuracy), Unit::Percent),
+        cost: Axis::with_steps(scored.iter().map(|(amount, _)| *amount), Unit::Plain, 8),
+        accuracy: Axis::with_steps(scored.iter().map(|(_, accuracy)| *accuracy), Unit::Percent, 6),
         svg: String::new(),
         taken: Vec::new(),
     };
@@ -156,9 +163,10 @@ pub(crate) fn draw(front: &Front) -> Picture {
         let (amount, Some(accuracy)) = (one.cost.amount(), one.accuracy) else { continue };
         let (x, y, words) =
             (canvas.x(amount), canvas.y(accuracy), words(&one.name, amount, accuracy, &one.architecture));
+        let class = if several { format!("s{} ", front.source(one.from.as_ref()) % 6) } else { String::new() };
         let _ = write!(
             marks,
-            "<path class=\"fill edge\" d=\"M{x:.1} {:.1}l6.5 6.5l-6.5 6.5l-6.5-6.5z\"><title>{words}</title></path>",
+            "<path class=\"{class}fill edge\" d=\"M{x:.1} {:.1}l6.5 6.5l-6.5 6.5l-6.5-6.5z\"><title>{words}</title></path>",
             y - 6.5
         );
         named.push(((x, y), cut(&one.name, 24)));
@@ -169,10 +177,10 @@ pub(crate) fn draw(front: &Front) -> Picture {
         .extend(places.iter().chain(named.iter().map(|(place, _)| place)).map(|(x, y)| Area::around(*x, *y, 6.0)));
     canvas.taken.extend(places.windows(2).flat_map(|pair| along(pair[0], pair[1])));
     for (place, name) in named {
-        canvas.label(place, &name, "title", &[0, 5, 3, 1, 2, 4], true);
+        canvas.label(place, &name, "title clear", &[0, 5, 3, 1, 2, 4], true);
     }
     for (k, place) in places.iter().enumerate() {
-        canvas.label(*place, &(k + 1).to_string(), "bold small", &[4, 2, 1, 5, 3, 0], false);
+        canvas.label(*place, &(k + 1).to_string(), "bold small clear", &[4, 2, 1, 5, 3, 0], false);
     }
     let svg = canvas.svg + &frame(front);
     let title = format!("accuracy against {unit} of {} networks that no other beats", front.points.len());
@@ -277,12 +285,27 @@ mod tests {
     fn labels_keep_off_marks_and_one_another() {
         let crowd: Vec<(f64, f64)> = (0..60).map(|k| (1.0 + 0.05 * f64::from(k), 0.5 + 0.005 * f64::from(k))).collect();
         let body = draw(&front("run", &crowd)).body;
-        let numbers: Vec<&str> = body.split("<text class=\"bold small\"").skip(1).collect();
+        let numbers: Vec<&str> = body.split("<text class=\"bold small").skip(1).collect();
         // Not each finds room, and those that do are apart.
         assert!((20..=60).contains(&numbers.len()), "{}", numbers.len());
-        let x = |text: &str| text.split("x=\"").nth(1).unwrap().split('"').next().unwrap().parse::<f64>().unwrap();
-        let places: Vec<f64> = numbers.iter().map(|text| x(text)).collect();
-        assert!(places.windows(2).all(|pair| pair[1] - pair[0] >= 7.0), "{places:?}");
+        let areas = numbers.iter().map(|text| {
+            let of = |name: &str| text.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+            let number = text.split('>').nth(1).unwrap().split('<').next().unwrap();
+            let (x, y, w) =
+                (of("x").parse::<f64>().unwrap(), of("y").parse::<f64>().unwrap(), 7.0 * number.len() as f64);
+            let left = x - w * if of("text-anchor") == "end" {
+                1.0
+            } else if of("text-anchor") == "middle" {
+                0.5
+            } else {
+                0.0
+            };
+            Area(left + 0.1, y - 9.8, left + w - 0.1, y + 1.8)
+        });
+        let areas: Vec<Area> = areas.collect();
+        for (k, area) in areas.iter().enumerate() {
+            assert!(area.inside() && !areas[..k].iter().any(|other| other.meets(*area)), "{area:?}");
+        }
         let single = draw(&front("run", &[(1.0, 0.5)])).body;
         assert!(single.contains(">1</text>") && !single.contains("NaN"), "{single}");
     }

@@ -8,7 +8,7 @@ use mmnas_bundle::latency::probes::{Part, Stack};
 use mmnas_bundle::latency::table::{Environment, LATENCY_FORMAT, LatencyTable, Measurement};
 use mmnas_bundle::manifest::{Dimensions, Form, Format, TaskName};
 use mmnas_bundle::{Architecture, Operation};
-use mmnas_search::space::front::Front;
+use mmnas_search::space::front::{Front, FrontPoint};
 use mmnas_search::train::shared_scorer::shared_scorer;
 use mmnas_search::{Checkpoint, Pool, RunFolder};
 use mmnas_tests::alone::alone;
@@ -95,7 +95,7 @@ fn pareto(folder: &Path, out: &str) -> Command {
     pareto.arg("pareto").arg(SMALL.0.path("search")).arg("--features").arg(SMALL.0.path("features"));
     pareto.arg("--latency").arg(folder.join("latency.json")).arg("--out").arg(folder.join(out));
     let found = SMALL.0.path("search/architecture.json").display().to_string();
-    pareto.arg("--baselines").arg(format!("mcan:1,{found}"));
+    pareto.arg("--baselines").arg(format!("mcan:1,found={found}"));
     pareto.args(["--population", "8", "--generations", "8", "--samples-compared", "30", "--random", "4"]);
     pareto
 }
@@ -146,7 +146,11 @@ fn a_front_is_made_named_drawn_and_merged() {
         (told["points"].as_u64(), told["scored"].as_u64()),
         (Some(front.points.len() as u64), Some(front.sources[0].scored as u64))
     );
-    assert!(front.points.len() >= 2 && front.sources[0].samples == 30, "{front:?}");
+    assert_eq!(front.sources[0].samples, 30);
+    let found = &front.baselines[1];
+    let reaches =
+        |point: &FrontPoint| point.cost.amount() <= found.cost.amount() && Some(point.accuracy) >= found.accuracy;
+    assert!(front.points.iter().any(reaches), "{front:?}");
     let (recipe, file) = (recipe(&[]), Path::new("latency.json"));
     let data = SMALL.0.data(&recipe);
     // A supernet begins with weights from the generator that trainings draw from.
@@ -164,20 +168,24 @@ fn a_front_is_made_named_drawn_and_merged() {
     };
     front.points.iter().for_each(|point| check(&point.architecture, point.cost.amount(), point.accuracy));
     assert_eq!((front.baselines.len(), front.random.len()), (2, 4));
-    assert_eq!(front.baselines[0].accuracy, None);
+    assert_eq!((front.baselines[0].accuracy, front.baselines[1].name.as_str()), (None, "found"));
     for one in front.random.iter().chain(&front.baselines[1..]) {
         check(&one.architecture, one.cost.amount(), one.accuracy.unwrap());
     }
     assert!(read("front.svg").contains("predicted ms (known image)"));
 
     // A point is an architecture by name.
-    let second = format!("{}:2", text("front.json"));
+    let last = format!("{}:{}", text("front.json"), front.points.len());
     let mut retrain = command("mmnas-search");
     retrain.arg("retrain").arg("--recipe").arg(SMALL.0.path("search/recipe.toml")).args(["--set", "retrain.epochs=1"]);
-    retrain.args(["--architecture", &second, "--out", &text("retrain")]);
+    retrain.args(["--architecture", &last, "--out", &text("retrain")]);
     let output = ended(retrain.arg("--samples").arg(&samples).arg("--features").arg(SMALL.0.path("features")));
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    assert!(output.stdout.contains(&front.points[1].architecture.to_string()), "{}", output.stdout);
+    assert!(
+        output.stdout.contains(&front.points[front.points.len() - 1].architecture.to_string()),
+        "{}",
+        output.stdout
+    );
     let beyond =
         run("mmnas-search", &["predict", &format!("{}:99", text("front.json")), "--latency", &text("latency.json")]);
     assert!(
