@@ -193,8 +193,9 @@ mod tests {
 
     #[test]
     fn a_network_of_other_sizes_is_refused_by_the_field() {
+        type Change = fn(&mut Dimensions);
         let (table, file) = (table(), Path::new("latency.json"));
-        let check = |task, change: fn(&mut Dimensions)| {
+        let check = |task, change: Change| {
             let mut network = table.dimensions.clone();
             change(&mut network);
             table.check_network(task, &network, file).map_err(|e| e.to_string())
@@ -203,7 +204,7 @@ mod tests {
         assert_eq!(check(TaskName::Vqa, |d| d.vocabulary = 900), Ok(()));
         let error = check(TaskName::Itm, |_| {}).unwrap_err();
         assert_eq!(error, "latency.json: task: expected itm, as the network's, found vqa");
-        let changes: [(&str, fn(&mut Dimensions)); 8] = [
+        let changes: [(&str, Change); 8] = [
             ("dimensions.hidden", |d| d.hidden = 7),
             ("dimensions.feature", |d| d.feature = 7),
             ("dimensions.embedding", |d| d.embedding = 7),
