@@ -7,6 +7,7 @@ use clap::Args;
 use mmnas_bundle::Error as BundleError;
 use mmnas_search::Result;
 use mmnas_search::pareto::merge::{NamedFront, merge};
+use mmnas_search::recipe::limited_part::LimitedPart;
 use mmnas_search::report::front::check_picture;
 use mmnas_search::space::front::{Front, FrontSource};
 
@@ -79,7 +80,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if differ(|source| &source.samples_sha256) {
         output::note("the fronts were scored on other samples: their accuracies may not be comparable");
     }
-    if differ(|source| &source.vision_sha256) && merged.sources.iter().all(|source| source.added == 0.0) {
+    let unseen = merged.of != LimitedPart::Pixels && merged.sources.iter().all(|source| source.added == 0.0);
+    if differ(|source| &source.vision_sha256) && unseen {
         output::note("the fronts have several vision stages; where their costs do not count these, --add does");
     }
     merged.write(&arguments.out)?;

@@ -45,7 +45,7 @@ pub(super) struct Arguments {
     /// What `mmnas profile` wrote on the device
     #[arg(long)]
     latency: PathBuf,
-    /// Which part of a call counts: known-image (text and fusion stage), all (from region features on), text, image, fusion
+    /// Which part of a call counts: known-image (text and fusion stage), all (from region features on), pixels, text, image, fusion
     /// [default: known-image; of megabytes and memory all]
     #[arg(long, value_parser = named::<LimitedPart>)]
     of: Option<LimitedPart>,

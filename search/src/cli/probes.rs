@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use mmnas_bundle::VisionBundle;
-use mmnas_export::Int8Scheme;
 use mmnas_search::Result;
 use mmnas_search::bundle::probes::{ProbeSizes, ProbesWanted, probes};
 use mmnas_search::recipe::Recipe;
@@ -12,7 +11,7 @@ use serde_json::json;
 
 use super::data::TaskArgument;
 use super::output;
-use super::write::FormChoice;
+use super::write::{FormChoice, Int8Choice};
 
 /// Regions of the measured image where nothing says how many, as in the published ITM models.
 const REGIONS: usize = 36;
@@ -63,6 +62,9 @@ pub(super) struct Arguments {
     /// Forms of the graphs, separated by commas: ort or portable operators in fp32, fp16 or int8; or `all`
     #[arg(long, value_delimiter = ',', value_parser = FormChoice::parse, default_value = "ort-fp32,ort-int8")]
     variants: Vec<FormChoice>,
+    /// How weights in 8 bits are computed with by the ort operators, as in export
+    #[arg(long, value_enum, default_value = "per-tensor")]
+    int8: Int8Choice,
     /// Random networks of the space to measure whole, 0 to 256
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(0..=256))]
     checks: u32,
@@ -93,7 +95,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let forms = FormChoice::forms(&arguments.variants);
     let wanted = ProbesWanted {
         forms: &forms,
-        int8: Int8Scheme::default(),
+        int8: arguments.int8.scheme(),
         checks: number(arguments.checks),
         vision: vision.as_ref(),
     };

@@ -66,11 +66,20 @@ enum Layout {
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Int8Choice {
+pub(super) enum Int8Choice {
     /// One scale for an activation: the fastest
     PerTensor,
     /// One scale for a block of weights and activations: more exact, slower; batches give what single items give
     PerBlock,
+}
+
+impl Int8Choice {
+    pub(super) fn scheme(self) -> Int8Scheme {
+        match self {
+            Int8Choice::PerTensor => Int8Scheme::PerTensor,
+            Int8Choice::PerBlock => Int8Scheme::PerBlock,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -125,10 +134,7 @@ impl WriteArguments {
                 None => Ok(Verified::default()),
             }
         };
-        let int8 = match self.int8 {
-            Int8Choice::PerTensor => Int8Scheme::PerTensor,
-            Int8Choice::PerBlock => Int8Scheme::PerBlock,
-        };
+        let int8 = self.int8.scheme();
         let options = ExportOptions {
             settings: ExportSettings { forms: forms.clone(), merged: self.merged, int8, ..ExportSettings::default() },
             licence: self.licence.clone(),
