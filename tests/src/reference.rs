@@ -128,6 +128,7 @@ impl Sources {
         for variant in &item.variants {
             let word = snake_case(&variant.ident.to_string());
             let word = if whole.contains("lowercase") { word.replace('_', "") } else { word };
+            let word = if whole.contains("kebab-case") { word.replace('_', "-") } else { word };
             let mut fields = Vec::new();
             if let Fields::Named(named) = &variant.fields {
                 fields.extend(named.named.iter().filter_map(|field| Some(format!("`{}`", field.ident.as_ref()?))));

@@ -115,7 +115,7 @@ impl WithTask for &Arguments {
         let time = self.equal_time()?;
         time.as_ref().map_or(Ok(()), |time| time.check(recipe, task))?;
         let rules = Rules { out: &self.out, pool: &pool, parameters: self.parameters, time: time.as_ref() };
-        let mut comparison = Comparison::new(recipe, task, &rules)?.with_known(&file)?;
+        let mut comparison = Comparison::new(recipe, task, self.parameters, time.as_ref())?.with_known(&file)?;
         let seeds = recipe.seed..recipe.seed.saturating_add(self.seeds);
         let runs: Vec<(u64, &Contender)> =
             seeds.flat_map(|seed| contenders.iter().map(move |contender| (seed, contender))).collect();

@@ -9,10 +9,9 @@ use std::path::Path;
 use mmnas_bundle::{Architecture, write_atomically};
 use serde::{Deserialize, Serialize};
 
-use crate::compare::equal_time::TimeLimit;
+use crate::compare::equal_time::{EqualTime, TimeLimit};
 use crate::compare::outcome::{Outcome, Summary, summaries};
 use crate::compare::ranking::{Ranking, one_or_many};
-use crate::compare::runs::Rules;
 use crate::error::{Error, Result};
 use crate::recipe::{Recipe, recipe_of_today};
 use crate::task::Task;
@@ -56,15 +55,20 @@ impl Comparison {
     /// # Errors
     ///
     /// [`Error::Bundle`] if the recipe cannot be written as JSON.
-    pub fn new<T: Task>(recipe: &Recipe, task: &T, rules: &Rules<'_>) -> Result<Comparison> {
+    pub fn new<T: Task>(
+        recipe: &Recipe,
+        task: &T,
+        parameters: Option<u64>,
+        time: Option<&EqualTime>,
+    ) -> Result<Comparison> {
         let inputs = task.data().run_inputs(T::NAME, None);
         let mut data = task.data().provenance();
         data.insert("vision".to_owned(), inputs.vision_sha256);
         data.insert("features".to_owned(), inputs.features_sha256);
         Ok(Comparison {
             task: T::NAME.to_owned(),
-            parameters: rules.parameters,
-            time: rules.time.map(|time| time.limit().clone()),
+            parameters,
+            time: time.map(|time| time.limit().clone()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             data,
             recipe: serde_json::to_value(recipe).map_err(|e| mmnas_bundle::Error::json("recipe", &e))?,
