@@ -11,7 +11,7 @@ SCENES_EVALUATE_itm := --shortlist 50
 SCENE_RUN = --task $* --recipe search/experiments/scenes/scenes_$*.toml --samples $(SCENES)/data/train.$*.jsonl \
 --features $(SCENES)/features --resume
 
-.PHONY: bundles bundle-vqa bundle-itm bundle-vgd compare-scenes latency-scenes time-scenes
+.PHONY: bundles bundle-vqa bundle-itm bundle-vgd compare-scenes latency-scenes time-scenes front-scenes
 .PRECIOUS: $(SCENES)/%/search.done $(SCENES)/%/retrain.done
 
 $(SCENES)/data/objects.jsonl: | build
@@ -64,3 +64,16 @@ time-scenes: | $(SCENES)/features/features.json
 	@$(SEARCH) compare --task vqa --recipe search/experiments/scenes/scenes_device.toml --samples $(SCENES)/data/train.vqa.jsonl \
 	--features $(SCENES)/features --seeds 3 --of all --at-most $(SCENES_AT_MOST) $(foreach h,$(SCENE_WIDTHS),--latency $(SCENE_LATENCY)/scenes-$(h).json) \
 	--contenders mcan:1,mcan-in-time,gradient,evolution,random-architecture,best-of-random:3 --out $(SCENES)/time --record $(SCENE_RECORDS)/time.json
+
+# The front of one search: accuracy with shared weights against the times of a table. Networks of it, trained alone, beside MCAN.
+FRONT := search/experiments/scenes/front
+front-scenes: | $(SCENES)/features/features.json
+	@mkdir -p $(FRONT)
+	@$(SEARCH) search --task vqa --recipe search/experiments/scenes/scenes_device.toml --set search.weights.epochs=20 \
+	--samples $(SCENES)/data/train.vqa.jsonl --features $(SCENES)/features --resume --out $(SCENES)/front-search
+	@[ -e $(FRONT)/front.json ] || $(SEARCH) pareto $(SCENES)/front-search --samples $(SCENES)/data/train.vqa.jsonl \
+	--features $(SCENES)/features --latency $(SCENE_LATENCY)/scenes-128.json --of all --population 24 --generations 10 --random 24 \
+	--samples-compared 1000 --baselines found=$(SCENES)/front-search/architecture.json --out $(FRONT)/front.json --picture $(FRONT)/front.svg
+	@$(SEARCH) compare --task vqa --recipe search/experiments/scenes/scenes_device.toml --samples $(SCENES)/data/train.vqa.jsonl \
+	--features $(SCENES)/features --seeds 1 --contenders fast=$(FRONT)/front.json:6,mid=$(FRONT)/front.json:9,best=$(FRONT)/front.json:12,mcan:1 \
+	--out $(SCENES)/front --record $(SCENE_RECORDS)/front.json
