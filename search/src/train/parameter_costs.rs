@@ -1,6 +1,7 @@
 //! What operations cost in trained parameters.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use mmnas_bundle::latency::costs::{BlockCost, NetworkCosts, StageCosts};
 use mmnas_bundle::manifest::Dimensions;
@@ -30,8 +31,8 @@ pub fn parameter_costs<T: Task>(space: &Space, pool: &Pool, dimensions: &Dimensi
     let costs = |blocks: &[Vec<Operation>], of: &dyn Fn(Operation) -> Result<f64>| {
         let mut costs: BTreeMap<Operation, BlockCost> = BTreeMap::new();
         for &operation in blocks.iter().flatten() {
-            if !costs.contains_key(&operation) {
-                costs.insert(operation, BlockCost { each: of(operation)? - fixed, first: 0.0 });
+            if let Entry::Vacant(vacant) = costs.entry(operation) {
+                vacant.insert(BlockCost { each: of(operation)? - fixed, first: 0.0 });
             }
         }
         Ok::<_, crate::error::Error>(costs)
