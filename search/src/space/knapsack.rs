@@ -3,7 +3,7 @@
 //! Every block takes one of its operations. Scores add up, and so does what the operations take,
 //! except for what the first block of a kind brings and others share
 //! ([`mmnas_bundle::latency::costs`]). Which stage a decoder block runs in depends on where the first
-//! one stands that reads the text. Each of these places is solved apart: it is a [`Placement`].
+//! one stands that reads the text. Each of these places is solved apart: it is a placement.
 //! Partial solutions that another beats in score and in everything that is limited are dropped,
 //! which loses no best solution.
 
