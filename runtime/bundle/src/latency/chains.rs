@@ -1,6 +1,13 @@
 //! What one block takes, from what chains of blocks take.
 
-use crate::latency::costs::BlockCost;
+/// What blocks of one operation add to a stage.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BlockCost {
+    /// Of each block.
+    pub each: f64,
+    /// What the first block brings beyond that; blocks of several operations share it.
+    pub first: f64,
+}
 
 /// What chains of one operation took.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+pub use crate::latency::chains::BlockCost;
 use crate::latency::chains::Chain;
 use crate::latency::probes::{Part, Stack};
 pub use crate::latency::quantity::Quantity;
@@ -15,15 +16,6 @@ use crate::latency::table::{LatencyTable, Measurement};
 use crate::manifest::Form;
 use crate::network::architecture::Architecture;
 use crate::network::operation::Operation;
-
-/// What blocks of one operation add to a stage.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BlockCost {
-    /// Of each block.
-    pub each: f64,
-    /// What the first block brings beyond that; blocks of several operations share it.
-    pub first: f64,
-}
 
 /// What a stage takes.
 #[derive(Debug, Clone, PartialEq)]
