@@ -80,10 +80,10 @@ pub(super) struct Arguments {
     #[arg(long, requires = "at_most")]
     latency: Vec<PathBuf>,
     /// Which part of a call the limit is for
-    #[arg(long, value_enum, default_value = "known-image")]
+    #[arg(long, value_enum, default_value = "known-image", requires = "at_most")]
     of: super::derive::PartArgument,
     /// Form of the graphs that the limit is for
-    #[arg(long, default_value = "ort-fp32")]
+    #[arg(long, default_value = "ort-fp32", requires = "at_most")]
     variant: Form,
     /// Folder of the runs
     #[arg(long)]

@@ -16,6 +16,7 @@ use super::output;
 
 /// Derives from a finished search the best network within limits on a device
 #[derive(Args)]
+#[command(override_usage = "mmnas-search derive [OPTIONS] --latency <LATENCY> --out <OUT> <LIMITS> <RUN>")]
 #[command(group = ArgGroup::new("limits").required(true).multiple(true)
     .args(["at_most", "at_most_megabytes", "at_most_memory", "at_most_millijoules"]))]
 #[command(after_help = "\

@@ -220,6 +220,7 @@ fn best_of_random<T: Task>(recipe: &Recipe, task: &T, count: u64, folder: &Path,
     }
     match best {
         Some((trained, found)) => Ok(Found { search_seconds: spent - seconds(&trained.records), ..found }),
+        // The command line asks for one at least.
         None => Ok(Found::new(random(recipe, rules, 0)?)),
     }
 }
