@@ -11,6 +11,11 @@ use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
 use crate::error::{Error, Result, one_line};
 
+/// Up to this many entries for each one asked for, all are compared: the graph would visit about as many.
+///
+/// The graph may miss some that it has. Where few are left out, nobody expects that.
+const COMPARE_ALL: usize = 16;
+
 /// Embeddings by where their states lie, which no two do at the same place.
 pub(super) struct Shortlist {
     // Its searches share memory that it does not guard.
@@ -99,9 +104,12 @@ impl Shortlist {
 
     /// The keys of the `count` embeddings nearest to `query`, the nearest first.
     ///
-    /// There are as many as the search finds.
+    /// They are exact where at least one in [`COMPARE_ALL`] is asked for; else there are as many as the graph finds.
     pub(super) fn nearest(&self, query: &[f32], count: usize) -> Result<Vec<String>> {
-        let found = self.index().search(query, count.min(self.keys.len())).map_err(failed)?;
+        let (count, index) = (count.min(self.keys.len()), self.index());
+        let exact = self.keys.len().div_ceil(COMPARE_ALL) <= count;
+        let found = if exact { index.exact_search(query, count) } else { index.search(query, count) };
+        let found = found.map_err(failed)?;
         Ok(found.keys.iter().filter_map(|place| self.keys.get(place)).cloned().collect())
     }
 }
@@ -128,8 +136,22 @@ mod tests {
         shortlist.add_all(&entries, 7, embedding, || Ok(())).unwrap();
         assert_eq!(shortlist.len(), 100);
         assert_eq!(shortlist.nearest(&embedding(63).unwrap(), 1).unwrap(), ["063"]);
-        let all: std::collections::BTreeSet<String> =
-            shortlist.nearest(&embedding(0).unwrap(), 100).unwrap().into_iter().collect();
-        assert_eq!(all.len(), 100);
+        // Every one of them is there, and none twice.
+        assert_eq!(shortlist.nearest(&embedding(0).unwrap(), 100).unwrap(), names);
+        shortlist.remove(7).unwrap();
+        assert_eq!(shortlist.nearest(&embedding(0).unwrap(), 100).unwrap(), [&names[..7], &names[8..]].concat());
+    }
+
+    #[test]
+    fn where_few_are_left_out_none_is_missed() {
+        // Many of one embedding are what a graph loses: they are all neighbours of each other.
+        let names: Vec<String> = (0..400).map(|k| format!("{k:03}")).collect();
+        let entries: Vec<(u64, &str)> = names.iter().enumerate().map(|(k, name)| (k as u64, name.as_str())).collect();
+        let embedding = |k: usize| Ok(if k % 16 == 0 { vec![1.0, 0.0] } else { vec![0.0, 1.0] });
+        let mut shortlist = Shortlist::new(2, entries.len()).unwrap();
+        shortlist.add_all(&entries, 400, embedding, || Ok(())).unwrap();
+        let nearest: std::collections::BTreeSet<String> =
+            shortlist.nearest(&[1.0, 0.0], 25).unwrap().into_iter().collect();
+        assert!(nearest.iter().eq(names.iter().step_by(16)), "{nearest:?}");
     }
 }
