@@ -16,7 +16,7 @@ use std::path::Path;
 use mmnas_bundle::latency::checks::Checks;
 use mmnas_bundle::latency::probes::{PROBES, Probes};
 use mmnas_bundle::latency::quantity::Quantity;
-use mmnas_bundle::latency::table::LatencyTable;
+use mmnas_bundle::latency::table::{LatencyTable, Measurement};
 use mmnas_bundle::sha256_of_file;
 
 use crate::engine::limits::{CancelToken, Limits};
@@ -76,7 +76,7 @@ impl ProfileReport {
 /// Measures the probes in `folder` and writes what they took to the new file `out`.
 ///
 /// `mmnas-search probes` writes such a folder. Every graph runs on random inputs of one item, in every form or in the
-/// one that `options` name. The graphs of one form and stage are in memory together and run in rounds. Until all are
+/// one that `options` name. The graphs of one form are in memory together and run in rounds. Until all are
 /// measured the table lies beside `out`, as `NAME.partial`; a measurement that was ended goes on from there when it is
 /// called again on the same machine. `progress` is called after every round, from the calling thread.
 ///
@@ -95,7 +95,7 @@ pub fn profile(
 
 /// As [`profile`], until `stop` is cancelled.
 ///
-/// What is measured by then is kept, but for the form and stage that is being measured.
+/// What is measured by then is kept, but for the form that is being measured.
 ///
 /// # Errors
 /// As [`profile`]; [`Error::ProfileStopped`] where it was stopped.
@@ -154,10 +154,11 @@ pub fn profile_until(
             other => other,
         })?;
         kept += measured.len();
-        table.measurements.retain(|m| (m.form(), m.stack) != (group.form, group.stack));
+        let again = |m: &Measurement| m.form() == group.form && group.probes.iter().any(|probe| probe.stack == m.stack);
+        table.measurements.retain(|m| !again(m));
         table.measurements.extend(measured);
         target.keep(&table)?;
-        tracing::debug!(form = %group.form, stack = %group.stack, kept, graphs, "measured");
+        tracing::debug!(form = %group.form, kept, graphs, "measured");
     }
     target.finish(&table)?;
     Ok(ProfileReport { table, resumed })

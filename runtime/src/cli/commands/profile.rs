@@ -18,10 +18,10 @@ a few blocks of one operation. Copy it to the device that networks are to run on
 there, as they will run: the same --threads, --provider, ONNX Runtime, and nothing else beside it.
 Without --variant every form is measured.
 
-The graphs of one form and stage are in memory together. They run on random inputs of one item, in
-rounds whose order changes. A time is the median; the spread is half the distance between the
-quartiles, relative to the median. Where one is above --max-spread there are up to three times as
-many rounds, and then an error: keep the machine quiet, use fewer threads, or allow more spread.
+The graphs of one form are in memory together. They run on random inputs of one item, in rounds
+whose order changes. A time is the median; the spread is half the distance between the quartiles,
+relative to the median. Where one is above --max-spread there are up to three times as many rounds,
+and then an error: keep the machine quiet, use fewer threads, or allow more spread.
 With one thread, time in which Linux ran other programs instead is left out.
 
 The last line says how well the sum of the probes predicts whole networks that were measured in the
@@ -31,7 +31,7 @@ Where Linux counts energy (/sys/class/powercap, which often only root can read) 
 millijoules: of all processor packages, with what the machine takes when idle.
 
 What is measured lies in FILE.partial until all is. The same command goes on from there: after
-Ctrl-C (SIGINT), SIGTERM, an error or a kill the form and stage that was running is measured again.
+Ctrl-C (SIGINT), SIGTERM, an error or a kill the form that was running is measured again.
 
 Examples:
   mmnas profile probes --out latency.json
