@@ -128,8 +128,8 @@ DEVICE_RECIPE_OF = search/experiments/photos/$(DATASET_$*)_device.toml
 latency-vqa latency-itm latency-vgd: latency-%: | $(PHOTOS)/%/vision/vision.json
 	@mkdir -p $(LATENCY)
 	@for h in $(WIDTHS); do rm -rf $(PHOTOS)/$*/probes-$$h; $(SEARCH) probes --task $* --recipe $(DEVICE_RECIPE_OF) --set retrain.hidden=$$h \
-	--vision $(PHOTOS)/$*/vision $(ANSWERS_$*) --tokens 10 --checks 0 --out $(PHOTOS)/$*/probes-$$h \
-	&& $(MMNAS) profile $(PHOTOS)/$*/probes-$$h --threads 1 --rounds 150 --out $(LATENCY)/$(DATASET_$*)-$$h.json || exit; done
+	--vision $(PHOTOS)/$*/vision $(ANSWERS_$*) --tokens 10 --checks 8 --out $(PHOTOS)/$*/probes-$$h \
+	&& $(MMNAS) profile $(PHOTOS)/$*/probes-$$h --threads 1 --rounds 300 --max-spread 0.4 --out $(LATENCY)/$(DATASET_$*)-$$h.json || exit; done
 
 # Six tenths of what MCAN takes at H 128, by these tables.
 AT_MOST_vqa := 0.486

@@ -15,15 +15,18 @@ use crate::stages::{fusion, image, text};
 use crate::weights::Weights;
 use crate::weights::int8::Int8Scheme;
 
-/// Lengths of the chains: what lies between them is the blocks' own, what the first has beyond that is shared.
-const LENGTHS: [usize; 2] = [1, 4];
+/// Length of the second chain, of sides that have so many blocks.
+const SECOND: usize = 4;
 /// Longest chain. Its weights leave the caches as those of a deep network do.
 const LONGEST: usize = 12;
 
-/// Lengths of the chains of a side with so many blocks.
+/// Lengths of the chains of a side with so many blocks: what lies between them is the blocks' own, what the first has
+/// beyond that is shared.
+///
+/// None is longer than what the side has, so that the weights of both stay in the caches or neither's do.
 fn lengths(blocks: usize) -> impl Iterator<Item = usize> {
-    let longest = blocks.min(LONGEST);
-    LENGTHS.into_iter().chain((longest > LENGTHS[1] + 1).then_some(longest))
+    let (second, longest) = (blocks.clamp(2, SECOND), blocks.min(LONGEST));
+    [1, second].into_iter().chain((longest > second + 1).then_some(longest))
 }
 
 /// A probe before it is written.
@@ -217,7 +220,14 @@ mod tests {
 
     #[test]
     fn deep_spaces_have_longer_chains() {
-        for (blocks, expected) in [(0, vec![1, 4]), (5, vec![1, 4]), (6, vec![1, 4, 6]), (18, vec![1, 4, 12])] {
+        for (blocks, expected) in [
+            (1, vec![1, 2]),
+            (2, vec![1, 2]),
+            (3, vec![1, 3]),
+            (5, vec![1, 4]),
+            (6, vec![1, 4, 6]),
+            (18, vec![1, 4, 12]),
+        ] {
             assert_eq!(lengths(blocks).collect::<Vec<_>>(), expected, "{blocks}");
         }
         let planned = plan(&Operation::ENCODER, &Operation::DECODER, (2, 8));
@@ -230,7 +240,7 @@ mod tests {
         };
         // What the text stage computes for the decoder has the decoder's lengths.
         assert_eq!(Stack::ALL.map(longest), [Some(8); 3]);
-        assert!(planned.iter().all(|p| p.architecture.encoder.len() <= 4), "{planned:?}");
+        assert!(planned.iter().all(|p| p.architecture.encoder.len() <= 2), "{planned:?}");
     }
 
     #[test]

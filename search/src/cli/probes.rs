@@ -19,9 +19,10 @@ const REGIONS: usize = 36;
 /// Writes small graphs that `mmnas profile` times on the device where networks are to run
 #[derive(Args)]
 #[command(after_help = "\
-The folder holds, for each operation of the recipe's space and each stage, chains of one, of four
-and of up to twelve blocks, and each stage without blocks, at the retraining's width. The exporter writes them as it writes
-bundles. It needs no libtorch to be measured: copy it to the device.
+The folder holds, for each operation of the recipe's space and each stage, chains of one block and of
+up to four and twelve, as far as the space has so many, and each stage without blocks, at the
+retraining's width. The exporter writes them as it writes bundles. They need no libtorch to be
+measured: copy the folder to the device.
 
 --checks random networks of the space are among the probes. `mmnas profile` measures them too, and
 `mmnas-search predict` sets what it predicts of them beside what they took: so you see whether

@@ -23,10 +23,9 @@ impl BlockCost {
     ///
     /// A chain weighs one over what it took: errors grow with times, and long chains are what deep networks are like.
     ///
-    /// What the line has at no block beyond the base came with the first block. Noise may make either negative, which no
-    /// block is. So do caches: a short chain's weights stay in them and a long chain's do not, so the first blocks are
-    /// cheaper than those of a deep network. The slope is right for deep networks then, and too high for those of a
-    /// block or two.
+    /// What the line has at no block beyond the base came with the first block. Noise may make that negative, and so do
+    /// caches: a short chain's weights stay in them and a long chain's do not. The line then starts at the base: blocks
+    /// cost what they do on average, more than one alone and less than those at the end of a long chain.
     pub(super) fn of(Chain { base, times }: &Chain) -> BlockCost {
         let weighted = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
             times.iter().filter(|(_, time)| *time > 0.0).map(|(n, time)| of(*n as f64, *time) / time).sum()
@@ -39,8 +38,15 @@ impl BlockCost {
         let (squares, products) = (weighted(&|m, _| (m - n) * (m - n)), weighted(&|m, u| (m - n) * (u - t)));
         // One length alone gives no line of its own.
         let each = if squares > 0.0 { products / squares } else { (t - base) / n.max(1.0) };
-        let each = each.max(0.0);
-        BlockCost { each, first: (t - base - n * each).max(0.0) }
+        let line = BlockCost { each, first: t - base - n * each };
+        if line.each >= 0.0 && line.first >= 0.0 {
+            return line;
+        }
+        // No cost is negative: the best line with one of them at 0, whichever errs less.
+        let from_base = (weighted(&|n, t| n * (t - base)) / weighted(&|n, _| n * n)).max(0.0);
+        let error = |cost: &BlockCost| weighted(&|n, t| (t - base - cost.first - n * cost.each).powi(2));
+        let lines = [BlockCost { each: from_base, first: 0.0 }, BlockCost { each: 0.0, first: (t - base).max(0.0) }];
+        lines.into_iter().min_by(|a, b| error(a).total_cmp(&error(b))).unwrap_or(line)
     }
 }
 
@@ -64,18 +70,13 @@ mod tests {
         near(of(&[(4, 4.0)]), 0.5, 0.0);
     }
 
-    /// Blocks that take longer in long chains: the slope is that of all lengths, and no first block is negative.
+    /// Blocks that take longer in long chains: the line starts at the base.
     #[test]
     fn chains_that_leave_the_caches_have_no_first_block() {
-        near(of(&[(1, 2.25), (4, 4.0)]), 1.75 / 3.0, 0.0);
-        // By hand: lengths 1, 4, 12 of weights 4/9, 1/4, 1/9 have mean 100/29, and times 2.25, 4, 9 mean 108/29.
-        let (weights, n, t) = ([4.0 / 9.0, 0.25, 1.0 / 9.0], 100.0 / 29.0, 108.0 / 29.0);
-        let (mut products, mut squares) = (0.0, 0.0);
-        for (weight, (length, time)) in weights.into_iter().zip([(1.0, 2.25), (4.0, 4.0), (12.0, 9.0)]) {
-            products += weight * (length - n) * (time - t);
-            squares += weight * (length - n) * (length - n);
-        }
-        near(of(&[(1, 2.25), (4, 4.0), (12, 9.0)]), products / squares, 0.0);
+        // By hand: sums of length · time / time of the chain, over those of length² / time of the chain.
+        near(of(&[(1, 2.25), (4, 4.0)]), (0.25 / 2.25 + 8.0 / 4.0) / (1.0 / 2.25 + 16.0 / 4.0), 0.0);
+        let of_three = (0.25 / 2.25 + 8.0 / 4.0 + 84.0 / 9.0) / (1.0 / 2.25 + 16.0 / 4.0 + 144.0 / 9.0);
+        near(of(&[(1, 2.25), (4, 4.0), (12, 9.0)]), of_three, 0.0);
     }
 
     #[test]
