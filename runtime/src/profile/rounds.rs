@@ -1,6 +1,7 @@
 //! Rounds: every graph runs in each, in an order that changes.
 //!
 //! What disturbs the machine for a while so disturbs all graphs alike, and no graph always runs after the same other.
+//! Rounds in which the machine was slow as a whole are then brought to its usual speed.
 
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ const LEAST_FOR_ENERGY: Duration = Duration::from_millis(5);
 const MOST_REPEATS: u128 = 1000;
 /// So many times the rounds that were asked for there are at most.
 const MOST_ROUNDS: usize = 3;
+/// So many graphs tell how fast the machine was in a round. Of fewer, one that is disturbed alone would count too much.
+const TELL_SPEED: usize = 8;
+/// Times that medians and speeds are found again by each other.
+const POLISHES: usize = 4;
 /// Of the orders.
 const SEED: u64 = 1;
 
@@ -104,12 +109,39 @@ pub(super) fn measure(
             done += 1;
             after(planned);
         }
-        let steady = times.iter().all(|times| times.summary().spread <= settings.max_spread);
+        let evened = evened(&times, done);
+        let steady = evened.iter().all(|times| times.summary().spread <= settings.max_spread);
         if steady || planned >= MOST_ROUNDS * settings.rounds {
-            return Ok(times);
+            return Ok(evened);
         }
         planned = (planned + settings.rounds.div_ceil(2)).min(MOST_ROUNDS * settings.rounds);
     }
+}
+
+/// The times as if the machine had been equally fast in all rounds.
+///
+/// Clocks of a shared processor change within seconds, for all graphs alike. A round's slowness is the median over the
+/// graphs of the time of each relative to its own median, which is found again without the slowness: Tukey's median
+/// polish, of ratios.
+fn evened(times: &[GraphTimes], rounds: usize) -> Vec<GraphTimes> {
+    let mut evened = times.to_vec();
+    if times.len() < TELL_SPEED {
+        return evened;
+    }
+    for _ in 0..POLISHES {
+        let medians: Vec<f64> = evened.iter().map(|times| times.summary().median).collect();
+        for round in 0..rounds {
+            let relative: Vec<f64> =
+                times.iter().zip(&medians).map(|(times, median)| times.milliseconds[round] / median).collect();
+            let slowness = Summary::of(&relative).median;
+            // A clock that saw no time pass tells no speed.
+            if slowness > 0.0 {
+                let both = evened.iter_mut().zip(times);
+                both.for_each(|(evened, times)| evened.milliseconds[round] = times.milliseconds[round] / slowness);
+            }
+        }
+    }
+    evened
 }
 
 /// Runs a round of a graph of which one run took `once`, for `least` in all.
@@ -189,6 +221,33 @@ mod tests {
         };
         let times = measure(1, &SETTINGS, true, &mut once, &mut |_| {}).unwrap();
         assert_eq!(times[0].millijoules(), None);
+    }
+
+    #[test]
+    fn a_machine_that_is_slow_for_a_while_disturbs_no_time() {
+        let (calls, graphs) = (std::cell::Cell::new(0usize), std::cell::Cell::new(0usize));
+        // Every second round takes 1.75 times as long, and one graph moves by itself.
+        let mut time = |graph: usize, repeats: usize| {
+            let counted = calls.replace(calls.get() + 1).saturating_sub(WARM_UP * graphs.get());
+            let round = counted / graphs.get() / 2;
+            let own = 1000 + 200 * graph + if graph == 7 { 400 * (round / 2 % 2) } else { 0 };
+            let slow = if round.is_multiple_of(2) { 7 } else { 4 };
+            Ok(sample(Duration::from_micros((own * slow * repeats) as u64) / 4))
+        };
+        let settings = ProfileSettings { rounds: 60, max_spread: 0.25 };
+        let mut summaries = |count: usize| {
+            calls.set(0);
+            graphs.set(count);
+            let times = measure(count, &settings, false, &mut time, &mut |_| {}).unwrap();
+            times.iter().map(|times| times.summary()).collect::<Vec<_>>()
+        };
+        let of_many = summaries(8);
+        assert!(of_many[..7].iter().all(|summary| summary.spread < 1e-9), "{of_many:?}");
+        assert!(of_many[7].spread > 0.05, "{of_many:?}");
+        // Relative to each other they are what they are on a machine of one speed.
+        assert!((of_many[6].median / of_many[0].median - 2.2).abs() < 1e-9, "{of_many:?}");
+        // One alone does not tell itself from the machine.
+        assert!(summaries(1)[0].spread > 0.1);
     }
 
     #[test]

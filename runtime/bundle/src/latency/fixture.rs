@@ -25,11 +25,11 @@ pub(super) fn table() -> LatencyTable {
         add(stack, Part::Fixed, fixed);
         for operation in [Operation::SelfAttention, Operation::FeedForward, Operation::GuidedAttention] {
             for count in [1usize, 4] {
-                let first = if operation == Operation::FeedForward { 0.0 } else { 0.125 };
-                let ms = fixed + count as f64 * each(stack, operation) + first;
                 // In the fusion stage a block that reads the text stands before others.
                 let guided = stack == Stack::Fusion && operation != Operation::GuidedAttention;
                 let after = guided.then_some(Operation::GuidedAttention);
+                let first = if operation == Operation::FeedForward && !guided { 0.0 } else { 0.125 };
+                let ms = fixed + count as f64 * each(stack, operation) + first;
                 let ms = if guided { ms + each(stack, Operation::GuidedAttention) } else { ms };
                 add(stack, Part::Blocks { operation, count, after }, ms);
             }

@@ -20,7 +20,8 @@ Without --variant every form is measured.
 
 The graphs of one form are in memory together. They run on random inputs of one item, in rounds
 whose order changes. A time is the median; the spread is half the distance between the quartiles,
-relative to the median. Where one is above --max-spread there are up to three times as many rounds,
+relative to the median. Rounds in which all graphs were slow alike are brought to the usual speed of
+the machine before. Where a spread is above --max-spread there are up to three times as many rounds,
 and then an error: keep the machine quiet, use fewer threads, or allow more spread.
 With one thread, time in which Linux ran other programs instead is left out.
 
