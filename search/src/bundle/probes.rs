@@ -52,7 +52,9 @@ pub struct ProbesWanted<'a> {
     pub forms: &'a [Form],
     /// How the fused operators compute with weights in 8 bits.
     pub int8: Int8Scheme,
-    /// Random networks of the space that are measured whole, to see whether predictions hold.
+    /// Networks that are measured whole, to see whether predictions hold.
+    pub networks: &'a [Architecture],
+    /// So many random ones of the space beside them.
     pub checks: usize,
     /// The vision stage that gives the networks' features, for calls from pixels on.
     pub vision: Option<&'a VisionBundle>,
@@ -102,7 +104,9 @@ pub fn probes(
     let blocks = (space.encoder.len(), space.decoder.len());
     let planned = plan(&different(&space.encoder), &different(&space.decoder), blocks);
     let external_over = ExportSettings::default().external_over;
-    let checks = check_networks(&space, wanted.checks, recipe.seed);
+    let drawn = check_networks(&space, wanted.checks, recipe.seed);
+    let drawn = drawn.into_iter().filter(|drawn| !wanted.networks.contains(drawn));
+    let checks: Vec<Architecture> = wanted.networks.iter().cloned().chain(drawn).collect();
     let settings = ProbeSettings {
         task,
         dimensions: &dimensions,

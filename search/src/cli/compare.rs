@@ -17,6 +17,7 @@ use mmnas_search::train::learnable_check as learnable;
 use mmnas_search::train::learnable_check::RunKind;
 use mmnas_search::{Error, Result, RunFolder};
 
+use super::part::PartArgument;
 use super::{DataArguments, WithTask, output, table};
 
 /// Compares strategies and baselines on the same data, seeds and budget
@@ -38,6 +39,8 @@ Contenders:
       another comparison's record
   text-only:PRESET, image-only:PRESET
       unimodal baselines, which see zeros for features or one unknown word for a text
+  CONTENDER@H
+      one of them at a width of its own: gradient@64, mcan:1@64, NAME@64=FILE
 
 Every run lies in OUT/CONTENDER/seed-N and is gone on with when the command is given again.
 OUT/compare.json is the record of those that are done, which are not made again. The same command
@@ -75,13 +78,13 @@ pub(super) struct Arguments {
     /// it or more, mcan-in-time comes nearest. Presets stay as they are, to be set beside it
     #[arg(long, value_name = "MS", requires = "latency", conflicts_with = "parameters", value_parser = super::derive::positive)]
     at_most: Option<f64>,
-    /// Tables that `mmnas profile` wrote on the device: one of the recipe's H, and for mcan-in-time of other widths. As often as
-    /// needed
+    /// Tables that `mmnas profile` wrote on the device: one of every width that takes part, which mcan-in-time may choose. As
+    /// often as needed
     #[arg(long, requires = "at_most")]
     latency: Vec<PathBuf>,
     /// Which part of a call the limit is for
     #[arg(long, value_enum, default_value = "known-image", requires = "at_most")]
-    of: super::derive::PartArgument,
+    of: PartArgument,
     /// Form of the graphs that the limit is for
     #[arg(long, default_value = "ort-fp32", requires = "at_most")]
     variant: Form,
@@ -102,7 +105,8 @@ impl WithTask for &Arguments {
     fn run<T: Task>(self, recipe: &Recipe, task: &mut T) -> Result<()> {
         let contenders =
             self.contenders.iter().map(|name| Contender::parse(name, recipe)).collect::<Result<Vec<_>>>()?;
-        let searching = contenders.iter().find(|c| matches!(c, Contender::Search { .. }));
+        let searches = |c: &&Contender| matches!(c.of_any_width(), Contender::Search { .. });
+        let searching = contenders.iter().find(searches);
         let ranking =
             self.ranking.map(|count| searching.map(|c| (usize::from(count), c)).ok_or_else(|| self.no_search()));
         let ranking = ranking.transpose()?;

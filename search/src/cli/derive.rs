@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, ValueEnum};
+use clap::{ArgGroup, Args};
 use mmnas_bundle::manifest::Form;
 use mmnas_bundle::write_atomically;
-use mmnas_search::recipe::limited_part::LimitedPart;
 use mmnas_search::recipe::limits::LimitSettings;
 use mmnas_search::run::derived::derive_within_limits;
 use mmnas_search::space::limits::{Latency, Taken};
@@ -13,6 +12,7 @@ use mmnas_search::{Error, Result};
 use serde_json::{Value, json};
 
 use super::output;
+use super::part::PartArgument;
 
 /// Derives from a finished search the best network within limits on a device
 #[derive(Args)]
@@ -59,35 +59,6 @@ pub(super) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum PartArgument {
-    /// A question about an image that is known: text and fusion stage
-    KnownImage,
-    /// All three stages, from region features on
-    All,
-    /// From pixels on: the vision stage too (`mmnas-search probes --vision`)
-    Pixels,
-    /// The text stage
-    Text,
-    /// The image stage
-    Image,
-    /// The fusion stage
-    Fusion,
-}
-
-impl PartArgument {
-    pub(super) fn part(self) -> LimitedPart {
-        match self {
-            PartArgument::KnownImage => LimitedPart::KnownImage,
-            PartArgument::All => LimitedPart::All,
-            PartArgument::Pixels => LimitedPart::Pixels,
-            PartArgument::Text => LimitedPart::Text,
-            PartArgument::Image => LimitedPart::Image,
-            PartArgument::Fusion => LimitedPart::Fusion,
-        }
-    }
 }
 
 pub(super) fn positive(text: &str) -> std::result::Result<f64, String> {

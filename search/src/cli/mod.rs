@@ -11,6 +11,7 @@ mod measure;
 mod output;
 mod pack;
 mod pareto;
+mod part;
 mod predict;
 mod probes;
 mod report;

@@ -19,6 +19,7 @@ use mmnas_search::task::Task;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::part::PartArgument;
 use super::{FileArguments, WithTask, output};
 
 /// Finds the front of a finished search: accuracy against predicted milliseconds
@@ -45,10 +46,9 @@ pub(super) struct Arguments {
     /// What `mmnas profile` wrote on the device
     #[arg(long)]
     latency: PathBuf,
-    /// Which part of a call counts: known-image (text and fusion stage), all (from region features on), pixels, text, image, fusion
-    /// [default: known-image; of megabytes and memory all]
-    #[arg(long, value_parser = named::<LimitedPart>)]
-    of: Option<LimitedPart>,
+    /// Which part of a call counts [default: known-image; of megabytes and memory all]
+    #[arg(long, value_enum)]
+    of: Option<PartArgument>,
     /// Form of the graphs
     #[arg(long, default_value = "ort-fp32")]
     variant: Form,
@@ -114,7 +114,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         run: arguments.run.clone(),
         latency: arguments.latency.clone(),
         form: arguments.variant,
-        of: arguments.of.unwrap_or(match arguments.quantity {
+        of: arguments.of.map(PartArgument::part).unwrap_or(match arguments.quantity {
             Quantity::Megabytes | Quantity::Memory => LimitedPart::All,
             Quantity::Milliseconds | Quantity::Millijoules => LimitedPart::KnownImage,
         }),

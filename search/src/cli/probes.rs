@@ -6,6 +6,7 @@ use clap::Args;
 use mmnas_bundle::VisionBundle;
 use mmnas_search::Result;
 use mmnas_search::bundle::probes::{ProbeSizes, ProbesWanted, probes};
+use mmnas_search::compare::record::Comparison;
 use mmnas_search::recipe::Recipe;
 use serde_json::json;
 
@@ -26,7 +27,7 @@ measured: copy the folder to the device.
 
 --checks random networks of the space are among the probes. `mmnas profile` measures them too, and
 `mmnas-search predict` sets what it predicts of them beside what they took: so you see whether
-predictions hold on your device.
+predictions hold on your device. --compared does so for what a comparison trained.
 
 With --vision the vision stage is measured too, and predictions have a column from pixels on.
 
@@ -69,6 +70,9 @@ pub(super) struct Arguments {
     /// Random networks of the space to measure whole, 0 to 256
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(0..=256))]
     checks: u32,
+    /// Record of a comparison whose networks of this width are to be measured whole too
+    #[arg(long, value_name = "FILE")]
+    compared: Option<PathBuf>,
     /// Vision stage to measure too, as `mmnas-search vision` writes it
     #[arg(long, value_name = "FOLDER")]
     vision: Option<PathBuf>,
@@ -94,7 +98,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         regions: arguments.regions.map_or_else(|| of_vision.map_or(REGIONS, |vision| vision.regions.count()), number),
     };
     let forms = FormChoice::forms(&arguments.variants);
+    let record = arguments.compared.as_deref().map(Comparison::read).transpose()?;
+    let networks = record.map_or_else(Vec::new, |record| record.architectures(recipe.retrain.hidden));
     let wanted = ProbesWanted {
+        networks: &networks,
         forms: &forms,
         int8: arguments.int8.scheme(),
         checks: number(arguments.checks),

@@ -11,6 +11,7 @@ use crate::operations::pool::Pool;
 use crate::recipe::Recipe;
 use crate::recipe::model::Modalities;
 use crate::recipe::strategy::{PathSampling, SamplingMode, StrategySettings};
+use crate::recipe::train::TrainSettings;
 use crate::seed::rng;
 
 /// A contender of a comparison.
@@ -51,11 +52,18 @@ pub enum Contender {
         /// Name of the preset.
         preset: String,
     },
+    /// One of the others at a width of its own.
+    OfWidth {
+        /// H of its search and its retraining.
+        hidden: usize,
+        /// Which.
+        contender: Box<Contender>,
+    },
 }
 
 impl Contender {
     /// Names of the contenders, besides those of presets.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 15] = [
         "gradient",
         "gradient-two",
         "darts",
@@ -70,6 +78,7 @@ impl Contender {
         "text-only:PRESET",
         "image-only:PRESET",
         "NAME=ARCHITECTURE-FILE",
+        "CONTENDER@H",
     ];
 
     /// The contender called `name`.
@@ -81,6 +90,22 @@ impl Contender {
     /// [`Error::Contender`] for a name that is none of the contenders'.
     /// [`Error::UnknownArchitecture`] for an unknown preset of a unimodal baseline.
     pub fn parse(name: &str, recipe: &Recipe) -> Result<Contender> {
+        // A file's own name has the width, not its path.
+        let (own, rest) = name.find('=').map_or((name, ""), |place| name.split_at(place));
+        let width = own.rsplit_once('@').and_then(|(own, hidden)| Some((own, hidden.parse().ok()?)));
+        if let Some((own, hidden)) = width {
+            let contender = Contender::parse(&format!("{own}{rest}"), recipe)?;
+            if matches!(contender, Contender::ScaledMcan | Contender::OfWidth { .. }) {
+                let names = format!("{own} without a width");
+                return Err(Error::Contender { found: name.to_owned(), names });
+            }
+            let wide = TrainSettings { hidden, ..recipe.retrain.clone() };
+            wide.check(recipe.model.head).map_err(|(_, expected, _)| {
+                let names = format!("an H that is {expected}");
+                Error::Contender { found: name.to_owned(), names }
+            })?;
+            return Ok(Contender::OfWidth { hidden, contender: Box::new(contender) });
+        }
         for (prefix, modalities) in [("text-only:", Modalities::Text), ("image-only:", Modalities::Image)] {
             if let Some(preset) = name.strip_prefix(prefix) {
                 crate::space::presets::preset(preset)?;
@@ -125,6 +150,14 @@ impl Contender {
         Ok(Contender::Search { name: name.to_owned(), strategy: if same_kind { own.clone() } else { strategy } })
     }
 
+    /// Which contender it is, whatever its width.
+    pub fn of_any_width(&self) -> &Contender {
+        match self {
+            Contender::OfWidth { contender, .. } => contender.of_any_width(),
+            other => other,
+        }
+    }
+
     /// Checks that its architecture for `seed` is there and can be built.
     ///
     /// A search is known only after its run. A file in one of the places `made_here` may come from
@@ -135,7 +168,7 @@ impl Contender {
     /// [`Error::Operation`] if the architecture cannot be built. [`Error::UnknownArchitecture`] or
     /// [`Error::Bundle`] if it cannot be read.
     pub fn check(&self, recipe: &Recipe, pool: &Pool, seed: u64, made_here: &[&Path]) -> Result<()> {
-        let comes_later = match self {
+        let comes_later = match self.of_any_width() {
             Contender::Search { .. } => true,
             Contender::File { path, .. } => made_here.iter().any(|place| is_in(Path::new(path), place)),
             _ => false,
@@ -157,7 +190,7 @@ impl Contender {
     /// [`Error::UnknownArchitecture`] or [`Error::Bundle`] if it cannot be read.
     pub fn is_known(&self, record: &Comparison, recipe: &Recipe, pool: &Pool, seed: u64) -> Result<bool> {
         let Some(known) = record.architecture(&self.to_string(), seed) else { return Ok(false) };
-        if let Contender::File { path, .. } = self {
+        if let Contender::File { path, .. } = self.of_any_width() {
             let now = self.architecture(&Recipe { seed, ..recipe.clone() }, pool)?;
             if now != *known {
                 let (started, now) = (known.to_string(), now.to_string());
@@ -170,6 +203,7 @@ impl Contender {
     /// The architecture of a baseline.
     pub(crate) fn architecture(&self, recipe: &Recipe, pool: &Pool) -> Result<Architecture> {
         match self {
+            Contender::OfWidth { contender, .. } => contender.architecture(recipe, pool),
             Contender::Architecture { preset } | Contender::UnimodalBaseline { preset, .. } => {
                 Ok(crate::space::presets::preset(preset)?)
             }
@@ -253,6 +287,7 @@ impl fmt::Display for Contender {
             Contender::File { name, .. } => f.write_str(name),
             Contender::UnimodalBaseline { modalities: Modalities::Image, preset } => write!(f, "image-only:{preset}"),
             Contender::UnimodalBaseline { preset, .. } => write!(f, "text-only:{preset}"),
+            Contender::OfWidth { hidden, contender } => write!(f, "{contender}@{hidden}"),
         }
     }
 }
@@ -260,6 +295,23 @@ impl fmt::Display for Contender {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_contender_may_have_a_width_of_its_own() {
+        let recipe =
+            Recipe::parse(include_str!("../../experiments/easy_vqa/easy_vqa.toml"), Path::new("r.toml"), &[]).unwrap();
+        for name in ["gradient@64", "best-of-random:3@192", "text-only:mcan:2@128"] {
+            let contender = Contender::parse(name, &recipe).unwrap();
+            assert!(matches!(contender, Contender::OfWidth { .. }), "{contender:?}");
+            assert_eq!(contender.to_string(), name);
+        }
+        let file = Contender::parse("found@64=runs@2/a.json", &recipe).unwrap();
+        let path = "runs@2/a.json".to_owned();
+        assert_eq!(*file.of_any_width(), Contender::File { name: "found".to_owned(), path });
+        for name in ["mcan-in-time@64", "gradient@64@128", "gradient@wide", "@64", "gradient@96", "mcan:1@0"] {
+            Contender::parse(name, &recipe).unwrap_err();
+        }
+    }
 
     #[test]
     fn a_contender_that_cannot_be_trained_is_found_before_anything_runs() {
@@ -274,7 +326,7 @@ mod tests {
                 .check(&recipe, &Pool::standard(), 2, &[&out, &folder.path().join("record.json")])
                 .map_err(|e| e.to_string())
         };
-        for name in ["gradient", "random-architecture", "mcan:1", "text-only:mcan:1"] {
+        for name in ["gradient", "random-architecture", "mcan:1", "text-only:mcan:1", "gradient@128", "mcan:1@192"] {
             check(name).unwrap();
         }
         let file = |name: &str| format!("found={}", folder.path().join(name).display());
@@ -285,6 +337,7 @@ mod tests {
             |operation: &str| format!(r#"{{"epoch0": {{"enc": [["feed_forward"]], "dec": [["{operation}"]]}}}}"#);
         std::fs::write(folder.path().join("a-2.json"), architecture("guided_att_64")).unwrap();
         check(&file("a-{seed}.json")).unwrap();
+        check(&format!("found@192={}", folder.path().join("a-{seed}.json").display())).unwrap();
         std::fs::write(folder.path().join("a-2.json"), architecture("unheard_of")).unwrap();
         assert!(check(&file("a-{seed}.json")).is_err());
         // A file that another contender of the comparison will write.

@@ -100,6 +100,17 @@ impl Comparison {
         if file.exists() { self.go_on(Comparison::read(file)?, file) } else { Ok(self) }
     }
 
+    /// The different architectures that were retrained with this H.
+    pub fn architectures(&self, hidden: usize) -> Vec<Architecture> {
+        let mut found: Vec<Architecture> = Vec::new();
+        for outcome in self.outcomes.iter().filter(|outcome| outcome.hidden == hidden) {
+            if !found.contains(&outcome.architecture) {
+                found.push(outcome.architecture.clone());
+            }
+        }
+        found
+    }
+
     /// Changes the record of `file`, with what other processes have added meanwhile.
     ///
     /// One process at a time holds `lock_file` locked.

@@ -23,7 +23,10 @@ pub(crate) fn seconds(records: &[crate::run::epoch_log::EpochRecord]) -> f64 {
 /// The recipe of a contender's runs.
 pub(crate) fn recipe_of(recipe: &Recipe, contender: &Contender, seed: u64) -> Recipe {
     let mut recipe = Recipe { seed, ..recipe.clone() };
-    match contender {
+    if let Contender::OfWidth { hidden, .. } = contender {
+        (recipe.retrain.hidden, recipe.search.weights.hidden) = (*hidden, *hidden);
+    }
+    match contender.of_any_width() {
         Contender::Search { strategy, .. } => recipe.search.strategy = strategy.clone(),
         Contender::UnimodalBaseline { modalities, .. } => recipe.model.modalities = *modalities,
         _ => {}
@@ -77,7 +80,7 @@ pub fn check_run<T: Task>(
     made_here: &[&Path],
 ) -> Result<()> {
     let own = recipe_of(recipe, contender, seed);
-    match (contender, rules.time) {
+    match (contender.of_any_width(), rules.time) {
         (Contender::Search { .. }, time) => {
             let latency = time.map(|time| time.table(&own)).transpose()?;
             let own = time.map_or_else(|| own.clone(), |time| time.limited(&own));
@@ -88,7 +91,7 @@ pub fn check_run<T: Task>(
         (_, time) => {
             // Its time is predicted in the end.
             time.map_or(Ok(()), |time| time.table(&own).map(|_| ()))?;
-            contender.check(recipe, rules.pool, seed, made_here)
+            contender.check(&own, rules.pool, seed, made_here)
         }
     }
 }
@@ -114,7 +117,7 @@ pub fn run_contender<T: Task>(
     task.data_mut().set_modalities(recipe.model.modalities);
     let task = &*task;
     let folder = folder(out, contender, seed);
-    let found = match contender {
+    let found = match contender.of_any_width() {
         Contender::Search { .. } => searched(&recipe, task, &folder.join("search"), rules)?,
         Contender::BestOfRandom { count } => best_of_random(&recipe, task, *count, &folder, rules)?,
         Contender::RandomArchitecture => Found::new(random(&recipe, rules, 0)?),
