@@ -56,7 +56,7 @@ latency-scenes: | $(SCENES)/vision/vision.json
 	@mkdir -p $(SCENE_LATENCY)
 	@for h in $(SCENE_WIDTHS); do rm -rf $(SCENES)/probes-$$h; $(SEARCH) probes --recipe search/experiments/scenes/scenes_device.toml --set retrain.hidden=$$h \
 	--feature 197 --answers 30 --regions 6 --tokens 9 --checks 8 --out $(SCENES)/probes-$$h \
-	&& $(MMNAS) profile $(SCENES)/probes-$$h --threads 1 --rounds 600 --max-spread 0.4 --out $(SCENE_LATENCY)/scenes-$$h.json || exit; done
+	&& $(MMNAS) profile $(SCENES)/probes-$$h --threads 1 --rounds 600  --out $(SCENE_LATENCY)/scenes-$$h.json || exit; done
 
 # Six tenths of what MCAN takes at H 128, by these tables.
 SCENES_AT_MOST := 0.240
