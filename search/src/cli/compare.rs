@@ -40,7 +40,8 @@ Contenders:
   text-only:PRESET, image-only:PRESET
       unimodal baselines, which see zeros for features or one unknown word for a text
   CONTENDER@H
-      one of them at a width of its own: gradient@64, mcan:1@64, NAME@64=FILE
+      one of them at a width of its own: gradient@64, mcan:1@64, NAME@64=FILE. Its learning rates are
+      the recipe's times the recipe's H over this one; so are those of mcan-in-time
 
 Every run lies in OUT/CONTENDER/seed-N and is gone on with when the command is given again.
 OUT/compare.json is the record of those that are done, which are not made again. The same command

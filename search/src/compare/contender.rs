@@ -11,7 +11,6 @@ use crate::operations::pool::Pool;
 use crate::recipe::Recipe;
 use crate::recipe::model::Modalities;
 use crate::recipe::strategy::{PathSampling, SamplingMode, StrategySettings};
-use crate::recipe::train::TrainSettings;
 use crate::seed::rng;
 
 /// A contender of a comparison.
@@ -54,7 +53,7 @@ pub enum Contender {
     },
     /// One of the others at a width of its own.
     OfWidth {
-        /// H of its search and its retraining.
+        /// H of its search and its retraining, whose learning rates change with it.
         hidden: usize,
         /// Which.
         contender: Box<Contender>,
@@ -99,8 +98,7 @@ impl Contender {
                 let names = format!("{own} without a width");
                 return Err(Error::Contender { found: name.to_owned(), names });
             }
-            let wide = TrainSettings { hidden, ..recipe.retrain.clone() };
-            wide.check(recipe.model.head).map_err(|(_, expected, _)| {
+            recipe.retrain.at_width(hidden).check(recipe.model.head).map_err(|(_, expected, _)| {
                 let names = format!("an H that is {expected}");
                 Error::Contender { found: name.to_owned(), names }
             })?;
@@ -305,6 +303,12 @@ mod tests {
             assert!(matches!(contender, Contender::OfWidth { .. }), "{contender:?}");
             assert_eq!(contender.to_string(), name);
         }
+        let own = crate::compare::runs::recipe_of(&recipe, &Contender::parse("gradient@64", &recipe).unwrap(), 3);
+        assert_eq!((own.seed, own.retrain.hidden, own.search.weights.hidden), (3, 64, 64));
+        // Half as wide, twice the rate.
+        let rates =
+            [own.retrain.adam.lr / recipe.retrain.adam.lr, own.search.weights.adam.lr / recipe.search.weights.adam.lr];
+        assert_eq!((recipe.retrain.hidden, rates), (128, [2.0; 2]));
         let file = Contender::parse("found@64=runs@2/a.json", &recipe).unwrap();
         let path = "runs@2/a.json".to_owned();
         assert_eq!(*file.of_any_width(), Contender::File { name: "found".to_owned(), path });

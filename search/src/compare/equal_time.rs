@@ -160,9 +160,8 @@ impl EqualTime {
     pub(crate) fn scaled_mcan(&self, recipe: &Recipe) -> Result<(Recipe, Architecture)> {
         let mut found: Vec<(f64, Recipe, Architecture)> = Vec::new();
         for (hidden, _) in &self.limit.tables {
-            let mut recipe = recipe.clone();
             // A stored recipe must be one: its search is as wide.
-            (recipe.retrain.hidden, recipe.search.weights.hidden) = (*hidden, *hidden);
+            let recipe = recipe.at_width(*hidden);
             for layers in 1..=MAX_LAYERS {
                 let architecture = preset(&format!("mcan:{layers}"))?;
                 found.push((self.predict(&recipe, &architecture)?, recipe.clone(), architecture));

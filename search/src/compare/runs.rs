@@ -24,7 +24,7 @@ pub(crate) fn seconds(records: &[crate::run::epoch_log::EpochRecord]) -> f64 {
 pub(crate) fn recipe_of(recipe: &Recipe, contender: &Contender, seed: u64) -> Recipe {
     let mut recipe = Recipe { seed, ..recipe.clone() };
     if let Contender::OfWidth { hidden, .. } = contender {
-        (recipe.retrain.hidden, recipe.search.weights.hidden) = (*hidden, *hidden);
+        recipe = recipe.at_width(*hidden);
     }
     match contender.of_any_width() {
         Contender::Search { strategy, .. } => recipe.search.strategy = strategy.clone(),

@@ -215,6 +215,15 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// The recipe with search and retraining at another width H ([`TrainSettings::at_width`]).
+    pub fn at_width(&self, hidden: usize) -> Recipe {
+        let mut recipe = self.clone();
+        for settings in [&mut recipe.search.weights, &mut recipe.retrain] {
+            *settings = settings.at_width(hidden);
+        }
+        recipe
+    }
+
     /// The recipe with everything resolved, as TOML.
     ///
     /// # Errors

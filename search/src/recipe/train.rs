@@ -69,6 +69,16 @@ pub(crate) fn two() -> usize {
 }
 
 impl TrainSettings {
+    /// The same training at another width H.
+    ///
+    /// The learning rate is multiplied by the old width over the new one: a rate that is right at one
+    /// width is so at others, for Adam, if it falls as 1 / H (Yang et al. 2022, Tensor Programs V).
+    pub fn at_width(&self, hidden: usize) -> TrainSettings {
+        let mut settings = self.clone();
+        settings.adam.lr *= self.hidden as f64 / hidden.max(1) as f64;
+        TrainSettings { hidden, ..settings }
+    }
+
     /// What is wrong, by the field's name among these settings.
     pub(crate) fn check(&self, head: usize) -> std::result::Result<(), Wrong> {
         if self.hidden == 0 || self.hidden > 1 << 16 || !self.hidden.is_multiple_of(head) {
