@@ -31,8 +31,9 @@ help:
 	@echo "make package     the crates as a registry would take them"
 	@echo "make header, reference, abi   write what is generated anew: the C header, the reference pages, the ABI's description"
 	@echo "make bench, bench-without-vnni, fuzz, check-large, check-photos, gpu-bundle, gpu-check   (tests/checks.mk)"
-	@echo "make bundles, compare-scenes                            generated scenes (search/experiments/scenes)"
+	@echo "make bundles, compare-scenes, front-scenes               generated scenes (search/experiments/scenes)"
 	@echo "make photos-vqa|itm|vgd, compare-…, transfer-…, ablation-…, tables   photographs (search/experiments/photos)"
+	@echo "make latency-scenes|vqa|itm|vgd, time-…, measured-…      tables of a device, comparisons at equal time, ranking-scenes"
 	@echo "make clean-demo  forget the demos' results"
 
 setup:

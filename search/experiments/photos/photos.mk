@@ -50,7 +50,7 @@ PARAMETERS_vgd := $(if $(SUFFIX),6800000,1000000)
 CONTENDERS := gradient,random-architecture,mcan:$(LAYERS),text-only:mcan:$(LAYERS),image-only:mcan:$(LAYERS),evolution
 
 .PHONY: photos-vqa photos-itm photos-vgd photos-itm-exhaustive compare-vqa compare-itm compare-vgd transfer-vqa transfer-itm transfer-vgd tables \
-ablation-vqa ablation-itm ablation-vgd latency-vqa latency-itm latency-vgd time-vqa time-itm time-vgd
+ablation-vqa ablation-itm ablation-vgd latency-vqa latency-itm latency-vgd time-vqa time-itm time-vgd measured-vqa measured-itm measured-vgd
 .PRECIOUS: $(PHOTOS)/%/vision/vision.json $(PHOTOS)/%/features/features.json $(PHOTOS)/%/search.done $(PHOTOS)/%/retrain.done \
 $(PHOTOS)/%/bundle/manifest.json
 
@@ -125,21 +125,27 @@ LATENCY := search/experiments/photos/latency
 WIDTHS := 64 96 128
 ANSWERS_vqa := --answers 384
 DEVICE_RECIPE_OF = search/experiments/photos/$(DATASET_$*)_device.toml
+PROBES_OF = $(SEARCH) probes --task $* --recipe $(DEVICE_RECIPE_OF) --vision $(PHOTOS)/$*/vision $(ANSWERS_$*) --tokens 10
 latency-vqa latency-itm latency-vgd: latency-%: | $(PHOTOS)/%/vision/vision.json
 	@mkdir -p $(LATENCY)
-	@for h in $(WIDTHS); do rm -rf $(PHOTOS)/$*/probes-$$h; $(SEARCH) probes --task $* --recipe $(DEVICE_RECIPE_OF) --set retrain.hidden=$$h \
-	--vision $(PHOTOS)/$*/vision $(ANSWERS_$*) --tokens 10 --checks 8 --out $(PHOTOS)/$*/probes-$$h \
-	&& $(MMNAS) profile $(PHOTOS)/$*/probes-$$h --threads 1 --rounds 300  --out $(LATENCY)/$(DATASET_$*)-$$h.json || exit; done
+	@for h in $(WIDTHS); do rm -rf $(PHOTOS)/$*/probes-$$h; $(PROBES_OF) --set retrain.hidden=$$h --checks 8 --out $(PHOTOS)/$*/probes-$$h \
+	&& $(MMNAS) profile $(PHOTOS)/$*/probes-$$h --threads 1 --rounds 300 --out $(LATENCY)/$(DATASET_$*)-$$h.json || exit; done
 
 # Six tenths of what MCAN takes at H 128, by these tables.
 AT_MOST_vqa := 0.335
 AT_MOST_itm := 0.408
 AT_MOST_vgd := 0.588
-TIMED := mcan:1,mcan-in-time,gradient@64,gradient@96,random-architecture@64,evolution@64,best-of-random:3@64
+TIMED := mcan:1,gradient@64,mcan-in-time,random-architecture@64,gradient@96,evolution@64,best-of-random:3@64
 time-vqa time-itm time-vgd: time-%: | $(PHOTOS)/%/features/features.json $(WORDS)
 	@mkdir -p $(PHOTO_RECORDS)/time && $(SEARCH) compare $(call RUN_OF,$(DEVICE_RECIPE_OF)) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 \
 	--of all --at-most $(AT_MOST_$*) $(foreach h,$(WIDTHS),--latency $(LATENCY)/$(DATASET_$*)-$(h).json) --contenders $(TIMED) \
 	--out $(PHOTOS)/$*/time --record $(PHOTO_RECORDS)/time/$(DATASET_$*).json
+
+# What the networks of those records take, measured whole beside what is predicted: the widths in turns, three times.
+measured-vqa measured-itm measured-vgd: measured-%: | $(PHOTOS)/%/vision/vision.json
+	@for turn in 1 2 3; do for h in $(WIDTHS); do at=$(PHOTOS)/$*/measured-$$h-$$turn; rm -rf $$at $$at.json; \
+	$(PROBES_OF) --set retrain.hidden=$$h --variants ort-fp32 --checks 0 --compared $(PHOTO_RECORDS)/time/$(DATASET_$*).json --out $$at \
+	&& $(MMNAS) profile $$at --threads 1 --rounds 100 --out $$at.json && $(SEARCH) predict --latency $$at.json || exit; done; done
 
 # What single values of the recipes do: MCAN with the same seeds, the same number of parameters and something else in one place.
 ABLATIONS_vqa := sigmoid last-weights less-dropout

@@ -11,7 +11,7 @@ SCENES_EVALUATE_itm := --shortlist 50
 SCENE_RUN = --task $* --recipe search/experiments/scenes/scenes_$*.toml --samples $(SCENES)/data/train.$*.jsonl \
 --features $(SCENES)/features --resume
 
-.PHONY: bundles bundle-vqa bundle-itm bundle-vgd compare-scenes latency-scenes time-scenes front-scenes
+.PHONY: bundles bundle-vqa bundle-itm bundle-vgd compare-scenes latency-scenes time-scenes measured-scenes ranking-scenes front-scenes
 .PRECIOUS: $(SCENES)/%/search.done $(SCENES)/%/retrain.done
 
 $(SCENES)/data/objects.jsonl: | build
@@ -52,18 +52,36 @@ compare-scenes: | $(SCENES)/features/features.json
 # At equal time, as photos.mk compares on photographs: the committed tables, or those of your device by SCENE_LATENCY=DIR.
 SCENE_LATENCY := search/experiments/scenes/latency
 SCENE_WIDTHS := 64 128
+SCENE_PROBES = $(SEARCH) probes --recipe search/experiments/scenes/scenes_device.toml --feature 197 --answers 30 --regions 6 --tokens 9
 latency-scenes: | $(SCENES)/vision/vision.json
 	@mkdir -p $(SCENE_LATENCY)
-	@for h in $(SCENE_WIDTHS); do rm -rf $(SCENES)/probes-$$h; $(SEARCH) probes --recipe search/experiments/scenes/scenes_device.toml --set retrain.hidden=$$h \
-	--feature 197 --answers 30 --regions 6 --tokens 9 --checks 8 --out $(SCENES)/probes-$$h \
-	&& $(MMNAS) profile $(SCENES)/probes-$$h --threads 1 --rounds 600  --out $(SCENE_LATENCY)/scenes-$$h.json || exit; done
+	@for h in $(SCENE_WIDTHS); do rm -rf $(SCENES)/probes-$$h; $(SCENE_PROBES) --set retrain.hidden=$$h --checks 8 --out $(SCENES)/probes-$$h \
+	&& $(MMNAS) profile $(SCENES)/probes-$$h --threads 1 --rounds 600 --out $(SCENE_LATENCY)/scenes-$$h.json || exit; done
 
-# Six tenths of what MCAN takes at H 128, by these tables.
-SCENES_AT_MOST := 0.240
+# Six tenths of what MCAN takes at H 128, by these tables. Alpha starts early: it leans to guided attention, and only then do the shared weights
+# learn what the image has to do with the question.
+SCENES_AT_MOST := 0.133
+TIME_SCENES := --set space.decoder=6 --set search.alpha_from_epoch=3 --set search.weights.epochs=20
 time-scenes: | $(SCENES)/features/features.json
-	@$(SEARCH) compare --task vqa --recipe search/experiments/scenes/scenes_device.toml --samples $(SCENES)/data/train.vqa.jsonl \
-	--features $(SCENES)/features --seeds 3 --of all --at-most $(SCENES_AT_MOST) $(foreach h,$(SCENE_WIDTHS),--latency $(SCENE_LATENCY)/scenes-$(h).json) \
-	--contenders mcan:1,mcan-in-time,gradient,evolution,random-architecture,best-of-random:3 --out $(SCENES)/time --record $(SCENE_RECORDS)/time.json
+	@$(SEARCH) compare --task vqa --recipe search/experiments/scenes/scenes_device.toml $(TIME_SCENES) \
+	--samples $(SCENES)/data/train.vqa.jsonl --features $(SCENES)/features --seeds 3 \
+	--of all --at-most $(SCENES_AT_MOST) $(foreach h,$(SCENE_WIDTHS),--latency $(SCENE_LATENCY)/scenes-$(h).json) \
+	--contenders gradient@64,mcan:1,mcan-in-time,random-architecture@64,evolution@64,best-of-random:3@64 \
+	--out $(SCENES)/time-060 --record $(SCENE_RECORDS)/time-060.json
+
+# What the networks of that record take, measured whole beside what is predicted: the widths in turns, three times.
+measured-scenes: | build
+	@for turn in 1 2 3; do for h in $(SCENE_WIDTHS); do at=$(SCENES)/measured-$$h-$$turn; rm -rf $$at $$at.json; mkdir -p $(SCENES); \
+	$(SCENE_PROBES) $(TIME_SCENES) --set retrain.hidden=$$h --variants ort-fp32 --checks 0 --compared $(SCENE_RECORDS)/time-060.json --out $$at \
+	&& $(MMNAS) profile $$at --threads 1 --rounds 300 --out $$at.json && $(SEARCH) predict --latency $$at.json || exit; done; done
+
+# How well supernets rank networks of similar time: each of the ranked ones is also trained alone.
+ranking-scenes: | $(SCENES)/features/features.json
+	@$(SEARCH) compare --task vqa --recipe search/experiments/scenes/scenes_device.toml $(TIME_SCENES) \
+	--set retrain.hidden=64 --set search.weights.hidden=64 --set retrain.adam.lr=1e-3 --set search.weights.adam.lr=8e-4 \
+	--samples $(SCENES)/data/train.vqa.jsonl --features $(SCENES)/features --seeds 1 --ranking 10 \
+	--of all --at-most $(SCENES_AT_MOST) --latency $(SCENE_LATENCY)/scenes-64.json \
+	--contenders gradient,evolution,evolution-fair,evolution-within --out $(SCENES)/ranking --record $(SCENE_RECORDS)/ranking.json
 
 # The front of one search: accuracy with shared weights against the times of a table. Networks of it, trained alone, beside MCAN.
 FRONT := search/experiments/scenes/front
@@ -75,5 +93,5 @@ front-scenes: | $(SCENES)/features/features.json
 	--features $(SCENES)/features --latency $(SCENE_LATENCY)/scenes-128.json --of all --population 24 --generations 10 --random 24 \
 	--samples-compared 1000 --baselines found=$(SCENES)/front-search/architecture.json --out $(FRONT)/front.json --picture $(FRONT)/front.svg
 	@$(SEARCH) compare --task vqa --recipe search/experiments/scenes/scenes_device.toml --samples $(SCENES)/data/train.vqa.jsonl \
-	--features $(SCENES)/features --seeds 1 --contenders fast=$(FRONT)/front.json:6,mid=$(FRONT)/front.json:9,best=$(FRONT)/front.json:12,mcan:1 \
+	--features $(SCENES)/features --seeds 1 --contenders fast=$(FRONT)/front.json:6,mid=$(FRONT)/front.json:9,best=$(FRONT)/front.json:11,mcan:1 \
 	--out $(SCENES)/front --record $(SCENE_RECORDS)/front.json

@@ -120,7 +120,7 @@ fn networks_of_equal_time_are_compared() {
         let record = std::fs::read(out.join("compare.json")).unwrap();
         (String::from_utf8(output.stdout).unwrap(), serde_json::from_slice::<serde_json::Value>(&record).unwrap())
     };
-    let names = "random,evolution-within,random-architecture,best-of-random:2,mcan-in-time,mcan:2";
+    let names = "random,evolution-within,random-architecture,best-of-random:2,mcan-in-time,mcan:2,mcan:1@128";
     let (table, record) = run("time", &["--contenders", names, "--at-most", "3.7"]);
     assert!(table.contains("ms (at most 3.7)") && table.contains("3.625"), "{table}");
     assert_eq!(record["time"]["milliseconds"], 3.7);
@@ -132,9 +132,29 @@ fn networks_of_equal_time_are_compared() {
         let ms = outcome(name)["milliseconds"].as_f64().unwrap();
         assert!(ms <= 3.7 && (ms >= 0.9 * 3.7 || !name.ends_with("architecture")), "{name}: {ms}");
     }
-    for (name, expected) in [("mcan-in-time", 3.625), ("mcan:2", 7.25)] {
+    for (name, expected, width) in [("mcan-in-time", 3.625, 64), ("mcan:2", 7.25, 64), ("mcan:1@128", 6.8875, 128)] {
         let (ms, hidden) = (outcome(name)["milliseconds"].as_f64().unwrap(), outcome(name)["hidden"].as_u64());
-        assert!((ms - expected).abs() < 1e-9 && hidden == Some(64), "{name}: {ms} ms at H {hidden:?}");
+        assert!((ms - expected).abs() < 1e-9 && hidden == Some(width), "{name}: {ms} ms at H {hidden:?}");
+    }
+    // Its networks of a width can be measured whole.
+    let compared = |hidden: u64| {
+        let mut command = programs::command("mmnas-search");
+        command.args(["probes", "--feature", "16", "--variants", "ort-fp32", "--checks", "0", "--json"]);
+        command.arg("--recipe").arg(workspace_root().join("search/experiments/easy_vqa/easy_vqa.toml"));
+        command.args(["--set", &format!("retrain.hidden={hidden}")]);
+        command.arg("--compared").arg(folder.path().join("time/compare.json"));
+        let output = command.arg("--out").arg(folder.path().join(format!("probes-{hidden}"))).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()["checks"].as_u64().unwrap()
+    };
+    let of_width = |hidden: u64| {
+        let outcomes = record["outcomes"].as_array().unwrap().iter().filter(|outcome| outcome["hidden"] == hidden);
+        let different: std::collections::BTreeSet<String> = outcomes.map(|o| o["architecture"].to_string()).collect();
+        different.len() as u64
+    };
+    for (hidden, at_least) in [(64, 2), (128, 1)] {
+        assert_eq!(compared(hidden), of_width(hidden));
+        assert!(of_width(hidden) >= at_least, "{record}");
     }
     // The best of two that are drawn: not worse than the first, and their retrainings are its search.
     assert!(outcome("best-of-random:2")["search_seconds"].as_f64().unwrap() > 0.0);
@@ -150,6 +170,8 @@ fn networks_of_equal_time_are_compared() {
         (vec!["--contenders", "mcan-in-time"], "--at-most"),
         (vec!["--contenders", "mcan:1", "--at-most", "3", "--latency", &files[0]], "a width that no other table has"),
         (vec!["--contenders", "mcan:1", "--at-most", "3", "--set", "retrain.hidden=192"], "a table of H 192"),
+        (vec!["--contenders", "mcan:1,mcan:1@192", "--at-most", "3"], "a table of H 192"),
+        (vec!["--contenders", "mcan:1,random@96"], "an H that is a multiple of model.head"),
     ] {
         let output = compare(&folder.path().join("wrong"), &[&latency, &more[..]].concat()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
