@@ -147,7 +147,7 @@ mod tests {
         // Many of one embedding are what a graph loses: they are all neighbours of each other.
         let names: Vec<String> = (0..400).map(|k| format!("{k:03}")).collect();
         let entries: Vec<(u64, &str)> = names.iter().enumerate().map(|(k, name)| (k as u64, name.as_str())).collect();
-        let embedding = |k: usize| Ok(if k % 16 == 0 { vec![1.0, 0.0] } else { vec![0.0, 1.0] });
+        let embedding = |k: usize| Ok(if k.is_multiple_of(16) { vec![1.0, 0.0] } else { vec![0.0, 1.0] });
         let mut shortlist = Shortlist::new(2, entries.len()).unwrap();
         shortlist.add_all(&entries, 400, embedding, || Ok(())).unwrap();
         let nearest: std::collections::BTreeSet<String> =

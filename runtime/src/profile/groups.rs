@@ -6,52 +6,57 @@
 use std::path::Path;
 
 use mmnas_bundle::latency::probes::{Probe, Probes, Stack};
-use mmnas_bundle::latency::table::LatencyTable;
+use mmnas_bundle::latency::table::{LatencyTable, Measurement};
 use mmnas_bundle::manifest::Form;
 
 use crate::error::{Error, Result};
 use crate::profile::settings::ProfileSettings;
 
+/// A graph of a probe.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ProbeGraph<'a> {
+    pub probe: &'a Probe,
+    pub form: Form,
+}
+
 /// Graphs that are in memory together, and whose times are compared and added up.
 #[derive(Debug)]
-pub(super) struct Group<'a> {
-    pub form: Form,
-    pub probes: Vec<&'a Probe>,
-}
+pub(super) struct Group<'a>(pub Vec<ProbeGraph<'a>>);
 
 /// The groups of `probes` in the form `wanted`, or in every form; `file` names the description in errors.
 ///
-/// What comes before a network has one form, and is measured whatever is wanted.
+/// What comes before a network has one form, and is measured with the first group whatever is wanted.
 pub(super) fn groups<'a>(probes: &'a Probes, wanted: Option<Form>, file: &Path) -> Result<Vec<Group<'a>>> {
     let forms = probes.forms();
     if let Some(form) = wanted.filter(|form| !forms.contains(form)) {
         let found = forms.iter().map(Form::to_string).collect::<Vec<_>>().join(", ");
         return Err(Error::invalid(file, "probes.graphs", format!("graphs {form}"), found));
     }
+    let of = |stacks: &'static [Stack]| probes.probes.iter().filter(move |probe| stacks.contains(&probe.stack));
+    let before = of(&Stack::BEFORE);
+    let before = before.flat_map(|probe| probe.stage.graphs.iter().map(move |g| ProbeGraph { probe, form: g.form() }));
+    let mut before: Vec<ProbeGraph<'a>> = before.collect();
     let mut groups = Vec::new();
-    for stack in Stack::BEFORE {
-        for probe in probes.probes.iter().filter(|probe| probe.stack == stack) {
-            let form = probe.stage.graphs.iter().map(|graph| (graph.form(), vec![probe]));
-            groups.extend(form.map(|(form, probes)| Group { form, probes }));
-        }
-    }
     for form in forms.into_iter().filter(|form| wanted.is_none_or(|wanted| wanted == *form)) {
-        let of_network = |probe: &&Probe| Stack::ALL.contains(&probe.stack);
-        let probes: Vec<&Probe> = probes.probes.iter().filter(of_network).collect();
-        if !probes.is_empty() {
-            groups.push(Group { form, probes });
-        }
+        let network = of(&Stack::ALL).map(|probe| ProbeGraph { probe, form });
+        groups.push(Group(network.chain(std::mem::take(&mut before)).collect()));
     }
     Ok(groups)
 }
 
 impl Group<'_> {
-    /// Whether a table has all of it, as steady and as often measured as `settings` want.
+    /// Whether a table has all of it, as steady as `settings` want and in at least as many runs as they have rounds.
     pub(super) fn is_in(&self, table: &LatencyTable, settings: &ProfileSettings) -> bool {
-        self.probes.iter().all(|probe| {
-            let found = table.find(self.form, probe.stack, probe.part);
+        self.0.iter().all(|ProbeGraph { probe, form }| {
+            let found = table.find(*form, probe.stack, probe.part);
             found.is_some_and(|m| m.spread <= settings.max_spread && m.runs >= settings.rounds)
         })
+    }
+
+    /// Whether it has the graph that was measured.
+    pub(super) fn has(&self, measurement: &Measurement) -> bool {
+        let is = |g: &ProbeGraph<'_>| (g.form, g.probe.stack) == (measurement.form(), measurement.stack);
+        self.0.iter().any(is)
     }
 }
 
@@ -59,7 +64,7 @@ impl Group<'_> {
 mod tests {
     use mmnas_bundle::Operation;
     use mmnas_bundle::latency::probes::Part;
-    use mmnas_bundle::latency::table::{Environment, Measurement};
+    use mmnas_bundle::latency::table::Environment;
     use mmnas_bundle::manifest::{Graph, Precision, Stage, Variant};
 
     use super::*;
@@ -81,11 +86,12 @@ mod tests {
         let (probes, file) = (some(), Path::new("probes.json"));
         let told = |wanted| {
             let groups = groups(&probes, wanted, file).unwrap();
-            let stacks = |g: &Group<'_>| g.probes.iter().map(|p| p.stack.to_string()).collect::<Vec<_>>().join(" ");
-            groups.iter().map(|g| format!("{}: {}", g.form, stacks(g))).collect::<Vec<_>>()
+            let told = |g: &Group<'_>| g.0.iter().map(|g| format!("{} {}", g.form, g.probe.stack)).collect::<Vec<_>>();
+            groups.iter().map(|g| told(g).join(", ")).collect::<Vec<_>>()
         };
-        assert_eq!(told(None), ["ort-fp32: fusion text text", "ort-int8: fusion text text"]);
-        assert_eq!(told(Some(INT8)), ["ort-int8: fusion text text"]);
+        let int8 = "ort-int8 fusion, ort-int8 text, ort-int8 text";
+        assert_eq!(told(None), ["ort-fp32 fusion, ort-fp32 text, ort-fp32 text", int8]);
+        assert_eq!(told(Some(INT8)), [int8]);
         let fp16 = Form { precision: Precision::Fp16, ..INT8 };
         let error = groups(&probes, Some(fp16), file).unwrap_err().to_string();
         assert_eq!(error, "probes.json: probes.graphs: expected graphs ort-fp16, found ort-fp32, ort-int8");
@@ -94,9 +100,13 @@ mod tests {
         let graphs = vec![Graph { variant, precision, file: "v.onnx".to_owned(), data: None }];
         let stage = Stage { graphs, inputs: vec![], outputs: vec![] };
         with_vision.probes.push(Probe { stack: Stack::Vision, part: Part::Fixed, stage });
-        let found = groups(&with_vision, Some(INT8), file).unwrap();
-        let found: Vec<_> = found.iter().map(|g| format!("{} {}", g.form, g.probes.len())).collect();
-        assert_eq!(found, ["portable-fp32 1", "ort-int8 3"]);
+        let found = |wanted| {
+            let groups = groups(&with_vision, wanted, file).unwrap();
+            groups.iter().map(|g| g.0.iter().filter(|g| g.probe.stack == Stack::Vision).count()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(Some(INT8)), [1]);
+        // Once, whatever the network's form.
+        assert_eq!(found(None), [1, 0]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::path::Path;
 use mmnas_bundle::latency::checks::Checks;
 use mmnas_bundle::latency::probes::{PROBES, Probes};
 use mmnas_bundle::latency::quantity::Quantity;
-use mmnas_bundle::latency::table::{LatencyTable, Measurement};
+use mmnas_bundle::latency::table::LatencyTable;
 use mmnas_bundle::sha256_of_file;
 
 use crate::engine::limits::{CancelToken, Limits};
@@ -50,9 +50,9 @@ pub struct ProfileReport {
 }
 
 impl ProfileReport {
-    /// Whether the machine's energy was counted.
+    /// Whether the machine's energy was counted for every graph.
     pub fn has_energy(&self) -> bool {
-        self.table.measurements.iter().any(|measurement| measurement.millijoules.is_some())
+        self.table.measurements.iter().all(|measurement| measurement.millijoules.is_some())
     }
 
     /// Predicted beside measured milliseconds of the networks that were measured whole, of each form.
@@ -133,9 +133,9 @@ pub fn profile_until(
     let environment = environment::here(sessions.provider(), threads);
     let mut table = target.resume(LatencyTable::new(&probes, sha256_of_file(&file)?, environment))?;
 
-    let graphs: usize = groups.iter().map(|group| group.probes.len()).sum();
+    let graphs: usize = groups.iter().map(|group| group.0.len()).sum();
     let todo: Vec<_> = groups.iter().filter(|group| !group.is_in(&table, settings)).collect();
-    let left: usize = todo.iter().map(|group| group.probes.len()).sum();
+    let left: usize = todo.iter().map(|group| group.0.len()).sum();
     let (resumed, mut kept) = (graphs - left, graphs - left);
     let mut at = ProfileProgress { done: 0, of: left * settings.rounds };
     progress(at);
@@ -143,8 +143,8 @@ pub fn profile_until(
     for group in todo {
         let mut planned = settings.rounds;
         let mut after = |rounds: usize| {
-            at.done += group.probes.len();
-            at.of += (rounds - planned) * group.probes.len();
+            at.done += group.0.len();
+            at.of += (rounds - planned) * group.0.len();
             planned = rounds;
             progress(at);
         };
@@ -154,11 +154,18 @@ pub fn profile_until(
             other => other,
         })?;
         kept += measured.len();
-        let again = |m: &Measurement| m.form() == group.form && group.probes.iter().any(|probe| probe.stack == m.stack);
-        table.measurements.retain(|m| !again(m));
+        table.measurements.retain(|m| !group.has(m));
         table.measurements.extend(measured);
+        // Kept whatever its spread: whoever allows more goes on from here.
         target.keep(&table)?;
-        tracing::debug!(form = %group.form, kept, graphs, "measured");
+        tracing::debug!(kept, graphs, "measured");
+        let worst = table.measurements.iter().filter(|m| group.has(m)).max_by(|a, b| a.spread.total_cmp(&b.spread));
+        if let Some(m) = worst.filter(|m| m.spread > settings.max_spread) {
+            let probe = group.0.iter().find(|g| (g.probe.stack, g.probe.part) == (m.stack, m.part));
+            let probe = probe.map_or_else(|| m.stack.to_string(), |graph| graph.probe.name());
+            let (form, spread, limit) = (m.form(), m.spread, settings.max_spread);
+            return Err(Error::Unsteady { probe, form, spread, limit });
+        }
     }
     target.finish(&table)?;
     Ok(ProfileReport { table, resumed })

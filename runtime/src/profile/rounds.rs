@@ -135,7 +135,7 @@ fn evened(times: &[GraphTimes], rounds: usize) -> Vec<GraphTimes> {
                 times.iter().zip(&medians).map(|(times, median)| times.milliseconds[round] / median).collect();
             let slowness = Summary::of(&relative).median;
             // A clock that saw no time pass tells no speed.
-            if slowness > 0.0 {
+            if slowness > 0.0 && slowness.is_finite() {
                 let both = evened.iter_mut().zip(times);
                 both.for_each(|(evened, times)| evened.milliseconds[round] = times.milliseconds[round] / slowness);
             }

@@ -8,12 +8,13 @@ use mmnas_bundle::latency::table::Measurement;
 use mmnas_bundle::manifest::{Form, Graph};
 
 use crate::engine::limits::Limits;
+use crate::engine::provider::Provider;
 use crate::engine::session::{GraphFile, Sessions};
 use crate::engine::stage::{StageRunner, Tensors};
 use crate::engine::stopwatch::Stopwatch;
 use crate::error::{Error, Result};
 use crate::profile::energy::EnergyCounters;
-use crate::profile::groups::Group;
+use crate::profile::groups::{Group, ProbeGraph};
 use crate::profile::inputs::inputs;
 use crate::profile::memory::resident;
 use crate::profile::rounds::{Sample, measure};
@@ -39,15 +40,15 @@ pub(super) struct ProbeRunner<'a> {
 struct Loaded {
     runner: StageRunner,
     inputs: Tensors,
-    /// Bytes that its session brought.
+    /// Bytes that its session brought, where that could be seen.
     memory: Option<u64>,
 }
 
 impl ProbeRunner<'_> {
     /// Checks that the files of a group are as long as recorded.
     pub(super) fn check_lengths(&self, group: &Group<'_>) -> Result<()> {
-        for probe in &group.probes {
-            let graph = self.graph(probe, group.form)?;
+        for ProbeGraph { probe, form } in &group.0 {
+            let graph = self.graph(probe, *form)?;
             for (name, record) in self.records(graph) {
                 record.check_file(&self.folder.join(name), false)?;
             }
@@ -55,7 +56,7 @@ impl ProbeRunner<'_> {
         Ok(())
     }
 
-    /// Measures all graphs of a group; `after` is called after every round with the number that there are to be.
+    /// Measures all graphs of a group, however far their times are spread; `after` is called after every round with the number that there are to be.
     ///
     /// Before the `first` group of a process one graph runs that does not count: it brings what all sessions share, which
     /// would else be counted as its memory.
@@ -65,13 +66,10 @@ impl ProbeRunner<'_> {
         first: bool,
         after: &mut dyn FnMut(usize),
     ) -> Result<Vec<Measurement>> {
-        if let Some(probe) = group.probes.first().filter(|_| first) {
-            self.load(probe, group.form)?;
+        if let Some(graph) = group.0.first().filter(|_| first) {
+            self.load(graph)?;
         }
-        let mut loaded = Vec::with_capacity(group.probes.len());
-        for probe in &group.probes {
-            loaded.push(self.load(probe, group.form)?);
-        }
+        let loaded = group.0.iter().map(|graph| self.load(graph)).collect::<Result<Vec<_>>>()?;
         let mut time = |place: usize, repeats: usize| {
             self.stop.check()?;
             let Loaded { runner, inputs, .. } = &loaded[place];
@@ -85,18 +83,14 @@ impl ProbeRunner<'_> {
         };
         let times = measure(loaded.len(), self.settings, self.energy.is_some(), &mut time, after)?;
         let mut measurements = Vec::with_capacity(times.len());
-        for ((probe, times), Loaded { memory, .. }) in group.probes.iter().zip(&times).zip(&loaded) {
-            let (summary, limit) = (times.summary(), self.settings.max_spread);
-            if summary.spread > limit {
-                let (probe, form, spread) = (probe.name(), group.form, summary.spread);
-                return Err(Error::Unsteady { probe, form, spread, limit });
-            }
-            let graph = self.graph(probe, group.form)?;
+        for ((ProbeGraph { probe, form }, times), Loaded { memory, .. }) in group.0.iter().zip(&times).zip(&loaded) {
+            let summary = times.summary();
+            let graph = self.graph(probe, *form)?;
             measurements.push(Measurement {
                 stack: probe.stack,
                 part: probe.part,
-                variant: group.form.variant,
-                precision: group.form.precision,
+                variant: form.variant,
+                precision: form.precision,
                 milliseconds: summary.median,
                 spread: summary.spread,
                 runs: times.runs(),
@@ -109,7 +103,7 @@ impl ProbeRunner<'_> {
     }
 
     /// Checks a graph, loads it, and runs it once.
-    fn load(&self, probe: &Probe, form: Form) -> Result<Loaded> {
+    fn load(&self, &ProbeGraph { probe, form }: &ProbeGraph<'_>) -> Result<Loaded> {
         self.stop.check()?;
         let graph = self.graph(probe, form)?;
         let content = GraphFile::in_folder(self.folder, graph, &self.probes.files, self.file, self.check_hashes)?;
@@ -117,7 +111,9 @@ impl ProbeRunner<'_> {
         let before = resident();
         let runner = StageRunner::load(self.sessions, &probe.stage, &content)?;
         runner.run(&[&inputs])?;
+        // Memory that an earlier graph gave back tells nothing of this one, and that of the host nothing of a GPU's.
         let memory = before.zip(resident()).map(|(before, after)| after.saturating_sub(before));
+        let memory = memory.filter(|bytes| *bytes > 0 && self.sessions.provider() == Provider::Cpu);
         Ok(Loaded { runner, inputs, memory })
     }
 

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 pub struct ProfileSettings {
     /// Rounds, in each of which every graph runs, 5 to 10000.
     ///
-    /// Graphs whose times are spread too far run up to three times as many.
+    /// Where the times of a graph are spread too far there are up to three times as many, for all graphs of its form.
     pub rounds: usize,
     /// Most spread of a graph's times: half the distance between the quartiles, relative to the median.
     pub max_spread: f64,

@@ -120,7 +120,7 @@ transfer-vqa transfer-itm transfer-vgd: transfer-%: | $(PHOTOS)/%/features/featu
 	$(subst $(SPACE),$(COMMA),$(strip $(foreach task,$(filter-out $*,vqa itm vgd),of-$(task)=$(PHOTO_RECORDS)/$(DATASET_$(task))$(SUFFIX).json)))
 
 # At equal time. The tables of a device are measured once and committed, since a comparison goes on with them; `make latency-vqa LATENCY=DIR` measures
-# those of your device, with `make time-vqa LATENCY=DIR` a comparison of your own.
+# those of your device; `make time-vqa LATENCY=DIR AT_MOST_vqa=MS` compares by them, with its record in DIR/records.
 LATENCY := search/experiments/photos/latency
 WIDTHS := 64 96 128
 ANSWERS_vqa := --answers 384
@@ -132,19 +132,20 @@ latency-vqa latency-itm latency-vgd: latency-%: | $(PHOTOS)/%/vision/vision.json
 	&& $(MMNAS) profile $(PHOTOS)/$*/probes-$$h --threads 1 --rounds 300 --out $(LATENCY)/$(DATASET_$*)-$$h.json || exit; done
 
 # Six tenths of what MCAN takes at H 128, by these tables.
+TIME_RECORDS := $(if $(filter search/experiments/photos/latency,$(LATENCY)),$(PHOTO_RECORDS)/time,$(LATENCY)/records)
 AT_MOST_vqa := 0.335
 AT_MOST_itm := 0.408
 AT_MOST_vgd := 0.588
 TIMED := mcan:1,gradient@64,mcan-in-time,random-architecture@64,gradient@96,evolution@64,best-of-random:3@64
 time-vqa time-itm time-vgd: time-%: | $(PHOTOS)/%/features/features.json $(WORDS)
-	@mkdir -p $(PHOTO_RECORDS)/time && $(SEARCH) compare $(call RUN_OF,$(DEVICE_RECIPE_OF)) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 \
+	@mkdir -p $(TIME_RECORDS) && $(SEARCH) compare $(call RUN_OF,$(DEVICE_RECIPE_OF)) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 \
 	--of all --at-most $(AT_MOST_$*) $(foreach h,$(WIDTHS),--latency $(LATENCY)/$(DATASET_$*)-$(h).json) --contenders $(TIMED) \
-	--out $(PHOTOS)/$*/time --record $(PHOTO_RECORDS)/time/$(DATASET_$*).json
+	--out $(PHOTOS)/$*/time --record $(TIME_RECORDS)/$(DATASET_$*).json
 
 # What the networks of those records take, measured whole beside what is predicted: the widths in turns, three times.
 measured-vqa measured-itm measured-vgd: measured-%: | $(PHOTOS)/%/vision/vision.json
-	@for turn in 1 2 3; do for h in $(WIDTHS); do at=$(PHOTOS)/$*/measured-$$h-$$turn; rm -rf $$at $$at.json; \
-	$(PROBES_OF) --set retrain.hidden=$$h --variants ort-fp32 --checks 0 --compared $(PHOTO_RECORDS)/time/$(DATASET_$*).json --out $$at \
+	@for turn in 1 2 3; do for h in $(WIDTHS); do at=$(PHOTOS)/$*/measured-$$h-$$turn; rm -rf $$at $$at.json $$at.json.partial; \
+	$(PROBES_OF) --set retrain.hidden=$$h --variants ort-fp32 --checks 0 --compared $(TIME_RECORDS)/$(DATASET_$*).json --out $$at \
 	&& $(MMNAS) profile $$at --threads 1 --rounds 100 --out $$at.json && $(SEARCH) predict --latency $$at.json || exit; done; done
 
 # What single values of the recipes do: MCAN with the same seeds, the same number of parameters and something else in one place.

@@ -49,7 +49,8 @@ compare-scenes: | $(SCENES)/features/features.json
 	--features $(SCENES)/features --seeds 3 --parameters 830000 --contenders gradient,random-architecture,mcan:1 \
 	--out $(SCENES)/compare --record $(SCENE_RECORDS)/scenes.json
 
-# At equal time, as photos.mk compares on photographs: the committed tables, or those of your device by SCENE_LATENCY=DIR.
+# At equal time, as photos.mk compares on photographs: the committed tables, or those of your device by SCENE_LATENCY=DIR SCENES_AT_MOST=MS, with
+# records in DIR/records.
 SCENE_LATENCY := search/experiments/scenes/latency
 SCENE_WIDTHS := 64 128
 SCENE_PROBES = $(SEARCH) probes --recipe search/experiments/scenes/scenes_device.toml --feature 197 --answers 30 --regions 6 --tokens 9
@@ -61,18 +62,19 @@ latency-scenes: | $(SCENES)/vision/vision.json
 # Six tenths of what MCAN takes at H 128, by these tables. Alpha starts early: it leans to guided attention, and only then do the shared weights
 # learn what the image has to do with the question.
 SCENES_AT_MOST := 0.133
+SCENE_TIME_RECORDS := $(if $(filter search/experiments/scenes/latency,$(SCENE_LATENCY)),$(SCENE_RECORDS),$(SCENE_LATENCY)/records)
 TIME_SCENES := --set space.decoder=6 --set search.alpha_from_epoch=3 --set search.weights.epochs=20
 time-scenes: | $(SCENES)/features/features.json
 	@$(SEARCH) compare --task vqa --recipe search/experiments/scenes/scenes_device.toml $(TIME_SCENES) \
 	--samples $(SCENES)/data/train.vqa.jsonl --features $(SCENES)/features --seeds 3 \
 	--of all --at-most $(SCENES_AT_MOST) $(foreach h,$(SCENE_WIDTHS),--latency $(SCENE_LATENCY)/scenes-$(h).json) \
 	--contenders gradient@64,mcan:1,mcan-in-time,random-architecture@64,evolution@64,best-of-random:3@64 \
-	--out $(SCENES)/time-060 --record $(SCENE_RECORDS)/time-060.json
+	--out $(SCENES)/time-060 --record $(SCENE_TIME_RECORDS)/time-060.json
 
 # What the networks of that record take, measured whole beside what is predicted: the widths in turns, three times.
 measured-scenes: | build
-	@for turn in 1 2 3; do for h in $(SCENE_WIDTHS); do at=$(SCENES)/measured-$$h-$$turn; rm -rf $$at $$at.json; mkdir -p $(SCENES); \
-	$(SCENE_PROBES) $(TIME_SCENES) --set retrain.hidden=$$h --variants ort-fp32 --checks 0 --compared $(SCENE_RECORDS)/time-060.json --out $$at \
+	@for turn in 1 2 3; do for h in $(SCENE_WIDTHS); do at=$(SCENES)/measured-$$h-$$turn; rm -rf $$at $$at.json $$at.json.partial; mkdir -p $(SCENES); \
+	$(SCENE_PROBES) $(TIME_SCENES) --set retrain.hidden=$$h --variants ort-fp32 --checks 0 --compared $(SCENE_TIME_RECORDS)/time-060.json --out $$at \
 	&& $(MMNAS) profile $$at --threads 1 --rounds 300 --out $$at.json && $(SEARCH) predict --latency $$at.json || exit; done; done
 
 # How well supernets rank networks of similar time: each of the ranked ones is also trained alone.
@@ -81,10 +83,10 @@ ranking-scenes: | $(SCENES)/features/features.json
 	--set retrain.hidden=64 --set search.weights.hidden=64 --set retrain.adam.lr=1e-3 --set search.weights.adam.lr=8e-4 \
 	--samples $(SCENES)/data/train.vqa.jsonl --features $(SCENES)/features --seeds 1 --ranking 10 \
 	--of all --at-most $(SCENES_AT_MOST) --latency $(SCENE_LATENCY)/scenes-64.json \
-	--contenders gradient,evolution,evolution-fair,evolution-within --out $(SCENES)/ranking --record $(SCENE_RECORDS)/ranking.json
+	--contenders gradient,evolution,evolution-fair,evolution-within --out $(SCENES)/ranking --record $(SCENE_TIME_RECORDS)/ranking.json
 
 # The front of one search: accuracy with shared weights against the times of a table. Networks of it, trained alone, beside MCAN.
-FRONT := search/experiments/scenes/front
+FRONT := $(if $(filter search/experiments/scenes/latency,$(SCENE_LATENCY)),search/experiments/scenes/front,$(SCENE_LATENCY)/front)
 front-scenes: | $(SCENES)/features/features.json
 	@mkdir -p $(FRONT)
 	@$(SEARCH) search --task vqa --recipe search/experiments/scenes/scenes_device.toml --set search.weights.epochs=20 \
@@ -94,4 +96,4 @@ front-scenes: | $(SCENES)/features/features.json
 	--samples-compared 1000 --baselines found=$(SCENES)/front-search/architecture.json --out $(FRONT)/front.json --picture $(FRONT)/front.svg
 	@$(SEARCH) compare --task vqa --recipe search/experiments/scenes/scenes_device.toml --samples $(SCENES)/data/train.vqa.jsonl \
 	--features $(SCENES)/features --seeds 1 --contenders fast=$(FRONT)/front.json:6,mid=$(FRONT)/front.json:9,best=$(FRONT)/front.json:11,mcan:1 \
-	--out $(SCENES)/front --record $(SCENE_RECORDS)/front.json
+	--out $(SCENES)/front --record $(SCENE_TIME_RECORDS)/front.json

@@ -23,7 +23,7 @@ const LONGEST: usize = 12;
 /// Lengths of the chains of a side with so many blocks: what lies between them is the blocks' own, what the first has
 /// beyond that is shared.
 ///
-/// None is longer than what the side has, so that the weights of both stay in the caches or neither's do.
+/// They are about as long as what the side has, so that the weights of both stay in the caches or neither's do.
 fn lengths(blocks: usize) -> impl Iterator<Item = usize> {
     let (second, longest) = (blocks.clamp(2, SECOND), blocks.min(LONGEST));
     [1, second].into_iter().chain((longest > second + 1).then_some(longest))

@@ -10,7 +10,7 @@ use mmnas_export::{ExportSettings, Int8Scheme, ProbeSettings, Weight, Weights, p
 use crate::bundle::check_networks::check_networks;
 use crate::bundle::export::derived_network;
 use crate::error::Result;
-use crate::operations::pool::Pool;
+use crate::operations::pool::{Candidate, Pool};
 use crate::recipe::Recipe;
 use crate::seed::seed_torch;
 
@@ -92,17 +92,26 @@ pub fn probes(
     wanted.vision.map_or(Ok(()), |vision| check_vision(vision, sizes))?;
     let space = recipe.open_space(&Pool::standard())?;
     space.check(&dimensions)?;
-    let different = |blocks: &[Vec<crate::operations::pool::Candidate>]| {
+    // Networks may have more than the space: baselines of a comparison.
+    let of_networks = |side: fn(&Architecture) -> &Vec<Operation>| wanted.networks.iter().flat_map(side).copied();
+    let different = |blocks: &[Vec<Candidate>], more: &mut dyn Iterator<Item = Operation>| {
         let mut known: Vec<Operation> = Vec::new();
-        for candidate in blocks.iter().flatten() {
-            if !known.contains(&candidate.operation()) {
-                known.push(candidate.operation());
+        for operation in blocks.iter().flatten().map(Candidate::operation).chain(more) {
+            if !known.contains(&operation) {
+                known.push(operation);
             }
         }
         known
     };
-    let blocks = (space.encoder.len(), space.decoder.len());
-    let planned = plan(&different(&space.encoder), &different(&space.decoder), blocks);
+    let deepest = |side: fn(&Architecture) -> &Vec<Operation>, own: usize| {
+        wanted.networks.iter().map(|network| side(network).len()).fold(own, usize::max)
+    };
+    let blocks = (deepest(|a| &a.encoder, space.encoder.len()), deepest(|a| &a.decoder, space.decoder.len()));
+    let planned = plan(
+        &different(&space.encoder, &mut of_networks(|a| &a.encoder)),
+        &different(&space.decoder, &mut of_networks(|a| &a.decoder)),
+        blocks,
+    );
     let external_over = ExportSettings::default().external_over;
     let drawn = check_networks(&space, wanted.checks, recipe.seed);
     let drawn = drawn.into_iter().filter(|drawn| !wanted.networks.contains(drawn));

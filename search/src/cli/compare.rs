@@ -40,8 +40,8 @@ Contenders:
   text-only:PRESET, image-only:PRESET
       unimodal baselines, which see zeros for features or one unknown word for a text
   CONTENDER@H
-      one of them at a width of its own: gradient@64, mcan:1@64, NAME@64=FILE. Its learning rates are
-      the recipe's times the recipe's H over this one; so are those of mcan-in-time
+      one of them at a width of its own: gradient@64, mcan:1@64, NAME@64=FILE. A learning rate
+      is the recipe's, times the recipe's H of that stage over this one; so is that of mcan-in-time
 
 Every run lies in OUT/CONTENDER/seed-N and is gone on with when the command is given again.
 OUT/compare.json is the record of those that are done, which are not made again. The same command
@@ -106,8 +106,8 @@ impl WithTask for &Arguments {
     fn run<T: Task>(self, recipe: &Recipe, task: &mut T) -> Result<()> {
         let contenders =
             self.contenders.iter().map(|name| Contender::parse(name, recipe)).collect::<Result<Vec<_>>>()?;
-        let searches = |c: &&Contender| matches!(c.of_any_width(), Contender::Search { .. });
-        let searching = contenders.iter().find(searches);
+        let searching = contenders.iter().find(|c| matches!(c.of_any_width(), Contender::Search { .. }));
+        self.check_widths(&contenders)?;
         let ranking =
             self.ranking.map(|count| searching.map(|c| (usize::from(count), c)).ok_or_else(|| self.no_search()));
         let ranking = ranking.transpose()?;
@@ -158,15 +158,24 @@ impl WithTask for &Arguments {
         for searching in contenders.iter().filter(|c| matches!(c, Contender::Search { .. })) {
             let Some((count, _)) = ranking else { break };
             let name = searching.to_string();
-            if comparison.rankings.iter().any(|known| known.contender == name && known.seed == recipe.seed) {
+            let known = comparison.rankings.iter().find(|known| known.contender == name && known.seed == recipe.seed);
+            if let Some(known) = known {
+                if known.shared.len() != count {
+                    let known = known.shared.len();
+                    output::note(format_args!("the ranking of {name} in the record is of {known} architectures"));
+                }
                 continue;
             }
             match claim_unless_busy(&self.out, searching, recipe.seed)? {
                 Some(_own) => {
                     output::note(format_args!("ranking {count} architectures by the supernet of {searching}"));
                     let place = (count, recipe.seed);
-                    let ranking = rank_supernet(recipe, task, searching, place, rules)?;
-                    comparison.update((&file, &lock), |known| known.rankings.push(ranking))?;
+                    // What is ranked is every contender's: another process may be at it.
+                    match rank_supernet(recipe, task, searching, place, rules) {
+                        Ok(ranking) => comparison.update((&file, &lock), |known| known.rankings.push(ranking))?,
+                        Err(Error::RunBusy { .. }) => busy.push(format!("the ranking of {searching}")),
+                        Err(error) => return Err(error),
+                    }
                 }
                 None => busy.push(format!("the ranking of {searching}")),
             }
@@ -200,6 +209,20 @@ impl Arguments {
         let Some(milliseconds) = self.at_most else { return Ok(None) };
         let tables = self.latency.iter().map(|file| Latency::read(file)).collect::<Result<Vec<_>>>()?;
         EqualTime::new(milliseconds, self.of.part(), self.variant, tables).map(Some)
+    }
+
+    /// Checks that what is given goes with contenders of a width of their own.
+    fn check_widths(&self, contenders: &[Contender]) -> Result<()> {
+        let Some(wide) = contenders.iter().find(|c| matches!(c, Contender::OfWidth { .. })) else { return Ok(()) };
+        let refused = |names: &str| Err(Error::Contender { found: wide.to_string(), names: names.to_owned() });
+        if self.parameters.is_some() {
+            return refused("contenders without @H beside --parameters, which sets H");
+        }
+        // The ranked architectures are trained once for all, at the recipe's width.
+        if self.ranking.is_some() && matches!(wide.of_any_width(), Contender::Search { .. }) {
+            return refused("searches without @H beside --ranking: set retrain.hidden and search.weights.hidden");
+        }
+        Ok(())
     }
 
     fn no_search(&self) -> Error {

@@ -1,9 +1,11 @@
 //! `mmnas-search probes`.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mmnas_bundle::VisionBundle;
+use mmnas_bundle::manifest::TaskName;
+use mmnas_bundle::{Architecture, VisionBundle};
 use mmnas_search::Result;
 use mmnas_search::bundle::probes::{ProbeSizes, ProbesWanted, probes};
 use mmnas_search::compare::record::Comparison;
@@ -20,8 +22,8 @@ const REGIONS: usize = 36;
 /// Writes small graphs that `mmnas profile` times on the device where networks are to run
 #[derive(Args)]
 #[command(after_help = "\
-The folder holds, for each operation of the recipe's space and each stage, chains of one block and of
-up to four and twelve, as far as the space has so many, and each stage without blocks, at the
+The folder holds, for each operation of the recipe's space and each stage, chains of one block, of two
+to four and, where the space has more, of up to twelve, and each stage without blocks, at the
 retraining's width. The exporter writes them as it writes bundles. They need no libtorch to be
 measured: copy the folder to the device.
 
@@ -84,6 +86,22 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// The networks of width `hidden` in the record of a comparison of `task`.
+fn compared(file: &Path, task: TaskName, hidden: usize) -> Result<Vec<Architecture>> {
+    let record = Comparison::read(file)?;
+    let invalid = |field, expected: String, found: String| mmnas_bundle::Error::invalid(file, field, expected, found);
+    if record.task != task.to_string() {
+        return Err(invalid("task", format!("{task}, as --task"), record.task).into());
+    }
+    let networks = record.architectures(hidden);
+    if networks.is_empty() {
+        let widths: BTreeSet<usize> = record.outcomes.iter().map(|outcome| outcome.hidden).collect();
+        let found = widths.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+        return Err(invalid("outcomes[].hidden", format!("{hidden}, as retrain.hidden"), found).into());
+    }
+    Ok(networks)
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let recipe = Recipe::read(&arguments.recipe, &arguments.set)?;
     let vision = arguments.vision.as_deref().map(VisionBundle::open).transpose()?;
@@ -98,8 +116,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         regions: arguments.regions.map_or_else(|| of_vision.map_or(REGIONS, |vision| vision.regions.count()), number),
     };
     let forms = FormChoice::forms(&arguments.variants);
-    let record = arguments.compared.as_deref().map(Comparison::read).transpose()?;
-    let networks = record.map_or_else(Vec::new, |record| record.architectures(recipe.retrain.hidden));
+    let task = arguments.task.name();
+    let compared = arguments.compared.as_deref().map(|file| compared(file, task, recipe.retrain.hidden));
+    let networks = compared.transpose()?.unwrap_or_default();
     let wanted = ProbesWanted {
         networks: &networks,
         forms: &forms,
@@ -107,7 +126,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         checks: number(arguments.checks),
         vision: vision.as_ref(),
     };
-    let written = probes(&recipe, arguments.task.name(), sizes, &wanted, &arguments.out)?;
+    let written = probes(&recipe, task, sizes, &wanted, &arguments.out)?;
     let bytes: u64 = written.files.values().map(|file| file.bytes).sum();
     if arguments.json {
         let forms: Vec<String> = forms.iter().map(ToString::to_string).collect();

@@ -80,11 +80,19 @@ impl EqualTime {
     ///
     /// # Errors
     ///
-    /// [`Error::Bundle`] for a table of another task or of other sizes.
+    /// [`Error::Bundle`] for a table of another task or of other sizes, one without a vision stage for
+    /// a limit from pixels on, and a recipe with limits of its own.
     pub fn check<T: Task>(&self, recipe: &Recipe, task: &T) -> Result<()> {
-        let check =
-            |latency: &Latency| check_table::<T>(latency, &dimensions(recipe, task, latency.table.dimensions.hidden));
-        self.tables.iter().try_for_each(check)
+        if recipe.search.limits.is_some() {
+            let (expected, found) = ("none beside --at-most, which is the limit of all", "limits");
+            return Err(mmnas_bundle::Error::invalid("recipe", "search.limits", expected, found).into());
+        }
+        let TimeLimit { of, form, .. } = self.limit;
+        self.tables.iter().try_for_each(|latency| {
+            let Latency { table, file, .. } = latency;
+            check_table::<T>(latency, &dimensions(recipe, task, table.dimensions.hidden))?;
+            of.before(&NetworkCosts::of(table, file, form, Quantity::Milliseconds)?, file).map(|_| ())
+        })
     }
 
     /// The table of the recipe's width.
@@ -116,8 +124,7 @@ impl EqualTime {
     pub(crate) fn limited(&self, recipe: &Recipe) -> Recipe {
         let mut recipe = recipe.clone();
         let TimeLimit { milliseconds, of, form, .. } = self.limit;
-        let known = recipe.search.limits.take();
-        let limits = LimitSettings { milliseconds: Some(milliseconds), of, form, ..known.unwrap_or_default() };
+        let limits = LimitSettings { milliseconds: Some(milliseconds), of, form, ..LimitSettings::default() };
         recipe.search.limits = Some(limits);
         recipe
     }

@@ -84,14 +84,19 @@ pub fn check_run<T: Task>(
         (Contender::Search { .. }, time) => {
             let latency = time.map(|time| time.table(&own)).transpose()?;
             let own = time.map_or_else(|| own.clone(), |time| time.limited(&own));
-            bounds(&own, rules.pool, task, &own.space(rules.pool)?, latency).map(|_| ())
+            let space = own.space(rules.pool)?;
+            space.check(&own.widths(own.search.weights.hidden))?;
+            bounds(&own, rules.pool, task, &space, latency).map(|_| ())
         }
         (Contender::RandomArchitecture | Contender::BestOfRandom { .. }, Some(_)) => random(&own, rules, 0).map(|_| ()),
         (Contender::ScaledMcan, Some(time)) => time.scaled_mcan(&own).map(|_| ()),
         (_, time) => {
-            // Its time is predicted in the end.
-            time.map_or(Ok(()), |time| time.table(&own).map(|_| ()))?;
-            contender.check(&own, rules.pool, seed, made_here)
+            contender.check(&own, rules.pool, seed, made_here)?;
+            let Some(time) = time else { return Ok(()) };
+            time.table(&own)?;
+            // The file of an earlier contender may not be there yet.
+            let known = contender.architecture(&own, rules.pool).ok();
+            known.map_or(Ok(()), |architecture| time.predict(&own, &architecture).map(|_| ()))
         }
     }
 }
@@ -133,8 +138,9 @@ pub fn run_contender<T: Task>(
         Some(parameters) => crate::compare::equal::of_equal_size(&recipe, pool, task, &architecture, parameters)?,
         None => recipe,
     };
-    let trained = retrained(&recipe, task, &architecture, &folder.join(found.retraining), rules)?;
+    // Before the training: what cannot be predicted is told now.
     let milliseconds = time.map(|time| time.predict(&recipe, &architecture)).transpose()?;
+    let trained = retrained(&recipe, task, &architecture, &folder.join(found.retraining), rules)?;
     Ok(Outcome {
         contender: contender.to_string(),
         seed,
@@ -206,8 +212,14 @@ fn random(recipe: &Recipe, rules: Rules<'_>, number: u64) -> Result<Architecture
 /// The retrainings of the others are its cost of search.
 fn best_of_random<T: Task>(recipe: &Recipe, task: &T, count: u64, folder: &Path, rules: Rules<'_>) -> Result<Found> {
     let (mut best, mut spent): (Option<(retrain::RetrainResult, Found)>, f64) = (None, 0.0);
+    let mut known: Vec<Architecture> = Vec::new();
     for number in 0..count {
         let architecture = random(recipe, rules, number)?;
+        // The same one with the same seed would be the same again.
+        if known.contains(&architecture) {
+            continue;
+        }
+        known.push(architecture.clone());
         let recipe = match rules.parameters {
             Some(parameters) => {
                 crate::compare::equal::of_equal_size(recipe, rules.pool, task, &architecture, parameters)?

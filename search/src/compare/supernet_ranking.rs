@@ -6,7 +6,7 @@ use crate::compare::contender::Contender;
 use crate::compare::ranking::Ranking;
 use crate::compare::runs::{Rules, folder, random_choices, recipe_of, retrained, search_run};
 use crate::compare::statistics::kendall_tau;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::task::Task;
 use crate::train::shared_scorer::shared_scores;
@@ -21,6 +21,7 @@ use crate::train::shared_scorer::shared_scores;
 ///
 /// Those of [`crate::run::folder::RunFolder::open`] and
 /// [`retrain`](crate::train::retrain::retrain).
+/// [`Error::Contender`] if the space has fewer than two architectures to rank.
 /// [`Error::Checkpoint`](crate::error::Error::Checkpoint) or
 /// [`Error::Bundle`](crate::error::Error::Bundle) if the search's supernet cannot be read.
 pub fn rank_supernet<T: Task>(
@@ -45,6 +46,10 @@ pub fn rank_supernet<T: Task>(
         if !drawn.contains(&choices) {
             drawn.push(choices);
         }
+    }
+    if drawn.len() < 2 {
+        let names = "a space with two architectures or more, of nine tenths of the time or more".to_owned();
+        return Err(Error::Contender { found: format!("--ranking: {}", drawn.len()), names });
     }
     let own = recipe_of(recipe, contender, seed);
     let (run, own, _) = search_run(&own, task, &folder(out, contender, seed).join("search"), rules)?;

@@ -14,6 +14,7 @@ use crate::pareto::evolve::{Baseline, evolve};
 use crate::pareto::known_scores::KnownScores;
 use crate::recipe::Recipe;
 use crate::recipe::limited_part::LimitedPart;
+use crate::run::derived::check_sizes;
 use crate::run::folder::{RunFolder, RunInputs};
 use crate::space::front::{FRONT_FORMAT, Front, FrontSettings, FrontSource};
 use crate::space::search_space::Space;
@@ -58,8 +59,8 @@ impl FrontPlan {
     ///
     /// # Errors
     /// [`Error::Bundle`](crate::error::Error::Bundle) for a front that exists, files that cannot be
-    /// read, a retraining, a table of another task, and operations of the space that the table
-    /// lacks. Those of [`RunFolder::recipe`].
+    /// read, a retraining, a table of another task or of other sizes, and operations of the space,
+    /// or a vision stage, that the table lacks. Those of [`RunFolder::recipe`].
     pub fn new(request: FrontRequest) -> Result<FrontPlan> {
         if request.out.exists() {
             return Err(BundleError::Exists { path: request.out }.into());
@@ -78,6 +79,8 @@ impl FrontPlan {
             let expected = format!("{}, as searched", inputs.task);
             return Err(BundleError::invalid(file, "task", expected, measured).into());
         }
+        check_sizes(&run, &table, file)?;
+        request.of.before(&costs, file)?;
         let space = recipe.space(&Pool::standard())?;
         let plan = FrontPlan { run, inputs, recipe, space, table, costs, request };
         plan.check_measured()?;

@@ -72,6 +72,14 @@ pub enum StrategySettings {
 }
 
 impl StrategySettings {
+    /// How the paths are drawn that train the weights, where the strategy is told.
+    pub(crate) fn sampling(&self) -> Option<PathSampling> {
+        match self {
+            StrategySettings::Random { sampling, .. } | StrategySettings::Evolution { sampling, .. } => Some(*sampling),
+            _ => None,
+        }
+    }
+
     pub(crate) fn check(&self) -> std::result::Result<(), Wrong> {
         let counts = match self {
             StrategySettings::Random { candidates, samples, .. } => vec![*candidates, *samples],

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mmnas_bundle::latency::table::LatencyTable;
 use mmnas_bundle::manifest::Dimensions;
 use mmnas_bundle::{Architecture, Error as BundleError, Operation};
 
@@ -30,7 +31,7 @@ pub struct Derived {
 /// Checks that a table is of networks as wide as the run's recipe retrains them.
 ///
 /// What the data decides is not in the recipe: features, words and outputs are the table's.
-fn check_sizes(folder: &RunFolder, Latency { table, file, .. }: &Latency) -> Result<()> {
+pub(crate) fn check_sizes(folder: &RunFolder, table: &LatencyTable, file: &Path) -> Result<()> {
     let recipe = folder.recipe()?;
     let Dimensions { feature, vocabulary, outputs, embeddings, .. } = table.dimensions;
     let sizes = Dimensions { feature, vocabulary, outputs, embeddings, ..recipe.widths(recipe.retrain.hidden) };
@@ -52,7 +53,7 @@ pub fn derive_within_limits(run: &Path, latency: &Latency, settings: &LimitSetti
     if searched != measured {
         return Err(BundleError::invalid(&latency.file, "task", format!("{searched}, as searched"), measured).into());
     }
-    check_sizes(&folder, latency)?;
+    check_sizes(&folder, &latency.table, &latency.file)?;
     let parameters = || {
         let expected = "a limit in a recipe, for mmnas-search search: a search does not record the sizes of its data";
         Err(BundleError::invalid(run, "parameters", expected, "a limit").into())

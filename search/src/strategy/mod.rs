@@ -47,12 +47,13 @@ pub fn build(recipe: &Recipe, space: &Space, device: tch::Device, bounds: Option
             crate::strategy::random::Random { candidates: *candidates },
             (*sampling, *samples),
             (space, bounds),
-            seed,
+            (seed, recipe.search.weights.accumulate),
         )),
         StrategySettings::Evolution { population, generations, mutation, samples, sampling } => {
             let (population, generations, mutation) = (*population, *generations, *mutation);
             let breeding = crate::strategy::evolution::Evolution { population, generations, mutation };
-            Box::new(SinglePathOneShot::new(breeding, (*sampling, *samples), (space, bounds), seed))
+            let draws = (seed, recipe.search.weights.accumulate);
+            Box::new(SinglePathOneShot::new(breeding, (*sampling, *samples), (space, bounds), draws))
         }
         StrategySettings::Fixed { .. } => Box::new(crate::strategy::fixed::Fixed::new(space)),
     }

@@ -40,6 +40,8 @@ pub(crate) struct SinglePathOneShot {
     space: Space,
     bounds: Option<Bounds>,
     seed: u64,
+    /// Micro-batches of a step.
+    accumulate: u64,
     /// Any architecture until the end.
     best: Vec<usize>,
 }
@@ -49,10 +51,11 @@ impl SinglePathOneShot {
         chooser: impl Chooser + 'static,
         (sampling, samples): (PathSampling, usize),
         (space, bounds): (&Space, Option<Bounds>),
-        seed: u64,
+        (seed, accumulate): (u64, usize),
     ) -> SinglePathOneShot {
         let best = draw(space, bounds.as_ref(), &mut rng(seed, "any architecture", 0));
-        SinglePathOneShot { chooser: Box::new(chooser), sampling, samples, space: space.clone(), bounds, seed, best }
+        let (chooser, space, accumulate) = (Box::new(chooser), space.clone(), accumulate as u64);
+        SinglePathOneShot { chooser, sampling, samples, space, bounds, seed, accumulate, best }
     }
 }
 
@@ -86,7 +89,8 @@ impl Strategy for SinglePathOneShot {
                 vec![ArchPath::single(&draw(&self.space, self.bounds.as_ref(), &mut rng))]
             }
             PathSampling::Fair => {
-                let first = schedule.step * parts as u64;
+                // The last step of an epoch may have fewer parts; its turns are the first of its own.
+                let first = schedule.step * self.accumulate;
                 (first..first + parts as u64).map(|turn| fair_path(&self.space, self.seed, turn)).collect()
             }
         }

@@ -218,6 +218,25 @@ fn each_finds_what_is_best_within_limits() {
     }
 }
 
+/// Paths within limits keep them, from the first step on; uniform ones do not.
+#[test]
+fn paths_that_train_weights_keep_limits_where_they_are_to() {
+    let over = |sampling: &str| {
+        let evolution = format!(
+            r#"{{ kind = "evolution", population = 4, generations = 1, mutation = 0.1, samples = 9, sampling = "{sampling}" }}"#
+        );
+        let bounds = bounds(9.0, 1.0);
+        let strategy = build(&recipe(&evolution), &space(), tch::Device::Cpu, Some(bounds.clone()));
+        let paths = (0..200).flat_map(|step| strategy.weight_paths(Schedule { step, of: 200 }, 1));
+        let choices = |path: &ArchPath| -> Vec<usize> {
+            path.0.iter().map(|choice| (0..4).find(|&k| choice.is_active(k)).unwrap()).collect()
+        };
+        paths.filter(|path| !bounds.knapsack.fits(&choices(path))).count()
+    };
+    assert_eq!(over("within"), 0);
+    assert!(over("uniform") > 50);
+}
+
 /// The hinge decides where the data are indifferent, until the expectation keeps the limit.
 #[test]
 fn the_hinge_moves_alpha_below_the_limit_and_no_further() {

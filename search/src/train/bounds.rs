@@ -7,6 +7,7 @@ use mmnas_bundle::manifest::{Dimensions, TaskName};
 use crate::error::Result;
 use crate::operations::pool::Pool;
 use crate::recipe::Recipe;
+use crate::recipe::strategy::PathSampling;
 use crate::space::knapsack::Knapsack;
 use crate::space::limits::{Latency, limits};
 use crate::space::search_space::Space;
@@ -34,7 +35,8 @@ pub(crate) fn check_table<T: Task>(Latency { table, file, .. }: &Latency, dimens
 ///
 /// [`crate::error::Error::NothingFits`] if no architecture of the space keeps the limits.
 /// [`crate::error::Error::Bundle`] for a limit without its table, or a table of another task, of
-/// other sizes, or that lacks an operation of the space.
+/// other sizes, or that lacks an operation of the space; paths that are to be within limits, of which
+/// there are none.
 pub fn bounds<T: Task>(
     recipe: &Recipe,
     pool: &Pool,
@@ -48,6 +50,10 @@ pub fn bounds<T: Task>(
                 let found = format!("none, and the table {}", file.display());
                 Err(mmnas_bundle::Error::invalid("recipe", "search.limits", "a limit that the table is for", found)
                     .into())
+            }
+            None if recipe.search.strategy.sampling() == Some(PathSampling::Within) => {
+                let (expected, found) = ("uniform or fair without search.limits", "within");
+                Err(mmnas_bundle::Error::invalid("recipe", "search.strategy.sampling", expected, found).into())
             }
             None => Ok(None),
         };

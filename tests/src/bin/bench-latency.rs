@@ -84,7 +84,14 @@ fn table(
     let file = folder.join(format!("{name}.json"));
     let probes = folder.join(format!("{name}-probes"));
     if file.exists() {
-        return Ok(LatencyTable::read(&file)?);
+        let table = LatencyTable::read(&file)?;
+        let (measured, wanted) =
+            ((table.environment.threads, table.checks.len()), (options.threads.get(), options.networks));
+        if measured != wanted {
+            let (file, told) = (file.display(), |(t, n)| format!("{t} threads and {n} networks"));
+            return Err(format!("{file}: expected {}, found {}: remove it", told(wanted), told(measured)).into());
+        }
+        return Ok(table);
     }
     if !probes.exists() {
         let d = (size.dimensions)(if task == TaskName::Vqa { 17 } else { 1 });

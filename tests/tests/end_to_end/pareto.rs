@@ -61,15 +61,17 @@ fn table() -> LatencyTable {
     for (stack, operation) in [(Stack::Text, GuidedAttention), (Stack::Image, RelationSelfAttention)] {
         add(stack, Part::Shared { operation, count: 2 }, 0.75);
     }
+    let recipe = recipe(&[]);
+    let (model, hidden) = (&recipe.model, recipe.retrain.hidden);
     let dimensions = Dimensions {
-        hidden: 128,
+        hidden,
         feature: 16,
-        embedding: 8,
+        embedding: model.embedding,
         vocabulary: 20,
         outputs: 13,
-        attflat: 8,
-        head: 64,
-        relation: 8,
+        attflat: model.attflat,
+        head: model.head,
+        relation: model.relation,
         embeddings: None,
     };
     let environment = Environment {
@@ -249,6 +251,8 @@ fn a_front_of_other_things_is_refused_before_anything_is_scored() {
         refused(&mut pareto(folder, "new.json"))
     };
     assert!(changed(&|t| t.task = TaskName::Vgd).contains("latency.json: task: expected vqa, as searched, found vgd"));
+    assert!(changed(&|t| t.dimensions.hidden *= 2).contains("latency.json: dimensions.hidden"));
+    assert!(refused(pareto(folder, "new.json").args(["--of", "pixels"])).contains("vision stage"));
     let unmeasured =
         |m: &Measurement| matches!(m.part, Part::Blocks { operation: Operation::RelationSelfAttention, .. });
     let error = changed(&|t| t.measurements.retain(|m| m.stack != Stack::Fusion || !unmeasured(m)));

@@ -36,8 +36,12 @@ impl BlockCost {
         }
         let (n, t) = (weighted(&|n, _| n) / all, weighted(&|_, t| t) / all);
         let (squares, products) = (weighted(&|m, _| (m - n) * (m - n)), weighted(&|m, u| (m - n) * (u - t)));
-        // One length alone gives no line of its own.
-        let each = if squares > 0.0 { products / squares } else { (t - base) / n.max(1.0) };
+        let several = times.iter().any(|(length, _)| Some(length) != times.first().map(|(first, _)| first));
+        if !several {
+            // One length alone gives no line of its own.
+            return BlockCost { each: ((t - base) / n.max(1.0)).max(0.0), first: 0.0 };
+        }
+        let each = products / squares;
         let line = BlockCost { each, first: t - base - n * each };
         if line.each >= 0.0 && line.first >= 0.0 {
             return line;
@@ -68,6 +72,10 @@ mod tests {
         near(of(&[(4, 4.25), (12, 8.25), (1, 2.75)]), 0.5, 0.25);
         near(of(&[(1, 2.5), (4, 4.0)]), 0.5, 0.0);
         near(of(&[(4, 4.0)]), 0.5, 0.0);
+        for k in 0..1000 {
+            let (length, each) = ([1, 2, 3, 6, 12][k % 5], 0.01 + 0.001 * k as f64);
+            near(of(&[(length, 2.0 + length as f64 * each)]), each, 0.0);
+        }
     }
 
     /// Blocks that take longer in long chains: the line starts at the base.

@@ -48,7 +48,8 @@ impl Quantity {
         match self {
             Quantity::Milliseconds => Some(measurement.milliseconds),
             Quantity::Megabytes => Some(measurement.bytes as f64 / 1e6),
-            Quantity::Memory => measurement.memory.map(|bytes| bytes as f64 / 1e6),
+            // Earlier tables have 0 where a graph took what another had given back.
+            Quantity::Memory => measurement.memory.filter(|bytes| *bytes > 0).map(|bytes| bytes as f64 / 1e6),
             Quantity::Millijoules => measurement.millijoules,
         }
     }

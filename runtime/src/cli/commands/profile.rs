@@ -18,11 +18,12 @@ a few blocks of one operation. Copy it to the device that networks are to run on
 there, as they will run: the same --threads, --provider, ONNX Runtime, and nothing else beside it.
 Without --variant every form is measured.
 
-The graphs of one form are in memory together. They run on random inputs of one item, in rounds
-whose order changes. A time is the median; the spread is half the distance between the quartiles,
-relative to the median. Rounds in which all graphs were slow alike are brought to the usual speed of
-the machine before. Where a spread is above --max-spread there are up to three times as many rounds,
-and then an error: keep the machine quiet, use fewer threads, or allow more spread.
+The graphs of one form are in memory together: about the size of the folder over its forms. They run
+on random inputs of one item, in rounds whose order changes. A time is the median; the spread is half
+the distance between the quartiles, relative to the median. Before that, the times of a round in
+which all graphs were slow are divided by how slow it was. Where a spread is above --max-spread there
+are up to three times as many rounds, and then an error: keep the machine quiet, use fewer threads,
+or allow more spread. What was measured is kept: with a larger --max-spread it is taken as it is.
 With one thread, time in which Linux ran other programs instead is left out.
 
 The last line says how well the sum of the probes predicts whole networks that were measured in the
@@ -99,8 +100,12 @@ pub(crate) fn run(arguments: &Arguments, options: &LoadOptions, signals: &Signal
         }));
     }
     let mut lines = vec![format!("{}: {}, {seconds:.0} s", out.display(), text(&report))];
-    lines.extend((!report.has_energy()).then(|| {
-        "energy: not counted, since no counters of the processor could be read in /sys/class/powercap".to_owned()
+    let on_cpu = report.table.environment.provider == "cpu";
+    lines.extend((!report.has_energy()).then(|| match on_cpu {
+        true => {
+            "energy: not counted for every graph, since no counters could be read in /sys/class/powercap".to_owned()
+        }
+        false => "energy: not counted on a GPU".to_owned(),
     }));
     lines.extend(checks_text(&checks));
     Ok(output::print(&lines.join("\n"))?)
