@@ -207,13 +207,19 @@ fn random(recipe: &Recipe, rules: Rules<'_>, number: u64) -> Result<Architecture
     Ok(recipe.open_space(rules.pool)?.architecture(&choices))
 }
 
-/// The best of `count` drawn architectures by the validation of their retrainings in `folder`.
+/// Draws for each different architecture at most: a small space has few of them.
+const DRAWS: u64 = 16;
+
+/// The best of `count` different drawn architectures by the validation of their retrainings in `folder`.
 ///
 /// The retrainings of the others are its cost of search.
 fn best_of_random<T: Task>(recipe: &Recipe, task: &T, count: u64, folder: &Path, rules: Rules<'_>) -> Result<Found> {
     let (mut best, mut spent): (Option<(retrain::RetrainResult, Found)>, f64) = (None, 0.0);
     let mut known: Vec<Architecture> = Vec::new();
-    for number in 0..count {
+    for number in 0..DRAWS * count {
+        if known.len() as u64 == count {
+            break;
+        }
         let architecture = random(recipe, rules, number)?;
         // The same one with the same seed would be the same again.
         if known.contains(&architecture) {
