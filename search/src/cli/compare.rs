@@ -11,13 +11,13 @@ use mmnas_search::compare::record::Comparison;
 use mmnas_search::compare::runs::{Rules, check_run, claim, run_contender};
 use mmnas_search::compare::supernet_ranking::rank_supernet;
 use mmnas_search::recipe::Recipe;
+use mmnas_search::recipe::limited_part::LimitedPart;
 use mmnas_search::space::limits::Latency;
 use mmnas_search::task::Task;
 use mmnas_search::train::learnable_check as learnable;
 use mmnas_search::train::learnable_check::RunKind;
 use mmnas_search::{Error, Result, RunFolder};
 
-use super::part::PartArgument;
 use super::{DataArguments, WithTask, output, table};
 
 /// Compares strategies and baselines on the same data, seeds and budget
@@ -85,7 +85,7 @@ pub(super) struct Arguments {
     latency: Vec<PathBuf>,
     /// Which part of a call the limit is for
     #[arg(long, value_enum, default_value = "known-image", requires = "at_most")]
-    of: PartArgument,
+    of: LimitedPart,
     /// Form of the graphs that the limit is for
     #[arg(long, default_value = "ort-fp32", requires = "at_most")]
     variant: Form,
@@ -208,7 +208,7 @@ impl Arguments {
     fn equal_time(&self) -> Result<Option<EqualTime>> {
         let Some(milliseconds) = self.at_most else { return Ok(None) };
         let tables = self.latency.iter().map(|file| Latency::read(file)).collect::<Result<Vec<_>>>()?;
-        EqualTime::new(milliseconds, self.of.part(), self.variant, tables).map(Some)
+        EqualTime::new(milliseconds, self.of, self.variant, tables).map(Some)
     }
 
     /// Checks that what is given goes with contenders of a width of their own.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 use mmnas_bundle::manifest::Form;
 use mmnas_bundle::write_atomically;
+use mmnas_search::recipe::limited_part::LimitedPart;
 use mmnas_search::recipe::limits::LimitSettings;
 use mmnas_search::run::derived::derive_within_limits;
 use mmnas_search::space::limits::{Latency, Taken};
@@ -12,7 +13,6 @@ use mmnas_search::{Error, Result};
 use serde_json::{Value, json};
 
 use super::output;
-use super::part::PartArgument;
 
 /// Derives from a finished search the best network within limits on a device
 #[derive(Args)]
@@ -49,7 +49,7 @@ pub(super) struct Arguments {
     at_most_millijoules: Option<f64>,
     /// Which part of a call takes the milliseconds and millijoules
     #[arg(long, value_enum, default_value = "known-image")]
-    of: PartArgument,
+    of: LimitedPart,
     /// Form of the graphs
     #[arg(long, default_value = "ort-fp32")]
     variant: Form,
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         megabytes: arguments.at_most_megabytes,
         memory: arguments.at_most_memory,
         millijoules: arguments.at_most_millijoules,
-        of: arguments.of.part(),
+        of: arguments.of,
         form: arguments.variant,
         ..LimitSettings::default()
     };

@@ -11,7 +11,6 @@ mod measure;
 mod output;
 mod pack;
 mod pareto;
-mod part;
 mod predict;
 mod probes;
 mod report;

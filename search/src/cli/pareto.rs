@@ -19,7 +19,6 @@ use mmnas_search::task::Task;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::part::PartArgument;
 use super::{FileArguments, WithTask, output};
 
 /// Finds the front of a finished search: accuracy against predicted milliseconds
@@ -48,7 +47,7 @@ pub(super) struct Arguments {
     latency: PathBuf,
     /// Which part of a call counts [default: known-image; of megabytes and memory all]
     #[arg(long, value_enum)]
-    of: Option<PartArgument>,
+    of: Option<LimitedPart>,
     /// Form of the graphs
     #[arg(long, default_value = "ort-fp32")]
     variant: Form,
@@ -114,7 +113,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         run: arguments.run.clone(),
         latency: arguments.latency.clone(),
         form: arguments.variant,
-        of: arguments.of.map(PartArgument::part).unwrap_or(match arguments.quantity {
+        of: arguments.of.unwrap_or(match arguments.quantity {
             Quantity::Megabytes | Quantity::Memory => LimitedPart::All,
             Quantity::Milliseconds | Quantity::Millijoules => LimitedPart::KnownImage,
         }),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 
 /// Which part of a call a limit is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum LimitedPart {
     /// A question about an image that is known: text and fusion stage.
@@ -16,7 +16,7 @@ pub enum LimitedPart {
     KnownImage,
     /// All three stages, from region features on.
     All,
-    /// The vision stage and all three stages: from pixels on.
+    /// From pixels on: the vision stage too (`mmnas-search probes --vision`).
     Pixels,
     /// The text stage.
     Text,
