@@ -56,7 +56,9 @@ impl ProbeRunner<'_> {
         Ok(())
     }
 
-    /// Measures all graphs of a group, however far their times are spread; `after` is called after every round with the number that there are to be.
+    /// Measures all graphs of a group, however far their times are spread.
+    ///
+    /// `after` is called after every round with the number that there are to be.
     ///
     /// Before the `first` group of a process one graph runs that does not count: it brings what all sessions share, which
     /// would else be counted as its memory.

@@ -22,8 +22,7 @@ use crate::train::shared_scorer::shared_scores;
 /// Those of [`crate::run::folder::RunFolder::open`] and
 /// [`retrain`](crate::train::retrain::retrain).
 /// [`Error::Contender`] if the space has fewer than two architectures to rank.
-/// [`Error::Checkpoint`] or
-/// [`Error::Bundle`] if the search's supernet cannot be read.
+/// [`Error::Checkpoint`] or [`Error::Bundle`] if the search's supernet cannot be read.
 pub fn rank_supernet<T: Task>(
     recipe: &Recipe,
     task: &mut T,

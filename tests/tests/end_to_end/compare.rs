@@ -171,6 +171,11 @@ fn networks_of_equal_time_are_compared() {
         (vec!["--contenders", "mcan:1", "--at-most", "3", "--latency", &files[0]], "a width that no other table has"),
         (vec!["--contenders", "mcan:1", "--at-most", "3", "--set", "retrain.hidden=192"], "a table of H 192"),
         (vec!["--contenders", "mcan:1,mcan:1@192", "--at-most", "3"], "a table of H 192"),
+        (vec!["--contenders", "mcan:1,random@128", "--at-most", "9", "--ranking", "3"], "searches without @H"),
+        (
+            vec!["--contenders", "mcan:1", "--at-most", "3", "--set", "search.limits.milliseconds=2.0"],
+            "none beside --at-most",
+        ),
         (vec!["--contenders", "mcan:1,random@96", "--at-most", "3"], "an H that is a multiple of model.head"),
     ] {
         let output = compare(&folder.path().join("wrong"), &[&latency, &more[..]].concat()).output().unwrap();
