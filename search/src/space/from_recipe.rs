@@ -120,11 +120,13 @@ impl Recipe {
             other => (String::new(), "a space".to_owned(), other.to_string()),
         };
         let space = self.space(pool).map_err(parts).map_err(|(place, e, f)| (format!("space.{place}"), e, f))?;
-        let hidden = self.search.weights.hidden;
-        space
-            .check(&self.widths(hidden))
-            .map_err(parts)
-            .map_err(|(name, e, f)| ("search.weights.hidden".to_owned(), format!("{e} (for {name})"), f))
+        // What the finals train is as wide as a retraining.
+        let finals = self.search.finals.is_some().then_some(("retrain.hidden", self.retrain.hidden));
+        let mut widths = [("search.weights.hidden", self.search.weights.hidden)].into_iter().chain(finals);
+        widths.try_for_each(|(field, hidden)| {
+            let wrong = |(name, expected, found)| (field.to_owned(), format!("{expected} (for {name})"), found);
+            space.check(&self.widths(hidden)).map_err(parts).map_err(wrong)
+        })
     }
 }
 

@@ -169,11 +169,15 @@ impl Knapsack {
     ///
     /// There is a score for each operation of each block.
     pub fn best(&self, scores: &[Vec<f64>]) -> WithinLimits {
-        let solved = self.placements.iter().filter_map(|placement| self.solve(placement, scores));
-        let best = solved.reduce(|best, other| if other.score > best.score { other } else { best });
         // There is one: `new` has found an architecture that fits.
-        let best = best.unwrap_or(Partial { amounts: Vec::new(), score: 0.0, choices: Vec::new() });
-        WithinLimits { choices: best.choices, score: best.score }
+        self.best_possible(scores).unwrap_or(WithinLimits { choices: Vec::new(), score: 0.0 })
+    }
+
+    /// As [`Knapsack::best`], without choices whose score is −∞; none if nothing else fits.
+    pub(crate) fn best_possible(&self, scores: &[Vec<f64>]) -> Option<WithinLimits> {
+        let solved = self.placements.iter().filter_map(|placement| self.solve(placement, scores));
+        let best = solved.reduce(|best, other| if other.score > best.score { other } else { best })?;
+        Some(WithinLimits { choices: best.choices, score: best.score })
     }
 
     /// What an architecture takes, limit by limit; none for choices that the space does not have.
@@ -284,7 +288,8 @@ impl Knapsack {
         let mut partials = vec![self.start()];
         for (block, scores) in blocks.iter().zip(scores) {
             open.iter_mut().enumerate().for_each(|(limit, open)| *open -= least(block, limit));
-            let with = |partial: &Partial| block.iter().map(|c| partial.with(c, scores[c.index])).collect::<Vec<_>>();
+            let possible = || block.iter().filter(|c| scores[c.index] > f64::NEG_INFINITY);
+            let with = |partial: &Partial| possible().map(|c| partial.with(c, scores[c.index])).collect::<Vec<_>>();
             let mut next: Vec<Partial> = partials.iter().flat_map(with).collect();
             let fits = |partial: &Partial| {
                 partial.totals().zip(&open).zip(&self.at_most).all(|((own, open), at_most)| own + open <= *at_most)

@@ -12,6 +12,7 @@ use crate::recipe::limited_part::LimitedPart;
 use crate::seed::rng;
 use crate::space::knapsack::Knapsack;
 use crate::space::limits::Limit;
+use crate::space::ranked::ranked;
 
 const FILE: &str = "latency.json";
 
@@ -102,6 +103,15 @@ fn it_is_what_trying_everything_finds() {
                     let best = fitting.iter().map(|&k| score(&every[k], &scores)).fold(f64::NEG_INFINITY, f64::max);
                     assert!((found.score - best).abs() < 1e-9, "{round} {share}: {} {best}", found.score);
                     assert!((score(&found.choices, &scores) - best).abs() < 1e-9);
+                    let mut falling: Vec<f64> = fitting.iter().map(|&k| score(&every[k], &scores)).collect();
+                    falling.sort_by(|a, b| b.total_cmp(a));
+                    let next = ranked(scores.clone(), |scores| knapsack.best_possible(scores)).take(7);
+                    assert_eq!(next.count(), fitting.len().min(7));
+                    for (found, expected) in
+                        ranked(scores.clone(), |scores| knapsack.best_possible(scores)).zip(falling).take(7)
+                    {
+                        assert!((found.score - expected).abs() < 1e-9 && knapsack.fits(&found.choices));
+                    }
                     for (k, choices) in every.iter().enumerate() {
                         assert_eq!(knapsack.fits(choices), fits(k), "{round} {share} {choices:?}");
                         let taken = knapsack.taken(choices).unwrap();
@@ -133,6 +143,9 @@ fn the_published_space_is_solved() {
         let limits = vec![limit(&costs, LimitedPart::All, ms), limit(&other, LimitedPart::KnownImage, size)];
         let knapsack = Knapsack::new(&encoder, &decoder, limits, Path::new(FILE)).unwrap();
         let best = knapsack.best(&scores);
+        let next: Vec<f64> =
+            ranked(scores.clone(), |scores| knapsack.best_possible(scores)).take(2).map(|next| next.score).collect();
+        assert!(next[0] == best.score && next.is_sorted_by(|a, b| a >= b), "{next:?}");
         (best.score, knapsack.taken(&best.choices).unwrap())
     };
     let (free, taken) = solve(1e6, 1e6);

@@ -10,4 +10,7 @@ pub mod knapsack;
 mod knapsack_tests;
 pub mod limits;
 pub mod presets;
+pub(crate) mod ranked;
+#[cfg(test)]
+mod ranked_tests;
 pub mod search_space;

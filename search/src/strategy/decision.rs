@@ -98,6 +98,13 @@ pub trait Strategy: std::fmt::Debug {
     /// The architecture that it would derive now, one operation a block.
     fn best(&self) -> Vec<usize>;
 
+    /// The architectures that it would derive, the best first.
+    ///
+    /// The first is [`Strategy::best`]; those that it compared, or all of the space.
+    fn ranked(&self) -> Box<dyn Iterator<Item = Vec<usize>> + '_> {
+        Box::new(std::iter::once(self.best()))
+    }
+
     /// Probability of each operation of each block; they sum to 1 in a block.
     fn probabilities(&self) -> Vec<Vec<f64>>;
 

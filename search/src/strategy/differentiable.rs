@@ -8,6 +8,7 @@ use crate::recipe::Recipe;
 use crate::recipe::adam::AdamSettings;
 use crate::recipe::strategy::SamplingMode;
 use crate::space::arch_path::ArchPath;
+use crate::space::ranked::{best_of_each, ranked};
 use crate::space::search_space::Space;
 use crate::strategy::alpha::{Alpha, AlphaStart};
 use crate::strategy::decision::{Bounds, GateGradients, Schedule, Strategy};
@@ -94,6 +95,15 @@ impl<E: Estimator> Strategy for Differentiable<E> {
     fn best(&self) -> Vec<usize> {
         let Some(bounds) = &self.bounds else { return self.alpha.best() };
         bounds.knapsack.best(&log_probabilities(&self.probabilities())).choices
+    }
+
+    fn ranked(&self) -> Box<dyn Iterator<Item = Vec<usize>> + '_> {
+        let scores = log_probabilities(&self.probabilities());
+        let solve = |scores: &[Vec<f64>]| match &self.bounds {
+            Some(bounds) => bounds.knapsack.best_possible(scores),
+            None => best_of_each(scores),
+        };
+        Box::new(ranked(scores, solve).map(|found| found.choices))
     }
 
     fn probabilities(&self) -> Vec<Vec<f64>> {

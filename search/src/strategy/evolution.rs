@@ -55,7 +55,7 @@ impl Chooser for Evolution {
         bounds: Option<&Bounds>,
         seed: u64,
         score: &mut dyn FnMut(&[usize]) -> Result<f64>,
-    ) -> Result<Vec<usize>> {
+    ) -> Result<Vec<Vec<usize>>> {
         // The same architecture always scores the same, so it is run once.
         let mut known: BTreeMap<Vec<usize>, f64> = BTreeMap::new();
         let population = self.population.max(2);
@@ -80,6 +80,9 @@ impl Chooser for Evolution {
                 }
             }
         }
-        Ok(generation.swap_remove(0))
+        let mut compared: Vec<(Vec<usize>, f64)> = known.into_iter().collect();
+        // Of equal scores the first choices come first, as in a generation.
+        compared.sort_by(|a, b| b.1.total_cmp(&a.1));
+        Ok(compared.into_iter().map(|(choices, _)| choices).collect())
     }
 }

@@ -24,15 +24,17 @@ impl Chooser for Random {
         bounds: Option<&Bounds>,
         seed: u64,
         score: &mut dyn FnMut(&[usize]) -> Result<f64>,
-    ) -> Result<Vec<usize>> {
-        let (mut highest, mut best) = (f64::NEG_INFINITY, draw(space, bounds, &mut rng(seed, "candidate", 0)));
-        for candidate in 0..self.candidates {
+    ) -> Result<Vec<Vec<usize>>> {
+        let mut compared: Vec<(f64, Vec<usize>)> = Vec::new();
+        for candidate in 0..self.candidates.max(1) {
             let choices = draw(space, bounds, &mut rng(seed, "candidate", candidate as u64));
-            let score = score(&choices)?;
-            if score > highest {
-                (highest, best) = (score, choices);
+            // The same architecture always scores the same.
+            if !compared.iter().any(|(_, known)| *known == choices) {
+                compared.push((score(&choices)?, choices));
             }
         }
-        Ok(best)
+        // Of equal scores the first that was drawn comes first.
+        compared.sort_by(|a, b| b.0.total_cmp(&a.0));
+        Ok(compared.into_iter().map(|(_, choices)| choices).collect())
     }
 }

@@ -15,16 +15,16 @@ pub(crate) trait Chooser: std::fmt::Debug {
     /// Its name for logs.
     fn name(&self) -> &'static str;
 
-    /// Chooses the best of the architectures that it compares, one operation a block.
+    /// The architectures that it compares, one operation a block, the best first.
     ///
-    /// All of them keep the limits, if there are some.
+    /// There is at least one, each once. All of them keep the limits, if there are some.
     fn choose(
         &self,
         space: &Space,
         bounds: Option<&Bounds>,
         seed: u64,
         score: &mut dyn FnMut(&[usize]) -> Result<f64>,
-    ) -> Result<Vec<usize>>;
+    ) -> Result<Vec<Vec<usize>>>;
 }
 
 /// One-shot search over a supernet that is trained on single paths.
@@ -42,9 +42,12 @@ pub(crate) struct SinglePathOneShot {
     seed: u64,
     /// Micro-batches of a step.
     accumulate: u64,
-    /// Any architecture until the end.
-    best: Vec<usize>,
+    /// Those that the chooser compared, the best first; any one until the end.
+    ranked: Vec<Vec<usize>>,
 }
+
+/// Most architectures that are remembered of those that a chooser compared.
+const REMEMBERED: usize = 256;
 
 impl SinglePathOneShot {
     pub(crate) fn new(
@@ -53,9 +56,9 @@ impl SinglePathOneShot {
         (space, bounds): (&Space, Option<Bounds>),
         (seed, accumulate): (u64, usize),
     ) -> SinglePathOneShot {
-        let best = draw(space, bounds.as_ref(), &mut rng(seed, "any architecture", 0));
+        let ranked = vec![draw(space, bounds.as_ref(), &mut rng(seed, "any architecture", 0))];
         let (chooser, space, accumulate) = (Box::new(chooser), space.clone(), accumulate as u64);
-        SinglePathOneShot { chooser, sampling, samples, space, bounds, seed, accumulate, best }
+        SinglePathOneShot { chooser, sampling, samples, space, bounds, seed, accumulate, ranked }
     }
 }
 
@@ -98,26 +101,47 @@ impl Strategy for SinglePathOneShot {
 
     fn conclude(&mut self, score: &mut SharedScore<'_>) -> Result<()> {
         let mut score = |choices: &[usize]| score(choices, self.samples);
-        self.best = self.chooser.choose(&self.space, self.bounds.as_ref(), self.seed, &mut score)?;
+        self.ranked = self.chooser.choose(&self.space, self.bounds.as_ref(), self.seed, &mut score)?;
+        self.ranked.truncate(REMEMBERED);
         Ok(())
     }
 
     fn best(&self) -> Vec<usize> {
-        self.best.clone()
+        self.ranked[0].clone()
+    }
+
+    fn ranked(&self) -> Box<dyn Iterator<Item = Vec<usize>> + '_> {
+        Box::new(self.ranked.iter().cloned())
     }
 
     fn probabilities(&self) -> Vec<Vec<f64>> {
-        one_hot(&self.space, &self.best)
+        one_hot(&self.space, &self.ranked[0])
     }
 
     fn save(&self, into: &mut TensorMap) {
-        into.insert("strategy.best".to_owned(), choices_tensor(&self.best));
+        into.insert(BEST.to_owned(), choices_tensor(&self.ranked[0]));
+        for (place, choices) in self.ranked.iter().enumerate().skip(1) {
+            into.insert(place_name(place), choices_tensor(choices));
+        }
     }
 
     fn load(&mut self, from: &TensorMap) -> std::result::Result<(), String> {
-        self.best = choices_from(&self.space, "strategy.best", from)?;
+        let mut ranked = vec![choices_from(&self.space, BEST, from)?];
+        // Older checkpoints have the best one alone.
+        while from.contains_key(&place_name(ranked.len())) {
+            ranked.push(choices_from(&self.space, &place_name(ranked.len()), from)?);
+        }
+        self.ranked = ranked;
         Ok(())
     }
+}
+
+/// Name in a checkpoint of the best architecture.
+const BEST: &str = "strategy.best";
+
+/// Name in a checkpoint of the architecture in this place, from 1.
+fn place_name(place: usize) -> String {
+    format!("strategy.ranked.{place}")
 }
 
 #[cfg(test)]

@@ -70,6 +70,31 @@ fn score(choices: &[usize], samples: usize) -> Result<f64> {
     Ok(choices.iter().zip(TARGET).filter(|(a, b)| **a == *b).count() as f64 / TARGET.len() as f64)
 }
 
+/// The first of a ranking is what is derived; the others follow it, each once.
+#[test]
+fn each_ranks_architectures_and_remembers_it() {
+    for settings in ALL {
+        let mut strategy = strategy(settings);
+        run(strategy.as_mut(), 0..40);
+        strategy.conclude(&mut score).unwrap();
+        let ranked: Vec<_> = strategy.ranked().take(20).collect();
+        assert_eq!(ranked[0], strategy.best(), "{}", strategy.name());
+        assert_eq!(ranked.len(), if settings.contains("fixed") { 1 } else { 20 }, "{}", strategy.name());
+        assert!((1..ranked.len()).all(|k| !ranked[..k].contains(&ranked[k])), "{}", strategy.name());
+        if !strategy.learns_alpha() && ranked.len() > 1 {
+            let scores: Vec<f64> = ranked.iter().map(|choices| score(choices, 10).unwrap()).collect();
+            assert!(scores.is_sorted_by(|a, b| a >= b), "{}: {scores:?}", strategy.name());
+        }
+        let mut saved = TensorMap::new();
+        strategy.save(&mut saved);
+        let mut resumed = build(&recipe(settings), &space(), tch::Device::Cpu, None);
+        if !saved.is_empty() {
+            resumed.load(&saved).unwrap();
+        }
+        assert_eq!(resumed.ranked().take(20).collect::<Vec<_>>(), ranked, "{}", strategy.name());
+    }
+}
+
 fn run(strategy: &mut dyn Strategy, steps: std::ops::Range<u64>) {
     for step in steps {
         let schedule = Schedule { step, of: STEPS };
