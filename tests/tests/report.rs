@@ -268,6 +268,36 @@ fn inside(picture: &Document<'_>) {
 }
 
 #[test]
+fn finals_are_listed_the_best_first() {
+    let run = Run::new();
+    run.search(6);
+    assert!(!run.report(ReportOptions::default()).contains("alpha part"));
+    let result = |operation: &str, rate: f64, score: f64| {
+        let architecture = json!({"enc": [["self_att_64"]], "dec": [[operation]]});
+        json!({"architecture": architecture, "hidden": 64, "rate": rate, "score": score, "seconds": 61.2})
+    };
+    let results =
+        [result("guided_att_64", 1.0, 0.5), result("feed_forward", 2.5, 0.75), result("guided_att_64", 2.5, 0.25)];
+    run.write("finals.json", &json!({"planned": 5, "results": results}).to_string());
+    let text = run.report(ReportOptions::default());
+    let page = parse(&text);
+    assert_self_contained(&text, &page);
+    let section = elements(&page, "section").find(|section| section.attribute("id") == Some("finals")).unwrap();
+    let rows: Vec<String> = section.descendants().filter(|node| node.has_tag_name("tr")).map(words).collect();
+    assert!(words(section).contains("3 of 5 trainings") && words(section).contains("leads so far"));
+    assert_eq!(rows.len(), 4, "{rows:?}");
+    for (row, expected) in
+        rows[1..].iter().zip(["75.00 %2.561enc SA, dec FFN", "50.00 %161enc SA, dec GA", "25.00 %2.561"])
+    {
+        let row: String = row.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(row.replace(' ', "").starts_with(&expected.replace(' ', "")), "{row}");
+    }
+    run.write("finals.json", r#"{"planned": 1, "results": [{}]}"#);
+    let error = report(&run.path("run"), &ReportOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("finals.json") && error.contains("architecture"), "{error}");
+}
+
+#[test]
 fn what_is_missing_is_left_out() {
     let run = Run::new();
     let text = run.report(ReportOptions::default());

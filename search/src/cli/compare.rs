@@ -29,7 +29,7 @@ Contenders:
   evolution-fair, evolution-within
       the supernet trained on every operation in turn, or only on architectures within the limits
   random-architecture, best-of-random:N
-      drawn afresh for each seed, retrained; the best of N by their validation
+      drawn afresh for each seed, retrained; the best of N by finals, as search.finals says
   mcan-in-time
       MCAN scaled by layers and width to the time of --at-most
   mmnas-vqa, mmnas-itm, mmnas-vgd, mcan, mcan:LAYERS
@@ -108,6 +108,7 @@ impl WithTask for &Arguments {
             self.contenders.iter().map(|name| Contender::parse(name, recipe)).collect::<Result<Vec<_>>>()?;
         let searching = contenders.iter().find(|c| matches!(c.of_any_width(), Contender::Search { .. }));
         self.check_widths(&contenders)?;
+        self.check_finals(recipe)?;
         let ranking =
             self.ranking.map(|count| searching.map(|c| (usize::from(count), c)).ok_or_else(|| self.no_search()));
         let ranking = ranking.transpose()?;
@@ -209,6 +210,16 @@ impl Arguments {
         let Some(milliseconds) = self.at_most else { return Ok(None) };
         let tables = self.latency.iter().map(|file| Latency::read(file)).collect::<Result<Vec<_>>>()?;
         EqualTime::new(milliseconds, self.of, self.variant, tables).map(Some)
+    }
+
+    /// Checks that the finals of searches are of the networks that are retrained.
+    fn check_finals(&self, recipe: &Recipe) -> Result<()> {
+        if self.parameters.is_some() && recipe.search.finals.is_some() {
+            // A search's finals have the recipe's H, a retraining the H of that number of parameters.
+            let (expected, found) = ("none beside --parameters, which sets H", "finals");
+            return Err(mmnas_bundle::Error::invalid("recipe", "search.finals", expected, found).into());
+        }
+        Ok(())
     }
 
     /// Checks that what is given goes with contenders of a width of their own.

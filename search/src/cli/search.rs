@@ -18,7 +18,8 @@ use super::{RunArguments, WithTask, output};
 #[derive(Args)]
 #[command(after_help = "\
 The run's folder gets recipe.toml, log.jsonl (one line an epoch: loss, validation, alpha),
-architecture.json (the published form) and checkpoint.safetensors.
+architecture.json (the published form) and checkpoint.safetensors. With search.finals in the recipe
+it also gets finals.json: the best networks, trained alone, of which architecture.json is the best.
 
 Example:
   mmnas-search search --recipe recipe.toml --samples train.jsonl --features features --out searched
@@ -48,21 +49,27 @@ impl WithTask for &Arguments {
         let last = result.records.last();
         let entropy = last.and_then(|r| r.notes.get("entropy")).and_then(|v| v.as_f64()).unwrap_or(1.0);
         let validation = last.map_or(0.0, |r| r.validation);
-        let seconds: f64 = result.records.iter().map(|r| r.seconds).sum();
+        let seconds = result.seconds();
         let predicted: Value = result.taken.iter().map(|taken| (taken.name, taken.amount)).collect();
         if self.run.data.json {
             let value = serde_json::json!({
                 "architecture": result.architecture, "entropy": entropy, "validation": validation, "seconds": seconds,
-                "predicted": predicted,
+                "predicted": predicted, "finals": result.finals, "rate": result.rate(),
             });
             output::line(value);
         } else {
             let (out, architecture) = (self.run.out.display(), &result.architecture);
             let taken: String = result.taken.iter().map(|taken| format!(", predicted {taken}")).collect();
-            output::line(format_args!(
-                "{out}: found {architecture} (entropy {entropy:.2}, validation with shared weights {:.2} %{taken}), {seconds:.0} s",
-                100.0 * validation
-            ));
+            let by = match result.finals.as_ref().and_then(|finals| Some((finals, finals.winner()?))) {
+                Some((finals, winner)) => format!(
+                    "best of {} finals, {:.2} % on the alpha part at {} times the recipe's learning rate",
+                    finals.planned,
+                    100.0 * winner.score.unwrap_or(0.0),
+                    winner.rate
+                ),
+                None => format!("entropy {entropy:.2}, validation with shared weights {:.2} %", 100.0 * validation),
+            };
+            output::line(format_args!("{out}: found {architecture} ({by}{taken}), {seconds:.0} s"));
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ pub enum Contender {
     },
     /// A baseline: an architecture of the space drawn afresh for each seed, retrained.
     RandomArchitecture,
-    /// A baseline: the best of several architectures drawn for each seed, all of them retrained.
+    /// A baseline: the best by finals of several architectures drawn for each seed, retrained.
     BestOfRandom {
         /// How many.
         count: u64,

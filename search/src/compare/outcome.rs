@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 use crate::compare::statistics::mean_and_deviation;
+use crate::train::finals::Finals;
 
 /// Results of one contender with one seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,12 @@ pub struct Outcome {
     pub search_seconds: f64,
     /// Seconds of retraining.
     pub retrain_seconds: f64,
+    /// Learning rate of the retraining; records from before it was noted have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+    /// The finals that decided, if there were some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finals: Option<Finals>,
     /// Predicted milliseconds of the part that a time limit is for, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milliseconds: Option<f64>,

@@ -269,6 +269,8 @@ mod tests {
             hidden: 1,
             search_seconds: 0.0,
             retrain_seconds: 0.0,
+            learning_rate: None,
+            finals: None,
             milliseconds: None,
         };
         let outcomes = vec![outcome("a", 1, 0.5), outcome("b", 2, 0.75), outcome("b", 1, 0.25), outcome("b", 3, 0.0)];

@@ -9,11 +9,14 @@ use crate::compare::outcome::Outcome;
 use crate::error::Result;
 use crate::operations::pool::Pool;
 use crate::recipe::Recipe;
+use crate::recipe::finals::FinalSettings;
 use crate::run::folder::RunFolder;
 use crate::seed::rng;
 use crate::space::limits::Latency;
+use crate::space::ranked::without_skips;
 use crate::task::Task;
 use crate::train::bounds::bounds;
+use crate::train::finals::Finals;
 use crate::train::{retrain, search};
 
 pub(crate) fn seconds(records: &[crate::run::epoch_log::EpochRecord]) -> f64 {
@@ -117,7 +120,7 @@ pub fn run_contender<T: Task>(
     seed: u64,
     rules: Rules<'_>,
 ) -> Result<Outcome> {
-    let Rules { out, pool, parameters, time } = rules;
+    let Rules { out, pool, time, .. } = rules;
     let recipe = recipe_of(recipe, contender, seed);
     task.data_mut().set_modalities(recipe.model.modalities);
     let task = &*task;
@@ -134,13 +137,12 @@ pub fn run_contender<T: Task>(
     };
     let (architecture, search_seconds) = (found.architecture, found.search_seconds);
     let recipe = found.recipe.unwrap_or(recipe);
-    let recipe = match parameters {
-        Some(parameters) => crate::compare::equal::of_equal_size(&recipe, pool, task, &architecture, parameters)?,
-        None => recipe,
-    };
+    let mut recipe = sized(&recipe, task, &architecture, rules)?;
+    recipe.retrain =
+        recipe.retrain.at_rate(found.finals.as_ref().and_then(Finals::winner).map_or(1.0, |winner| winner.rate));
     // Before the training: what cannot be predicted is told now.
     let milliseconds = time.map(|time| time.predict(&recipe, &architecture)).transpose()?;
-    let trained = retrained(&recipe, task, &architecture, &folder.join(found.retraining), rules)?;
+    let trained = retrained(&recipe, task, &architecture, &folder.join("retrain"), rules)?;
     Ok(Outcome {
         contender: contender.to_string(),
         seed,
@@ -151,6 +153,8 @@ pub fn run_contender<T: Task>(
         hidden: recipe.retrain.hidden,
         search_seconds,
         retrain_seconds: seconds(&trained.records),
+        learning_rate: Some(recipe.retrain.adam.lr),
+        finals: found.finals,
         milliseconds,
     })
 }
@@ -161,13 +165,12 @@ struct Found {
     /// The recipe of its width, where that is not the comparison's.
     recipe: Option<Recipe>,
     search_seconds: f64,
-    /// Folder of its retraining.
-    retraining: String,
+    finals: Option<Finals>,
 }
 
 impl Found {
     fn new(architecture: Architecture) -> Found {
-        Found { architecture, recipe: None, search_seconds: 0.0, retraining: "retrain".to_owned() }
+        Found { architecture, recipe: None, search_seconds: 0.0, finals: None }
     }
 }
 
@@ -188,7 +191,7 @@ pub(crate) fn search_run<'a, T: Task>(
 fn searched<T: Task>(recipe: &Recipe, task: &T, folder: &Path, rules: Rules<'_>) -> Result<Found> {
     let (run, recipe, latency) = search_run(recipe, task, folder, rules)?;
     let found = search::search(&recipe, rules.pool, task, &run, latency)?;
-    Ok(Found { search_seconds: seconds(&found.records), ..Found::new(found.architecture) })
+    Ok(Found { search_seconds: found.seconds(), finals: found.finals, ..Found::new(found.architecture) })
 }
 
 /// Choices `number` of those drawn with the recipe's seed, just within the time limit if there is one.
@@ -210,39 +213,38 @@ fn random(recipe: &Recipe, rules: Rules<'_>, number: u64) -> Result<Architecture
 /// Draws for each different architecture at most: a small space has few of them.
 const DRAWS: u64 = 16;
 
-/// The best of `count` different drawn architectures by the validation of their retrainings in `folder`.
-///
-/// The retrainings of the others are its cost of search.
+/// The best of `count` different drawn architectures by finals in `folder`, which are its search.
 fn best_of_random<T: Task>(recipe: &Recipe, task: &T, count: u64, folder: &Path, rules: Rules<'_>) -> Result<Found> {
-    let (mut best, mut spent): (Option<(retrain::RetrainResult, Found)>, f64) = (None, 0.0);
-    let mut known: Vec<Architecture> = Vec::new();
+    let mut networks: Vec<(Recipe, Architecture)> = Vec::new();
     for number in 0..DRAWS * count {
-        if known.len() as u64 == count {
+        if networks.len() as u64 == count {
             break;
         }
         let architecture = random(recipe, rules, number)?;
-        // The same one with the same seed would be the same again.
-        if known.contains(&architecture) {
-            continue;
-        }
-        known.push(architecture.clone());
-        let recipe = match rules.parameters {
-            Some(parameters) => {
-                crate::compare::equal::of_equal_size(recipe, rules.pool, task, &architecture, parameters)?
-            }
-            None => recipe.clone(),
-        };
-        let retraining = format!("candidate-{number:03}");
-        let trained = retrained(&recipe, task, &architecture, &folder.join(&retraining), rules)?;
-        spent += seconds(&trained.records);
-        if best.as_ref().is_none_or(|(known, _)| trained.validation > known.validation) {
-            best = Some((trained, Found { retraining, ..Found::new(architecture) }));
+        if !networks.iter().any(|(_, known)| without_skips(known) == without_skips(&architecture)) {
+            networks.push((sized(recipe, task, &architecture, rules)?, architecture));
         }
     }
-    match best {
-        Some((trained, found)) => Ok(Found { search_seconds: spent - seconds(&trained.records), ..found }),
-        // The command line asks for one at least.
-        None => Ok(Found::new(random(recipe, rules, 0)?)),
+    // The rates are those that a search's own finals try, if it has some.
+    let every = FinalSettings { networks: networks.len(), rates: vec![1.0], epochs: None };
+    let settings = recipe.search.finals.clone().unwrap_or(every);
+    let inputs = task.data().run_inputs(T::NAME, None);
+    let run = RunFolder::open(&folder.join("finals"), recipe, &inputs, true)?;
+    let finals = Finals::run(&networks, &settings, rules.pool, task, &run.file(""))?;
+    let architecture = match finals.winner() {
+        Some(best) => best.architecture.clone(),
+        // None of them could be trained.
+        None => random(recipe, rules, 0)?,
+    };
+    Ok(Found { search_seconds: finals.seconds(), finals: Some(finals), ..Found::new(architecture) })
+}
+
+/// The recipe at the width of an equal number of parameters, if the comparison has one.
+fn sized<T: Task>(recipe: &Recipe, task: &T, architecture: &Architecture, rules: Rules<'_>) -> Result<Recipe> {
+    let Rules { pool, parameters, .. } = rules;
+    match parameters {
+        Some(parameters) => crate::compare::equal::of_equal_size(recipe, pool, task, architecture, parameters),
+        None => Ok(recipe.clone()),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod adam;
 pub mod contrastive;
 #[cfg(test)]
 mod error_tests;
+pub mod finals;
 pub mod itm;
 mod layers;
 pub mod limited_part;
@@ -275,7 +276,7 @@ mod tests {
         let files = folders.iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
         let files: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
         let files: Vec<_> = files.into_iter().filter(|file| file.extension().is_some_and(|e| e == "toml")).collect();
-        assert_eq!(files.len(), 23);
+        assert_eq!(files.len(), 26);
         for file in files {
             let recipe = Recipe::read(&file, &[]).unwrap_or_else(|e| panic!("{e}"));
             // What a run stores is the resolved recipe, which stands alone.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::adam::AdamSettings;
+use crate::recipe::finals::FinalSettings;
 use crate::recipe::limits::LimitSettings;
 use crate::recipe::strategy::StrategySettings;
 use crate::recipe::train::TrainSettings;
@@ -29,6 +30,11 @@ pub struct SearchSettings {
     /// None: anything, as published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitSettings>,
+    /// Trainings that decide between the best networks of the search.
+    ///
+    /// None: the first is taken, as published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finals: Option<FinalSettings>,
     /// When a search ends before its last epoch.
     ///
     /// None: never (the published code is stopped by hand).
@@ -53,6 +59,7 @@ impl SearchSettings {
         self.alpha.check(["search.alpha.lr", "search.alpha.betas", "search.alpha.epsilon"])?;
         self.strategy.check()?;
         self.limits.as_ref().map_or(Ok(()), LimitSettings::check)?;
+        self.finals.as_ref().map_or(Ok(()), FinalSettings::check)?;
         if let Some(average) = self.weights.average {
             return Err(("search.weights.average", "nothing: paths share their weights", average.to_string()));
         }

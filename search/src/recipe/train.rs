@@ -74,9 +74,14 @@ impl TrainSettings {
     /// The learning rate is multiplied by the old width over the new one: a rate that is right at one
     /// width is so at others, for Adam, if it falls as 1 / H (Yang et al. 2022, Tensor Programs V).
     pub fn at_width(&self, hidden: usize) -> TrainSettings {
+        TrainSettings { hidden, ..self.at_rate(self.hidden as f64 / hidden.max(1) as f64) }
+    }
+
+    /// The same training with its learning rate multiplied by `factor`.
+    pub fn at_rate(&self, factor: f64) -> TrainSettings {
         let mut settings = self.clone();
-        settings.adam.lr *= self.hidden as f64 / hidden.max(1) as f64;
-        TrainSettings { hidden, ..settings }
+        settings.adam.lr *= factor;
+        settings
     }
 
     /// What is wrong, by the field's name among these settings.

@@ -19,6 +19,7 @@ use crate::run::files::{EXAMPLES, LOG, RECORD};
 use crate::run::folder::{RunFolder, RunInputs};
 use crate::run::searched_blocks::{Block, blocks};
 use crate::task::example::Example;
+use crate::train::finals::{FINALS, Finals};
 
 /// The content of a page.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Content {
     pub blocks: Vec<Block>,
     /// The architecture that is trained or was derived so far.
     pub architecture: Option<Stacks>,
+    /// Results of a search's finals, if it has some.
+    pub finals: Option<Finals>,
     /// The recipe as text.
     pub recipe: String,
     /// `network.json` of a retraining.
@@ -80,6 +83,8 @@ impl Content {
             None if found.exists() => Some(stacks(&Architecture::read(&found)?)),
             None => None,
         };
+        let file = folder.file(FINALS);
+        let finals = if file.exists() { Some(Finals::read(&file)?) } else { None };
         let blocks = blocks(&folder, &records)?;
         let shares = notes::names(&records, "shares");
         let shown = architecture.iter().flat_map(|stacks| stacks.encoder.iter().chain(&stacks.decoder));
@@ -88,7 +93,19 @@ impl Content {
         let path = run.canonicalize().unwrap_or_else(|_| run.to_path_buf());
         let title = path.file_name().map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned());
         let examples = lines(&folder.file(EXAMPLES))?;
-        Ok(Content { title, inputs, records, blocks, architecture, recipe, network, examples, front: None, palette })
+        Ok(Content {
+            title,
+            inputs,
+            records,
+            blocks,
+            architecture,
+            finals,
+            recipe,
+            network,
+            examples,
+            front: None,
+            palette,
+        })
     }
 
     /// The place of the record with the best validation, the first of them.

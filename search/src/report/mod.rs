@@ -13,6 +13,7 @@ pub mod chart;
 pub mod content;
 pub mod curves;
 pub mod example_cards;
+pub(crate) mod finals;
 pub mod front;
 pub mod front_picture;
 pub mod operation;

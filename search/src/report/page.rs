@@ -16,7 +16,7 @@ use crate::report::palette::Palette;
 use crate::report::summary::summary;
 use crate::report::text::escape;
 use crate::report::thumbnail::Thumbnails;
-use crate::report::{architecture, picture};
+use crate::report::{architecture, finals, picture};
 use crate::run::epoch_log::EpochRecord;
 use crate::run::epoch_notes as notes;
 
@@ -125,11 +125,12 @@ pub(crate) fn page(content: &Content, examples: usize, thumbnails: &mut Thumbnai
     let recipe = format!(
         "<details><summary>All constants of the run</summary><div class=\"wide\"><pre>{recipe}</pre></div></details>"
     );
-    let sections: [Section; 6] = [
+    let sections: [Section; 7] = [
         ("curves", "Curves", curve_section(content)),
         ("examples", "Examples", example_section(content, examples, thumbnails)),
         ("alpha", "Alpha", alpha_section(content)),
         ("architecture", "Architecture", architecture_section(content)),
+        ("finals", "Finals", content.finals.as_ref().map_or_else(String::new, finals::section)),
         ("front", "Front", content.front.as_ref().map_or_else(String::new, NamedFront::section)),
         ("recipe", "Numbers and recipe", number_section(content) + &recipe),
     ];

@@ -21,6 +21,9 @@ pub(crate) const FEATURE_STD: &str = "feature_norm.std";
 /// File of the recipe that a run was started with.
 pub(crate) const RECIPE: &str = "recipe.toml";
 
+/// File of the architecture that a search found, in the published form.
+pub(crate) const ARCHITECTURE: &str = "architecture.json";
+
 /// The file of a run's records, one a line.
 pub(crate) const LOG: &str = "log.jsonl";
 

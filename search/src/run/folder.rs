@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::recipe::Recipe;
-use crate::run::files::{LOG, NETWORK, RECIPE};
+use crate::run::files::{ARCHITECTURE, LOG, NETWORK, RECIPE};
 use crate::space::limits::Latency;
 
 /// The folder of a run: resolved recipe, checkpoint, log and results.
@@ -111,7 +111,7 @@ fn same_recipe(file: &Path, now: &str) -> Result<()> {
 const HASHED: &str = "samples, labels, tokenizer, word vectors and initial weights of ";
 
 /// Files that a run writes only after its first checkpoint.
-const RESULTS: [&str; 3] = [NETWORK, "architecture.json", LOG];
+const RESULTS: [&str; 3] = [NETWORK, ARCHITECTURE, LOG];
 
 impl RunFolder {
     /// Starts a run in `path`, or with `resume` continues the one there.

@@ -2,6 +2,7 @@
 
 pub mod bounds;
 pub(crate) mod dimensions;
+pub mod finals;
 pub mod learnable_check;
 pub mod parameter_costs;
 pub mod retrain;

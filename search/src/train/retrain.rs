@@ -173,15 +173,36 @@ pub fn retrain<T: Task>(
     task: &T,
     run: &RunFolder,
 ) -> Result<RetrainResult> {
-    let data = task.data();
-    let parts = Splits::for_training(data, recipe)?;
+    let parts = Splits::for_training(task.data(), recipe)?;
     let mut train = [parts.weights, parts.alpha].concat();
     train.sort_unstable();
+    train_alone(recipe, pool, architecture, task, run, Parts { train: &train, validation: &parts.validation })
+}
+
+/// The samples of a training.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts<'a> {
+    /// Those that it is trained on, in rising order.
+    pub train: &'a [usize],
+    /// Those that its score is of.
+    pub validation: &'a [usize],
+}
+
+/// As [`retrain`], on other parts of the data.
+pub(crate) fn train_alone<T: Task>(
+    recipe: &Recipe,
+    pool: &Pool,
+    architecture: &Architecture,
+    task: &T,
+    run: &RunFolder,
+    Parts { train, validation }: Parts<'_>,
+) -> Result<RetrainResult> {
+    let data = task.data();
     let settings = &recipe.retrain;
     seed_torch(recipe.seed, "initial weights", 1);
     let dimensions = dimensions(recipe, task, settings.hidden);
     let space = recipe.space_of(architecture, pool)?;
-    let norm = if recipe.model.standardise { Some(data.feature_norm(&train)?) } else { None };
+    let norm = if recipe.model.standardise { Some(data.feature_norm(train)?) } else { None };
     let build = || {
         let mut network = Network::new(&space, &dimensions, Naming::Derived, data.device(), T::head);
         network.set_precision(recipe.model.precision);
@@ -189,7 +210,7 @@ pub fn retrain<T: Task>(
         network
     };
     let mut network = build();
-    task.start(&train, &mut network)?;
+    task.start(train, &mut network)?;
     let average = settings.average.map(|share| {
         let mut mean = build();
         // Weights of another run bring how they standardise.
@@ -227,9 +248,9 @@ pub fn retrain<T: Task>(
         run,
         settings,
         seed: recipe.seed,
-        train: &train,
+        train,
         other: None,
-        validation: &parts.validation,
+        validation,
         published: recipe.published,
         progress: Progress::new("retrain", total),
     };

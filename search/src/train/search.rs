@@ -16,7 +16,7 @@ use crate::operations::pool::Pool;
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::run::epoch_log::EpochRecord;
-use crate::run::files::{EXAMPLES, LATENCY};
+use crate::run::files::{ARCHITECTURE, EXAMPLES, LATENCY};
 use crate::run::folder::RunFolder;
 use crate::seed::{rng, seed, seed_torch};
 use crate::space::arch_path::ArchPath;
@@ -29,6 +29,7 @@ use crate::task::example::Example;
 use crate::task::{Evaluation, Task};
 use crate::train::bounds::bounds;
 use crate::train::dimensions::dimensions;
+use crate::train::finals::{Finals, finalists};
 use crate::train::step_position::StepPosition;
 use crate::train::trainer::{Learner, Trainer, evaluate, misfit};
 use crate::train::weight_step::{MicroBatch, StepSettings, weight_step};
@@ -38,10 +39,12 @@ use crate::train::weight_step::{MicroBatch, StepSettings, weight_step};
 pub struct SearchResult {
     /// The architecture that the strategy derives.
     ///
-    /// With alpha it has the operation of largest alpha in every block.
+    /// With alpha it has the operation of largest alpha in every block, unless finals decide.
     pub architecture: Architecture,
     /// One record per epoch.
     pub records: Vec<EpochRecord>,
+    /// The finals, if the recipe has some; the best network of them is the architecture.
+    pub finals: Option<Finals>,
     /// What the architecture is predicted to take of what the recipe limits.
     pub taken: Vec<Taken>,
 }
@@ -56,6 +59,19 @@ pub(crate) struct SearchLearner<'a> {
     steps: u64,
     before: Option<Vec<usize>>,
     examples: Option<Vec<Example>>,
+}
+
+impl SearchResult {
+    /// Factor on the learning rate of `[retrain]` that the architecture did best with.
+    pub fn rate(&self) -> f64 {
+        self.finals.as_ref().and_then(Finals::winner).map_or(1.0, |winner| winner.rate)
+    }
+
+    /// Seconds of the search with its finals.
+    pub fn seconds(&self) -> f64 {
+        let epochs: f64 = self.records.iter().map(|record| record.seconds).sum();
+        epochs + self.finals.as_ref().map_or(0.0, Finals::seconds)
+    }
 }
 
 impl SearchLearner<'_> {
@@ -222,7 +238,7 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
         if let Some(examples) = &self.examples {
             run.write_json_lines(EXAMPLES, examples)?;
         }
-        run.write_json("architecture.json", &serde_json::json!({ "epoch0": architecture }))
+        run.write_json(ARCHITECTURE, &serde_json::json!({ "epoch0": architecture }))
     }
 
     fn save(&self, into: &mut TensorMap) {
@@ -323,6 +339,10 @@ pub fn search<T: Task>(
     let parts = Splits::for_search(task.data(), recipe)?;
     let space = recipe.space(pool)?;
     let bounds = bounds(recipe, pool, task, &space, latency)?;
+    if recipe.search.finals.is_some() {
+        // Hours before they are cut.
+        Splits::for_training(task.data(), recipe)?;
+    }
     let mut learner = prepare(recipe, (space, bounds), task, &parts)?;
     if let Some(latency) = latency {
         write_atomically(&run.file(LATENCY), &latency.bytes)?;
@@ -348,7 +368,23 @@ pub fn search<T: Task>(
         ));
     }
     let records = trainer.run(&mut learner)?;
-    let best = learner.strategy.best();
-    let (architecture, taken) = (learner.network.space().architecture(&best), learner.taken(&best));
-    Ok(SearchResult { architecture, records, taken })
+    let space = learner.network.space();
+    let finals = match &recipe.search.finals {
+        Some(settings) => {
+            let networks = finalists(space, learner.strategy.as_ref(), settings.networks);
+            let networks: Vec<_> = networks.into_iter().map(|network| (recipe.clone(), network)).collect();
+            Some(Finals::run(&networks, settings, pool, task, &run.file(""))?)
+        }
+        None => None,
+    };
+    let derived = || space.architecture(&learner.strategy.best());
+    let architecture = match finals.as_ref().and_then(Finals::winner) {
+        Some(winner) => {
+            run.write_json(ARCHITECTURE, &serde_json::json!({ "epoch0": winner.architecture }))?;
+            winner.architecture.clone()
+        }
+        None => derived(),
+    };
+    let taken = space.choices_of(&architecture).map(|choices| learner.taken(&choices)).unwrap_or_default();
+    Ok(SearchResult { architecture, records, finals, taken })
 }

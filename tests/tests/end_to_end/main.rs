@@ -5,6 +5,7 @@ mod c_programs;
 mod command_line;
 mod compare;
 mod disk_full;
+mod finals;
 mod limits;
 mod old_run;
 mod other_tasks;
