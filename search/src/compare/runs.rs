@@ -13,7 +13,6 @@ use crate::recipe::finals::FinalSettings;
 use crate::run::folder::RunFolder;
 use crate::seed::rng;
 use crate::space::limits::Latency;
-use crate::space::ranked::without_skips;
 use crate::task::Task;
 use crate::train::bounds::bounds;
 use crate::train::finals::Finals;
@@ -221,7 +220,7 @@ fn best_of_random<T: Task>(recipe: &Recipe, task: &T, count: u64, folder: &Path,
             break;
         }
         let architecture = random(recipe, rules, number)?;
-        if !networks.iter().any(|(_, known)| without_skips(known) == without_skips(&architecture)) {
+        if !networks.iter().any(|(_, known)| known.without_skips() == architecture.without_skips()) {
             networks.push((sized(recipe, task, &architecture, rules)?, architecture));
         }
     }

@@ -6,8 +6,6 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use mmnas_bundle::{Architecture, Operation};
-
 use crate::space::knapsack::WithinLimits;
 
 /// Some architectures: those whose choices all have a score above −∞.
@@ -82,13 +80,4 @@ pub(crate) fn best_of_each(scores: &[Vec<f64>]) -> Option<WithinLimits> {
         best.score += score;
     }
     best.score.is_finite().then_some(best)
-}
-
-/// The blocks of an architecture that do something.
-///
-/// Two architectures with the same ones are one network.
-pub(crate) fn without_skips(architecture: &Architecture) -> Architecture {
-    let skips = |operation: &&Operation| operation.name() == "skip_connect";
-    let side = |blocks: &[Operation]| blocks.iter().filter(|block| !skips(block)).copied().collect();
-    Architecture { encoder: side(&architecture.encoder), decoder: side(&architecture.decoder) }
 }

@@ -1,9 +1,10 @@
 //! Tests of ranked architectures against all of them, sorted.
 
+use mmnas_bundle::Architecture;
 use rand::RngExt as _;
 
 use crate::seed::rng;
-use crate::space::ranked::{best_of_each, ranked, without_skips};
+use crate::space::ranked::{best_of_each, ranked};
 
 #[test]
 fn all_architectures_come_by_falling_score() {
@@ -35,7 +36,7 @@ fn all_architectures_come_by_falling_score() {
 fn blocks_that_do_nothing_do_not_make_another_network() {
     let network = |decoder: &str| {
         let text = format!(r#"{{"enc": [["self_att_64"]], "dec": {decoder}}}"#);
-        without_skips(&serde_json::from_str(&text).unwrap())
+        serde_json::from_str::<Architecture>(&text).unwrap().without_skips()
     };
     let one = network(r#"[["skip_connect"], ["guided_att_64"], ["feed_forward"]]"#);
     assert_eq!(one, network(r#"[["guided_att_64"], ["skip_connect"], ["feed_forward"]]"#));

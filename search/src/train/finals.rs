@@ -11,7 +11,6 @@ use crate::operations::pool::Pool;
 use crate::recipe::Recipe;
 use crate::recipe::finals::FinalSettings;
 use crate::run::folder::RunFolder;
-use crate::space::ranked::without_skips;
 use crate::space::search_space::Space;
 use crate::strategy::decision::Strategy;
 use crate::task::Task;
@@ -57,7 +56,7 @@ pub(crate) fn finalists(space: &Space, strategy: &dyn Strategy, count: usize) ->
     let mut networks: Vec<Architecture> = Vec::new();
     for choices in strategy.ranked().take(LOOKED_AT * count) {
         let architecture = space.architecture(&choices);
-        if !networks.iter().any(|known| without_skips(known) == without_skips(&architecture)) {
+        if !networks.iter().any(|known| known.without_skips() == architecture.without_skips()) {
             networks.push(architecture);
         }
         if networks.len() == count {

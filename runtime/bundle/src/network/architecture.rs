@@ -77,6 +77,15 @@ impl Architecture {
     pub fn image_blocks(&self) -> usize {
         self.decoder.iter().position(Operation::reads_text).unwrap_or(self.decoder.len())
     }
+
+    /// The blocks that do something: all but `skip_connect`, so a side may have none.
+    ///
+    /// Two architectures with the same ones are one network.
+    pub fn without_skips(&self) -> Architecture {
+        let does_something = |block: &&Operation| block.name() != "skip_connect";
+        let side = |blocks: &[Operation]| blocks.iter().filter(does_something).copied().collect();
+        Architecture { encoder: side(&self.encoder), decoder: side(&self.decoder) }
+    }
 }
 
 impl TryFrom<Published> for Architecture {

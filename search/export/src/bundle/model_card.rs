@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use mmnas_bundle::Operation;
 use mmnas_bundle::manifest::{Manifest, Stage, TaskName};
-use mmnas_bundle::{Architecture, Operation};
 
 /// The content of a bundle's README.md.
 pub(crate) fn model_card(manifest: &Manifest) -> String {
@@ -32,16 +32,16 @@ fn heading(m: &Manifest) -> String {
     )
 }
 
-/// The blocks of a side on one line.
+/// The blocks of a side on one line, each after an arrow.
 fn line(operations: &[Operation]) -> String {
-    operations.iter().map(|operation| operation.abbreviation()).collect::<Vec<_>>().join(" → ")
+    operations.iter().map(|operation| format!(" → {}", operation.abbreviation())).collect()
 }
 
 /// The architecture as text.
 fn picture(m: &Manifest) -> String {
-    let Architecture { encoder, decoder } = &m.architecture;
-    let (before, after) = decoder.split_at(m.architecture.image_blocks());
-    let image = if before.is_empty() { String::new() } else { format!(" → {}", line(before)) };
+    // What does nothing is in no graph.
+    let architecture = m.architecture.without_skips();
+    let (before, after) = architecture.decoder.split_at(architecture.image_blocks());
     let head = match m.task {
         TaskName::Vqa => format!("LN(AttFlat text + AttFlat regions) → {} answers", m.dimensions.outputs),
         TaskName::Itm => "LN(AttFlat text + AttFlat regions) → match".to_owned(),
@@ -49,13 +49,15 @@ fn picture(m: &Manifest) -> String {
     };
     let d = &m.dimensions;
     format!(
-        "## Architecture\n\n```\ntext    words → embedding {} → LSTM {h} → {}\nimage   regions of {} features → {h}{image}\n\
-         fusion  {} → {head}\n```\n\nH {h}, {} heads of {}, {} words, texts of up to {} words.\n",
+        "## Architecture\n\n```\ntext    words → embedding {} → LSTM {h}{}\nimage   regions of {} features → {h}{}\n\
+         fusion  text and image{} → {head}\n```\n\nH {h}, {} {} of {}, {} words, texts of up to {} words.\n",
         d.embedding,
-        line(encoder),
+        line(&architecture.encoder),
         d.feature,
-        if after.is_empty() { "(no block)".to_owned() } else { line(after) },
+        line(before),
+        line(after),
         d.heads(),
+        if d.heads() == 1 { "head" } else { "heads" },
         d.head,
         d.vocabulary,
         m.text.max_tokens,
