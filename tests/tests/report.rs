@@ -287,7 +287,7 @@ fn finals_are_listed_the_best_first() {
     assert!(words(section).contains("3 of 5 trainings") && words(section).contains("leads so far"));
     assert_eq!(rows.len(), 4, "{rows:?}");
     for (row, expected) in
-        rows[1..].iter().zip(["75.00 %2.561enc SA, dec FFN", "50.00 %161enc SA, dec GA", "25.00 %2.561"])
+        rows[1..].iter().zip(["75.00 %2.5061enc SA, dec FFN", "50.00 %1.0061enc SA, dec GA", "25.00 %2.5061"])
     {
         let row: String = row.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(row.replace(' ', "").starts_with(&expected.replace(' ', "")), "{row}");

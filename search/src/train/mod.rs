@@ -4,6 +4,7 @@ pub mod bounds;
 pub(crate) mod dimensions;
 pub mod finals;
 pub mod learnable_check;
+pub(crate) mod network_state;
 pub mod parameter_costs;
 pub mod retrain;
 pub mod search;

@@ -22,7 +22,7 @@ use crate::space::arch_path::ArchPath;
 use crate::task::example::Example;
 use crate::task::{Evaluation, Task};
 use crate::train::dimensions::dimensions;
-use crate::train::search::{load_network, save_network};
+use crate::train::network_state::{load_network, save_network};
 use crate::train::step_position::StepPosition;
 use crate::train::trainer::{Learner, Trainer, misfit};
 use crate::train::weight_step::{MicroBatch, StepSettings, weight_step};

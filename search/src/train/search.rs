@@ -30,6 +30,7 @@ use crate::task::{Evaluation, Task};
 use crate::train::bounds::bounds;
 use crate::train::dimensions::dimensions;
 use crate::train::finals::{Finals, finalists};
+use crate::train::network_state::{load_network, save_network};
 use crate::train::step_position::StepPosition;
 use crate::train::trainer::{Learner, Trainer, evaluate, misfit};
 use crate::train::weight_step::{MicroBatch, StepSettings, weight_step};
@@ -272,17 +273,6 @@ pub(crate) fn samples_to_compare(part: &[usize], seed: u64) -> Vec<usize> {
 
 /// Name in a checkpoint of the top choices at the end of the last epoch.
 const BEFORE: &str = "top_choices";
-
-/// Weights and moments under the names that [`load_network`] reads.
-pub(crate) fn save_network(network: &Network, adam: &Adam, into: &mut TensorMap) {
-    into.extend(network.parameters().iter().map(|(name, p)| (format!("network.{name}"), p.shallow_clone())));
-    adam.save("net_optim", into);
-}
-
-pub(crate) fn load_network(network: &Network, from: &TensorMap, file: &std::path::Path) -> Result<Adam> {
-    crate::nn::tensors::copy_into(network.parameters(), from, "network.", file)?;
-    Adam::load("net_optim", network.parameters(), from).map_err(|name| misfit(file, name))
-}
 
 /// Builds a search of `space` before its first step.
 pub(crate) fn prepare<'a, T: Task>(
