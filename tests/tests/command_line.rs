@@ -62,11 +62,11 @@ fn json(arguments: &[&str]) -> (Value, String) {
 /// A program that reads the report takes a graph's variant to `--variant` as it is.
 #[test]
 fn a_verification_names_its_variants() {
-    let (report, _) = json(&["verify", &bundle("vgd")]);
+    let (report, _) = json(&["verify", &bundle("itm")]);
     let variants: Vec<&str> =
         report["checks"].as_array().unwrap().iter().filter_map(|c| c["variant"].as_str()).collect();
-    assert_eq!(variants, ["ort-int8", "ort-int8", "ort-int8", "ort-int8", "portable-fp32"]);
-    let (again, _) = json(&["verify", &bundle("vgd"), "--variant", variants[0]]);
+    assert_eq!(variants, ["ort-fp32", "ort-fp32", "ort-fp32", "ort-fp32", "portable-fp32"]);
+    let (again, _) = json(&["verify", &bundle("itm"), "--variant", variants[0]]);
     assert_eq!(again["passed"], true);
 }
 
@@ -171,7 +171,7 @@ fn evaluation_names_the_sample_at_fault_and_what_ran() {
     let arguments = evaluate("vqa", &place.file("samples.jsonl", &format!("\u{feff}{good}")));
     let arguments = arguments.each_ref().map(String::as_str);
     let (report, _) = json(&arguments);
-    assert_eq!((&report["variant"], &report["provider"]), (&"ort-int8".into(), &"cpu".into()));
+    assert_eq!((&report["variant"], &report["provider"]), (&"ort-fp32".into(), &"cpu".into()));
     let output = mmnas(&[&arguments[..], &["--provider", "cuda,cpu"]].concat());
     // Where there is no GPU the second is taken, and that is said.
     assert!(output.code == Some(0), "{}", output.stderr);
