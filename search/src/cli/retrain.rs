@@ -16,6 +16,9 @@ use super::{RunArguments, WithTask, output};
 
 /// Trains an architecture from scratch
 #[derive(Args)]
+#[command(
+    override_usage = "mmnas-search retrain [OPTIONS] <--architecture <ARCHITECTURE>|--finals <FINALS>> --out <OUT>"
+)]
 #[command(group = ArgGroup::new("network").required(true).args(["architecture", "finals"]))]
 #[command(after_help = "\
 The run's folder gets recipe.toml, log.jsonl, network.safetensors (the weights of the best
