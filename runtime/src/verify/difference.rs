@@ -29,22 +29,27 @@ fn difference(found: &Tensor, recorded: &Tensor, measure: fn(f64) -> f64, precis
     if found.shape() != recorded.shape() {
         return Err(format!("expected the recorded shape {:?}, found {:?}", recorded.shape(), found.shape()));
     }
+    let recorded_shape = recorded.shape();
     let (found, recorded) = match (found.data(), recorded.data()) {
         (Data::F32(a), Data::F32(b)) => (doubles(a), doubles(b)),
         (Data::I64(a), Data::I64(b)) => (a.iter().map(|&v| v as f64).collect(), b.iter().map(|&v| v as f64).collect()),
         (Data::U8(a), Data::U8(b)) => (doubles(a), doubles(b)),
         _ => return Err("expected the recorded element type, found another".to_owned()),
     };
+    let pairs: Vec<(f64, f64)> = found.into_iter().zip(recorded).map(|(a, b)| (measure(a), measure(b))).collect();
+    // Of what was measured: the exponential of a finite number may be infinite.
+    if let Some((a, b)) = pairs.iter().find(|(a, b)| !a.is_finite() || !b.is_finite()) {
+        return Err(format!("expected finite numbers, found {a} where {b} was recorded"));
+    }
+    let row = if recorded_shape.len() > 1 { recorded_shape[recorded_shape.len() - 1].max(1) } else { 1 };
     let (mut largest, mut squares, mut of_recorded) = (0.0f64, 0.0f64, 0.0f64);
-    for (a, b) in found.into_iter().zip(recorded) {
-        let (a, b) = (measure(a), measure(b));
-        // Of what was measured: the exponential of a finite number may be infinite.
-        if !a.is_finite() || !b.is_finite() {
-            return Err(format!("expected finite numbers, found {a} where {b} was recorded"));
+    for row in pairs.chunks(row) {
+        let scale = row.iter().fold(1.0f64, |scale, (_, b)| scale.max(b.abs()));
+        for (a, b) in row {
+            largest = largest.max((a - b).abs() / scale);
+            squares += (a - b) * (a - b);
+            of_recorded += b * b;
         }
-        largest = largest.max((a - b).abs() / b.abs().max(1.0));
-        squares += (a - b) * (a - b);
-        of_recorded += b * b;
     }
     match precision {
         Precision::Fp32 => Ok(largest),
@@ -76,6 +81,22 @@ mod tests {
     fn in_32_bits_the_difference_is_absolute_below_one_and_relative_above() {
         assert!((of(&[0.25], &[0.5], Precision::Fp32).unwrap() - 0.25).abs() < 1e-9);
         assert!((of(&[1001.0], &[1000.0], Precision::Fp32).unwrap() - 1e-3).abs() < 1e-9);
+    }
+
+    #[test]
+    fn in_32_bits_a_row_has_the_size_of_its_largest_number() {
+        let rows = |shape: &[usize], values: &[f32]| Tensor::new(shape.to_vec(), Data::F32(values.to_vec())).unwrap();
+        let of = |shape: &[usize], found: &[f32], recorded: &[f32]| {
+            let tensors = |values| Tensors::from([("x".to_owned(), rows(shape, values))]);
+            worst(&tensors(found), &tensors(recorded), &[], Precision::Fp32).unwrap()
+        };
+        // A small number of a row of large ones is a difference of sums as large as they are.
+        assert!((of(&[1, 2], &[20.0, 0.25], &[20.0, 0.5]) - 0.0125).abs() < 1e-9);
+        // The next row is another item's.
+        assert!((of(&[2, 1], &[20.0, 0.25], &[20.0, 0.5]) - 0.25).abs() < 1e-9);
+        assert!((of(&[2, 1, 2], &[20.0, 0.5, 0.25, 0.0], &[20.0, 0.5, 0.5, 0.0]) - 0.25).abs() < 1e-9);
+        // So are the numbers of an output of one dimension.
+        assert!((of(&[2], &[20.0, 0.25], &[20.0, 0.5]) - 0.25).abs() < 1e-9);
     }
 
     #[test]

@@ -82,7 +82,8 @@ fn nudged(inputs: &Inputs) -> Inputs {
 
 /// Distance of two outputs for the same text.
 ///
-/// It is measured as by [`Precision::tolerance`], in 32 bits.
+/// It is measured number by number, so it is never below what [`Precision::tolerance`] measures in
+/// 32 bits.
 fn moved(here: &StageOutputs, there: &StageOutputs) -> f64 {
     let apart = |a: &Tensor, b: &Tensor| ((a - b).abs() / b.abs().clamp_min(1.0)).max().double_value(&[]);
     let of_image = here.image.iter().zip(&there.image).map(|((name, a), (_, b))| match name.as_str() {

@@ -141,8 +141,8 @@ fn of_report(report: Report) -> Result<Verified, String> {
         let reason = match (check.problem, check.worst) {
             (Some(problem), _) => format!("{}: {problem}", check.stage),
             (None, worst) => {
-                let worst = worst.map_or("without bound".to_owned(), |worst| format!("by {worst:.3}"));
-                format!("{} differs {worst}, at most {} passes", check.stage, check.tolerance)
+                let worst = worst.map_or("without bound".to_owned(), |worst| format!("by {worst:.3e}"));
+                format!("{} differs {worst}, at most {:e} passes", check.stage, check.tolerance)
             }
         };
         let merged = check.stage == "merged";

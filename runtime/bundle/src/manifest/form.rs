@@ -49,8 +49,9 @@ impl Precision {
 
     /// The largest difference from the recorded outputs that `mmnas verify` accepts.
     ///
-    /// In fp32 it is `|found − recorded| / max(1, |recorded|)` of every number, in fp16 and int8 `‖found − recorded‖ /
-    /// ‖recorded‖` of every output. It bounds damage and wrong arithmetic and is no promise: what a bundle's own graphs
+    /// In fp32 it is `|found − recorded| / max(1, largest |recorded|)` of every row, a row being the last of an output's
+    /// dimensions: its numbers are sums of terms as large as the largest of them. In fp16 and int8 it is `‖found −
+    /// recorded‖ / ‖recorded‖` of every output. It bounds damage and wrong arithmetic and is no promise: what a bundle's own graphs
     /// gave stands in its `measured`.
     pub fn tolerance(self) -> f64 {
         match self {
