@@ -50,7 +50,7 @@ fn picture(m: &Manifest) -> String {
     let d = &m.dimensions;
     format!(
         "## Architecture\n\n```\ntext    words → embedding {} → LSTM {h}{}\nimage   regions of {} features → {h}{}\n\
-         fusion  text and image{} → {head}\n```\n\nH {h}, {} {} of {}, {} words, texts of up to {} words.\n",
+         fusion  text and image{}\nhead    {head}\n```\n\nH {h}, {} {} of {}, {} words, texts of up to {} words.\n",
         d.embedding,
         line(&architecture.encoder),
         d.feature,
