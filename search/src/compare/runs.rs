@@ -225,7 +225,7 @@ fn best_of_random<T: Task>(recipe: &Recipe, task: &T, count: u64, folder: &Path,
         }
     }
     // The rates are those that a search's own finals try, if it has some.
-    let every = FinalSettings { networks: networks.len(), rates: vec![1.0], epochs: None };
+    let every = FinalSettings { networks: networks.len(), rates: vec![1.0], epochs: None, candidates: None };
     let settings = recipe.search.finals.clone().unwrap_or(every);
     let inputs = task.data().run_inputs(T::NAME, None);
     let run = RunFolder::open(&folder.join("finals"), recipe, &inputs, true)?;

@@ -60,6 +60,10 @@ impl SearchSettings {
         self.strategy.check()?;
         self.limits.as_ref().map_or(Ok(()), LimitSettings::check)?;
         self.finals.as_ref().map_or(Ok(()), FinalSettings::check)?;
+        if self.finals.as_ref().is_some_and(|finals| finals.candidates.is_some()) && !self.strategy.has_alpha() {
+            let expected = "a strategy with alpha: the others rank by shared scores already";
+            return Err(("search.finals.candidates", expected, format!("{:?}", self.strategy)));
+        }
         if let Some(average) = self.weights.average {
             return Err(("search.weights.average", "nothing: paths share their weights", average.to_string()));
         }

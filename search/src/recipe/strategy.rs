@@ -80,6 +80,16 @@ impl StrategySettings {
         }
     }
 
+    /// Whether it learns alpha.
+    pub(crate) fn has_alpha(&self) -> bool {
+        match self {
+            StrategySettings::Gradient { .. } | StrategySettings::Darts {} | StrategySettings::Gumbel { .. } => true,
+            StrategySettings::Random { .. } | StrategySettings::Evolution { .. } | StrategySettings::Fixed { .. } => {
+                false
+            }
+        }
+    }
+
     pub(crate) fn check(&self) -> std::result::Result<(), Wrong> {
         let counts = match self {
             StrategySettings::Random { candidates, samples, .. } => vec![*candidates, *samples],

@@ -12,7 +12,6 @@ use crate::recipe::Recipe;
 use crate::recipe::finals::FinalSettings;
 use crate::run::folder::RunFolder;
 use crate::space::search_space::Space;
-use crate::strategy::decision::Strategy;
 use crate::task::Task;
 use crate::train::retrain::{Parts, train_alone};
 
@@ -33,6 +32,29 @@ pub struct Final {
     pub seconds: f64,
 }
 
+impl Final {
+    /// Trains a network on the weights part in `run` and scores it on the alpha part.
+    ///
+    /// `recipe` has the rate already.
+    fn train<T: Task>(
+        recipe: &Recipe,
+        rate: f64,
+        pool: &Pool,
+        architecture: &Architecture,
+        task: &T,
+        run: &RunFolder,
+    ) -> Result<Final> {
+        let parts = Splits::for_training(task.data(), recipe)?;
+        let parts = Parts { train: &parts.weights, validation: &parts.alpha };
+        let (score, seconds) = match train_alone(recipe, pool, architecture, task, run, parts) {
+            Ok(trained) => (Some(trained.validation), trained.records.iter().map(|record| record.seconds).sum()),
+            Err(Error::NotFinite { .. }) => (None, 0.0),
+            Err(error) => return Err(error),
+        };
+        Ok(Final { architecture: architecture.clone(), hidden: recipe.retrain.hidden, rate, score, seconds })
+    }
+}
+
 /// `finals.json`: the finals of a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,10 +73,10 @@ pub const FINALS: &str = "finals.json";
 /// Where many are the same network, since blocks that do nothing stand elsewhere, fewer take part.
 const LOOKED_AT: usize = 100;
 
-/// The first `count` different networks of a strategy's ranking.
-pub(crate) fn finalists(space: &Space, strategy: &dyn Strategy, count: usize) -> Vec<Architecture> {
+/// The first `count` different networks of a ranking of architectures, one operation a block.
+pub(crate) fn finalists(space: &Space, ranked: impl Iterator<Item = Vec<usize>>, count: usize) -> Vec<Architecture> {
     let mut networks: Vec<Architecture> = Vec::new();
-    for choices in strategy.ranked().take(LOOKED_AT * count) {
+    for choices in ranked.take(LOOKED_AT * count) {
         let architecture = space.architecture(&choices);
         if !networks.iter().any(|known| known.without_skips() == architecture.without_skips()) {
             networks.push(architecture);
@@ -83,15 +105,10 @@ impl Finals {
         task: &T,
         folder: &Path,
     ) -> Result<Finals> {
-        let file = folder.join(FINALS);
         let pairs = || networks.iter().flat_map(|network| settings.rates.iter().map(move |&rate| (network, rate)));
-        let mut finals = Finals { planned: pairs().count(), results: Vec::new() };
-        if file.exists() {
-            let known = Finals::read(&file)?;
-            let now = pairs().map(|((recipe, architecture), rate)| (recipe.retrain.hidden, architecture, rate));
-            known.check_same(now, &file)?;
-            finals = known;
-        }
+        let file = folder.join(FINALS);
+        let now = pairs().map(|((recipe, architecture), rate)| (recipe.retrain.hidden, architecture, rate));
+        let mut finals = Finals::begun(&file, pairs().count(), now)?;
         for (number, ((recipe, architecture), rate)) in pairs().enumerate() {
             let recipe = Recipe { retrain: settings.of(&recipe.retrain, rate), ..recipe.clone() };
             let own = folder.join(format!("final-{:02}", number + 1));
@@ -104,21 +121,27 @@ impl Finals {
                 continue;
             }
             let run = RunFolder::open(&own, &recipe, &inputs, true)?;
-            let parts = Splits::for_training(task.data(), &recipe)?;
-            let parts = Parts { train: &parts.weights, validation: &parts.alpha };
-            let (score, seconds) = match train_alone(&recipe, pool, architecture, task, &run, parts) {
-                Ok(trained) => (Some(trained.validation), trained.records.iter().map(|record| record.seconds).sum()),
-                Err(Error::NotFinite { .. }) => (None, 0.0),
-                Err(error) => return Err(error),
-            };
-            let (architecture, hidden) = (architecture.clone(), recipe.retrain.hidden);
-            finals.results.push(Final { architecture, hidden, rate, score, seconds });
+            finals.results.push(Final::train(&recipe, rate, pool, architecture, task, &run)?);
             let text = serde_json::to_string_pretty(&finals).map_err(|e| BundleError::json(&file, &e))?;
             write_atomically(&file, text.as_bytes())?;
             drop(run);
             remove(&own)?;
         }
         Ok(finals)
+    }
+
+    /// The finals in `file`, which must be of the trainings `now`, as far as they have come; or none.
+    fn begun<'a>(
+        file: &Path,
+        planned: usize,
+        now: impl Iterator<Item = (usize, &'a Architecture, f64)>,
+    ) -> Result<Finals> {
+        if !file.exists() {
+            return Ok(Finals { planned, results: Vec::new() });
+        }
+        let known = Finals::read(file)?;
+        known.check_same(now, file)?;
+        Ok(known)
     }
 
     /// Checks that the results are of these trainings, as far as they go.

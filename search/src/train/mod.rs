@@ -1,6 +1,7 @@
 //! The loop of a run: weight steps, architecture steps, epochs.
 
 pub mod bounds;
+pub(crate) mod candidates;
 pub(crate) mod dimensions;
 pub mod finals;
 pub mod learnable_check;

@@ -28,6 +28,7 @@ use crate::strategy::diagnostics::SearchDiagnostics;
 use crate::task::example::Example;
 use crate::task::{Evaluation, Task};
 use crate::train::bounds::bounds;
+use crate::train::candidates::ranked_candidates;
 use crate::train::dimensions::dimensions;
 use crate::train::finals::{Finals, finalists};
 use crate::train::network_state::{load_network, save_network};
@@ -224,13 +225,7 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
 
     fn conclude(&mut self, task: &T) -> Result<bool> {
         let before = self.strategy.best();
-        let (network, part, batch) = (&self.network, self.alpha_part, self.recipe.search.weights.evaluated_at_once());
-        let part = samples_to_compare(part, self.recipe.seed);
-        let mut score = |choices: &[usize], samples: usize| {
-            let samples = &part[..samples.min(part.len())];
-            Ok(evaluate(task, (network, &ArchPath::single(choices)), samples, batch)?.score)
-        };
-        self.strategy.conclude(&mut score)?;
+        self.strategy.conclude(&mut shared_score(task, &self.network, self.alpha_part, self.recipe))?;
         Ok(self.strategy.best() != before)
     }
 
@@ -261,6 +256,20 @@ impl<T: Task> Learner<T> for SearchLearner<'_> {
             false => None,
         };
         Ok(())
+    }
+}
+
+/// Scores architectures with the shared weights on the alpha part `part`.
+fn shared_score<'a, T: Task>(
+    task: &'a T,
+    network: &'a Network,
+    part: &[usize],
+    recipe: &Recipe,
+) -> impl FnMut(&[usize], usize) -> Result<f64> + use<'a, T> {
+    let (part, batch) = (samples_to_compare(part, recipe.seed), recipe.search.weights.evaluated_at_once());
+    move |choices, samples| {
+        let samples = &part[..samples.min(part.len())];
+        Ok(evaluate(task, (network, &ArchPath::single(choices)), samples, batch)?.score)
     }
 }
 
@@ -361,7 +370,16 @@ pub fn search<T: Task>(
     let space = learner.network.space();
     let finals = match &recipe.search.finals {
         Some(settings) => {
-            let networks = finalists(space, learner.strategy.as_ref(), settings.networks);
+            let strategy = learner.strategy.as_ref();
+            let networks = match &settings.candidates {
+                Some(candidates) => {
+                    let mut score = shared_score(task, &learner.network, &parts.alpha, recipe);
+                    let considered = (strategy, learner.bounds.as_ref());
+                    let ranked = ranked_candidates(considered, candidates, recipe.seed, &mut score)?;
+                    finalists(space, ranked.into_iter(), settings.networks)
+                }
+                None => finalists(space, strategy.ranked(), settings.networks),
+            };
             let networks: Vec<_> = networks.into_iter().map(|network| (recipe.clone(), network)).collect();
             Some(Finals::run(&networks, settings, pool, task, &run.file(""))?)
         }

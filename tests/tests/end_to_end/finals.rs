@@ -6,7 +6,11 @@ use serde_json::Value;
 
 use crate::{SMALL, search_command};
 
-const FINALS: [&str; 2] = ["--set", "search.finals={ networks = 2, rates = [1.0, 3.0], epochs = 2 }"];
+const FINALS: [&str; 2] = [
+    "--set",
+    "search.finals={ networks = 2, rates = [1.0, 3.0], epochs = 2, \
+     candidates = { architectures = 6, samples = 20, temperature = 4.0 } }",
+];
 
 fn finals(out: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(out.join("finals.json")).unwrap()).unwrap()
