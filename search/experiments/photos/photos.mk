@@ -136,9 +136,11 @@ TIME_RECORDS := $(if $(filter search/experiments/photos/latency,$(LATENCY)),$(PH
 AT_MOST_vqa := 0.335
 AT_MOST_itm := 0.408
 AT_MOST_vgd := 0.588
-TIMED := mcan:1,gradient@64,mcan-in-time,random-architecture@64,gradient@96,evolution@64,best-of-random:3@64
+TIMED := mcan:1,gradient@64,mcan-in-time,random-architecture@64,best-of-random:3@64
+# Of three random architectures, each at both rates, as many are trained alone as finals pay for.
+PHOTO_FINALS := --set 'search.finals={ networks = 2, rates = [1.0, 2.0] }'
 time-vqa time-itm time-vgd: time-%: | $(PHOTOS)/%/features/features.json $(WORDS)
-	@mkdir -p $(TIME_RECORDS) && $(SEARCH) compare $(call RUN_OF,$(DEVICE_RECIPE_OF)) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 \
+	@mkdir -p $(TIME_RECORDS) && $(SEARCH) compare $(call RUN_OF,$(DEVICE_RECIPE_OF)) $(PHOTO_FINALS) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 \
 	--of all --at-most $(AT_MOST_$*) $(foreach h,$(WIDTHS),--latency $(LATENCY)/$(DATASET_$*)-$(h).json) --contenders $(TIMED) \
 	--out $(PHOTOS)/$*/time --record $(TIME_RECORDS)/$(DATASET_$*).json
 

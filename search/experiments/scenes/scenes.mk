@@ -82,7 +82,7 @@ time-scenes: | $(SCENES)/features/features.json
 	@$(SEARCH) compare --task vqa --recipe search/experiments/scenes/scenes_device.toml $(TIME_SCENES) $(SCENE_FINALS) \
 	--samples $(SCENES)/data/train.vqa.jsonl --features $(SCENES)/features --seeds 3 \
 	--of all --at-most $(SCENES_AT_MOST) $(foreach h,$(SCENE_WIDTHS),--latency $(SCENE_LATENCY)/scenes-$(h).json) \
-	--contenders gradient@64,mcan:1,mcan-in-time,random-architecture@64,best-of-random:5@64 \
+	--contenders gradient@64,mcan:1,mcan-in-time,random-architecture@64,best-of-random:3@64 \
 	--out $(SCENES)/time-060 --record $(SCENE_TIME_RECORDS)/time-060.json
 
 # What the networks of that record take, measured whole beside what is predicted: the widths in turns, three times.
