@@ -29,7 +29,7 @@ fn difference(found: &Tensor, recorded: &Tensor, measure: fn(f64) -> f64, precis
     if found.shape() != recorded.shape() {
         return Err(format!("expected the recorded shape {:?}, found {:?}", recorded.shape(), found.shape()));
     }
-    let recorded_shape = recorded.shape();
+    let row = row_length(recorded.shape());
     let (found, recorded) = match (found.data(), recorded.data()) {
         (Data::F32(a), Data::F32(b)) => (doubles(a), doubles(b)),
         (Data::I64(a), Data::I64(b)) => (a.iter().map(|&v| v as f64).collect(), b.iter().map(|&v| v as f64).collect()),
@@ -41,7 +41,6 @@ fn difference(found: &Tensor, recorded: &Tensor, measure: fn(f64) -> f64, precis
     if let Some((a, b)) = pairs.iter().find(|(a, b)| !a.is_finite() || !b.is_finite()) {
         return Err(format!("expected finite numbers, found {a} where {b} was recorded"));
     }
-    let row = if recorded_shape.len() > 1 { recorded_shape[recorded_shape.len() - 1].max(1) } else { 1 };
     let (mut largest, mut squares, mut of_recorded) = (0.0f64, 0.0f64, 0.0f64);
     for row in pairs.chunks(row) {
         let scale = row.iter().fold(1.0f64, |scale, (_, b)| scale.max(b.abs()));
@@ -57,6 +56,14 @@ fn difference(found: &Tensor, recorded: &Tensor, measure: fn(f64) -> f64, precis
         // Zeros are recorded where an operation gives nothing; then only zeros are right.
         Precision::Fp16 | Precision::Int8 if of_recorded == 0.0 => Ok(squares.sqrt()),
         Precision::Fp16 | Precision::Int8 => Ok((squares / of_recorded).sqrt()),
+    }
+}
+
+/// Numbers of a row: the last dimension, or one number where there is no other.
+fn row_length(shape: &[usize]) -> usize {
+    match shape {
+        [.., _, last] => (*last).max(1),
+        _ => 1,
     }
 }
 

@@ -318,6 +318,21 @@ mod tests {
     }
 
     #[test]
+    fn only_a_search_with_alpha_has_candidates_for_its_finals() {
+        let set = "search.finals={ networks = 2, candidates = { architectures = 9, samples = 9, temperature = 4.0 } }";
+        let text = include_str!("../../experiments/easy_vqa/easy_vqa.toml");
+        let recipe = Recipe::parse(text, Path::new("r.toml"), &[set.to_owned()]).unwrap();
+        for (name, candidates) in [("gradient", true), ("gumbel@64", true), ("evolution", false), ("random@64", false)]
+        {
+            let own = crate::compare::runs::recipe_of(&recipe, &Contender::parse(name, &recipe).unwrap(), 1);
+            let finals = own.search.finals.clone().unwrap();
+            assert_eq!((finals.networks, finals.candidates.is_some()), (2, candidates), "{name}");
+            // What the run's folder holds can be read again.
+            Recipe::parse(&own.to_toml().unwrap(), Path::new("recipe.toml"), &[]).unwrap();
+        }
+    }
+
+    #[test]
     fn a_contender_that_cannot_be_trained_is_found_before_anything_runs() {
         let recipe =
             Recipe::parse(include_str!("../../experiments/easy_vqa/easy_vqa.toml"), Path::new("r.toml"), &[]).unwrap();

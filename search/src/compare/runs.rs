@@ -29,7 +29,13 @@ pub(crate) fn recipe_of(recipe: &Recipe, contender: &Contender, seed: u64) -> Re
         recipe = recipe.at_width(*hidden);
     }
     match contender.of_any_width() {
-        Contender::Search { strategy, .. } => recipe.search.strategy = strategy.clone(),
+        Contender::Search { strategy, .. } => {
+            recipe.search.strategy = strategy.clone();
+            // Candidates are drawn from alpha; the finals of the others have what they rank first.
+            if let Some(finals) = recipe.search.finals.as_mut().filter(|_| !strategy.has_alpha()) {
+                finals.candidates = None;
+            }
+        }
         Contender::UnimodalBaseline { modalities, .. } => recipe.model.modalities = *modalities,
         _ => {}
     }

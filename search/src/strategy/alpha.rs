@@ -227,7 +227,7 @@ fn to_vec(tensor: &Tensor) -> Vec<f64> {
 }
 
 /// Index of the interval of `weights` (sum 1) that `at` (0 to 1) hits.
-fn pick(weights: &[f64], at: f64) -> usize {
+pub(crate) fn pick(weights: &[f64], at: f64) -> usize {
     let mut sum = 0.0;
     weights
         .iter()

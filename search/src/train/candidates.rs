@@ -1,13 +1,39 @@
 //! Candidates for finals: architectures that alpha makes probable, ranked by shared scores.
 
-use rand::Rng;
+use mmnas_bundle::{Architecture, Error as BundleError, read_text_file};
 use rand::RngExt as _;
 
 use crate::error::Result;
 use crate::progress::Progress;
 use crate::recipe::finals::CandidateSettings;
+use crate::run::folder::RunFolder;
 use crate::seed::rng;
+use crate::strategy::alpha::pick;
 use crate::strategy::decision::{Bounds, SharedScore, Strategy};
+
+/// File of the networks that shared scores chose, in a run's folder.
+pub(crate) const FINALISTS: &str = "finalists.json";
+
+/// The networks in [`FINALISTS`] of a run, or those that `choose` gives now, which it then has.
+///
+/// A killed search goes on with the same ones, also on a processor that rounds otherwise.
+///
+/// # Errors
+///
+/// [`Error::Bundle`](crate::error::Error::Bundle) for a file that cannot be read or written. Those
+/// of `choose`.
+pub(crate) fn chosen_once(
+    run: &RunFolder,
+    choose: impl FnOnce() -> Result<Vec<Architecture>>,
+) -> Result<Vec<Architecture>> {
+    let file = run.file(FINALISTS);
+    if file.exists() {
+        return serde_json::from_str(&read_text_file(&file)?).map_err(|e| BundleError::json(&file, &e).into());
+    }
+    let chosen = choose()?;
+    run.write_json(FINALISTS, &chosen)?;
+    Ok(chosen)
+}
 
 /// Draws for each candidate: most may be over a tight limit, or known.
 const DRAWS: usize = 1000;
@@ -29,7 +55,7 @@ fn candidates(
         if found.len() >= settings.architectures {
             break;
         }
-        let drawn: Vec<usize> = softened.iter().map(|weights| pick(weights, &mut rng)).collect();
+        let drawn: Vec<usize> = softened.iter().map(|weights| pick(weights, rng.random::<f64>())).collect();
         if fits(&drawn) && !found.contains(&drawn) {
             found.push(drawn);
         }
@@ -37,19 +63,11 @@ fn candidates(
     found
 }
 
-/// Probabilities to the power of 1 / `temperature`; their sum is not 1.
+/// Probabilities to the power of 1 / `temperature`, over their sum.
 fn soften(probabilities: &[f64], temperature: f64) -> Vec<f64> {
-    probabilities.iter().map(|p| p.powf(1.0 / temperature)).collect()
-}
-
-/// An index, each with a probability in proportion to its weight.
-fn pick(weights: &[f64], rng: &mut impl Rng) -> usize {
-    let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
-    let passed = weights.iter().position(|weight| {
-        left -= weight;
-        left < 0.0
-    });
-    passed.unwrap_or(weights.len().saturating_sub(1))
+    let powers: Vec<f64> = probabilities.iter().map(|p| p.powf(1.0 / temperature)).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
 }
 
 /// Candidates within the limits by falling score with shared weights; of equal ones the first stays first.
@@ -81,20 +99,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn draws_follow_softened_probabilities() {
+    fn softened_probabilities_are_roots_over_their_sum() {
         let weights = soften(&[0.81, 0.0, 0.01, 0.16], 2.0);
         // Square roots: 0.9, 0, 0.1, 0.4.
-        let mut rng = rng(5, "test", 0);
-        let mut counts = [0usize; 4];
-        for _ in 0..14_000 {
-            counts[pick(&weights, &mut rng)] += 1;
+        for (weight, root) in weights.iter().zip([0.9, 0.0, 0.1, 0.4]) {
+            assert!((weight - root / 1.4).abs() < 1e-12, "{weights:?}");
         }
-        assert_eq!(counts[1], 0);
-        for (count, share) in counts.iter().zip([0.9, 0.0, 0.1, 0.4]) {
-            assert!((*count as f64 - share * 10_000.0).abs() < 400.0, "{counts:?}");
-        }
-        assert_eq!(soften(&[0.3, 0.7], 1.0), [0.3, 0.7]);
+        assert!(soften(&[0.3, 0.7], 1.0).iter().zip([0.3, 0.7]).all(|(a, b)| (a - b).abs() < 1e-12));
     }
+
+    #[test]
+    fn finalists_are_chosen_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::claim(folder.path()).unwrap();
+        let chosen = || chosen_once(&run, || Ok(vec!["enc SA, dec GA FFN".parse().unwrap()])).unwrap();
+        let first = chosen();
+        assert_eq!(chosen_once(&run, || panic!("chosen twice")).unwrap(), first);
+        std::fs::write(run.file(FINALISTS), "[7]").unwrap();
+        let error = chosen_once(&run, || Ok(Vec::new())).unwrap_err().to_string();
+        assert!(error.contains(FINALISTS), "{error}");
+    }
+
     #[test]
     fn half_are_the_most_probable_and_the_others_fit_and_are_drawn_once() {
         let settings = CandidateSettings { architectures: 8, samples: 1, temperature: 4.0 };

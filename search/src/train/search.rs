@@ -28,7 +28,7 @@ use crate::strategy::diagnostics::SearchDiagnostics;
 use crate::task::example::Example;
 use crate::task::{Evaluation, Task};
 use crate::train::bounds::bounds;
-use crate::train::candidates::ranked_candidates;
+use crate::train::candidates::{chosen_once, ranked_candidates};
 use crate::train::dimensions::dimensions;
 use crate::train::finals::{Finals, finalists};
 use crate::train::network_state::{load_network, save_network};
@@ -372,12 +372,12 @@ pub fn search<T: Task>(
         Some(settings) => {
             let strategy = learner.strategy.as_ref();
             let networks = match &settings.candidates {
-                Some(candidates) => {
+                Some(candidates) => chosen_once(run, || {
                     let mut score = shared_score(task, &learner.network, &parts.alpha, recipe);
                     let considered = (strategy, learner.bounds.as_ref());
                     let ranked = ranked_candidates(considered, candidates, recipe.seed, &mut score)?;
-                    finalists(space, ranked.into_iter(), settings.networks)
-                }
+                    Ok(finalists(space, ranked.into_iter(), settings.networks))
+                })?,
                 None => finalists(space, strategy.ranked(), settings.networks),
             };
             let networks: Vec<_> = networks.into_iter().map(|network| (recipe.clone(), network)).collect();
