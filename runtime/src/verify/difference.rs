@@ -5,13 +5,22 @@ use mmnas_bundle::manifest::{Precision, TensorSpec};
 use crate::engine::stage::Tensors;
 use crate::engine::tensor::{Data, Tensor};
 
+/// What the numbers of a row have to do with one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// They are sums of terms as large as the largest of them, as a network's are.
+    Sums,
+    /// They are of several kinds side by side, as features of maps, boxes and scores are.
+    Mixed,
+}
+
 /// The largest difference of the outputs, as [`Precision::tolerance`] measures it, or why there is none.
 ///
 /// Of logarithms their exponentials are compared.
 pub(crate) fn worst(
     found: &Tensors,
     recorded: &Tensors,
-    specs: &[TensorSpec],
+    (specs, rows): (&[TensorSpec], Rows),
     precision: Precision,
 ) -> Result<f64, String> {
     let mut worst = 0.0f64;
@@ -19,17 +28,22 @@ pub(crate) fn worst(
         let logarithm = specs.iter().any(|spec| spec.name == *name && spec.logarithm);
         let found = found.get(name).ok_or_else(|| format!("{name}: is missing"))?;
         let measure = if logarithm { f64::exp } else { |value| value };
-        let difference = difference(found, recorded, measure, precision).map_err(|e| format!("{name}: {e}"))?;
+        let difference = difference(found, recorded, (measure, rows), precision).map_err(|e| format!("{name}: {e}"))?;
         worst = worst.max(difference);
     }
     Ok(worst)
 }
 
-fn difference(found: &Tensor, recorded: &Tensor, measure: fn(f64) -> f64, precision: Precision) -> Result<f64, String> {
+fn difference(
+    found: &Tensor,
+    recorded: &Tensor,
+    (measure, rows): (fn(f64) -> f64, Rows),
+    precision: Precision,
+) -> Result<f64, String> {
     if found.shape() != recorded.shape() {
         return Err(format!("expected the recorded shape {:?}, found {:?}", recorded.shape(), found.shape()));
     }
-    let row = row_length(recorded.shape());
+    let row = if rows == Rows::Sums { row_length(recorded.shape()) } else { 1 };
     let (found, recorded) = match (found.data(), recorded.data()) {
         (Data::F32(a), Data::F32(b)) => (doubles(a), doubles(b)),
         (Data::I64(a), Data::I64(b)) => (a.iter().map(|&v| v as f64).collect(), b.iter().map(|&v| v as f64).collect()),
@@ -81,7 +95,7 @@ mod tests {
 
     fn of(found: &[f32], recorded: &[f32], precision: Precision) -> Result<f64, String> {
         let tensors = |values| Tensors::from([("x".to_owned(), floats(values))]);
-        worst(&tensors(found), &tensors(recorded), &[], precision)
+        worst(&tensors(found), &tensors(recorded), (&[], Rows::Sums), precision)
     }
 
     #[test]
@@ -93,10 +107,13 @@ mod tests {
     #[test]
     fn in_32_bits_a_row_has_the_size_of_its_largest_number() {
         let rows = |shape: &[usize], values: &[f32]| Tensor::new(shape.to_vec(), Data::F32(values.to_vec())).unwrap();
-        let of = |shape: &[usize], found: &[f32], recorded: &[f32]| {
+        let by = |kind: Rows, shape: &[usize], found: &[f32], recorded: &[f32]| {
             let tensors = |values| Tensors::from([("x".to_owned(), rows(shape, values))]);
-            worst(&tensors(found), &tensors(recorded), &[], Precision::Fp32).unwrap()
+            worst(&tensors(found), &tensors(recorded), (&[], kind), Precision::Fp32).unwrap()
         };
+        let of = |shape: &[usize], found: &[f32], recorded: &[f32]| by(Rows::Sums, shape, found, recorded);
+        // A box beside features that are larger is no smaller for them.
+        assert!((by(Rows::Mixed, &[1, 2], &[20.0, 0.25], &[20.0, 0.5]) - 0.25).abs() < 1e-9);
         // A small number of a row of large ones is a difference of sums as large as they are.
         assert!((of(&[1, 2], &[20.0, 0.25], &[20.0, 0.5]) - 0.0125).abs() < 1e-9);
         // The next row is another item's.
@@ -120,12 +137,17 @@ mod tests {
         let spec = TensorSpec { logarithm: true, ..TensorSpec::new("x", mmnas_bundle::manifest::Dtype::F32, &["n"]) };
         let tensors = |values| Tensors::from([("x".to_owned(), floats(values))]);
         let worst = |found, recorded| {
-            worst(&tensors(found), &tensors(recorded), std::slice::from_ref(&spec), Precision::Fp32).unwrap()
+            worst(&tensors(found), &tensors(recorded), (std::slice::from_ref(&spec), Rows::Sums), Precision::Fp32)
+                .unwrap()
         };
         assert!(worst(&[-13.0], &[-13.8]) < 2e-6);
         assert!((worst(&[0.0], &[-0.5]) - 0.393).abs() < 1e-3);
-        let infinite =
-            super::worst(&tensors(&[800.0]), &tensors(&[900.0]), std::slice::from_ref(&spec), Precision::Fp32);
+        let infinite = super::worst(
+            &tensors(&[800.0]),
+            &tensors(&[900.0]),
+            (std::slice::from_ref(&spec), Rows::Sums),
+            Precision::Fp32,
+        );
         assert!(infinite.unwrap_err().contains("finite"));
     }
 
@@ -139,6 +161,6 @@ mod tests {
             assert!(of(&[0.0], &[0.0, 0.0], precision).is_err());
         }
         let recorded = Tensors::from([("x".to_owned(), floats(&[0.0]))]);
-        assert!(worst(&Tensors::new(), &recorded, &[], Precision::Fp32).unwrap_err().contains("missing"));
+        assert!(worst(&Tensors::new(), &recorded, (&[], Rows::Sums), Precision::Fp32).unwrap_err().contains("missing"));
     }
 }

@@ -142,12 +142,11 @@ PHOTO_FINALS := --set 'search.finals={ networks = 2, rates = [1.0, 2.0] }'
 time-vqa time-itm time-vgd: time-%: | $(PHOTOS)/%/features/features.json $(WORDS)
 	@mkdir -p $(TIME_RECORDS) && $(SEARCH) compare $(call RUN_OF,$(DEVICE_RECIPE_OF)) $(PHOTO_FINALS) --samples "$(PHOTO_DATA)/$(DATASET_$*)/train.jsonl" --seeds 3 \
 	--of all --at-most $(AT_MOST_$*) $(foreach h,$(WIDTHS),--latency $(LATENCY)/$(DATASET_$*)-$(h).json) --contenders $(TIMED) \
-	--out $(PHOTOS)/$*/time --record $(TIME_RECORDS)/$(DATASET_$*).json
+	--out $(PHOTOS)/$*/time-$(AT_MOST_$*) --record $(TIME_RECORDS)/$(DATASET_$*).json
 
 # What the networks of those records take, measured whole beside what is predicted: their widths in turns, three times.
-MEASURED_WIDTHS := 64 128
 measured-vqa measured-itm measured-vgd: measured-%: | $(PHOTOS)/%/vision/vision.json
-	@for turn in 1 2 3; do for h in $(MEASURED_WIDTHS); do at=$(PHOTOS)/$*/measured-$$h-$$turn; rm -rf $$at $$at.json $$at.json.partial; \
+	@for turn in 1 2 3; do for h in $(call widths_of,$(TIME_RECORDS)/$(DATASET_$*).json); do at=$(PHOTOS)/$*/measured-$$h-$$turn; rm -rf $$at $$at.json $$at.json.partial; \
 	$(PROBES_OF) --set retrain.hidden=$$h --variants ort-fp32 --checks 0 --compared $(TIME_RECORDS)/$(DATASET_$*).json --out $$at \
 	&& $(MMNAS) profile $$at --threads 1 --rounds 100 --out $$at.json && $(SEARCH) predict --latency $$at.json || exit; done; done
 

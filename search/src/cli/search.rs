@@ -19,7 +19,8 @@ use super::{RunArguments, WithTask, output};
 #[command(after_help = "\
 The run's folder gets recipe.toml, log.jsonl (one line an epoch: loss, validation, alpha),
 architecture.json (the published form) and checkpoint.safetensors. With search.finals in the recipe
-it also gets finals.json: the best networks, trained alone, of which architecture.json is the best.
+it also gets finals.json: the best networks, trained alone, of which architecture.json is the best;
+with candidates finalists.json too: the networks that their shared scores chose.
 
 Example:
   mmnas-search search --recipe recipe.toml --samples train.jsonl --features features --out searched

@@ -27,14 +27,18 @@ pub struct FinalSettings {
     pub candidates: Option<CandidateSettings>,
 }
 
+/// Most candidates.
+const MOST: usize = 4096;
+
 /// Architectures whose scores with shared weights say which networks take part in finals.
 ///
+/// Only strategies with alpha have them: the others rank what they scored.
 /// Half of them are the most probable by alpha, the others are drawn from its probabilities to the
 /// power of 1 / `temperature`. Alpha decides block by block; a score sees the whole network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CandidateSettings {
-    /// Architectures that are scored, 1 to 65536.
+    /// Architectures that are scored: at least `networks`, at most 4096.
     pub architectures: usize,
     /// Samples of the alpha part that they are scored on, at most; at least 1.
     pub samples: usize,
@@ -43,10 +47,10 @@ pub struct CandidateSettings {
 }
 
 impl CandidateSettings {
-    fn check(&self) -> std::result::Result<(), Wrong> {
-        if !(1..=1 << 16).contains(&self.architectures) {
+    fn check(&self, networks: usize) -> std::result::Result<(), Wrong> {
+        if !(networks..=MOST).contains(&self.architectures) {
             let found = self.architectures.to_string();
-            return Err(("search.finals.candidates.architectures", "1 to 65536", found));
+            return Err(("search.finals.candidates.architectures", "as many as networks to 4096", found));
         }
         if self.samples == 0 {
             return Err(("search.finals.candidates.samples", "at least 1", "0".to_owned()));
@@ -73,7 +77,7 @@ impl FinalSettings {
             let expected = "at least one factor, each above 0, at most 1000, and once";
             return Err(("search.finals.rates", expected, format!("{:?}", self.rates)));
         }
-        self.candidates.as_ref().map_or(Ok(()), CandidateSettings::check)?;
+        self.candidates.as_ref().map_or(Ok(()), |candidates| candidates.check(self.networks))?;
         match self.epochs {
             Some(epochs) if !(1..=1 << 20).contains(&epochs) => {
                 Err(("search.finals.epochs", "1 to 1048576", epochs.to_string()))
@@ -117,8 +121,8 @@ mod tests {
             ("{ kind = \"gradient\", mode = \"full\" }", "{ architectures = 9, samples = 9, temperature = 4.0 }");
         assert_eq!(told(sound, gradient), "");
         for (field, wrong) in [
-            ("architectures", "{ architectures = 0, samples = 9, temperature = 4.0 }"),
-            ("architectures", "{ architectures = 65537, samples = 9, temperature = 4.0 }"),
+            ("architectures", "{ architectures = 1, samples = 9, temperature = 4.0 }"),
+            ("architectures", "{ architectures = 4097, samples = 9, temperature = 4.0 }"),
             ("samples", "{ architectures = 9, samples = 0, temperature = 4.0 }"),
             ("temperature", "{ architectures = 9, samples = 9, temperature = 0.5 }"),
             ("temperature", "{ architectures = 9, samples = 9, temperature = nan }"),

@@ -1,6 +1,7 @@
 //! Finals: trainings that decide between the best networks of a search.
 
 use std::path::Path;
+use std::time::Instant;
 
 use mmnas_bundle::{Architecture, Error as BundleError, read_text_file, write_atomically};
 use serde::{Deserialize, Serialize};
@@ -44,11 +45,12 @@ impl Final {
         task: &T,
         run: &RunFolder,
     ) -> Result<Final> {
+        let start = Instant::now();
         let parts = Splits::for_training(task.data(), recipe)?;
         let parts = Parts { train: &parts.weights, validation: &parts.alpha };
         let (score, seconds) = match train_alone(recipe, pool, architecture, task, run, parts) {
             Ok(trained) => (Some(trained.validation), trained.records.iter().map(|record| record.seconds).sum()),
-            Err(Error::NotFinite { .. }) => (None, 0.0),
+            Err(Error::NotFinite { .. }) => (None, start.elapsed().as_secs_f64()),
             Err(error) => return Err(error),
         };
         Ok(Final { architecture: architecture.clone(), hidden: recipe.retrain.hidden, rate, score, seconds })

@@ -28,7 +28,7 @@ use crate::strategy::diagnostics::SearchDiagnostics;
 use crate::task::example::Example;
 use crate::task::{Evaluation, Task};
 use crate::train::bounds::bounds;
-use crate::train::candidates::{chosen_once, ranked_candidates};
+use crate::train::candidates::{Finalists, ranked_candidates};
 use crate::train::dimensions::dimensions;
 use crate::train::finals::{Finals, finalists};
 use crate::train::network_state::{load_network, save_network};
@@ -47,6 +47,8 @@ pub struct SearchResult {
     pub records: Vec<EpochRecord>,
     /// The finals, if the recipe has some; the best network of them is the architecture.
     pub finals: Option<Finals>,
+    /// Seconds that scoring the candidates of the finals took.
+    pub choice_seconds: f64,
     /// What the architecture is predicted to take of what the recipe limits.
     pub taken: Vec<Taken>,
 }
@@ -69,10 +71,10 @@ impl SearchResult {
         self.finals.as_ref().and_then(Finals::winner).map_or(1.0, |winner| winner.rate)
     }
 
-    /// Seconds of the search with its finals.
+    /// Seconds of the search with its finals and the choice of who takes part.
     pub fn seconds(&self) -> f64 {
         let epochs: f64 = self.records.iter().map(|record| record.seconds).sum();
-        epochs + self.finals.as_ref().map_or(0.0, Finals::seconds)
+        epochs + self.choice_seconds + self.finals.as_ref().map_or(0.0, Finals::seconds)
     }
 }
 
@@ -368,18 +370,31 @@ pub fn search<T: Task>(
     }
     let records = trainer.run(&mut learner)?;
     let space = learner.network.space();
+    let mut choice_seconds = 0.0;
     let finals = match &recipe.search.finals {
         Some(settings) => {
             let strategy = learner.strategy.as_ref();
             let networks = match &settings.candidates {
-                Some(candidates) => chosen_once(run, || {
-                    let mut score = shared_score(task, &learner.network, &parts.alpha, recipe);
-                    let considered = (strategy, learner.bounds.as_ref());
-                    let ranked = ranked_candidates(considered, candidates, recipe.seed, &mut score)?;
-                    Ok(finalists(space, ranked.into_iter(), settings.networks))
-                })?,
+                Some(candidates) => {
+                    let fits = |choices: Vec<usize>| learner.bounds.as_ref().is_none_or(|b| b.knapsack.fits(&choices));
+                    let may = |network: &Architecture| space.choices_of(network).is_some_and(fits);
+                    let chosen = Finalists::chosen_once(run, (settings.networks, &may), || {
+                        let mut score = shared_score(task, &learner.network, &parts.alpha, recipe);
+                        let considered = (strategy, learner.bounds.as_ref());
+                        let ranked = ranked_candidates(considered, candidates, recipe.seed, &mut score)?;
+                        Ok(finalists(space, ranked.into_iter(), settings.networks))
+                    })?;
+                    choice_seconds = chosen.seconds;
+                    chosen.networks
+                }
                 None => finalists(space, strategy.ranked(), settings.networks),
             };
+            if networks.len() < settings.networks {
+                let (there, asked) = (networks.len(), settings.networks);
+                trainer
+                    .progress
+                    .line(&format!("finals: there are {there} different networks, {asked} were to take part"));
+            }
             let networks: Vec<_> = networks.into_iter().map(|network| (recipe.clone(), network)).collect();
             Some(Finals::run(&networks, settings, pool, task, &run.file(""))?)
         }
@@ -394,5 +409,5 @@ pub fn search<T: Task>(
         None => derived(),
     };
     let taken = space.choices_of(&architecture).map(|choices| learner.taken(&choices)).unwrap_or_default();
-    Ok(SearchResult { architecture, records, finals, taken })
+    Ok(SearchResult { architecture, records, finals, choice_seconds, taken })
 }

@@ -50,7 +50,8 @@ impl Precision {
     /// The largest difference from the recorded outputs that `mmnas verify` accepts.
     ///
     /// In fp32 it is `|found − recorded| / max(1, largest |recorded|)` of every row, a row being the last of an output's
-    /// dimensions: its numbers are sums of terms as large as the largest of them. In fp16 and int8 it is `‖found −
+    /// dimensions: its numbers are sums of terms as large as the largest of them. Numbers of the vision stage, and of
+    /// outputs of one dimension, count each for itself. In fp16 and int8 it is `‖found −
     /// recorded‖ / ‖recorded‖` of every output. It bounds damage and wrong arithmetic and is no promise: what a bundle's own graphs
     /// gave stands in its `measured`.
     pub fn tolerance(self) -> f64 {

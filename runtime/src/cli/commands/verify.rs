@@ -18,8 +18,9 @@ const NOTES: &str = "\
 Every graph runs on the inputs that were recorded when the bundle was written;
 \"network\" runs the stages of a form one after the other. In 32 bits a difference is
 |found - recorded| / max(1, |recorded|), with the largest |recorded| of a row: absolute
-for small rows, relative for large ones. In fp16 and int8 it is |found - recorded| /
-|recorded| of an output as a vector.
+for small rows, relative for large ones. Numbers of the vision stage and of outputs of one
+dimension count each for itself. In fp16 and int8 it is |found - recorded| / |recorded| of
+an output as a vector.
 
 The exit code is 3 where a difference is above the tolerance, and where a file of the
 bundle is missing, damaged or not as long as the manifest says; it is 1 where the bundle
