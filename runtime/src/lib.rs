@@ -59,6 +59,7 @@ pub use engine::limits::{CancelToken, Limits};
 pub use engine::onnxruntime::{ONNX_RUNTIME_TARGET, onnxruntime};
 pub use engine::options::LoadOptions;
 pub use engine::provider::{Provider, ProviderError};
+pub use engine::run_graph::run_graph;
 pub use error::{Error, ErrorCode, Result};
 pub use evaluate::Evaluated;
 pub use evaluate::answers::{Evaluation, OfficialAccuracy, evaluate};

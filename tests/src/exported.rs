@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use mmnas_bundle::manifest::{AnswerScores, Dimensions, EmbeddingDimensions, Form, Provenance, TaskName};
 use mmnas_bundle::{Architecture, VisionBundle, Vocabulary};
 use mmnas_export::efficientnet::Level;
-use mmnas_export::{BundleParts, ExportSettings, GoldenTensor, VisionSettings, Weight, Weights, write_bundle};
+use mmnas_export::{
+    BundleParts, ExportSettings, GoldenTensor, RegionSettings, VisionSettings, Weight, Weights, write_bundle,
+};
 use mmnas_search::bundle::export::derived_network;
 use mmnas_search::bundle::golden::record_stages;
 use mmnas_search::bundle::vision::export_vision;
@@ -39,11 +41,8 @@ pub fn grid_vision(side: u32, grid: usize) -> VisionSettings {
     VisionSettings {
         side,
         levels: Level::RESOLUTIONS.to_vec(),
-        boxes: false,
-        classes: 0,
-        grid: Some(grid),
-        proposals: None,
         classifier: false,
+        regions: RegionSettings { grid: Some(grid), ..RegionSettings::default() },
     }
 }
 

@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 use mmnas_runtime::bundle::manifest::Form;
 use mmnas_runtime::{ErrorCode, LoadOptions, Provider};
 
-use crate::cli::commands::{answer, evaluate, extract, ground, index, info, predict, profile, rank, verify};
+use crate::cli::commands::{answer, evaluate, extract, ground, index, info, predict, profile, rank, run, verify};
 use crate::cli::failure::Failure;
 
 const EXAMPLES: &str = "\
@@ -133,6 +133,8 @@ enum Command {
     Predict(predict::Arguments),
     /// Measure what the parts of networks take on this machine, to predict and to search by
     Profile(profile::Arguments),
+    /// Run any ONNX graph once, on the tensors of a file
+    Run(run::Arguments),
 }
 
 /// The exit code where a bundle does not give what was recorded, or its files are not those of its manifest.
@@ -155,6 +157,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Evaluate(arguments) => evaluate::run(arguments, &options),
         Command::Predict(arguments) => predict::run(arguments, &options, &signals),
         Command::Profile(arguments) => profile::run(arguments, &options, &signals),
+        Command::Run(arguments) => run::run(arguments, &options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

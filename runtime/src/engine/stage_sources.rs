@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mmnas_bundle::manifest::{MANIFEST, Manifest, TaskName, TensorSpec, Vision};
+use mmnas_bundle::manifest::{MANIFEST, Manifest, RegionSource, TaskName, TensorSpec, Vision};
 
 use crate::engine::tensor_names::{
     BOXES, CLASS_SCORES, DELTAS, FEATURES, LOGITS, PIXELS, REGION_COUNT, RELATION_BIAS, ROIS, SCORES, TOKEN_COUNT,
@@ -49,12 +49,15 @@ pub(crate) fn check(manifest: &Manifest, folder: &Path) -> Result<()> {
 
 /// Checks what a vision stage, which `file` describes, reads and gives.
 ///
-/// It reads pixels and, with a detector, boxes and scores, and gives features.
+/// It reads pixels and, with a detector, boxes and scores, and gives features; where it finds the regions, boxes and
+/// scores too.
 pub(crate) fn check_vision(vision: &Vision, file: &Path) -> Result<()> {
     let sources = if vision.regions.detector().is_some() { &[PIXELS, ROIS, CLASS_SCORES][..] } else { &[PIXELS] };
     let sources: Vec<String> = sources.iter().map(|name| (*name).to_owned()).collect();
     check_sources(file, "vision.stage.inputs", &vision.stage.inputs, &sources)?;
-    check_output(file, "vision.stage.outputs", &vision.stage.outputs, FEATURES)
+    let found = matches!(vision.regions, RegionSource::Found { .. });
+    let outputs = if found { &[FEATURES, BOXES, SCORES][..] } else { &[FEATURES] };
+    outputs.iter().try_for_each(|name| check_output(file, "vision.stage.outputs", &vision.stage.outputs, name))
 }
 
 fn check_output(file: &Path, field: &str, outputs: &[TensorSpec], name: &str) -> Result<()> {

@@ -1,13 +1,13 @@
 //! The recorded inputs and outputs of a bundle.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use mmnas_bundle::manifest::{MANIFEST, TensorSpec};
 use mmnas_bundle::{Bundle, golden};
-use safetensors::{Dtype, SafeTensors};
 
 use crate::engine::stage::Tensors;
-use crate::engine::tensor::{Data, Tensor};
+use crate::engine::tensor::Tensor;
+use crate::engine::tensor_file;
 use crate::error::{Error, Result};
 
 /// `golden.safetensors`, read whole.
@@ -23,7 +23,7 @@ impl Golden {
         let name = bundle.manifest().golden.as_deref();
         let name = name.ok_or_else(|| Error::invalid(&manifest, "golden", "a file name", "none"))?;
         let file = bundle.path(name)?;
-        let tensors = parse(&bundle.read(name)?, &file)?;
+        let tensors = tensor_file::parse(&bundle.read(name)?, &file)?;
         Ok(Golden { file, tensors })
     }
 
@@ -61,23 +61,4 @@ impl Golden {
         };
         specs.iter().map(tensor).collect()
     }
-}
-
-fn parse(content: &[u8], file: &Path) -> Result<Tensors> {
-    let read = SafeTensors::deserialize(content).map_err(|e| Error::invalid(file, "(file)", "safetensors", e))?;
-    let mut tensors = Tensors::new();
-    for (name, view) in read.iter() {
-        let bytes = view.data();
-        let data = match view.dtype() {
-            Dtype::F32 => Data::F32(bytes.as_chunks::<4>().0.iter().map(|c| f32::from_le_bytes(*c)).collect()),
-            Dtype::I64 => Data::I64(bytes.as_chunks::<8>().0.iter().map(|c| i64::from_le_bytes(*c)).collect()),
-            Dtype::U8 => Data::U8(bytes.to_vec()),
-            other => return Err(Error::invalid(file, name, "F32, I64 or U8", format!("{other:?}"))),
-        };
-        let shape = view.shape();
-        let tensor = Tensor::new(shape.to_vec(), data);
-        let tensor = tensor.ok_or_else(|| Error::invalid(file, name, format!("numbers for {shape:?}"), "others"))?;
-        tensors.insert(name.to_owned(), tensor);
-    }
-    Ok(tensors)
 }

@@ -61,11 +61,55 @@ pub(crate) struct Found {
 
 /// A box with its score.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Scored {
-    corners: BoxXyxy,
-    score: f32,
+pub(super) struct Scored {
+    pub corners: BoxXyxy,
+    pub score: f32,
     /// Where it stands in the outputs.
-    row: usize,
+    pub row: usize,
+}
+
+/// Which boxes are taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Choice {
+    pub count: usize,
+    pub max_iou: f32,
+    pub min_score: f32,
+}
+
+/// The best boxes in an image of this size, in its pixels.
+///
+/// `scale` is how many pixels of the input there are for one of the image, across and down.
+pub(super) fn chosen(
+    scored: impl Iterator<Item = Scored>,
+    (scale, size): ((f32, f32), (u32, u32)),
+    choice: Choice,
+) -> Vec<Scored> {
+    let (width, height) = (size.0 as f32, size.1 as f32);
+    let mut found = Vec::new();
+    for scored in scored {
+        let [x1, y1, x2, y2] = scored.corners;
+        let corners = [x1 / scale.0, y1 / scale.1, x2 / scale.0, y2 / scale.1];
+        // Whatever a graph gives: no box that is none goes further.
+        let is_box = corners.iter().chain([&scored.score]).all(|v| v.is_finite())
+            && corners[0] < corners[2]
+            && corners[1] < corners[3]
+            && scored.score >= choice.min_score;
+        let clipped = [
+            corners[0].clamp(0.0, width),
+            corners[1].clamp(0.0, height),
+            corners[2].clamp(0.0, width),
+            corners[3].clamp(0.0, height),
+        ];
+        if is_box && clipped[2] - clipped[0] >= 1.0 && clipped[3] - clipped[1] >= 1.0 {
+            found.push(Scored { corners: clipped, ..scored });
+        }
+    }
+    suppressed(found, choice.max_iou, choice.count)
+}
+
+/// From edges to the pixels inside them, of which our boxes count both ends.
+pub(super) fn inside([x1, y1, x2, y2]: BoxXyxy) -> BoxXyxy {
+    [x1, y1, x2 - 1.0, y2 - 1.0]
 }
 
 /// The rows of an output in which the scores of the classes are.
@@ -116,38 +160,17 @@ impl DetectorRunner {
         let input = &self.detector.input;
         let inputs = Tensors::from([(input.name.clone(), self.tensor(&pixels.rgb)?)]);
         let outputs = self.runner.run_within(&[&inputs], limits)?;
-        let (width, height) = (size.0 as f32, size.1 as f32);
-        let mut found = Vec::new();
         let (decoded, rows) = self.decoded(&outputs)?;
         if classes > 0 && rows.width - rows.first != classes {
             let found = format!("{} classes", rows.width - rows.first);
             return Err(self.wrong(CLASS_SCORES, format!("{classes} classes"), found));
         }
-        for scored in decoded {
-            let [x1, y1, x2, y2] = scored.corners;
-            let (sx, sy) = pixels.scale;
-            let corners = [x1 / sx, y1 / sy, x2 / sx, y2 / sy];
-            // Whatever a graph gives: no box that is none goes further.
-            let is_box = corners.iter().chain([&scored.score]).all(|v| v.is_finite())
-                && corners[0] < corners[2]
-                && corners[1] < corners[3]
-                && scored.score >= self.detector.min_score;
-            let clipped = [
-                corners[0].clamp(0.0, width),
-                corners[1].clamp(0.0, height),
-                corners[2].clamp(0.0, width),
-                corners[3].clamp(0.0, height),
-            ];
-            if is_box && clipped[2] - clipped[0] >= 1.0 && clipped[3] - clipped[1] >= 1.0 {
-                found.push(Scored { corners: clipped, ..scored });
-            }
-        }
-        let kept = suppressed(found, self.detector.max_iou, count);
+        let choice = Choice { count, max_iou: self.detector.max_iou, min_score: self.detector.min_score };
+        let kept = chosen(decoded.into_iter(), (pixels.scale, size), choice);
         let of_kept: &[Scored] = if classes > 0 { &kept } else { &[] };
         Ok(Found {
             class_scores: of_kept.iter().flat_map(|scored| rows.scores(scored.row)).collect(),
-            // From edges to the pixels inside them, of which our boxes count both ends.
-            boxes: kept.iter().map(|Scored { corners: [x1, y1, x2, y2], .. }| [*x1, *y1, x2 - 1.0, y2 - 1.0]).collect(),
+            boxes: kept.iter().map(|scored| inside(scored.corners)).collect(),
         })
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod detector;
 pub(crate) mod extract;
+mod found_regions;
 pub(crate) mod image_regions;
 pub(crate) mod pixels;
 pub(crate) mod region_check;

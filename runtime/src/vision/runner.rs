@@ -14,9 +14,10 @@ use crate::engine::limits::Watched;
 use crate::engine::session::{GraphFile, Sessions, only_graph};
 use crate::engine::stage::{StageRunner, Tensors};
 use crate::engine::tensor::{Data, Tensor};
-use crate::engine::tensor_names::{CLASS_LOGITS, CLASS_SCORES, FEATURES, PIXELS, ROIS};
+use crate::engine::tensor_names::{BOXES, CLASS_LOGITS, CLASS_SCORES, FEATURES, PIXELS, ROIS, SCORES};
 use crate::error::{Error, Result};
-use crate::vision::detector::{self, DetectorPixels, DetectorRunner, Found};
+use crate::vision::detector::{self, Choice, DetectorPixels, DetectorRunner, Found};
+use crate::vision::found_regions::{FoundRows, found_regions};
 
 /// An image as the vision stage reads it.
 pub(crate) struct Pixels {
@@ -48,6 +49,8 @@ pub(crate) struct VisionRunner {
     detector: Option<DetectorRunner>,
     /// Classes of the detector whose scores the graph reads.
     classes: usize,
+    /// Whether the graph reads one image at a time.
+    one_at_a_time: bool,
 }
 
 /// What a vision stage makes of an image.
@@ -80,7 +83,9 @@ impl VisionRunner {
                 return Err(Error::invalid(manifest, "vision.stage.inputs", expected, format!("{other:?}")));
             }
         };
-        Ok(VisionRunner { vision: vision.clone(), runner, detector: detector.transpose()?, classes })
+        let pixels = vision.stage.inputs.iter().find(|spec| spec.name == PIXELS);
+        let one_at_a_time = pixels.and_then(|spec| spec.shape.first()) == Some(&Dim::Fixed(1));
+        Ok(VisionRunner { vision: vision.clone(), runner, detector: detector.transpose()?, classes, one_at_a_time })
     }
 
     /// What the stage is.
@@ -102,13 +107,16 @@ impl VisionRunner {
 
     /// Everything that the stage makes of each image of a batch.
     pub(crate) fn seen(&self, batch: &[Pixels], limits: &Watched) -> Result<Vec<Seen>> {
+        if self.one_at_a_time && batch.len() > 1 {
+            let each = batch.iter().map(|pixels| self.seen(std::slice::from_ref(pixels), limits));
+            return Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect());
+        }
+        if let RegionSource::Found { count, max_iou, min_score } = self.vision.regions {
+            return self.seen_and_found(batch, Choice { count, max_iou, min_score }, limits);
+        }
         let found = batch.iter().map(|pixels| self.found(pixels, limits)).collect::<Result<Vec<_>>>()?;
         let (boxes, class_scores): (Vec<_>, Vec<_>) = found.into_iter().map(|f| (f.boxes, f.class_scores)).unzip();
-        let (width, height) = (self.vision.width as usize, self.vision.height as usize);
-        let mut rgb = Vec::with_capacity(batch.iter().map(|p| p.rgb.len()).sum());
-        batch.iter().for_each(|p| rgb.extend_from_slice(&p.rgb));
-        let pixels = self.tensor(PIXELS, vec![batch.len(), height, width, 3], Data::U8(rgb))?;
-        let mut inputs = Tensors::from([(PIXELS.to_owned(), pixels)]);
+        let mut inputs = Tensors::from([(PIXELS.to_owned(), self.pixels(batch)?)]);
         let most = boxes.iter().map(Vec::len).max().unwrap_or(0);
         if self.detector.is_some() {
             inputs.insert(ROIS.to_owned(), self.rois(batch, &boxes, most)?);
@@ -137,6 +145,36 @@ impl VisionRunner {
         Ok(boxes.into_iter().enumerate().map(seen).collect())
     }
 
+    /// As [`VisionRunner::seen`] where the graph finds the regions.
+    fn seen_and_found(&self, batch: &[Pixels], choice: Choice, limits: &Watched) -> Result<Vec<Seen>> {
+        let inputs = Tensors::from([(PIXELS.to_owned(), self.pixels(batch)?)]);
+        let outputs = self.runner.run_within(&[&inputs], limits)?;
+        let (feature, input) = (self.vision.feature, (self.vision.width, self.vision.height));
+        let most = outputs.get(SCORES).and_then(|t| t.shape().get(1)).copied().unwrap_or(0);
+        // Boxes and scores that are no numbers are left out below.
+        let boxes = self.floats(&outputs, BOXES, &[batch.len(), most, 4])?;
+        let scores = self.floats(&outputs, SCORES, &[batch.len(), most])?;
+        let features = self.finite(&outputs, FEATURES, &[batch.len(), most, feature])?;
+        let seen = |(image, pixels): (usize, &Pixels)| {
+            let rows = FoundRows {
+                corners: &boxes[4 * most * image..4 * most * (image + 1)],
+                scores: &scores[most * image..most * (image + 1)],
+                features: &features[feature * most * image..feature * most * (image + 1)],
+            };
+            let (boxes, features) = found_regions(&rows, (input, pixels.size), choice, feature);
+            Seen { regions: RegionFeatures { features, boxes, size: pixels.size }, class_logits: None }
+        };
+        Ok(batch.iter().enumerate().map(seen).collect())
+    }
+
+    /// The images u8 `[batch, height, width, 3]`.
+    fn pixels(&self, batch: &[Pixels]) -> Result<Tensor> {
+        let (width, height) = (self.vision.width as usize, self.vision.height as usize);
+        let mut rgb = Vec::with_capacity(batch.iter().map(|p| p.rgb.len()).sum());
+        batch.iter().for_each(|p| rgb.extend_from_slice(&p.rgb));
+        self.tensor(PIXELS, vec![batch.len(), height, width, 3], Data::U8(rgb))
+    }
+
     /// Finds where the regions of an image lie, and the detector's scores of them.
     ///
     /// There is at least one region.
@@ -157,7 +195,9 @@ impl VisionRunner {
                 return Ok(Found { boxes, class_scores });
             }
             (RegionSource::Grid(grid) | RegionSource::Proposals { grid: Some(grid), .. }, ..) => cells(grid),
-            (RegionSource::Proposals { grid: None, .. }, ..) => boxes::grid(1, 1, width, height),
+            (RegionSource::Proposals { grid: None, .. } | RegionSource::Found { .. }, ..) => {
+                boxes::grid(1, 1, width, height)
+            }
         };
         Ok(Found { class_scores: vec![0.0; boxes.len() * self.classes], boxes })
     }
@@ -198,15 +238,19 @@ impl VisionRunner {
     }
 
     fn finite<'a>(&self, outputs: &'a Tensors, name: &str, shape: &[usize]) -> Result<&'a [f32]> {
-        let found = outputs.get(name);
-        let values = found.filter(|t| t.shape() == shape).and_then(Tensor::as_f32).ok_or_else(|| {
-            let found = found.map_or_else(|| "none".to_owned(), |t| format!("{:?}", t.shape()));
-            self.wrong(name, format!("f32 {shape:?}"), found)
-        })?;
+        let values = self.floats(outputs, name, shape)?;
         match values.iter().find(|v| !v.is_finite()) {
             Some(value) => Err(self.wrong(name, "finite numbers".to_owned(), value.to_string())),
             None => Ok(values),
         }
+    }
+
+    fn floats<'a>(&self, outputs: &'a Tensors, name: &str, shape: &[usize]) -> Result<&'a [f32]> {
+        let found = outputs.get(name);
+        found.filter(|t| t.shape() == shape).and_then(Tensor::as_f32).ok_or_else(|| {
+            let found = found.map_or_else(|| "none".to_owned(), |t| format!("{:?}", t.shape()));
+            self.wrong(name, format!("f32 {shape:?}"), found)
+        })
     }
 
     fn wrong(&self, tensor: &str, expected: String, found: String) -> Error {

@@ -68,7 +68,7 @@ fn check_vision(vision: &VisionBundle, sizes: ProbeSizes) -> Result<()> {
         return Err(BundleError::invalid(file, "vision.feature", expected, described.feature).into());
     }
     let most = described.regions.count();
-    let fits = if described.regions.detector().is_some() { sizes.regions <= most } else { sizes.regions == most };
+    let fits = if described.regions.is_grid() { sizes.regions == most } else { sizes.regions <= most };
     if !fits {
         let expected = format!("{} regions, as the measured networks read", sizes.regions);
         return Err(BundleError::invalid(file, "vision.regions", expected, most).into());

@@ -10,7 +10,9 @@ use mmnas_export::{VisionSettings, Weights, write_vision};
 use tch::{Device, Kind, Tensor};
 
 use crate::bundle::golden::golden_tensor;
+use crate::bundle::region_features::drawn_regions;
 use crate::error::Result;
+use crate::nn::tensors::TensorMap;
 use crate::seed::seed_torch;
 
 /// Writes a vision stage over an EfficientNet-Lite from its PyTorch checkpoint.
@@ -25,42 +27,27 @@ use crate::seed::seed_torch;
 pub fn export_vision(checkpoint: &Path, settings: &VisionSettings, seed: u64, out: &Path) -> Result<()> {
     settings.check()?;
     let weights = Weights::read_pytorch(checkpoint)?;
-    seed_torch(seed, "golden pixels", 0);
-    // Coarse blobs with fine noise: something for every resolution.
-    let coarse = Tensor::rand([2, 3, 8, 8], (Kind::Float, Device::Cpu)) * 255.0;
     let side = i64::from(settings.side);
-    let pixels = coarse.upsample_bilinear2d([side, side], false, None, None)
-        + Tensor::randn([2, 3, side, side], (Kind::Float, Device::Cpu)) * 12.0;
-    let pixels = pixels.clamp(0.0, 255.0).round().permute([0, 2, 3, 1]).to_kind(Kind::Uint8).contiguous();
+    let pixels = golden_pixels((2, side, side), seed);
     let backbone = backbone(&weights, &pixels, &settings.levels, settings.classifier)?;
-    let mut recorded = vec![golden_tensor(golden::input("vision", "pixels"), &pixels)?];
-    let features = match settings.grid.filter(|_| settings.proposals.is_none()) {
-        Some(grid) => {
-            let features = grid_features(&backbone.maps, grid as i64);
-            if settings.boxes { with_boxes(&features, &cells(grid as i64)) } else { features }
-        }
-        None => {
-            let corner = Tensor::rand([2, 5, 2], (Kind::Float, Device::Cpu)) * (0.7 * side as f64);
-            let size = Tensor::rand([2, 5, 2], (Kind::Float, Device::Cpu)) * (0.3 * side as f64) + 1.0;
-            let rois = Tensor::cat(&[&corner, &(&corner + size)], -1);
-            recorded.push(golden_tensor(golden::input("vision", "rois"), &rois)?);
-            let features = roi_features(&backbone.maps, &rois, settings.side);
-            let corners = &rois / f64::from(settings.side);
-            let features = if settings.boxes { with_boxes(&features, &corners) } else { features };
-            if settings.classes > 0 {
-                let scores = Tensor::rand([2, 5, settings.classes as i64], (Kind::Float, Device::Cpu));
-                recorded.push(golden_tensor(golden::input("vision", "class_scores"), &scores)?);
-                Tensor::cat(&[features, scores.sqrt()], -1)
-            } else {
-                features
-            }
-        }
-    };
+    let mut inputs = TensorMap::from([("pixels".to_owned(), pixels)]);
+    let features = drawn_regions(&backbone.maps, (side, side), &settings.regions, &mut inputs);
+    let record = |(name, input): (&String, &Tensor)| golden_tensor(golden::input("vision", name), input);
+    let mut recorded = inputs.iter().map(record).collect::<Result<Vec<_>>>()?;
     recorded.push(golden_tensor(golden::output("vision", "features"), &features)?);
     if let Some(head) = &backbone.head {
         recorded.push(golden_tensor(golden::output("vision", "class_logits"), &class_logits(&weights, head)?)?);
     }
     Ok(write_vision(&weights, settings, &recorded, out)?)
+}
+
+/// Seeded images u8 `[images, height, width, 3]`: coarse blobs with fine noise, something for every resolution.
+pub(super) fn golden_pixels((images, height, width): (i64, i64, i64), seed: u64) -> Tensor {
+    seed_torch(seed, "golden pixels", 0);
+    let coarse = Tensor::rand([images, 3, 8, 8], (Kind::Float, Device::Cpu)) * 255.0;
+    let pixels = coarse.upsample_bilinear2d([height, width], false, None, None)
+        + Tensor::randn([images, 3, height, width], (Kind::Float, Device::Cpu)) * 12.0;
+    pixels.clamp(0.0, 255.0).round().permute([0, 2, 3, 1]).to_kind(Kind::Uint8).contiguous()
 }
 
 /// Outputs of the backbone for some images.
@@ -102,72 +89,6 @@ fn backbone(weights: &Weights, pixels: &Tensor, levels: &[Level], classifier: bo
         head = classifier.then_some(x);
     }
     Ok(Backbone { maps, head })
-}
-
-/// Averages over the cells of a grid: f32 `[batch, grid², D]`.
-fn grid_features(maps: &[Tensor], grid: i64) -> Tensor {
-    let pooled: Vec<Tensor> = maps.iter().map(|map| map.adaptive_avg_pool2d([grid, grid])).collect();
-    Tensor::cat(&pooled, 1).flatten(2, 3).transpose(1, 2).contiguous()
-}
-
-/// Corners of a grid's cells in parts of the image, `[1, grid², 4]`.
-fn cells(grid: i64) -> Tensor {
-    let float = (Kind::Float, Device::Cpu);
-    let rows = Tensor::arange(grid, float).repeat_interleave_self_int(grid, 0, None);
-    let columns = Tensor::arange(grid, float).repeat([grid]);
-    let corners = Tensor::stack(&[&columns, &rows, &(&columns + 1.0), &(&rows + 1.0)], -1);
-    (corners / grid as f64).unsqueeze(0)
-}
-
-/// Appends corners and areas of the boxes to `features` `[batch, regions, D]`.
-///
-/// `corners` are `[batch or 1, regions, 4]` in parts of the image.
-fn with_boxes(features: &Tensor, corners: &Tensor) -> Tensor {
-    let size = corners.narrow(-1, 2, 2) - corners.narrow(-1, 0, 2);
-    let area = size.prod_dim_int(-1, true, Kind::Float);
-    let boxes = Tensor::cat(&[corners, &area], -1);
-    let boxes = boxes.expand([features.size()[0], features.size()[1], 5], false);
-    Tensor::cat(&[features, &boxes], -1)
-}
-
-/// RoIAlign by its definition, box by box.
-///
-/// `rois` `[batch, regions, 4]` → f32 `[batch, regions, D]`. It is the mean of the map at as many
-/// evenly spaced points as the box has cells. The value of each point comes from its four
-/// neighbours.
-fn roi_features(maps: &[Tensor], rois: &Tensor, side: u32) -> Tensor {
-    let (batch, regions) = (rois.size()[0], rois.size()[1]);
-    let mut rows = Vec::new();
-    for (image, region) in (0..batch).flat_map(|image| (0..regions).map(move |region| (image, region))) {
-        let corners: Vec<f64> = (0..4).map(|k| rois.double_value(&[image, region, k])).collect();
-        let parts: Vec<Tensor> = maps
-            .iter()
-            .map(|map| {
-                let (height, width) = (map.size()[2], map.size()[3]);
-                let scale = width as f64 / f64::from(side);
-                let points = |low: f64, high: f64, cells: i64| {
-                    let (low, size) = (low * scale - 0.5, (high - low) * scale);
-                    let count = size.ceil().max(1.0);
-                    let at = |k: i64| low + (k as f64 + 0.5) * size / count;
-                    // Between the outermost centres, and for grid_sample from −1 to 1.
-                    let place = |v: f64| 2.0 * v.clamp(0.0, (cells - 1) as f64) / (cells - 1).max(1) as f64 - 1.0;
-                    let places: Vec<f32> = (0..count as i64).map(|k| place(at(k)) as f32).collect();
-                    Tensor::from_slice(&places)
-                };
-                let (xs, ys) = (points(corners[0], corners[2], width), points(corners[1], corners[3], height));
-                let (rows, columns) = (ys.size()[0], xs.size()[0]);
-                let grid = Tensor::stack(
-                    &[xs.unsqueeze(0).expand([rows, columns], false), ys.unsqueeze(1).expand([rows, columns], false)],
-                    -1,
-                );
-                // Bilinear, clamped at the border, corners at the outermost centres.
-                let sampled = map.narrow(0, image, 1).grid_sampler(&grid.unsqueeze(0), 0, 1, true);
-                sampled.mean_dim([2i64, 3].as_slice(), false, Kind::Float)
-            })
-            .collect();
-        rows.push(Tensor::cat(&parts, 1));
-    }
-    Tensor::cat(&rows, 0).view([batch, regions, -1])
 }
 
 /// Logits of ImageNet's classes, f32 `[batch, 1000]`.

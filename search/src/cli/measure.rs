@@ -39,7 +39,7 @@ impl MeasureArguments {
 }
 
 /// The program that was named, which must be there, or the `mmnas` beside this one, where there is one.
-fn program(named: Option<&Path>) -> mmnas_search::Result<Option<PathBuf>> {
+pub(super) fn program(named: Option<&Path>) -> mmnas_search::Result<Option<PathBuf>> {
     if let Some(named) = named {
         // A bare name would be looked for among the system's programs, not here.
         return Ok(Some(named.canonicalize().map_err(BundleError::io(named, "read"))?));

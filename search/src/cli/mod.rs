@@ -4,6 +4,7 @@ mod compare;
 mod convert;
 mod data;
 mod derive;
+mod encoder_arguments;
 mod export;
 mod fronts;
 mod import;

@@ -10,7 +10,7 @@ use mmnas_bundle::boxes;
 use mmnas_bundle::manifest::Detector;
 use mmnas_bundle::samples::{CaptionSample, PhraseSample, read_json_lines};
 use mmnas_export::efficientnet::Level;
-use mmnas_export::{Proposals, VisionSettings};
+use mmnas_export::{Proposals, RegionSettings, VisionSettings};
 use mmnas_runtime::{LoadOptions, VisionStage};
 use mmnas_search::bundle::vision::export_vision;
 use mmnas_tests::c_consumer::workspace_root;
@@ -97,11 +97,8 @@ fn dogs(weights: &Path, folder: &Path) -> Outcome<(usize, f64)> {
     let settings = VisionSettings {
         side: 224,
         levels: Level::RESOLUTIONS.to_vec(),
-        boxes: false,
-        classes: 0,
-        grid: Some(7),
-        proposals: None,
         classifier: true,
+        regions: RegionSettings { grid: Some(7), ..RegionSettings::default() },
     };
     let stage = stage(weights, &settings)?;
     let samples: Vec<CaptionSample> = read_json_lines(&folder.join("dev.jsonl"))?;
@@ -123,11 +120,8 @@ fn recalls(weights: &Path, folder: &Path, detector: &Path) -> Outcome<Vec<f64>> 
     let settings = VisionSettings {
         side: 128,
         levels: Level::RESOLUTIONS.to_vec(),
-        boxes: false,
-        classes: 0,
-        grid: None,
-        proposals,
         classifier: false,
+        regions: RegionSettings { proposals, ..RegionSettings::default() },
     };
     let stage = stage(weights, &settings)?;
     let samples: Vec<PhraseSample> = read_json_lines(&folder.join("dev.jsonl"))?;

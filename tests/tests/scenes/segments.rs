@@ -3,7 +3,7 @@
 use mmnas_bundle::boxes;
 use mmnas_bundle::manifest::RegionSource;
 use mmnas_export::efficientnet::Level;
-use mmnas_export::{VisionSettings, segments};
+use mmnas_export::{RegionSettings, VisionSettings, segments};
 use mmnas_runtime::{LoadOptions, VisionStage};
 use mmnas_search::bundle::vision::export_vision;
 use mmnas_search::scenes::dataset::{Settings, write};
@@ -17,11 +17,8 @@ fn objects_of_scenes_are_pieces() {
     let settings = VisionSettings {
         side: 64,
         levels: vec![Level::Stride2, Level::Stride4],
-        boxes: true,
-        classes: 0,
-        grid: Some(1),
-        proposals: Some(segments(8).unwrap()),
         classifier: false,
+        regions: RegionSettings { boxes: true, classes: 0, grid: Some(1), proposals: Some(segments(8).unwrap()) },
     };
     let out = folder.path().join("vision");
     let checkpoint = workspace_root().join(".native/efficientnet/efficientnet_lite0.pth");

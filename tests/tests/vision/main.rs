@@ -1,6 +1,7 @@
 //! Vision stages: regions of a grid and of detectors, features by RoIAlign, odd image files, stages that models share.
 
 mod decoding;
+mod encoders;
 mod extraction;
 mod shared;
 
@@ -12,7 +13,7 @@ use mmnas_bundle::manifest::{
     Channels, Corners, Detector, DetectorInput, DetectorOutput, Dtype, Fit, Layout, RegionSource,
 };
 use mmnas_export::efficientnet::Level;
-use mmnas_export::{Proposals, VisionSettings};
+use mmnas_export::{Proposals, RegionSettings, VisionSettings};
 use mmnas_runtime::{ErrorCode, LoadOptions, VisionStage};
 use mmnas_search::bundle::vision::export_vision;
 use mmnas_tests::c_consumer::workspace_root;
@@ -77,11 +78,8 @@ fn stage_with_classes(
     let settings = VisionSettings {
         side: 64,
         levels: Level::RESOLUTIONS.to_vec(),
-        boxes: false,
-        classes,
-        grid,
-        proposals,
         classifier,
+        regions: RegionSettings { boxes: false, classes, grid, proposals },
     };
     let out = folder.join(format!("vision-{name}-{}-{classes}", grid.unwrap_or(0)));
     export_vision(&checkpoint(), &settings, 1, &out).unwrap();
@@ -179,11 +177,11 @@ fn a_detector_that_is_not_what_its_contract_says_is_refused() {
         let settings = VisionSettings {
             side: 64,
             levels: Level::RESOLUTIONS.to_vec(),
-            boxes: false,
-            classes: 0,
-            grid: None,
-            proposals: Some(Proposals { graph, detector, count: 6 }),
             classifier: false,
+            regions: RegionSettings {
+                proposals: Some(Proposals { graph, detector, count: 6 }),
+                ..RegionSettings::default()
+            },
         };
         let place = tempfile::tempdir().unwrap();
         let out = place.path().join("vision");
@@ -343,7 +341,12 @@ fn levels_of_the_backbone_are_verified_in_a_bundle() {
             // What the detector says of classes comes last.
             let classes = if boxes && by_detector { 3 } else { 0 };
             let (grid, levels) = (Some(2), levels.clone());
-            let settings = VisionSettings { side: 64, levels, boxes, classes, grid, proposals, classifier: false };
+            let settings = VisionSettings {
+                side: 64,
+                levels,
+                classifier: false,
+                regions: RegionSettings { boxes, classes, grid, proposals },
+            };
             let path = |what: &str| folder.path().join(format!("{what}-{name}-{boxes}-{by_detector}"));
             export_vision(&checkpoint(), &settings, 1, &path("vision")).unwrap();
             let vision = VisionBundle::open(&path("vision")).unwrap();
@@ -368,7 +371,8 @@ fn levels_of_the_backbone_are_verified_in_a_bundle() {
     let unsorted = VisionSettings { levels: vec![Stride4, Stride2], ..grid_vision(64, 2) };
     let error = export_vision(&checkpoint(), &unsorted, 1, &folder.path().join("none")).unwrap_err().to_string();
     assert!(error.contains("levels") && error.contains("4, 2"), "{error}");
-    let none = VisionSettings { classes: 80, ..grid_vision(64, 2) };
+    let mut none = grid_vision(64, 2);
+    none.regions.classes = 80;
     let error = export_vision(&checkpoint(), &none, 1, &folder.path().join("none")).unwrap_err().to_string();
     assert!(error.contains("classes") && error.contains("80"), "{error}");
 }

@@ -19,7 +19,7 @@ pub const MAJOR: u32 = 1;
 /// The minor version that this crate writes.
 ///
 /// Readers accept any minor version and ignore fields that they do not know.
-pub const MINOR: u32 = 6;
+pub const MINOR: u32 = 7;
 
 /// Name and version of a file format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

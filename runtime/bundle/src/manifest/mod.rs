@@ -110,7 +110,7 @@ impl AnswerScores {
     }
 }
 
-/// A bundle's manifest, format version 1.6.
+/// A bundle's manifest, format version 1.7.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Format name and version.

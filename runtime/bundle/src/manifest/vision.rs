@@ -57,6 +57,18 @@ pub enum RegionSource {
         /// The detector.
         detector: Box<Detector>,
     },
+    /// Boxes that the stage's own graph finds, each with its features, as bottom-up attention gives them (since 1.7).
+    ///
+    /// The box of the largest score comes first. Where none has [`RegionSource::Found::min_score`] the best is the one
+    /// region; where the graph gives no box at all it is the whole image, whose features are 0.
+    Found {
+        /// Boxes at most.
+        count: usize,
+        /// Largest intersection over union of two boxes that are both kept, 0 to 1.
+        max_iou: f32,
+        /// Boxes of a smaller score are left out, 0 to 1.
+        min_score: f32,
+    },
 }
 
 impl RegionSource {
@@ -65,13 +77,19 @@ impl RegionSource {
         match self {
             RegionSource::Grid(grid) => grid.count(),
             RegionSource::Proposals { count, grid, .. } => count.saturating_add(grid.map_or(0, |grid| grid.count())),
+            RegionSource::Found { count, .. } => *count,
         }
+    }
+
+    /// Whether every image has the same regions, so that their number is known.
+    pub fn is_grid(&self) -> bool {
+        matches!(self, RegionSource::Grid(_))
     }
 
     /// The detector, where there is one.
     pub fn detector(&self) -> Option<&Detector> {
         match self {
-            RegionSource::Grid(_) => None,
+            RegionSource::Grid(_) | RegionSource::Found { .. } => None,
             RegionSource::Proposals { detector, .. } => Some(detector),
         }
     }
@@ -82,7 +100,8 @@ impl RegionSource {
 /// Its graph reads `pixels` (u8, batch × height × width × RGB) and, where the regions are a detector's, `rois` (f32,
 /// batch × regions × 4, corners in pixels of the graph's input), and, if it asks for them, `class_scores` (f32, batch ×
 /// regions × classes: the detector's scores of its classes, 0 for a grid's cells); it gives `features` (f32, batch ×
-/// regions × feature). A backbone whose classifier was kept gives `class_logits` (f32, batch × classes) too.
+/// regions × feature). Where it finds the regions itself it gives `boxes` (f32, batch × found × 4, corners in pixels of its
+/// input) and `scores` (f32, batch × found) of what `features` are of. A backbone whose classifier was kept gives `class_logits` (f32, batch × classes) too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Vision {
     /// The stage's files, inputs and outputs.
@@ -129,6 +148,13 @@ impl Vision {
         }
         if let Some(detector) = self.regions.detector() {
             detector.check(file)?;
+        }
+        if let RegionSource::Found { max_iou, min_score, .. } = self.regions {
+            for (field, share) in [("max_iou", max_iou), ("min_score", min_score)] {
+                if !(0.0..=1.0).contains(&share) {
+                    return Err(Error::invalid(file, format!("vision.regions.{field}"), "0 to 1", share));
+                }
+            }
         }
         let count = self.regions.count();
         if count == 0 || count > MAX_REGIONS {

@@ -78,7 +78,7 @@ fn text(bundle: &Bundle) -> String {
             m.vision.as_ref().map_or_else(
                 || format!("regions of {} features", d.feature),
                 |v| {
-                    let boxes = if v.regions.detector().is_some() { ", boxes of a detector" } else { "" };
+                    let boxes = if v.regions.is_grid() { "" } else { ", boxes of a detector" };
                     format!("pixels ({}{boxes}), or regions of {} features", v.backbone, d.feature)
                 },
             ),

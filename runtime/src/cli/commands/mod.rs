@@ -9,4 +9,5 @@ pub(super) mod info;
 pub(super) mod predict;
 pub(super) mod profile;
 pub(super) mod rank;
+pub(super) mod run;
 pub(super) mod verify;

@@ -29,8 +29,18 @@ pub(crate) struct Graph {
     pub(super) inputs: Vec<TensorSpec>,
     pub(super) outputs: Vec<TensorSpec>,
     pub(super) types: BTreeMap<String, ValueType>,
+    /// Operator sets, functions and IR version of the models that were taken over.
+    pub(super) imported: Imported,
     integers: BTreeMap<String, Vec<i64>>,
     values: usize,
+}
+
+/// What a model that was taken over needs of the file that holds it.
+#[derive(Debug, Default)]
+pub(super) struct Imported {
+    pub opsets: Vec<OperatorSetIdProto>,
+    pub functions: Vec<FunctionProto>,
+    pub ir_version: i64,
 }
 
 impl Graph {
@@ -44,6 +54,7 @@ impl Graph {
             inputs: Vec::new(),
             outputs: Vec::new(),
             types: BTreeMap::new(),
+            imported: Imported::default(),
             integers: BTreeMap::new(),
             values: 0,
         }
@@ -98,6 +109,15 @@ impl Graph {
         name.to_owned()
     }
 
+    /// What the first dimension of the first input is called: the batch of all inputs.
+    pub(crate) fn batch(&self) -> String {
+        match self.inputs.first().and_then(|spec| spec.shape.first()) {
+            Some(Dim::Fixed(n)) => n.to_string(),
+            Some(Dim::Named(name)) => name.clone(),
+            None => "batch".to_owned(),
+        }
+    }
+
     /// Declares an input of 32-bit floats.
     ///
     /// Returns it in the type that the network is computed in.
@@ -137,6 +157,13 @@ impl Graph {
         }
     }
 
+    /// Adds what a model that was taken over needs of the file.
+    pub(super) fn import(&mut self, opsets: Vec<OperatorSetIdProto>, functions: Vec<FunctionProto>, ir: Option<i64>) {
+        self.imported.opsets.extend(opsets);
+        self.imported.functions.extend(functions);
+        self.imported.ir_version = self.imported.ir_version.max(ir.unwrap_or(0));
+    }
+
     /// A name that no other value has.
     pub(super) fn fresh(&mut self, hint: &str) -> String {
         self.values += 1;
@@ -174,6 +201,7 @@ impl Graph {
             attribute: attributes.into_iter().map(|(name, value)| value.proto(name)).collect(),
             input,
             output,
+            ..NodeProto::default()
         });
     }
 

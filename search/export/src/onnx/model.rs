@@ -35,7 +35,7 @@ impl BuiltGraph {
     /// Weights of more than `limit` bytes go to a file of their own (protobuf ends at 2 GiB). A graph that was put
     /// together wrongly is an error.
     pub(crate) fn new(graph: Graph, form: Form, file: String, limit: u64) -> Result<BuiltGraph> {
-        let Graph { mut proto, inputs, outputs, types, untyped, .. } = graph;
+        let Graph { mut proto, inputs, outputs, types, untyped, imported, .. } = graph;
         if let Some(node) = untyped {
             return Err(Error::Graph { file, node });
         }
@@ -52,17 +52,14 @@ impl BuiltGraph {
             let bytes = move_outside(&mut proto, &name);
             (name, bytes)
         });
-        let fused = proto.node.iter().any(|node| node.domain.is_some());
-        let opset =
-            |domain: &str, version| OperatorSetIdProto { domain: Some(domain.to_owned()), version: Some(version) };
-        let mut opsets = vec![opset("", OPSET)];
-        opsets.extend(fused.then(|| opset(MICROSOFT, 1)));
+        let fused = proto.node.iter().any(|node| node.domain.as_deref() == Some(MICROSOFT));
         let model = ModelProto {
-            ir_version: Some(IR_VERSION),
+            ir_version: Some(imported.ir_version.max(IR_VERSION)),
             producer_name: Some("mmnas".to_owned()),
             producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             graph: Some(proto),
-            opset_import: opsets,
+            opset_import: opsets(imported.opsets, fused),
+            functions: imported.functions,
         };
         Ok(BuiltGraph { form, file, bytes: model.encode_to_vec(), data, inputs, outputs })
     }
@@ -85,6 +82,23 @@ pub(crate) fn stage_of(graphs: &[BuiltGraph]) -> Stage {
         inputs: first.map_or_else(Vec::new, |graph| graph.inputs.clone()),
         outputs: first.map_or_else(Vec::new, |graph| graph.outputs.clone()),
     }
+}
+
+/// Our operator sets and those of models that were taken over, each once and as new as any needs it.
+fn opsets(imported: Vec<OperatorSetIdProto>, fused: bool) -> Vec<OperatorSetIdProto> {
+    let mut opsets: Vec<(String, i64)> = vec![(String::new(), OPSET)];
+    let others = imported.into_iter().map(|import| (import.domain.unwrap_or_default(), import.version.unwrap_or(1)));
+    for (domain, version) in fused.then(|| (MICROSOFT.to_owned(), 1)).into_iter().chain(others) {
+        let domain = if domain == "ai.onnx" { String::new() } else { domain };
+        match opsets.iter_mut().find(|(known, _)| *known == domain) {
+            Some((_, known)) => *known = version.max(*known),
+            None => opsets.push((domain, version)),
+        }
+    }
+    opsets
+        .into_iter()
+        .map(|(domain, version)| OperatorSetIdProto { domain: Some(domain), version: Some(version) })
+        .collect()
 }
 
 fn bytes_of(tensor: &TensorProto) -> usize {
@@ -116,5 +130,5 @@ fn value_info(name: &str, value_type: &ValueType) -> ValueInfoProto {
     };
     let shape = TensorShapeProto { dim: value_type.shape.iter().map(dim).collect() };
     let tensor_type = Some(TensorType { elem_type: Some(value_type.elem.onnx()), shape: Some(shape) });
-    ValueInfoProto { name: Some(name.to_owned()), r#type: Some(TypeProto { tensor_type }) }
+    ValueInfoProto { name: Some(name.to_owned()), r#type: Some(TypeProto { tensor_type, ..TypeProto::default() }) }
 }
