@@ -26,6 +26,8 @@ use crate::nn::tensors::TensorMap;
 pub struct EncoderOptions {
     /// What its numbers are; none is right for one that reads bytes alone.
     pub preprocessing: Option<Preprocessing>,
+    /// Whether it reads blue, green, red, whatever `preprocessing` says.
+    pub bgr: bool,
     /// Side of its input, for a graph that leaves it open.
     pub side: Option<usize>,
     /// Where regions and their features come from.
@@ -63,7 +65,10 @@ pub fn export_encoder(
     out: &Path,
 ) -> Result<EncoderStage> {
     let model = OnnxModel::read(model)?;
-    let input = EncoderInput::find(&model, options.preprocessing.clone(), options.side)?;
+    let mut input = EncoderInput::find(&model, options.preprocessing.clone(), options.side)?;
+    if options.bgr {
+        input.preprocessing.channels = Channels::Bgr;
+    }
     let values = match &options.source {
         SourceOptions::Maps(maps, _) => maps.values(&model)?,
         SourceOptions::Detected(detected) => {
@@ -147,9 +152,22 @@ fn of_maps(
     };
     // Both at once where the model gives of each what it gives of it alone: a graph may say that it takes several and
     // not do so.
-    let each = [of_maps(&first), of_maps(&alone.values(&pixels.narrow(0, 1, 1))?)];
+    let second = alone.values(&pixels.narrow(0, 1, 1))?;
+    for ((name, first), second) in values.iter().zip(&first).zip(&second) {
+        if first.size() != second.size() {
+            let found = format!("{:?} and {:?} of two", first.size(), second.size());
+            return Err(BundleError::invalid(model.file(), name, "the same sizes for every image", found).into());
+        }
+    }
+    let each = [of_maps(&first), of_maps(&second)];
     let stacked: Vec<Tensor> = each[0].iter().zip(&each[1]).map(|(a, b)| Tensor::cat(&[a, b], 0)).collect();
-    let together = if input.batch { alone.values(&pixels).ok().map(|outputs| of_maps(&outputs)) } else { None };
+    let of_two = |value: &Tensor, first: &Tensor| {
+        let (two, one) = (value.size(), first.size());
+        two.len() == one.len() && two[0] == 2 && two[1..] == one[1..]
+    };
+    let fits = |outputs: &Vec<Tensor>| outputs.iter().zip(&first).all(|(value, first)| of_two(value, first));
+    let together = if input.batch { alone.values(&pixels).ok().filter(fits) } else { None };
+    let together = together.map(|outputs| of_maps(&outputs));
     let same = |a: &[Tensor], b: &[Tensor]| {
         a.iter().zip(b).all(|(a, b)| a.size() == b.size() && apart(a, b) <= tolerance(input))
     };
@@ -167,6 +185,10 @@ fn of_detected(model: &OnnxModel, alone: &Alone<'_>, options: &DetectedOptions, 
         return Err(BundleError::invalid(model.file(), "outputs", "boxes, scores and features", values.len()).into());
     };
     let detected = options.check(model, &[shape(boxes), shape(scores), shape(features)])?;
+    if boxes.numel() == 0 {
+        let expected = "a box in an image of noise, to be compared with; a model that leaves none out";
+        return Err(BundleError::invalid(model.file(), &options.boxes, expected, "none").into());
+    }
     let unbatched = |value: &Tensor| if detected.batched { value.shallow_clone() } else { value.unsqueeze(0) };
     let (scores, features) = (unbatched(scores), unbatched(features));
     let corners = corners(&unbatched(boxes), &detected, (alone.input.height, alone.input.width));

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use clap::Args;
 use mmnas_bundle::Error as BundleError;
-use mmnas_bundle::manifest::{Channels, Corners};
+use mmnas_bundle::manifest::Corners;
 use mmnas_export::RegionSettings;
 use mmnas_export::encoder::detected::DetectedOptions;
 use mmnas_export::encoder::encoder_map::MapOptions;
@@ -85,7 +85,7 @@ fn three(values: &[f32], option: &str) -> Result<[f32; 3]> {
 
 impl EncoderArguments {
     fn preprocessing(&self) -> Result<Option<Preprocessing>> {
-        let mut told = match &self.preprocessor {
+        Ok(match &self.preprocessor {
             Some(file) => Some(Preprocessing::read(file)?),
             None if self.mean.is_empty() => None,
             None => Some(Preprocessing {
@@ -93,11 +93,7 @@ impl EncoderArguments {
                 scale: three(&self.std, "--std")?.map(|std| std * 255.0),
                 ..Preprocessing::default()
             }),
-        };
-        if self.bgr {
-            told.get_or_insert_default().channels = Channels::Bgr;
-        }
-        Ok(told)
+        })
     }
 
     /// Whether the model finds regions itself.
@@ -119,6 +115,7 @@ impl EncoderArguments {
         let program = program(self.runtime.as_deref())?.ok_or_else(|| wrong("--runtime", expected))?;
         let options = EncoderOptions {
             preprocessing: self.preprocessing()?,
+            bgr: self.bgr,
             side: side.map(|side| side as usize),
             source: self.source(regions, proposals)?,
         };

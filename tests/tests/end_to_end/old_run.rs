@@ -27,7 +27,11 @@ fn a_run_that_an_older_program_began_is_gone_on_with() {
     let ended = load_tensors(&fixtures::path("old_run/ended.safetensors")).unwrap().0;
     assert!(ended.len() > 80, "{} tensors", ended.len());
     let mut equal = 0;
-    for (name, tensor) in &ended {
+    // It adds the same to every score before a softmax, which cancels it: its gradient is rounding alone, and Adam makes
+    // steps of a rounding's sign.
+    let cancelled = |name: &str| name.contains("attflat_") && name.ends_with(".mlp.linear.bias");
+    assert_eq!(ended.keys().filter(|name| cancelled(name)).count(), 2);
+    for (name, tensor) in ended.iter().filter(|(name, _)| !cancelled(name)) {
         equal += usize::from(tensor.equal(&found[name]));
         // Processors add in different orders; the fixture's own gives the same bits.
         let difference = fixtures::relative_norm(&found[name], tensor);

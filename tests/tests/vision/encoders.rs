@@ -153,6 +153,7 @@ fn what_cannot_be_used_shows_its_inputs_and_outputs() {
     let out = folder.path().join("none");
     for (name, options, words) in [
         ("vit", "", ["--preprocessor", "pixel_values f32 [?, 3, 32, 32]"]),
+        ("vit", "--bgr", ["--preprocessor", "pixel_values f32 [?, 3, 32, 32]"]),
         ("vit", "--mean 0,0,0 --std 1,1,0", ["std", "other than 0"]),
         ("vit", "--mean 0,0 --std 1,1", ["--mean", "three numbers"]),
         ("vit", "--mean 0,0,0 --std 1,1,1 --side 64", ["--side", "pixel_values f32 [?, 3, 32, 32]"]),
@@ -214,7 +215,7 @@ fn a_stage_that_differs_from_its_model_is_refused() {
     };
     let regions = RegionSettings { grid: Some(2), ..RegionSettings::default() };
     let source = SourceOptions::Maps(MapOptions::default(), regions);
-    let options = EncoderOptions { preprocessing: Some(Preprocessing::default()), side: None, source };
+    let options = EncoderOptions { preprocessing: Some(Preprocessing::default()), bgr: false, side: None, source };
     let out = folder.path().join("stage");
     let error = export_encoder(&encoder("vit"), &options, (1, &run), &out).unwrap_err().to_string();
     assert!(error.contains("on its own") && error.contains("a difference of"), "{error}");

@@ -81,7 +81,7 @@ fn prune<'a>(graph: &mut GraphProto, outputs: impl Iterator<Item = &'a str>) {
 
 /// Calls `with` for every value that a node reads, those that its inner graphs take from outside too.
 fn reads(node: &NodeProto, with: &mut impl FnMut(&str)) {
-    node.input.iter().for_each(|name| with(name));
+    node.input.iter().filter(|name| !name.is_empty()).for_each(|name| with(name));
     for graph in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
         graph.node.iter().for_each(|node| reads(node, with));
         // An inner graph may give a value from outside as it is.

@@ -64,7 +64,8 @@ fn raise(nodes: &mut Vec<NodeProto>, from: i64, made: &mut usize) -> Result<(), 
             _ if !standard => nodes.push(node),
             "Squeeze" | "Unsqueeze" | "ReduceSum" if from < 13 => push_with_input(nodes, node, "axes", made),
             "Split" if from < 13 && taken(&node, "split") => push_with_input(nodes, node, "split", made),
-            "Split" if from < 18 && node.input.len() < 2 => {
+            "Split" if from < 18 && node.input.get(1).is_none_or(String::is_empty) => {
+                node.input.truncate(1);
                 let parts = node.output.len() as i64;
                 node.attribute.push(int("num_outputs", parts));
                 nodes.push(node);
@@ -75,6 +76,7 @@ fn raise(nodes: &mut Vec<NodeProto>, from: i64, made: &mut usize) -> Result<(), 
                 node.attribute.push(text("coordinate_transformation_mode", "output_half_pixel"));
                 nodes.push(node);
             }
+            "DFT" => return Err("a DFT, whose axis opset 20 tells otherwise".to_owned()),
             "Resize" if from < 13 && mode(&node, "coordinate_transformation_mode") == Some("tf_half_pixel_for_nn") => {
                 return Err("a Resize by tf_half_pixel_for_nn, which opset 13 took away".to_owned());
             }
@@ -165,7 +167,8 @@ fn push_softmax(nodes: &mut Vec<NodeProto>, mut node: NodeProto, made: &mut usiz
         nodes.push(plain("Flatten", &[&x], &flat, vec![int("axis", axis)]));
         (node.input, node.output) = (vec![flat], vec![soft.clone()]);
         nodes.push(node);
-        nodes.push(plain("Reshape", &[&soft, &shape], &y, vec![]));
+        // A size of 0 is one, and no word for the size that is there.
+        nodes.push(plain("Reshape", &[&soft, &shape], &y, vec![int("allowzero", 1)]));
     } else {
         nodes.push(node);
     }

@@ -120,15 +120,15 @@ impl MapOptions {
             Ok(EncoderMap { value: value.to_owned(), layout, channels, height, width })
         };
         match *shape {
-            [_, a, b, c] => {
+            [1, a, b, c] => {
                 let last = self.channels_last.map_or_else(|| channels_last((a, b, c), (height, width)), Ok)?;
                 if last { map(MapLayout::Nhwc, c, a, b) } else { map(MapLayout::Nchw, a, b, c) }
             }
-            [_, tokens, channels] => {
+            [1, tokens, channels] => {
                 let (before, rows, columns) = self.tokens(tokens, (height, width))?;
                 map(MapLayout::Tokens { before }, channels, rows, columns)
             }
-            _ => Err("expected four dimensions, or three of tokens".to_owned()),
+            _ => Err("expected four dimensions, or three of tokens, the first of them 1 for one image".to_owned()),
         }
         .and_then(|map| {
             let sizes = [map.channels, map.height, map.width];
@@ -231,5 +231,9 @@ mod tests {
         let named = MapOptions { channels_last: Some(true), ..MapOptions::default() };
         assert_eq!(of(&named, &[1, 8, 8, 8], (64, 64)), Ok((MapLayout::Nhwc, [8, 8, 8])));
         assert!(of(&plain, &[1, 1000], (224, 224)).is_err());
+        // Tokens before the batch, and windows of an image.
+        for shape in [&[50, 1, 768][..], &[64, 49, 96], &[4, 96, 7, 7]] {
+            assert!(of(&plain, shape, (224, 224)).unwrap_err().contains("1 for one image"));
+        }
     }
 }
