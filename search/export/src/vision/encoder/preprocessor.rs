@@ -36,6 +36,7 @@ impl Default for Preprocessing {
 struct File {
     do_rescale: Option<bool>,
     rescale_factor: Option<f64>,
+    rescale_offset: Option<bool>,
     do_normalize: Option<bool>,
     image_mean: Option<Vec<f64>>,
     image_std: Option<Vec<f64>>,
@@ -55,11 +56,23 @@ impl Preprocessing {
     /// the size is that after a crop.
     ///
     /// # Errors
-    /// A file that cannot be read or is no such JSON; a deviation or factor that is 0 or not finite; a normalisation
-    /// without mean or deviation.
+    /// A file that cannot be read, is no such JSON or has none of these keys; a deviation or factor that is 0 or not
+    /// finite; a normalisation without mean or deviation; numbers that are moved by 1 (`rescale_offset`).
     pub fn read(file: &Path) -> Result<Preprocessing> {
         let told: File = read_json_file(file)?;
         let wrong = |field: &str, expected: &str, found: String| BundleError::invalid(file, field, expected, found);
+        if told.do_rescale.is_none()
+            && told.rescale_factor.is_none()
+            && told.image_mean.is_none()
+            && told.image_std.is_none()
+        {
+            let expected = "do_rescale, rescale_factor, image_mean or image_std, as a processor's file has";
+            return Err(wrong("(file)", expected, "none of them".to_owned()).into());
+        }
+        if told.rescale_offset == Some(true) {
+            let expected = "none, or numbers that are not moved by 1; --mean and --std say such";
+            return Err(wrong("rescale_offset", expected, "true".to_owned()).into());
+        }
         let factor = match told.do_rescale {
             Some(false) => 1.0,
             _ => told.rescale_factor.unwrap_or(RESCALE),
@@ -139,8 +152,10 @@ mod tests {
         assert_eq!((plain.mean, plain.scale), ([0.0; 3], [255.0; 3]));
         assert_eq!((plain.channels, plain.size), (Channels::Bgr, Some((192, 192))));
         assert_eq!(read(r#"{"do_rescale": false}"#).unwrap(), Preprocessing::default());
-        let whole =
-            read(r#"{"crop_size": 224, "do_center_crop": false, "size": {"height": 96, "width": 128}}"#).unwrap();
+        let whole = read(
+            r#"{"do_rescale": true, "crop_size": 224, "do_center_crop": false, "size": {"height": 96, "width": 128}}"#,
+        )
+        .unwrap();
         assert_eq!(whole.size, Some((128, 96)));
     }
 
@@ -148,6 +163,8 @@ mod tests {
     fn what_is_no_normalisation_is_told() {
         for (text, words) in [
             ("[]", "preprocessor_config.json"),
+            (r#"{"hidden_size": 768, "model_type": "vit"}"#, "as a processor's file has"),
+            (r#"{"rescale_offset": true, "rescale_factor": 0.007843137}"#, "rescale_offset"),
             (r#"{"do_normalize": true, "image_mean": [0, 0, 0]}"#, "image_std"),
             (r#"{"image_std": [1, 1, 1]}"#, "image_mean"),
             (r#"{"image_mean": [0, 0, 0], "image_std": [1, 0, 1]}"#, "image_std"),
